@@ -1,0 +1,25 @@
+"""The one exception for input that the project cannot accept: it says what, expected, got, and what to do."""
+
+
+class BadInput(ValueError):
+    """Raised before anything is written; its text is meant to be read by the person who can mend the input."""
+
+    def __init__(self, what: str, *, expected: object, got: object, do: str):
+        self.what, self.expected, self.got, self.do = what, expected, got, do
+        super().__init__(f"{what}\n  expected: {expected}\n  got:      {got}\n  do this:  {do}")
+
+    def __reduce__(self):
+        """Survive the trip from a worker process: the default would call the class without its keywords."""
+        return _rebuild, (self.what, self.expected, self.got, self.do)
+
+
+def _rebuild(what: str, expected: object, got: object, do: str) -> BadInput:
+    """A BadInput made anew from its four parts."""
+    return BadInput(what, expected=expected, got=got, do=do)
+
+
+def shortened(items, limit: int = 5) -> str:
+    """The first few items as text, and how many more there are."""
+    items = [str(item) for item in items]
+    more = f" … and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + more
