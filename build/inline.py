@@ -1,0 +1,189 @@
+"""Build the kernels: `python build/inline.py [--owner NAME] [kernel …]` turns percent scripts into dist/kernels/."""
+
+import argparse
+import ast
+import hashlib
+import json
+import re
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import jupytext
+import metadata
+import nbformat
+from cells import lib_cells, lib_digest, stamp_text
+from closure import Closure, closure_of
+from project import ROOT
+from screening import refuse_secrets_and_local_paths
+
+from lib.competition.errors import BadInput
+
+SIZE_LIMIT_BYTES = 950_000  # Kaggle refuses 1,000,000; the client sends every non-ASCII letter as an escape
+KEPT_METADATA = ("tags", "jupyter", "_kg_hide-input", "_kg_hide-output")
+NOTEBOOK_METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One built kernel: what goes into its folder, and what the table says of it."""
+
+    name: str
+    notebook: str
+    metadata: str
+    cells: int
+    closure: Closure
+    digest: str
+    sent_bytes: int
+
+
+def build(root: Path, owner: str = metadata.DEFAULT_OWNER, names: list[str] | None = None) -> list[Kernel]:
+    """Build the named kernels, or all, into dist/kernels/; after any error that folder is as it was before."""
+    known = metadata.checked(root)
+    if unknown := [name for name in names or [] if name not in known]:
+        raise BadInput(
+            f"no kernel {', '.join(unknown)}",
+            expected=f"one of {', '.join(known)}",
+            got=", ".join(unknown),
+            do=f"name a folder of {metadata.FOLDER}/",
+        )
+    built = [built_kernel(root, name, metadata.for_owner(known[name], owner)) for name in names or known]
+    _write(root / "dist" / "kernels", built, replace_all=not names)
+    return built
+
+
+def built_kernel(root: Path, name: str, for_kaggle: dict) -> Kernel:
+    """One kernel in memory, every check passed."""
+    source = metadata.source_of(name)
+    if not (root / source).is_file():
+        raise BadInput(
+            f"{name}: its source is missing",
+            expected=f"a percent script {source}",
+            got="no such file",
+            do=f"write it, or remove {metadata.FOLDER}/{name}",
+        )
+    text = (root / source).read_text(encoding="utf-8")
+    closure = closure_of(root, source)
+    files = {label: (root / label).read_bytes() for label in closure.files}
+    written = json.dumps(for_kaggle, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    texts = {label: data.decode("utf-8") for label, data in files.items()}
+    refuse_secrets_and_local_paths(root, {source: text, **texts, f"{metadata.FOLDER}/{name}": written})
+    digest = lib_digest(files)
+    notebook = _notebook(source, text, files, digest)
+    sent = len(json.dumps(notebook))  # ASCII, so characters are bytes
+    if sent >= SIZE_LIMIT_BYTES:
+        raise _too_large(name, sent, files)
+    nbformat.validate(nbformat.from_dict(notebook))
+    return Kernel(name, _on_disk(notebook), written, len(notebook["cells"]), closure, digest, sent)
+
+
+def _notebook(source: str, text: str, files: dict[str, bytes], digest: str) -> dict:
+    """The notebook: the script's cells as they are, the stamp, and the lib cells before the first that needs them."""
+    cells = [
+        (cell.cell_type, cell.source, {key: cell.metadata[key] for key in KEPT_METADATA if key in cell.metadata})
+        for cell in jupytext.reads(text, fmt="py:percent").cells
+    ]
+    if files:
+        first = next((index for index, cell in enumerate(cells) if cell[0] == "code" and imports_lib(cell[1])), 0)
+        cells[first:first] = lib_cells(files, digest)
+    titled = bool(cells) and cells[0][0] == "markdown"
+    cells.insert(1 if titled else 0, ("markdown", stamp_text(source, text, digest), {}))
+    return {
+        "cells": [_cell(index, *cell) for index, cell in enumerate(cells)],
+        "metadata": {**NOTEBOOK_METADATA, "pantanal": {"lib_fingerprint": digest, "source": source}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def _cell(index: int, kind: str, source: str, kept: dict) -> dict:
+    """One cell with an id that depends on nothing but its place and content."""
+    made_of = f"{index}\0{kind}\0{source}".encode()
+    cell = {"cell_type": kind, "id": hashlib.sha256(made_of).hexdigest()[:12], "metadata": kept, "source": source}
+    return cell | ({"execution_count": None, "outputs": []} if kind == "code" else {})
+
+
+def imports_lib(source: str) -> bool:
+    """True when a cell imports lib at any depth; lines of magics, and cells in another language, are passed over."""
+    if re.match(r"%%(?!time|capture|prun)", source):
+        return False
+    plain = re.sub(r"(?m)^([ \t]*)[%!].*$", r"\1pass", source)
+    nodes = list(ast.walk(ast.parse(plain)))
+    modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    modules += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    modules += [node.args[0].value for node in nodes if _names_a_module(node)]
+    return any(module.partition(".")[0] == "lib" for module in modules)
+
+
+def _names_a_module(node: ast.AST) -> bool:
+    """True for a call whose first argument is text that starts like a module of lib."""
+    first = node.args[0] if isinstance(node, ast.Call) and node.args else None
+    return isinstance(first, ast.Constant) and isinstance(first.value, str) and first.value.startswith("lib.")
+
+
+def _on_disk(notebook: dict) -> str:
+    """The notebook as sorted JSON, sources as lists of lines, so that two builds are one and diffs are readable."""
+    cells = [{**cell, "source": cell["source"].splitlines(keepends=True)} for cell in notebook["cells"]]
+    return json.dumps({**notebook, "cells": cells}, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
+def _too_large(name: str, sent: int, files: dict[str, bytes]) -> BadInput:
+    """The error for a kernel over the limit, with the files that weigh most."""
+    heavy = sorted(files, key=lambda label: -len(files[label]))[:5]
+    return BadInput(
+        f"{name}: too large for Kaggle",
+        expected=f"under {SIZE_LIMIT_BYTES:,} bytes as the client sends it",
+        got=f"{sent:,} bytes; heaviest: " + ", ".join(f"{label} {len(files[label]):,}" for label in heavy),
+        do="move data out of the code, or import less (letters beyond ASCII cost six bytes and more)",
+    )
+
+
+def _write(target: Path, kernels: list[Kernel], replace_all: bool) -> None:
+    """Write the kernels beside the target, then swap folders in; nothing half-written is ever in place."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".kernels-", dir=target.parent) as scratch:
+        made = Path(scratch, "made")
+        for kernel in kernels:
+            folder = made / kernel.name
+            folder.mkdir(parents=True)
+            (folder / f"{kernel.name}.ipynb").write_text(kernel.notebook, encoding="utf-8", newline="\n")
+            (folder / metadata.FILE).write_text(kernel.metadata, encoding="utf-8", newline="\n")
+        pairs = [(made, target)] if replace_all else [(made / one.name, target / one.name) for one in kernels]
+        for number, (new, old) in enumerate(pairs):
+            old.parent.mkdir(parents=True, exist_ok=True)
+            if old.exists():
+                shutil.move(old, Path(scratch, f"old-{number}"))
+            new.rename(old)
+
+
+def table(kernels: list[Kernel]) -> str:
+    """What was built, one kernel a line."""
+    rows = [("kernel", "cells", "modules", "kB", "digest", "third-party imports")]
+    for k in kernels:
+        numbers = (str(k.cells), str(len(k.closure.files)), f"{k.sent_bytes / 1000:.1f}")
+        rows.append((k.name, *numbers, k.digest, " ".join(k.closure.third_party)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(text.ljust(w) for text, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def main(arguments: list[str]) -> int:
+    """The command line; 0, or 2 after an error that says what to do."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--owner", default=metadata.DEFAULT_OWNER, help="your Kaggle user name (default: %(default)s)")
+    parser.add_argument("kernels", nargs="*", metavar="kernel", help="folders of kernel-metadata/ (default: all)")
+    given = parser.parse_args(arguments)
+    try:
+        print(table(build(ROOT, given.owner or metadata.DEFAULT_OWNER, given.kernels)))
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
