@@ -1,0 +1,139 @@
+"""Run notebook sources in order, with parameters, and write readable pages of them.
+
+python build/run.py                        all notebooks on the miniature competition
+python build/run.py 02 03 -p seed=7        two of them, with a parameter that both have
+python build/run.py all -p 02:epochs=1     a parameter for one of them
+python build/run.py --help-notebook 02     what can be set
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from notebook_meter import clock
+from notebook_pages import write_index, write_page, write_record
+from notebook_run import RunResult, run_notebook
+from notebook_source import STANDARD_PARAMETERS, help_text, typed
+from project import ROOT
+
+from lib.competition.errors import BadInput
+
+__all__ = ["RunResult", "main", "run_notebook"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what the command line asks for; 0 when every notebook is done, 1 when one failed, 2 when asked wrongly."""
+    options = _options(arguments)
+    try:
+        if options.help_notebook:
+            print(help_text(_chosen(options.sources, [options.help_notebook])[0]))
+            return 0
+        plan = _plan(options)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    try:
+        return _run_in_order(plan, options.dist.resolve(), options.timeout_s)
+    finally:
+        index = write_index(options.dist.resolve(), _all_sources(options.sources))
+        print(f"index: {index}")
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    """The parsed command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("notebooks", nargs="*", default=["all"], help="numbers or names, in the order to run, or all")
+    parser.add_argument(
+        "-p", dest="set", action="append", default=[], metavar="[NN:]name=value", help="set a parameter"
+    )
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where each notebook gets its folder")
+    parser.add_argument("--data", type=Path, default=ROOT / "data/mini/public/birdclef-2026", help="competition files")
+    parser.add_argument("--dist", type=Path, default=ROOT / "dist/notebooks", help="where the pages go")
+    parser.add_argument("--sources", type=Path, default=ROOT / "notebooks_src", help="where the percent scripts are")
+    parser.add_argument("--timeout-s", type=float, help="longest time for one notebook, kernel start included")
+    parser.add_argument("--help-notebook", metavar="NN", help="list a notebook's parameters and stop")
+    return parser.parse_args(arguments)
+
+
+def _plan(options: argparse.Namespace) -> list[tuple[Path, dict]]:
+    """The notebooks to run, each with its parameters, all checked before the first one starts."""
+    chosen = _chosen(options.sources, options.notebooks)
+    settings = [_setting(text) for text in options.set]
+    for number, name, _value in settings:
+        if number and not any(_is_called(source, number) for source in chosen):
+            raise BadInput(
+                f"-p {number}:{name}=… is for a notebook that is not run",
+                expected=f"one of {', '.join(source.stem for source in chosen)}",
+                got=number,
+                do="name that notebook too, or drop the parameter",
+            )
+    plan = []
+    for source in chosen:
+        values: dict[str, object] = {
+            "competition_dir": str(options.data.resolve()),
+            "inputs_dir": str(options.runs.resolve()),
+            "output_dir": str(options.runs.resolve() / source.stem),
+        }
+        values |= {name: value for number, name, value in settings if not number or _is_called(source, number)}
+        # the kernel works in another folder than the person who typed the path
+        values |= {name: str(Path(values[name]).resolve()) for name in STANDARD_PARAMETERS if values[name]}
+        plan.append((source, typed(source, values)))
+    return plan
+
+
+def _run_in_order(plan: list[tuple[Path, dict]], dist: Path, timeout_s: float | None) -> int:
+    """Run the plan until one fails; each leaves a notebook, a page and a record."""
+    for done, (source, values) in enumerate(plan):
+        for suffix in (".html", ".json"):
+            (dist / f"{source.stem}{suffix}").unlink(missing_ok=True)  # an interrupted run must not look like the last
+        result = run_notebook(source, values, dist / f"{source.stem}.ipynb", timeout_s=timeout_s)
+        write_page(result)
+        write_record(result, dist)
+        if not result.ok:
+            print(result.failure, file=sys.stderr)
+            left = [later.stem for later, _values in plan[done + 1 :]]
+            if left:
+                print(f"not started: {', '.join(left)}", file=sys.stderr)
+            return 1
+        print(f"{source.stem}: done in {clock(result.duration_s)}")
+    return 0
+
+
+def _chosen(folder: Path, names: list[str]) -> list[Path]:
+    """The sources with these numbers or names, in the order given; `all` means all in order."""
+    sources = _all_sources(folder)
+    chosen = []
+    for name in names:
+        found = sources if name == "all" else [source for source in sources if _is_called(source, name)]
+        if not found:
+            raise BadInput(
+                f"there is no notebook {name} in {folder}",
+                expected=f"all, or one of {', '.join(source.stem for source in sources) or '(none are there)'}",
+                got=name,
+                do="use a notebook's number or name",
+            )
+        chosen += [source for source in found if source not in chosen]
+    return chosen
+
+
+def _all_sources(folder: Path) -> list[Path]:
+    """The percent scripts of the folder in order."""
+    return sorted(folder.resolve().glob("[0-9]*.py"))
+
+
+def _is_called(source: Path, name: str) -> bool:
+    """Whether the number, the stem or the file name is this source's."""
+    return name in (source.stem, source.name, source.stem.split("_")[0])
+
+
+def _setting(text: str) -> tuple[str, str, str]:
+    """The notebook (or nothing), the name and the value of one -p."""
+    target, equals, value = text.partition("=")
+    number, _colon, name = target.rpartition(":")
+    if not equals or not name.isidentifier():
+        raise BadInput(f"-p {text} is not a parameter", expected="name=value or NN:name=value", got=text, do="mend it")
+    return number, name, value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
