@@ -1,0 +1,36 @@
+"""Make a miniature competition: `python build/miniature.py data/mini [--set n_clips=200 ...]`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib.competition.errors import BadInput
+from lib.competition.miniature.make import make_miniature, read_passport
+from lib.competition.miniature.spec import MiniatureSpec, with_settings
+
+PRESETS = {"demo": MiniatureSpec, "tiny": MiniatureSpec.tiny, "full_width": MiniatureSpec.full_width}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit status: 0 when the miniature is in place, 2 when the request cannot be met."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("root", type=Path, help="the folder to make, or to leave alone when it is already the same")
+    parser.add_argument("--preset", choices=PRESETS, default="demo")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="name=value")
+    parser.add_argument("--workers", type=int, help="threads; all cores by default, the result is the same")
+    options = parser.parse_args(arguments)
+    try:
+        spec = with_settings(PRESETS[options.preset](), options.settings)
+        root = make_miniature(options.root, spec, workers=options.workers)
+    except BadInput as refusal:
+        print(refusal, file=sys.stderr)
+        return 2
+    counts = ", ".join(f"{count} {thing}" for thing, count in read_passport(root)["counts"].items())
+    print(f"{root}: {counts}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
