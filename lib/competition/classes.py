@@ -1,0 +1,77 @@
+"""The class list: the columns of the sample submission, in their order, and the hash that every artifact carries."""
+
+import csv
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from lib.competition import fingerprint
+from lib.competition.errors import BadInput, shortened
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """The labels in submission order."""
+
+    labels: tuple[str, ...]
+
+    def __post_init__(self):
+        doubled = sorted({label for label in self.labels if self.labels.count(label) > 1})
+        if doubled or not self.labels:
+            raise BadInput(
+                "the class list is not usable", expected="unique labels", got=doubled or "none", do="mend it"
+            )
+
+    @cached_property
+    def hash(self) -> str:
+        """The fingerprint of the labels and their order."""
+        return fingerprint.of_text("\n".join(self.labels))
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The column of each label."""
+        return {label: column for column, label in enumerate(self.labels)}
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def multi_hot(self, label_sets) -> np.ndarray:
+        """(rows, classes) booleans from one collection of labels a row; an unknown label is an error."""
+        table = np.zeros((len(label_sets), len(self)), dtype=bool)
+        for row, labels in enumerate(label_sets):
+            for label in labels:
+                if label not in self.index:
+                    raise BadInput(
+                        "a label is not in the class list",
+                        expected="a column of sample_submission.csv",
+                        got=label,
+                        do="check the table it came from",
+                    )
+                table[row, self.index[label]] = True
+        return table
+
+    def check_hash(self, other: str, where: str) -> None:
+        """Refuse an artifact that was made for another class list."""
+        if other != self.hash:
+            raise BadInput(
+                f"{where} was made for another class list",
+                expected=f"class hash {self.hash} ({len(self)} classes: {shortened(self.labels, 3)})",
+                got=f"class hash {other}",
+                do="make it anew from this competition folder",
+            )
+
+
+def read_class_list(competition: Path) -> ClassList:
+    """The class list of a competition folder, read from its sample submission."""
+    with (competition / "sample_submission.csv").open(newline="", encoding="utf-8") as file:
+        columns = next(csv.reader(file), [])  # not pandas, which renames doubled columns
+    if columns[:1] != ["row_id"]:
+        raise BadInput(
+            "sample_submission.csv is not usable",
+            expected="row_id as first column",
+            got=columns[:1],
+            do="take the file as the competition gives it",
+        )
+    return ClassList(tuple(columns[1:]))

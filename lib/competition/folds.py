@@ -1,0 +1,103 @@
+"""Folds: made once, frozen, fingerprinted. Soundscapes are kept together by site and date, clips by author."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib.competition import fingerprint
+from lib.competition.errors import BadInput, shortened
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """Which fold holds out which item: columns item, kind (clip or soundscape), group, fold."""
+
+    table: pd.DataFrame
+
+    def __post_init__(self):
+        split = self.table.groupby(["kind", "group"]).fold.nunique()
+        if (split > 1).any():
+            raise BadInput(
+                "a group is split over folds",
+                expected="each group in one fold",
+                got=shortened(split[split > 1].index),
+                do="make the folds with make_folds",
+            )
+
+    @property
+    def numbers(self) -> list[int]:
+        """The folds' numbers, in order."""
+        return sorted(self.table.fold.unique().tolist())
+
+    @cached_property
+    def version(self) -> str:
+        """The fingerprint of the whole table."""
+        return fingerprint.of_text(self.table.to_csv(index=False, lineterminator="\n"))
+
+    def of(self, kind: str) -> dict[str, int]:
+        """The fold that holds out each item of that kind."""
+        rows = self.table[self.table.kind == kind]
+        return dict(zip(rows["item"], rows.fold.tolist(), strict=True))
+
+    def save(self, path: Path) -> None:
+        """Write the table as csv, the same bytes each time."""
+        self.table.to_csv(path, index=False, lineterminator="\n")
+
+
+def read_folds(path: Path, version: str) -> Folds:
+    """The frozen folds; another version than the one recorded is an error."""
+    folds = Folds(pd.read_csv(path, dtype={"item": str, "kind": str, "group": str}))
+    if folds.version != version:
+        raise BadInput(
+            "the folds were changed after they were frozen",
+            expected=version,
+            got=folds.version,
+            do="run 01_data_prep again, and everything after it",
+        )
+    return folds
+
+
+def make_folds(clips: pd.DataFrame, windows: pd.DataFrame, classes, *, n_folds: int, seed: int) -> Folds:
+    """Folds for all clips (grouped by author) and labelled soundscapes (grouped by site and date)."""
+    by_clip = classes.multi_hot([(label,) for label in clips.primary_label])
+    authors = clips.author.where(clips.author != "", clips.filename)  # an unnamed author is nobody's twin
+    clip_folds = assign(authors.tolist(), by_clip, n_folds=n_folds, seed=seed)
+    stems = windows.groupby("stem", sort=True)
+    union = classes.multi_hot([sorted({label for labels in group.labels for label in labels}) for _, group in stems])
+    groups = stems.group.first()
+    soundscape_folds = assign(groups.tolist(), union, n_folds=n_folds, seed=seed)
+    parts = [
+        pd.DataFrame({"item": clips.filename, "kind": "clip", "group": authors, "fold": clip_folds}),
+        pd.DataFrame(
+            {"item": groups.index, "kind": "soundscape", "group": groups.to_numpy(), "fold": soundscape_folds}
+        ),
+    ]
+    return Folds(pd.concat(parts, ignore_index=True))
+
+
+def assign(groups: list[str], labels: np.ndarray, *, n_folds: int, seed: int) -> np.ndarray:
+    """(items,) fold numbers; groups stay whole, classes are spread evenly, rare ones first."""
+    names, group_of = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    if len(names) < n_folds:
+        raise BadInput(
+            "too few groups for the folds",
+            expected=f"at least {n_folds} groups",
+            got=shortened(names),
+            do="lower n_folds",
+        )
+    counts = np.zeros((len(names), labels.shape[1] + 1))
+    np.add.at(counts[:, :-1], group_of, labels)
+    np.add.at(counts[:, -1], group_of, 1.0)  # the last column balances the folds' sizes
+    shares = counts / np.maximum(counts.sum(axis=0), 1.0)
+    noise = np.random.default_rng(seed).random(len(names)) * 1e-9  # breaks ties, the same way each time
+    load = np.zeros((n_folds, counts.shape[1]))
+    fold_of = np.empty(len(names), dtype=int)
+    for group in np.argsort(-(shares.max(axis=1) + noise)):
+        # the rise of the sum of squares, were the group put into each fold
+        rise = (2 * load * shares[group] + shares[group] ** 2).sum(axis=1)
+        fold_of[group] = np.lexsort((load[:, -1], rise))[0]
+        load[fold_of[group]] += shares[group]
+    return fold_of[group_of]

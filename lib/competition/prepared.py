@@ -1,0 +1,78 @@
+"""What 01 leaves for the others: clean clips, labelled windows, frozen folds, classes, and the data's version."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from lib.competition import fingerprint
+from lib.competition.classes import ClassList
+from lib.competition.folds import Folds, read_folds
+from lib.competition.records import check_seal, from_json, read_json, seal, to_json, write_json
+from lib.competition.scores import Labels
+from lib.competition.tables import window_labels
+
+_TUPLES = {"clips": ("secondary", "kinds"), "windows": ("labels",)}
+
+
+@dataclass(frozen=True)
+class PreparedFacts:
+    """`prepared.json`."""
+
+    labels: list[str]
+    class_hash: str
+    data_version: str
+    fold_version: str
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The tables every later notebook starts from."""
+
+    classes: ClassList
+    clips: pd.DataFrame
+    windows: pd.DataFrame
+    folds: Folds
+    facts: PreparedFacts
+
+    @property
+    def labels(self) -> Labels:
+        """The labelled windows as booleans."""
+        return window_labels(self.windows, self.classes)
+
+
+def save_prepared(
+    folder: Path, classes: ClassList, clips, windows, folds: Folds, *, data_version: str, seed: int
+) -> None:
+    """Write and seal the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in (("clips", clips), ("windows", windows)):
+        as_lists = {column: table[column].map(list) for column in _TUPLES[name]}
+        table.assign(**as_lists).to_parquet(folder / f"{name}.parquet", index=False)
+    folds.save(folder / "folds.csv")
+    facts = PreparedFacts(list(classes.labels), classes.hash, data_version, folds.version, seed)
+    write_json(folder / "prepared.json", to_json(facts))
+    seal(folder, "prepared")
+
+
+def load_prepared(folder: Path) -> Prepared:
+    """The prepared tables of an undamaged folder."""
+    check_seal(folder)
+    facts = from_json(PreparedFacts, read_json(folder / "prepared.json"), f"{folder}/prepared.json")
+    classes = ClassList(tuple(facts.labels))
+    classes.check_hash(facts.class_hash, f"{folder}/prepared.json")
+    tables = {}
+    for name, columns in _TUPLES.items():
+        table = pd.read_parquet(folder / f"{name}.parquet")
+        tables[name] = table.assign(**{column: table[column].map(tuple) for column in columns})
+    folds = read_folds(folder / "folds.csv", facts.fold_version)
+    return Prepared(classes, tables["clips"], tables["windows"], folds, facts)
+
+
+def data_version(competition: Path) -> str:
+    """The fingerprint of the contest's training data: its tables' bytes and the sizes of its sounds."""
+    tables = ("train.csv", "taxonomy.csv", "train_soundscapes_labels.csv")
+    sounds = [*competition.glob("train_audio/*/*"), *competition.glob("train_soundscapes/*")]
+    sizes = {str(path.relative_to(competition)): path.stat().st_size for path in sorted(sounds)}
+    return fingerprint.of_json([[fingerprint.of_file(competition / table) for table in tables], sizes])

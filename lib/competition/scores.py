@@ -1,0 +1,122 @@
+"""`Scores`, the one type that travels from every model to the writer, and `Labels`, the truth it is held against."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib.competition.errors import BadInput, shortened
+
+KINDS = ("logit", "prob", "rank")
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """One number for each window and class: `values` (rows, classes) float32, of one kind throughout."""
+
+    values: np.ndarray
+    row_ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    kind: str
+
+    def __post_init__(self):
+        object.__setattr__(self, "values", np.ascontiguousarray(self.values, dtype=np.float32))
+        object.__setattr__(self, "row_ids", tuple(self.row_ids))
+        object.__setattr__(self, "classes", tuple(self.classes))
+        self.values.setflags(write=False)
+        if self.kind not in KINDS:
+            raise _refused("unknown kind", f"one of {KINDS}", self.kind)
+        check_table(self.values, self.row_ids, self.classes)
+        if not np.isfinite(self.values).all():
+            row, column = np.argwhere(~np.isfinite(self.values))[0]
+            raise _refused(
+                "a value is not finite",
+                "finite numbers",
+                f"{self.values[row, column]} at row {self.row_ids[row]}, class {self.classes[column]}",
+            )
+        if self.kind != "logit" and self.values.size and not (self.values.min() >= 0 and self.values.max() <= 1):
+            raise _refused(f"a {self.kind} lies outside [0, 1]", "[0, 1]", f"{self.values.min()} … {self.values.max()}")
+
+    def with_values(self, values: np.ndarray, kind: str | None = None) -> "Scores":
+        """The same rows and classes with other values."""
+        return Scores(values, self.row_ids, self.classes, kind or self.kind)
+
+    def take(self, row_ids) -> "Scores":
+        """The named rows, in the order named; a row that is not there is an error."""
+        return Scores(self.values[_positions(self.row_ids, row_ids)], tuple(row_ids), self.classes, self.kind)
+
+    def save(self, path: Path) -> None:
+        """Write a parquet table: row_id, the classes in order, and the kind as a constant last column."""
+        table = pd.DataFrame(self.values, columns=list(self.classes))
+        table.insert(0, "row_id", self.row_ids)
+        table.assign(kind=self.kind).to_parquet(path, index=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """What experts heard: `values` (rows, classes) booleans, for labelled windows only. No row means unlabelled."""
+
+    values: np.ndarray
+    row_ids: tuple[str, ...]
+    classes: tuple[str, ...]
+
+    def __post_init__(self):
+        object.__setattr__(self, "values", np.ascontiguousarray(self.values, dtype=bool))
+        object.__setattr__(self, "row_ids", tuple(self.row_ids))
+        object.__setattr__(self, "classes", tuple(self.classes))
+        check_table(self.values, self.row_ids, self.classes)
+
+    def take(self, row_ids) -> "Labels":
+        """The named rows, in the order named."""
+        return Labels(self.values[_positions(self.row_ids, row_ids)], tuple(row_ids), self.classes)
+
+
+def load_scores(path: Path) -> Scores:
+    """The scores that `Scores.save` wrote."""
+    table = pd.read_parquet(path)
+    kinds = set(table.pop("kind"))
+    if len(kinds) != 1:
+        raise _refused(f"{path} mixes kinds", "one kind", kinds)
+    row_ids = tuple(table.pop("row_id"))
+    return Scores(table.to_numpy(np.float32), row_ids, tuple(table.columns), kinds.pop())
+
+
+def joined(parts: list[Scores]) -> Scores:
+    """Several scores of the same classes and kind, one below the other."""
+    check_same(parts, rows=False)
+    rows = tuple(row for part in parts for row in part.row_ids)
+    return Scores(np.concatenate([part.values for part in parts]), rows, parts[0].classes, parts[0].kind)
+
+
+def check_same(parts: list[Scores], rows: bool = True) -> None:
+    """Refuse scores that differ in kind, in classes or (unless told otherwise) in rows."""
+    for part in parts[1:]:
+        if part.kind != parts[0].kind:
+            raise _refused("kinds are mixed", parts[0].kind, part.kind)
+        if part.classes != parts[0].classes:
+            raise _refused("classes differ", shortened(parts[0].classes, 3), shortened(part.classes, 3))
+        if rows and part.row_ids != parts[0].row_ids:
+            raise _refused("rows are not aligned", shortened(parts[0].row_ids, 3), shortened(part.row_ids, 3))
+
+
+def check_table(values: np.ndarray, row_ids: tuple[str, ...], classes: tuple[str, ...]) -> None:
+    """Refuse a table whose shape does not fit its names, or whose names repeat."""
+    if values.shape != (len(row_ids), len(classes)):
+        raise _refused("the shape does not fit", (len(row_ids), len(classes)), values.shape)
+    for what, names in (("row ids", row_ids), ("classes", classes)):
+        if len(set(names)) != len(names):
+            doubled = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+            raise _refused(f"{what} repeat", "unique names", shortened(doubled))
+
+
+def _positions(have: tuple[str, ...], wanted) -> list[int]:
+    index = {row: position for position, row in enumerate(have)}
+    missing = [row for row in wanted if row not in index]
+    if missing:
+        raise _refused("rows are missing", "every row asked for", f"{len(missing)} absent: {shortened(missing, 3)}")
+    return [index[row] for row in wanted]
+
+
+def _refused(what: str, expected: object, got: object) -> BadInput:
+    return BadInput(f"scores refused: {what}", expected=expected, got=got, do="look at the step that made these scores")

@@ -1,0 +1,1 @@
+"""Learning: fitting members, cross-fitted on the frozen folds."""

@@ -1,0 +1,68 @@
+"""One-vs-rest logistic regression for all classes at once: one matrix problem, solved by L-BFGS."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+
+
+@dataclass(frozen=True)
+class LogisticSettings:
+    """How the linear models are fitted."""
+
+    l2: float = 1.0  # against a class's mean loss, per squared weight of a standardised feature
+    clip: float = 3.0  # standard deviations
+    max_iterations: int = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """logits = clipped standardised features @ weights + bias."""
+
+    centre: np.ndarray
+    spread: np.ndarray
+    weights: np.ndarray
+    bias: np.ndarray
+    clip: float
+
+    def standard(self, features: np.ndarray) -> np.ndarray:
+        """(rows, features) standardised; clipped, because focal clips lie far outside what soundscapes show."""
+        return np.clip((features - self.centre) / self.spread, -self.clip, self.clip)
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """(rows, classes) logits of (rows, features)."""
+        return self.standard(features) @ self.weights + self.bias
+
+
+def fit_logistic(features: np.ndarray, targets: np.ndarray, cells: np.ndarray, settings: LogisticSettings) -> Linear:
+    """One linear model a class; `cells` (rows, classes) weighs each truth, 0 where it is unknown.
+
+    Each class's positives and negatives weigh the same in sum, so that rare classes are not drowned.
+    """
+    spread = features.std(axis=0)
+    shape = (features.shape[1] + 1, targets.shape[1])
+    scale = Linear(features.mean(axis=0), np.where(spread > 1e-6, spread, 1.0), np.zeros(shape), 0.0, settings.clip)
+    x = np.concatenate([scale.standard(features), np.ones((len(features), 1))], axis=1)
+    signs = np.where(targets, 1.0, -1.0)
+    balanced = _balanced(targets, cells)
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        w = flat.reshape(shape)
+        margin = signs * (x @ w)
+        value = (balanced * np.logaddexp(0.0, -margin)).sum() + 0.5 * settings.l2 * np.square(w[:-1]).sum()
+        gradient = x.T @ (-balanced * signs * expit(-margin))
+        gradient[:-1] += settings.l2 * w[:-1]
+        return value, gradient.ravel()
+
+    start = np.zeros(shape[0] * shape[1])
+    solved = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": settings.max_iterations})
+    w = solved.x.reshape(shape)
+    return Linear(scale.centre, scale.spread, w[:-1], w[-1], settings.clip)
+
+
+def _balanced(targets: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """(rows, classes) weights of which each class's positives and negatives have half each; an empty side has none."""
+    positive, negative = cells * targets, cells * ~targets
+    sides = [side / np.maximum(side.sum(axis=0), 1e-12) for side in (positive, negative)]
+    return 0.5 * (sides[0] + sides[1])

@@ -1,0 +1,45 @@
+"""Linear models to ONNX: each fold standardises, clips and multiplies; their mean logit goes through a sigmoid."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 17  # old enough for every ONNX Runtime that a kernel may carry
+IR_VERSION = 8
+
+
+def export_linear(path: Path, folds: list) -> None:
+    """Write the graph `features` (rows, n) float32 -> `prob` (rows, classes) for fitted `Linear` models."""
+    nodes, tensors = [], []
+
+    def constant(name: str, value: np.ndarray) -> str:
+        tensors.append(numpy_helper.from_array(np.asarray(value, dtype=np.float32), name))
+        return name
+
+    low, high = constant("low", -folds[0].clip), constant("high", folds[0].clip)
+    for n, fold in enumerate(folds):
+        centre, spread = constant(f"centre{n}", fold.centre), constant(f"spread{n}", fold.spread)
+        weights, bias = constant(f"weights{n}", fold.weights), constant(f"bias{n}", fold.bias)
+        nodes += [
+            helper.make_node("Sub", ["features", centre], [f"centred{n}"]),
+            helper.make_node("Div", [f"centred{n}", spread], [f"scaled{n}"]),
+            helper.make_node("Clip", [f"scaled{n}", low, high], [f"clipped{n}"]),
+            helper.make_node("Gemm", [f"clipped{n}", weights, bias], [f"logit{n}"]),
+        ]
+    nodes += [
+        helper.make_node("Mean", [f"logit{n}" for n in range(len(folds))], ["logit"]),
+        helper.make_node("Sigmoid", ["logit"], ["prob"]),
+    ]
+    features, classes = folds[0].weights.shape
+    graph = helper.make_graph(
+        nodes,
+        "linear",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["rows", features])],
+        [helper.make_tensor_value_info("prob", TensorProto.FLOAT, ["rows", classes])],
+        tensors,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString(deterministic=True))

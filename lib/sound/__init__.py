@@ -1,0 +1,1 @@
+"""Sound: decoding, windows, and the one mel and PCEN front end."""

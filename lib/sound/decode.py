@@ -1,0 +1,50 @@
+"""Decoding: any audio file that libsndfile reads becomes mono float32 at 32 kHz, or an error that says why not."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from scipy.signal import resample_poly
+
+from lib.competition.names import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES, WINDOWS_PER_SOUNDSCAPE
+
+
+class UnreadableAudio(Exception):
+    """A file that holds no usable sound; its text says why."""
+
+
+def decode(path: Path) -> np.ndarray:
+    """(samples,) mono float32 at 32 kHz."""
+    try:
+        audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise UnreadableAudio(f"{path.name}: {error.error_string}") from error
+    if not len(audio):
+        raise UnreadableAudio(f"{path.name}: no samples")
+    if not np.isfinite(audio).all():
+        raise UnreadableAudio(f"{path.name}: samples that are not finite")
+    mono = audio[:, 0] if audio.shape[1] == 1 else audio.mean(axis=1)
+    if rate != SAMPLE_RATE:
+        step = np.gcd(rate, SAMPLE_RATE)
+        mono = resample_poly(mono, SAMPLE_RATE // step, rate // step)
+    return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def fit_length(audio: np.ndarray, samples: int) -> np.ndarray:
+    """(samples,) the audio cut, or repeated: silence at the end would teach a model where recordings end."""
+    if len(audio) < samples:
+        audio = np.tile(audio, -(-samples // len(audio)))
+    return audio[:samples]
+
+
+def soundscape_windows(audio: np.ndarray) -> np.ndarray:
+    """(12, 160000) the windows of a soundscape: never thirteen, however many samples it has."""
+    return fit_length(audio, SOUNDSCAPE_SAMPLES).reshape(WINDOWS_PER_SOUNDSCAPE, WINDOW_SAMPLES)
+
+
+def loudest_windows(audio: np.ndarray, most: int) -> np.ndarray:
+    """(windows, 160000) up to `most` whole windows of a clip, loudest first; a short clip is repeated into one."""
+    count = max(1, len(audio) // WINDOW_SAMPLES)
+    windows = fit_length(audio, count * WINDOW_SAMPLES).reshape(count, WINDOW_SAMPLES)
+    loudness = np.square(windows, dtype=np.float64).mean(axis=1)
+    return windows[np.argsort(-loudness, kind="stable")[:most]]

@@ -1,0 +1,1 @@
+"""Submission: the rows that are asked for, the engine that executes a recipe, the clock, and the writer."""

@@ -1,0 +1,49 @@
+"""Which rows a submission must have: from the test files, cross-checked against the sample submission."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from lib.competition.errors import BadInput, shortened
+from lib.competition.names import parse_soundscape, row_ids
+from lib.competition.places import in_rerun
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the platform wants: the mode, the test soundscapes in name order, and the row ids to write."""
+
+    mode: str
+    soundscapes: tuple[Path, ...]
+    row_ids: tuple[str, ...]
+    alarms: tuple[str, ...]
+
+
+def asked_rows(competition: Path) -> Asked:
+    """Public mode (no test soundscapes: the sample's rows) or rerun mode (twelve rows a test soundscape)."""
+    files = sorted((competition / "test_soundscapes").glob("*.ogg"))
+    sample = pd.read_csv(competition / "sample_submission.csv", usecols=["row_id"], dtype=str).row_id.tolist()
+    if not files:
+        if in_rerun():
+            raise BadInput("the rerun has no test soundscapes", expected=f"*.ogg in {competition / 'test_soundscapes'}",
+                           got="none", do="check that the competition is attached")  # fmt: skip
+        return Asked("public", (), tuple(sample), ())
+    for file in files:
+        parse_soundscape(file.name)
+    rows = [row for file in files for row in row_ids(file.stem)]
+    if set(sample) == set(rows):
+        return Asked("rerun", tuple(files), tuple(sample), ())
+    stems = {file.stem for file in files}
+    if not any(row.rpartition("_")[0] in stems for row in sample):
+        alarm = (
+            f"sample_submission.csv names none of the test soundscapes ({len(sample)} rows); rows made from the files"
+        )
+        return Asked("rerun", tuple(files), tuple(rows), (alarm,))
+    missing, extra = sorted(set(rows) - set(sample)), sorted(set(sample) - set(rows))
+    raise BadInput(
+        "test soundscapes and sample_submission.csv ask for different rows",
+        expected="twelve rows for each file in test_soundscapes",
+        got=f"first row without sample: {shortened(missing, 1) or 'none'}; first row without file: {shortened(extra, 1) or 'none'}",
+        do="check that both come from the same mount",
+    )
