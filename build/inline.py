@@ -44,6 +44,7 @@ class Kernel:
 
 def build(root: Path, owner: str = metadata.DEFAULT_OWNER, names: list[str] | None = None) -> list[Kernel]:
     """Build the named kernels, or all, into dist/kernels/; after any error that folder is as it was before."""
+    root = root.resolve()
     known = metadata.checked(root)
     if unknown := [name for name in names or [] if name not in known]:
         raise BadInput(

@@ -7,12 +7,12 @@ import project  # noqa: F401
 
 from lib.competition.errors import BadInput
 
-_NAME = r"[\w.-]*(?:api_?key|passw(?:or)?d|secret|access_?token|kaggle_key)[\w]*"
+_NAME = r"(?:api_?key|passw(?:or)?d|secret|access_?token|kaggle_key)\w*"  # no prefix: searching stays linear
 _SECRETS = {
     "a Kaggle token": re.compile(r"KGAT_[A-Za-z0-9]{8,}"),
     "a kaggle.json key": re.compile(r"""["']key["']\s*:\s*["'][0-9a-f]{32}["']"""),
     "a literal under a secret's name": re.compile(
-        rf"""(?i)["']?{_NAME}["'\]]*\s*(?::\s*\w+\s*)?[:=]\s*["'][^"'\s]{{4,}}["']"""
+        rf"""(?i){_NAME}["'\]]*\s*(?::\s*\w+\s*)?[:=]\s*["'][^"'\s]{{4,}}["']"""
     ),
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
 }
