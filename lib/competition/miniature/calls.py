@@ -83,11 +83,17 @@ def far(call: np.ndarray, sample_rate: int, distance: float, rng: np.random.Gene
     echo = rng.standard_normal(n_tail, dtype=np.float32) * decay
     echo *= 0.6 * distance / np.sqrt(np.sum(np.square(echo)))
     echo[0] += 1.0
-    n_fft = 1 << int(np.ceil(np.log2(len(call) + n_tail)))
+    n_fft = _fast_length(len(call) + n_tail)
     hertz = np.fft.rfftfreq(n_fft, 1 / sample_rate).astype(np.float32)
     corner_hz = 9000 * 2 ** (-1.8 * distance)
     spectrum = np.fft.rfft(call, n_fft) * np.fft.rfft(echo, n_fft) / (1 + np.square(hertz / corner_hz))
     return loudness_one(np.fft.irfft(spectrum, n_fft)[: len(call) + n_tail])
+
+
+def _fast_length(n: int) -> int:
+    """The smallest length of at least n samples, among 4, 5, 6 and 7 times a power of two, which transforms like."""
+    power = 1 << max(0, int(np.floor(np.log2(n))) - 2)
+    return next(power * parts for parts in (4, 5, 6, 7, 8) if power * parts >= n)
 
 
 def _voice(song: Song, sample_rate: int, rng: np.random.Generator) -> np.ndarray:

@@ -85,8 +85,14 @@ def _stereo(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _counts(spec: MiniatureSpec, cast: list[Species]) -> list[int]:
     """Clips per species, in class order: a long tail in each animal class, none for the mute, one for the reptile."""
+    rarest = {s.taxon.class_name: s.rank for s in sorted(cast, key=lambda s: s.rank) if s.focal and s.rank >= 3}
     weights = np.array(
-        [_CLASS_SHARE[s.taxon.class_name] * (1 + s.rank) ** -1.5 if s.focal else 0.0 for s in cast], float
+        [
+            _CLASS_SHARE[s.taxon.class_name] * (1 + s.rank) ** -1.5
+            if s.focal and s.rank != rarest.get(s.taxon.class_name)
+            else 0.0
+            for s in cast
+        ]
     )
     for name, share in _CLASS_SHARE.items():
         members = [s.taxon.class_name == name for s in cast]

@@ -30,13 +30,15 @@ def numbered(ogg: bytes, serial: int) -> bytes:
     out = bytearray(ogg)
     start = 0
     while start < len(out):
-        if out[start : start + 4] != b"OggS":
-            raise BadInput(
-                "not an ogg stream", expected=f"a page at byte {start}", got=out[start : start + 4], do="encode"
-            )
-        segments = out[start + 26]
-        header = _PAGE_HEADER_BYTES + segments
+        header = _PAGE_HEADER_BYTES + (out[start + 26] if len(out) > start + 26 else 0)
         end = start + header + sum(out[start + _PAGE_HEADER_BYTES : start + header])
+        if out[start : start + 4] != b"OggS" or end > len(out):
+            raise BadInput(
+                "these bytes are not an ogg stream",
+                expected=f"a whole page from byte {start} on",
+                got=f"{bytes(out[start : start + 4])!r} and {len(out) - start} bytes",
+                do="give the whole output of an encoder",
+            )
         struct.pack_into("<I", out, start + 14, serial)
         struct.pack_into("<I", out, start + 22, 0)
         struct.pack_into("<I", out, start + 22, page_checksum(bytes(out[start:end])))

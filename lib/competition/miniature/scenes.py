@@ -28,17 +28,18 @@ def render_scene(spec: MiniatureSpec, scene: Scene) -> np.ndarray:
 
 def band_loudness(site: Site, low_hz: float, high_hz: float) -> float:
     """The root mean square of the site's noise floor between two frequencies."""
-    hertz = np.linspace(low_hz, min(high_hz, SAMPLE_RATE / 2), 200)
-    return float(np.sqrt(np.mean(np.square(_floor(site, hertz))) * (hertz[-1] - hertz[0])))
+    hertz = np.arange(low_hz, min(high_hz, SAMPLE_RATE / 2), 1.0, np.float32)  # fine enough to meet the lines of a hum
+    return float(np.sqrt(np.sum(np.square(_floor(site, hertz)))))
 
 
 def _floor(site: Site, hertz: np.ndarray) -> np.ndarray:
     """The site's noise as amplitude per root hertz, at each frequency; below 60 Hz the recorder hears nothing."""
-    octaves = np.log2(np.maximum(hertz, 60.0) / 1000)
-    amplitude = 10 ** ((site.floor_db + site.tilt_db_per_octave * octaves) / 20)
-    hum = np.abs((hertz + _HUM_HZ / 2) % _HUM_HZ - _HUM_HZ / 2) < 1.5
-    hum = hum & (hertz > 60) & (hertz < 5.5 * _HUM_HZ)
-    return amplitude * np.where(hum, 10 ** (site.hum_db / 20), 1.0) * (hertz > 25)
+    slope = site.tilt_db_per_octave / (20 * np.log10(2))
+    amplitude = 10 ** (site.floor_db / 20) * (np.maximum(hertz, 60.0) / 1000) ** slope
+    low = hertz[: np.searchsorted(hertz, 5.5 * _HUM_HZ)]
+    hum = (np.abs((low + _HUM_HZ / 2) % _HUM_HZ - _HUM_HZ / 2) < 1.5) & (low > 60)
+    amplitude[: len(low)] *= np.where(hum, 10 ** (site.hum_db / 20), 1.0) * (low > 25)
+    return amplitude
 
 
 def _noise(n: int, amplitude: Callable[[np.ndarray], np.ndarray], rng: np.random.Generator) -> np.ndarray:
@@ -93,7 +94,9 @@ def _chorus(site: Site, n: int, rng: np.random.Generator) -> np.ndarray:
 
 def _add_call(sound: np.ndarray, site: Site, event: Event, rng: np.random.Generator) -> None:
     """Mix one call into the soundscape, as loud against the floor of its own band as the event says."""
-    call = far(render_call(event.song, SAMPLE_RATE, rng), SAMPLE_RATE, event.distance, rng)
+    call = render_call(event.song, SAMPLE_RATE, rng)
+    if event.song.form != "buzz":  # a long narrow band sounds the same from afar, and its transform would be costly
+        call = far(call, SAMPLE_RATE, event.distance, rng)
     call *= 10 ** (event.snr_db / 20) * band_loudness(site, *band_hz(event.song))
     start = round(event.onset_s * SAMPLE_RATE)
     first, last = max(0, start), min(len(sound), start + len(call))

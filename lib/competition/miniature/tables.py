@@ -35,7 +35,7 @@ def train_table(spec: MiniatureSpec, cast: list[Species], clips: list[Clip]) -> 
     """train.csv: fifteen columns, one row per clip; labels and lists are text, as in the contest."""
     taxa = {species.label: species.taxon for species in cast}
     rng = spec.stream("train table")
-    authors = [f"Recordist {number:02d}" for number in range(1, max(6, spec.n_clips // 12))]
+    authors = [f"Recordist {number:02d}" for number in range(1, max(13, spec.n_clips // 12))]
     types = rng.choice(_TYPES, len(clips), p=_TYPE_ODDS).tolist()
     types[0], types[len(types) // 2] = "[]", "['']"
     rows = []
@@ -54,7 +54,7 @@ def train_table(spec: MiniatureSpec, cast: list[Species], clips: list[Clip]) -> 
                 "common_name": taxon.common_name,
                 "class_name": taxon.class_name,
                 "inat_taxon_id": taxon.inat_taxon_id,
-                "author": DOMINANT_AUTHOR if rng.random() < 0.22 else authors[int(len(authors) * rng.random() ** 2)],
+                "author": DOMINANT_AUTHOR if rng.random() < 0.22 else authors[int(rng.integers(len(authors)))],
                 "license": _LICENSES[int(rng.integers(len(_LICENSES)))],
                 "rating": float(rng.choice((0, 2, 2.5, 3, 3.5, 4, 4.5, 5))) if catalogued else 0.0,
                 "url": f"https://xeno-canto.org/{number}"
