@@ -1,6 +1,7 @@
 """Pages for readers: each executed notebook as HTML, and an index built from the records that runs leave behind."""
 
 import os
+import re
 from dataclasses import asdict
 from datetime import datetime
 from html import escape
@@ -26,10 +27,13 @@ def write_page(result: RunResult) -> Path:
     if not executed.exists():
         page.unlink(missing_ok=True)  # an older success must not outlive this run
         return page
-    exporter = HTMLExporter(template_name="lab", embed_images=True, require_js_url="", jquery_url="", mermaid_js_url="")
-    body, _resources = exporter.from_notebook_node(
-        nbformat.read(executed, as_version=4), resources={"metadata": {"name": result.title}}
-    )
+    notebook = nbformat.read(executed, as_version=4)
+    # nothing is fetched by the page, except MathJax where there is a formula to set
+    scripts = dict.fromkeys(("require_js_url", "jquery_url", "mermaid_js_url", "mermaid_layout_elk_js_url"), "")
+    if not any(cell.cell_type == "markdown" and "$" in cell.source for cell in notebook.cells):
+        scripts["mathjax_url"] = ""
+    exporter = HTMLExporter(template_name="lab", embed_images=True, **scripts)
+    body, _resources = exporter.from_notebook_node(notebook, resources={"metadata": {"name": result.title}})
     write_text(page, body)
     return page
 
@@ -52,12 +56,14 @@ def _entry(dist: Path, source: Path) -> str:
     path = dist / f"{source.stem}.json"
     title, summary = title_and_summary(read_notebook(source), source.stem)
     if not path.exists():
-        return _article(source.stem, escape(title), "never", "", summary, "")
+        return _article(source.stem, _inline(_unnumbered(title)), "never", "", summary, "")
     try:
         result = from_json(RunResult, read_json(path), str(path))
     except BadInput as error:
-        return _article(source.stem, escape(title), "unread", "", summary, f"<pre>{escape(str(error))}</pre>")
-    linked = escape(result.title)
+        return _article(
+            source.stem, _inline(_unnumbered(title)), "unread", "", summary, f"<pre>{escape(str(error))}</pre>"
+        )
+    linked = _inline(_unnumbered(result.title))
     if (dist / f"{result.name}.html").exists():
         linked = f'<a href="{escape(result.name)}.html">{linked}</a>'
     body = f"<pre>{escape(result.failure)}</pre>" if result.failure else ""
@@ -72,7 +78,7 @@ def _article(name: str, title: str, status: str, facts: str, summary: str, body:
     return f"""<article class="{look}">
 <header><span class="number">{escape(name.split("_")[0])}</span><h2>{title}</h2>
 <span class="status">{escape(_LABEL.get(status, status))}</span></header>
-<p>{escape(summary)}</p>
+<p>{_inline(summary)}</p>
 {facts}{body}
 </article>"""
 
@@ -102,6 +108,26 @@ def _links(result: RunResult, dist: Path) -> str:
     folded = f"<details><summary>{len(result.parameters)} parameters</summary><table>{rows}</table></details>"
     return f"<nav>{listed}</nav>{folded if rows else ''}"
 
+
+def _unnumbered(title: str) -> str:
+    """The title without the number that the page shows beside it."""
+    return re.sub(r"^\d+\s*[·:.–-]\s*", "", title)
+
+
+def _inline(markdown: str) -> str:
+    """One paragraph's code, strong and emphasis as HTML, its links as plain words; all else is escaped."""
+    text = escape(markdown)
+    for pattern, html in _INLINE:
+        text = re.sub(pattern, html, text)
+    return text
+
+
+_INLINE = (
+    (r"`([^`]+)`", r"<code>\1</code>"),
+    (r"\*\*([^*]+)\*\*", r"<strong>\1</strong>"),
+    (r"\*([^*\s][^*]*)\*", r"<em>\1</em>"),
+    (r"\[([^\]]+)\]\(([^)\s]+)\)", r"\1"),  # a link of the notebook would not work from this page
+)
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

@@ -15,7 +15,8 @@ from project import ROOT
 from lib.competition.errors import BadInput, shortened
 
 STANDARD_PARAMETERS = ("competition_dir", "inputs_dir", "output_dir")
-_KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+# As ipykernel names it: JupyterLab writes this into a source's header on saving, so the sources carry it already.
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 _DECIMAL = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?inf"
 
 
@@ -38,7 +39,7 @@ def read_notebook(source: Path) -> nbformat.NotebookNode:
             f"{source} cannot be read", expected="a percent script", got=error, do="check the name"
         ) from error
     notebook = jupytext.reads(text, fmt="py:percent")
-    notebook.metadata["kernelspec"] = _KERNEL
+    notebook.metadata["kernelspec"] = dict(KERNELSPEC)
     notebook.metadata["language_info"] = {"name": "python"}
     return notebook
 

@@ -119,7 +119,8 @@ def _tail(cells: list, watched: Watched) -> list[str]:
     printed = "".join(output.text for output in outputs if output.output_type == "stream")
     error = f"{watched.error[0]}: {watched.error[1]}" if watched.error else ""
     text = traceback or printed or error or watched.log
-    return [line.rstrip() for line in _COLOURS.sub("", text).strip().splitlines()[-_TAIL_LINES:]]
+    lines = _COLOURS.sub("", text).strip("-\n ").splitlines()  # IPython draws a rule of dashes above
+    return [line.rstrip() for line in lines[-_TAIL_LINES:]]
 
 
 def _outputs(cells: list, index: int | None) -> list:
