@@ -24,6 +24,6 @@ class Clock:
         print(f"{name}: {self.stages[name]:.1f} s", flush=True)
 
     def projected_minutes(self, per_soundscape_s: float, scaled: str) -> float:
-        """Minutes for the contest's test set: the stage `scaled` at its rate per soundscape, the others as they were."""
+        """Minutes for the contest's test set: the stage `scaled` at its rate a soundscape, the others as they were."""
         fixed = sum(seconds for name, seconds in self.stages.items() if name != scaled)
         return (fixed + per_soundscape_s * CONTEST_SOUNDSCAPES) / 60.0

@@ -35,9 +35,14 @@ def open_members(recipe: Recipe, folders: Sequence[Path], classes: ClassList) ->
     by_name = {folder.name: folder for folder in folders}
     recipe.refuse_absent(by_name)
     for ingredient in recipe.members:
-        if (manifest := check_seal(by_name[ingredient.name])) != ingredient.manifest:
-            raise BadInput(f"member {ingredient.name} is not the one of the recipe", expected=f"manifest {ingredient.manifest}",
-                           got=manifest, do="run 05 again after changing a member")  # fmt: skip
+        manifest = check_seal(by_name[ingredient.name])
+        if manifest != ingredient.manifest:
+            raise BadInput(
+                f"member {ingredient.name} is not the one of the recipe",
+                expected=f"manifest {ingredient.manifest}",
+                got=manifest,
+                do="run 05 again after changing a member",
+            )
     return {ingredient.name: open_member(by_name[ingredient.name], classes) for ingredient in recipe.members}
 
 

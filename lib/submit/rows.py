@@ -40,10 +40,11 @@ def asked_rows(competition: Path) -> Asked:
             f"sample_submission.csv names none of the test soundscapes ({len(sample)} rows); rows made from the files"
         )
         return Asked("rerun", tuple(files), tuple(rows), (alarm,))
-    missing, extra = sorted(set(rows) - set(sample)), sorted(set(sample) - set(rows))
+    without_sample, without_file = sorted(set(rows) - set(sample)), sorted(set(sample) - set(rows))
     raise BadInput(
         "test soundscapes and sample_submission.csv ask for different rows",
         expected="twelve rows for each file in test_soundscapes",
-        got=f"first row without sample: {shortened(missing, 1) or 'none'}; first row without file: {shortened(extra, 1) or 'none'}",
+        got=f"not in the sample: {shortened(without_sample, 1) or 'none'}; "
+        f"not from a file: {shortened(without_file, 1) or 'none'}",
         do="check that both come from the same mount",
     )

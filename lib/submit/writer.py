@@ -13,7 +13,7 @@ from lib.competition.scores import Scores
 
 
 def write_submission(path: Path, scores: Scores, asked: tuple[str, ...], classes: ClassList) -> str:
-    """Write `scores` for the asked rows, in their order, and return the file's fingerprint; nothing half-written is left."""
+    """Write `scores` for the asked rows, in their order, and return the file's fingerprint; never half a file."""
     if scores.kind == "logit":
         raise _refused("logits are not wanted", "probabilities or ranks in [0, 1]", "logits")
     frame = pd.DataFrame(scores.values, columns=list(scores.classes))
@@ -64,14 +64,12 @@ def check_submission(frame: pd.DataFrame, asked: tuple[str, ...], classes: Class
     if textual := [column for column in classes.labels if not pd.api.types.is_numeric_dtype(values[column])]:
         raise _refused("a column is not numeric", "numbers", shortened(textual, 3))
     table = values.to_numpy(dtype=np.float64)
-    for what, bad in (
-        ("a value is not finite", ~np.isfinite(table)),
-        ("a value lies outside [0, 1]", (table < 0) | (table > 1)),
-    ):
+    faults = {"a value is not finite": ~np.isfinite(table), "a value lies outside [0, 1]": (table < 0) | (table > 1)}
+    for what, bad in faults.items():
         if bad.any():
             row, column = np.argwhere(bad)[0]
-            raise _refused(what, "finite values in [0, 1]",
-                           f"{table[row, column]} at row {frame.row_id.iloc[row]}, column {classes.labels[column]}")  # fmt: skip
+            at = f"{table[row, column]} at row {frame.row_id.iloc[row]}, column {classes.labels[column]}"
+            raise _refused(what, "finite values in [0, 1]", at)
 
 
 def _column_fault(columns: list[str], wanted: list[str]) -> str:

@@ -1,0 +1,92 @@
+"""Climb the ladder: score every member and every recipe on the hidden test of a miniature competition.
+
+python build/ladder.py                                   the miniature competition of `make demo`
+python build/ladder.py --competition DIR --solution CSV  any other with the same layout
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+from project import ROOT
+
+from lib.blend.recipe import Recipe, load_recipe
+from lib.competition.classes import read_class_list
+from lib.competition.errors import BadInput
+from lib.competition.places import find_made, find_one
+from lib.competition.prepared import load_prepared
+from lib.competition.tables import read_solution
+from lib.judge.intervals import bootstrap, interval
+from lib.judge.metric import judge
+from lib.judge.provenance import judge_member
+from lib.show.figures import ladder
+from lib.show.pages import write_page
+from lib.submit.engine import execute, listen, open_members
+from lib.submit.rows import asked_rows
+
+
+def climb(competition: Path, solution: Path, runs: Path) -> pd.DataFrame:
+    """One row a rung: its out-of-fold score, its hidden-test score with interval, its cost."""
+    classes = read_class_list(competition)
+    labels = read_solution(solution, classes)
+    prepared = load_prepared(find_one("prepared", str(runs)))
+    folders = {folder.name: folder for folder in find_made("member", str(runs))}
+    recipes = [load_recipe(path) for path in sorted(find_one("recipes", str(runs)).glob("[!m]*.json"))]
+    members = open_members(recipes[0], list(folders.values()), classes)
+    heard = listen(asked_rows(competition).soundscapes, members, recipes[0].prior, classes)
+    named = heard.parts | {recipe.name: execute(recipe, heard) for recipe in recipes}
+    out_of_fold = {name: judge_member(folders[name], prepared.labels, prepared.folds).macro for name in members}
+    out_of_fold |= {recipe.name: recipe.score for recipe in recipes}
+    cost = {name: member.card.seconds_per_soundscape for name, member in members.items()}
+    cost |= {recipe.name: _cost(recipe) for recipe in recipes}
+    drawn = bootstrap(labels, named)
+    rows = []
+    for name, scores in named.items():
+        report, sure = judge(labels, scores), interval(drawn[name])
+        rows.append(
+            {
+                "rung": name,
+                "out of fold": out_of_fold[name],
+                "score": report.macro,
+                "low": sure.low,
+                "high": sure.high,
+                "classes": len(report.scored),
+                "ms per soundscape": 1000 * cost[name],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _cost(recipe: Recipe) -> float:
+    """Seconds a soundscape that the recipe's members with weight take together."""
+    return sum(member.seconds_per_soundscape for member in recipe.members if member.weight > 0)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the ladder and write its page; 0 when it could be climbed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--competition", type=Path, default=ROOT / "data/mini/rerun/birdclef-2026", help="with test files"
+    )
+    parser.add_argument("--solution", type=Path, default=ROOT / "data/mini/hidden/solution.csv", help="the answers")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where the notebooks' outputs are")
+    parser.add_argument("--page", type=Path, default=ROOT / "dist/ladder.html", help="where the page goes")
+    options = parser.parse_args(arguments)
+    try:
+        rows = climb(options.competition, options.solution, options.runs)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 1
+    table = rows.assign(interval=[f"[{low:.3f}, {high:.3f}]" for low, high in zip(rows.low, rows.high, strict=True)])
+    table = table.rename(columns={"score": "hidden test", "interval": "90 % interval"})
+    table = table[["rung", "out of fold", "hidden test", "90 % interval", "classes", "ms per soundscape"]]
+    print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    prose = "Macro ROC-AUC on the hidden test soundscapes; intervals by drawing whole recordings anew, 90 %."
+    write_page(options.page, "The ladder", [prose, ladder(rows), table])
+    print(f"page: {options.page}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

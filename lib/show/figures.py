@@ -1,0 +1,126 @@
+"""Figures: each function draws one picture that says one thing, and returns it closed, for a notebook to show once."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib.competition.names import SOUNDSCAPE_S, WINDOW_S, WINDOWS_PER_SOUNDSCAPE
+from lib.competition.prepared import Prepared
+from lib.judge.metric import AucReport
+from lib.sound.decode import soundscape_windows
+from lib.sound.mel import FrontEnd, decibels, mel_power
+
+TAXON_COLOURS = {
+    "Aves": "#2a6f97",
+    "Amphibia": "#52b788",
+    "Insecta": "#e9a03b",
+    "Mammalia": "#9d4edd",
+    "Reptilia": "#c1121f",
+}
+
+
+def long_tail(prepared: Prepared, taxonomy: pd.DataFrame) -> Figure:
+    """Clips and labelled windows of each class, most clips first, coloured by taxon."""
+    clips = prepared.clips.primary_label.value_counts().reindex(prepared.classes.labels, fill_value=0)
+    windows = pd.Series(prepared.labels.values.sum(axis=0), index=prepared.classes.labels)
+    order = clips.sort_values(ascending=False, kind="stable").index
+    colours = taxonomy.set_index("primary_label").class_name.map(TAXON_COLOURS)[order]
+    figure, axes = plt.subplots(2, 1, figsize=(10, 4.5), sharex=True)
+    for axis, counts, what in zip(axes, (clips, windows), ("focal clips", "labelled windows"), strict=True):
+        axis.bar(range(len(order)), counts[order], color=colours)
+        axis.set_yscale("symlog", linthresh=1)
+        axis.set_ylabel(what)
+    axes[1].set_xticks([])
+    axes[1].set_xlabel(f"{len(order)} classes, most clips first")
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in TAXON_COLOURS.values()]
+    axes[0].legend(handles, TAXON_COLOURS, ncols=5, fontsize=8, frameon=False)
+    return _closed(figure)
+
+
+def fold_coverage(prepared: Prepared) -> Figure:
+    """How many of the labelled windows' classes each fold can score, and how many windows it holds out."""
+    fold_of = prepared.windows.stem.map(prepared.folds.of("soundscape")).to_numpy()
+    truth = prepared.labels.values
+    numbers = prepared.folds.numbers
+    figure, axes = plt.subplots(1, 2, figsize=(10, 2.6))
+    axes[0].bar(numbers, [truth[fold_of == fold].any(axis=0).sum() for fold in numbers], color="#2a6f97")
+    axes[0].axhline(truth.any(axis=0).sum(), color="#888", linewidth=1)
+    axes[0].set_title(f"classes heard, of {truth.any(axis=0).sum()} in all", fontsize=9)
+    axes[1].bar(numbers, [(fold_of == fold).sum() for fold in numbers], color="#52b788")
+    axes[1].set_title("labelled windows held out", fontsize=9)
+    for axis in axes:
+        axis.set_xticks(numbers, [f"fold {fold}" for fold in numbers])
+    return _closed(figure)
+
+
+def site_hours(sites: list[str], hours: list[int], title: str) -> Figure:
+    """How many soundscapes there are of each site and hour of the day (UTC)."""
+    names = sorted(set(sites))
+    counts = np.zeros((len(names), 24))
+    np.add.at(counts, ([names.index(site) for site in sites], hours), 1)
+    figure, axis = plt.subplots(figsize=(10, 0.4 * len(names) + 1.2))
+    picture = axis.imshow(counts, aspect="auto", cmap="YlGnBu")
+    axis.set_yticks(range(len(names)), names)
+    axis.set_xticks(range(0, 24, 3), [f"{hour:02d}h" for hour in range(0, 24, 3)])
+    axis.set_title(title, fontsize=9)
+    figure.colorbar(picture, ax=axis, label="soundscapes")
+    return _closed(figure)
+
+
+def minute(audio: np.ndarray, labels: list[tuple[int, str]], title: str) -> Figure:
+    """A soundscape's log-mel picture cut into its twelve windows, with the labels of each; '–' where unlabelled."""
+    front_end = FrontEnd(n_mels=96)
+    picture = np.concatenate(list(decibels(mel_power(soundscape_windows(audio), front_end))), axis=1)
+    figure, axis = plt.subplots(figsize=(12, 3.6))
+    axis.imshow(picture, origin="lower", aspect="auto", cmap="magma", extent=(0, SOUNDSCAPE_S, 0, front_end.n_mels))
+    by_end = dict(labels)
+    for window in range(WINDOWS_PER_SOUNDSCAPE):
+        axis.axvline(window * WINDOW_S, color="white", linewidth=0.5)
+        text = by_end.get((window + 1) * WINDOW_S, "–").replace(";", "\n")
+        axis.text(window * WINDOW_S + 0.2, front_end.n_mels + 1, text, fontsize=6, va="bottom")
+    axis.set_xlabel("seconds")
+    axis.set_ylabel("mel band")
+    axis.set_title(title, fontsize=9, pad=48)
+    figure.tight_layout()
+    return _closed(figure)
+
+
+def auc_against_clips(reports: dict[str, AucReport], prepared: Prepared) -> Figure:
+    """Each class's out-of-fold AUC against its number of focal clips, for each member."""
+    clips = prepared.clips.primary_label.value_counts()
+    figure, axis = plt.subplots(figsize=(8, 3.2))
+    for (name, report), marker in zip(reports.items(), "oxs^v", strict=False):
+        counts = [clips.get(label, 0) for label in report.per_class]
+        axis.scatter(
+            counts, report.per_class.values(), s=18, alpha=0.7, marker=marker, label=f"{name} {report.macro:.3f}"
+        )
+    axis.axhline(0.5, color="#888", linewidth=1)
+    axis.set_xscale("symlog", linthresh=1)
+    axis.set_xlabel("focal clips of the class")
+    axis.set_ylabel("out-of-fold AUC")
+    axis.legend(fontsize=8, frameon=False)
+    return _closed(figure)
+
+
+def ladder(rows: pd.DataFrame) -> Figure:
+    """Scores with intervals, one rung a line: columns rung, score, low, high."""
+    figure, axis = plt.subplots(figsize=(8, 0.45 * len(rows) + 1.0))
+    places = np.arange(len(rows))[::-1]
+    axis.errorbar(
+        rows.score, places, xerr=[rows.score - rows.low, rows.high - rows.score], fmt="o", color="#2a6f97", capsize=3
+    )
+    for place, row in zip(places, rows.itertuples(), strict=True):
+        axis.annotate(f"{row.score:.3f}", (row.score, place), xytext=(0, 6), textcoords="offset points", fontsize=8)
+    axis.axvline(0.5, color="#888", linewidth=1)
+    axis.set_yticks(places, rows.rung)
+    axis.set_ylim(-0.6, len(rows) - 0.2)
+    axis.set_xlabel("macro ROC-AUC, with the 90 % interval over recordings")
+    figure.tight_layout()
+    return _closed(figure)
+
+
+def _closed(figure: Figure) -> Figure:
+    """The figure, taken from pyplot's list so that a notebook shows it once and memory stays flat."""
+    plt.close(figure)
+    return figure
