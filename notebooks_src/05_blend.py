@@ -9,9 +9,9 @@
 # %% [markdown]
 # # 05 · Blend
 #
-# Members become a recipe. **safe** searches nothing: equal weights in rank space and a fixed, mild smoothing.
-# **bold** takes the weights and the smoothing that did best out of fold, and is believed only by its *nested* score:
-# what was chosen on four folds, judged on the fifth.
+# Members become a recipe. **safe** searches nothing: each member weighs by how far its interval's lower end lies above
+# chance, with a fixed, mild smoothing. **bold** takes the weights and the smoothing that did best out of fold, and is
+# believed only by its *nested* score: what was chosen on four folds, judged on the fifth.
 #
 # **Reads** `prepared/` and every `members/*`. **Writes** `recipes/safe.json` and `recipes/bold.json`.
 
@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 
 from lib.blend.recipe import Ingredient, Recipe, Step, load_recipe, save_recipe
-from lib.blend.search import Choice, blend, candidates, search
+from lib.blend.search import Choice, blend, candidates, evidence_weights, search
 from lib.competition import fingerprint
 from lib.competition.places import find_made, find_one, ledger_path, output_folder
 from lib.competition.prepared import load_prepared
@@ -65,9 +65,10 @@ pd.DataFrame(flat.T, columns=[card.name for card in cards]).corr("spearman").rou
 # ## Safe: nothing searched
 
 # %%
-equal = tuple(1 / len(parts) for _ in parts)
-safe = Choice(equal, safe_sigma)
+low = [interval(values).low for values in bootstrap(prepared.labels, dict(enumerate(parts))).values()]
+safe = Choice(evidence_weights(low), safe_sigma)
 safe_scores = blend(parts, safe)
+pd.DataFrame({"member": [card.name for card in cards], "lower end": low, "weight": safe.weights}).round(3)
 
 # %% [markdown]
 # ## Bold: searched, and judged nested

@@ -37,6 +37,13 @@ def candidates(members: int, *, steps: int, sigmas: list[float]) -> list[Choice]
     return [Choice(tuple(part / steps for part in parts), sigma) for parts in grid for sigma in sigmas]
 
 
+def evidence_weights(lower_ends: list[float]) -> tuple[float, ...]:
+    """Weights in proportion to how far each lower end lies above chance; equal ones where none does."""
+    excess = np.maximum(np.asarray(lower_ends) - 0.5, 0.0)
+    shares = excess / excess.sum() if excess.sum() > 0 else np.full(len(excess), 1 / len(excess))
+    return tuple(shares.tolist())
+
+
 def blend(parts: list[Scores], choice: Choice) -> Scores:
     """The blend that a choice describes."""
     return smooth_windows(rank_blend(parts, list(choice.weights)), sigma=choice.sigma)

@@ -36,7 +36,7 @@ class MiniatureSpec:
     corrupt_test: int = 0  # hidden soundscapes made unreadable
     test_share: float = 0.8  # share of the classes that are made to occur in the hidden soundscapes
     activity: float = 1.0  # how much calls at a labelled site, 1 = about three labels per window
-    loudness_db: float = 0.0  # added to the signal-to-noise ratio of every call in a soundscape
+    loudness_db: float = 0.0  # added to every call in a soundscape: easier or harder to hear, with the same labels
 
     def __post_init__(self):
         focal_insects = self.n_insecta - self.n_sonotypes

@@ -1,0 +1,46 @@
+"""The whole chain on the miniature competition: data, six notebooks, the ladder, six kernels, the sealed rehearsal.
+
+python build/demo.py    what `make demo` runs
+"""
+
+import subprocess
+import sys
+import time
+
+from notebook_meter import clock
+from project import ROOT
+
+RERUN = "data/mini/rerun/birdclef-2026"
+STAGES = {
+    "the miniature competition": ["build/miniature.py", "data/mini"],
+    "five notebooks on what a competitor sees": ["build/run.py", "01", "02", "03", "04", "05"],
+    "the submission on the hidden test": ["build/run.py", "06", "--data", RERUN],
+    "six kernels": ["build/inline.py"],
+    "the submission kernel, sealed": ["build/rehearse.py", "--data", "data/mini", "--outputs", "runs/mini"],
+    "the ladder": ["build/ladder.py"],
+}
+
+
+def main() -> int:
+    """Run the stages in order; 0 when all were done, else the first failing stage's exit code."""
+    start = time.perf_counter()
+    for number, (what, command) in enumerate(STAGES.items(), start=1):
+        print(f"\n[{number}/{len(STAGES)}] {what}", flush=True)
+        done = subprocess.run([sys.executable, *command], cwd=ROOT)
+        if done.returncode:
+            print(f"\nstopped at {what!r}: {' '.join(command)} gave {done.returncode}", file=sys.stderr)
+            return done.returncode
+    print(f"\nDone in {clock(time.perf_counter() - start)}. Look at:")
+    for path, what in (
+        ("dist/notebooks/index.html", "the notebooks as pages"),
+        ("dist/ladder.html", "the ladder above"),
+        ("runs/mini/06_submission/submission.csv", "the submission, and receipt.json beside it"),
+        ("dist/kernels/", "six kernels, ready to push"),
+        ("dist/rehearsal/", "what the sealed rehearsal wrote"),
+    ):
+        print(f"  {path:<42} {what}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
