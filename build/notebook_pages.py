@@ -93,9 +93,11 @@ def _facts(result: RunResult, source: Path) -> str:
 
 
 def _links(result: RunResult, dist: Path) -> str:
-    """Links to the page, the notebook, its log and its reports; and the parameters, folded away."""
+    """Links to the page, the notebook, where it failed its log, its reports; and the parameters, folded away."""
     name = result.name
-    beside = {"page": f"{name}.html", "notebook": f"{name}.ipynb", "log": f"{name}.log"}
+    beside = {"page": f"{name}.html", "notebook": f"{name}.ipynb"}
+    if not result.ok:
+        beside["log"] = f"{name}.log"
     links = [(label, file) for label, file in beside.items() if (dist / file).exists()]
     folder = result.parameters.get("output_dir")
     reports = sorted(Path(folder).rglob("*.html")) if folder else []

@@ -54,7 +54,7 @@ def run_notebook(source: Path, parameters: dict, executed: Path, *, timeout_s: f
     """
     source, executed = source.resolve(), executed.resolve()
     values = typed(source, parameters)
-    notebook = read_notebook(source)
+    notebook, source_hash = read_notebook(source), hash_of(source)
     folder = Path(values.get("output_dir") or executed.parent).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     executed.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def run_notebook(source: Path, parameters: dict, executed: Path, *, timeout_s: f
         completed_cells=watched.own_completed,
         parameters=values,
         source=str(source),
-        source_hash=hash_of(source),
+        source_hash=source_hash,
         executed=str(executed),
     )
 

@@ -120,7 +120,7 @@ def _tail(cells: list, watched: Watched) -> list[str]:
     error = f"{watched.error[0]}: {watched.error[1]}" if watched.error else ""
     text = traceback or printed or error or watched.log
     lines = _COLOURS.sub("", text).strip("-\n ").splitlines()  # IPython draws a rule of dashes above
-    return [line.rstrip() for line in lines[-_TAIL_LINES:]]
+    return "\n".join(line.rstrip() for line in lines[-_TAIL_LINES:]).strip("\n").splitlines()
 
 
 def _outputs(cells: list, index: int | None) -> list:
