@@ -1,0 +1,187 @@
+"""Rehearse the submission: `python build/rehearse.py --data data/mini --outputs runs/mini` runs the built kernel as
+Kaggle would, from an empty folder, without network and checkout, and judges what it leaves."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import image as images
+import inline
+import metadata
+import psutil
+import rehearsal_verdict as verdict
+import sandbox
+from project import ROOT
+
+from lib.competition.errors import BadInput
+
+KERNEL = "pantanal-06-submission"
+MODES = ("public", "rerun")
+LIMIT_S = 5400.0
+NOTEBOOK = "__notebook__.ipynb"
+_TAIL_LINES = 25
+_LOOK_S = 0.2
+_UNSHOWN = ("Executing Cell", "Ending Cell", "Writing /", "[IPKernelApp]", "Input Notebook", "Output Notebook")
+
+
+def rehearse(root: Path, given: argparse.Namespace, mode: str, python: Path) -> str:
+    """One run in one mode; the sentences that sum it up, after its files lie in dist/rehearsal/<image>-<mode>/."""
+    notebook, data = built_kernel(root)
+    inputs = input_folders(data, given.data, given.outputs, mode)
+    variables = {"KAGGLE_KERNEL_RUN_TYPE": "Batch"} | ({"KAGGLE_IS_COMPETITION_RERUN": "1"} if mode == "rerun" else {})
+    kept = root / "dist" / "rehearsal" / f"{given.image}-{mode}"
+    if kept.exists():
+        shutil.rmtree(kept)  # nothing of an earlier run may pass for this one's
+    kept.mkdir(parents=True)
+    hidden = tuple(dict.fromkeys((root.resolve(), ROOT)))
+    with sandbox.made(sandbox.Room(python, inputs, variables, hidden)) as room:
+        way = sandbox.choose(room, given.open)
+        print(f"== {mode}, image {given.image}, {way}", flush=True)
+        executed = room.working / NOTEBOOK
+        shutil.copyfile(notebook, executed)
+        started = time.monotonic()
+        try:
+            code = _execute(room, way, given.limit, kept / "log.txt")
+        finally:
+            shutil.copy2(executed, kept / "executed.ipynb")
+        summary = _judged(room.working, kept, inputs, given, mode, code)
+    return f"{mode}, image {given.image}: {summary}\n  {time.monotonic() - started:.0f} s in all, {way}"
+
+
+def built_kernel(root: Path) -> tuple[Path, dict]:
+    """The built notebook and its metadata; a build that is missing, or older than its sources, is an error."""
+    folder = root / "dist" / "kernels" / KERNEL
+    notebook, described = folder / f"{KERNEL}.ipynb", folder / metadata.FILE
+    again = "run `python build/inline.py` (or `make kernels`)"
+    if not notebook.is_file() or not described.is_file():
+        raise BadInput(f"{KERNEL} is not built", expected=str(notebook), got="no such file", do=again)
+    data = json.loads(described.read_text(encoding="utf-8"))
+    owned = metadata.for_owner(metadata.checked(root)[KERNEL], data["id"].partition("/")[0])
+    fresh = inline.built_kernel(root, KERNEL, owned)
+    if fresh.notebook != notebook.read_text(encoding="utf-8") or json.loads(fresh.metadata) != data:
+        raise BadInput(
+            f"{KERNEL} was built from other sources",
+            expected=f"lib {fresh.digest} and the notebook as they are now",
+            got="an older build, or one edited by hand",
+            do=again,
+        )
+    return notebook, data
+
+
+def input_folders(data: dict, competitions: Path, outputs: Path, mode: str) -> dict[str, Path]:
+    """What lies below /kaggle/input, by the kernel's metadata: the competition, and earlier notebooks' outputs."""
+    found = {f"competitions/{slug}": competitions / mode / slug for slug in data.get("competition_sources", [])}
+    for source in data.get("kernel_sources", []):
+        found[f"notebooks/{source}"] = outputs / Path(metadata.source_of(source.partition("/")[2])).stem
+    if missing := [f"{folder} (for {name})" for name, folder in found.items() if not folder.is_dir()]:
+        raise BadInput(
+            "inputs of the submission are missing",
+            expected="a folder for each source in its metadata",
+            got="no " + ", no ".join(missing),
+            do="run the earlier notebooks (`make demo`), or give --data and --outputs",
+        )
+    return found
+
+
+def _execute(room: sandbox.Room, way: sandbox.Way, limit_s: float, log: Path) -> int:
+    """Papermill's exit status, its log shown and kept; then everything it started is ended."""
+    arguments = ["-m", "papermill", NOTEBOOK, NOTEBOOK, "--no-progress-bar", "--log-output"]
+    started = time.monotonic()
+    with log.open("w", encoding="utf-8") as said, log.open(encoding="utf-8", errors="replace") as reader:
+        process = sandbox.start(room, way, arguments, said)
+        family = {psutil.Process(process.pid)}
+        try:
+            while process.poll() is None and time.monotonic() - started < limit_s:
+                time.sleep(_LOOK_S)
+                family.update(_descendants(process.pid))
+                _show(reader, started)
+            in_time = process.poll() is not None
+        finally:
+            for member in family:
+                with suppress(psutil.NoSuchProcess):  # ended by itself, which is what we want
+                    member.kill()
+        code = process.wait()
+        _show(reader, started)
+    if not in_time:
+        raise BadInput(
+            "the kernel ran over the time limit",
+            expected=f"at most {limit_s:g} s",
+            got=f"still running after {limit_s:g} s",
+            do=f"see {os.path.relpath(log)} for the cell it was in, or raise --limit",
+        )
+    return code
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    """Everything a process has started and that still runs; nothing when it has just ended."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _show(reader: IO[str], started: float) -> None:
+    """Print what the notebook said since the last look, with the seconds since the start."""
+    for line in reader.read().splitlines():
+        if line.strip() and not line.startswith(_UNSHOWN):
+            print(f"  {time.monotonic() - started:7.1f} s  {line}", flush=True)
+
+
+def _judged(working: Path, kept: Path, inputs: dict[str, Path], given: argparse.Namespace, mode: str, code: int) -> str:
+    """Everything checked and the files kept: what was seen, in a few lines."""
+    tail = "\n".join((kept / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:])
+    verdict.check_notebook(kept / "executed.ipynb", code, tail)
+    competition = next(folder for name, folder in inputs.items() if name.startswith("competitions/"))
+    submission = verdict.checked_submission(working / "submission.csv", competition)
+    receipt = verdict.checked_receipt(working / "receipt.json", mode, given.minutes)
+    score = verdict.score(given.solution, submission) if given.solution and mode == "rerun" else None
+    for name in ("submission.csv", "receipt.json"):
+        shutil.copy2(working / name, kept / name)
+    lines = [
+        f"{len(submission)} rows of {len(submission.columns) - 1} classes, valid",
+        f"{receipt['seconds_per_soundscape']:.3f} s a soundscape over {receipt['soundscapes']}; "
+        f"600 would take {receipt['projected_minutes_600']:.1f} minutes",
+        *([f"official score {score.value:.4f} over {score.classes} classes"] if score else []),
+        *(f"ALARM {alarm}" for alarm in receipt["alarms"]),
+        f"kept in {os.path.relpath(kept)}",
+    ]
+    return "\n  ".join(lines)
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """The command line's options."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=ROOT / "data" / "mini", help="holds <mode>/birdclef-2026")
+    parser.add_argument("--outputs", type=Path, default=ROOT / "runs" / "mini", help="earlier notebooks' outputs")
+    parser.add_argument("--mode", choices=(*MODES, "both"), default="both")
+    parser.add_argument("--image", choices=images.IMAGES, default="here", help="this Python, or Kaggle's versions")
+    parser.add_argument("--solution", type=Path, help="a CSV of the rerun's truth, for the official score")
+    parser.add_argument("--limit", type=float, default=LIMIT_S, help="seconds a run may take (%(default)g)")
+    parser.add_argument("--minutes", type=float, default=90.0, help="projected minutes allowed for 600 soundscapes")
+    parser.add_argument("--open", action="store_true", help="do not seal, even where the system could")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str], root: Path = ROOT) -> int:
+    """The command line; 0 when every run was valid, 1 after one that was not, with a message that says what to do."""
+    given = parsed(arguments)
+    said, mode = [], given.mode
+    try:
+        python = images.python_of(root, given.image)
+        for mode in MODES if given.mode == "both" else (given.mode,):
+            said.append(rehearse(root, given, mode, python))
+    except BadInput as error:
+        print("\n".join([*said, f"REHEARSAL FAILED, mode {mode}, image {given.image}: {error}"]), file=sys.stderr)
+        return 1
+    print("\n" + "\n".join(said))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
