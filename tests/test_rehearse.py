@@ -1,0 +1,271 @@
+"""A rehearsal runs the built kernel alone and believes nothing: not exit codes, not notebooks, not the submission."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import image
+import inline
+import psutil
+import pytest
+import rehearsal_verdict as verdict
+import rehearse
+import sandbox
+from project import ROOT
+from toytree import SUBMISSION, allowed, kernel, project, write
+
+from lib.competition.errors import BadInput
+
+NOTEBOOK = """
+# %%
+import json
+import os
+from pathlib import Path
+
+# %%
+from lib.submit.rows import scores
+
+root = Path(os.environ.get("PANTANAL_KAGGLE", "/kaggle"))
+sample = (root / "input/competitions/birdclef-2026/sample_submission.csv").read_text()
+weight = float((root / "input/notebooks/alice/pantanal-05-blend/weight.txt").read_text())
+rerun = bool(os.environ.get("KAGGLE_IS_COMPETITION_RERUN"))
+print("heard", os.environ["KAGGLE_KERNEL_RUN_TYPE"], rerun)
+
+# %%
+@FAULT@
+
+# %%
+receipt = {"mode": "rerun" if rerun else "public", "soundscapes": 2, "seconds_per_soundscape": 0.5}
+receipt |= {"projected_minutes_600": 5.0, "alarms": ["one toy alarm"]}
+Path("submission.csv").write_text(scores(sample, weight))
+Path("receipt.json").write_text(json.dumps(receipt))
+"""
+ROWS = '''"""Scores for the rows of a sample."""
+
+
+def scores(sample, weight):
+    header, *rows = sample.split()
+    return "\\n".join([header, *(f"{row.split(',')[0]},{weight / (1 + i)},0.5" for i, row in enumerate(rows))]) + "\\n"
+'''
+SAMPLE = {"public": "row_id,a,b\nT_5,0.5,0.5\n", "rerun": "row_id,a,b\nT_5,0.5,0.5\nT_10,0.5,0.5\nT_15,0.5,0.5\n"}
+
+
+def toy(root: Path, fault: str = "") -> Path:
+    """A project with a built toy submission kernel, its two competition folders and an earlier output."""
+    write(root, kernel("pantanal-05-blend") | {"notebooks_src/05_blend.py": "# %%\nprint(1)\n"})
+    sources = {"kernel_sources": ["OWNER/pantanal-05-blend"]}
+    project(root, NOTEBOOK.replace("@FAULT@", fault or "pass"), {"submit/rows.py": ROWS}, **sources)
+    write(root, {f"data/{mode}/birdclef-2026/sample_submission.csv": text for mode, text in SAMPLE.items()})
+    write(root, {"runs/05_blend/weight.txt": "0.9", "truth.csv": "row_id,a,b\nT_10,0,0\nT_5,1,0\nT_15,0,0\n"})
+    inline.build(root, "alice")
+    return root
+
+
+def options(root: Path, *more: str) -> list[str]:
+    return ["--data", f"{root}/data", "--outputs", f"{root}/runs", "--solution", f"{root}/truth.csv", *more]
+
+
+def test_both_modes_run_in_the_way_this_system_allows_and_leave_nothing_behind(tmp_path, capsys):
+    root, before = toy(tmp_path), set(Path("/").iterdir())
+    assert rehearse.main(options(root), root) == 0
+    said = capsys.readouterr().out
+    assert "public, image here: 1 rows of 2 classes, valid" in said
+    assert "rerun, image here: 3 rows of 2 classes, valid" in said
+    assert "official score 1.0000 over 1 classes" in said
+    assert "600 would take 5.0 minutes" in said
+    assert "ALARM one toy alarm" in said
+    assert "heard Batch True" in said
+    assert {path.name for path in (root / "dist/rehearsal/here-rerun").iterdir()} == {
+        "executed.ipynb",
+        "log.txt",
+        "receipt.json",
+        "submission.csv",
+    }
+    assert set(Path("/").iterdir()) <= before
+
+
+def test_the_open_way_runs_where_there_are_no_namespaces(tmp_path, capsys):
+    root = toy(tmp_path)
+    assert rehearse.main(options(root, "--open", "--mode", "rerun"), root) == 0
+    said = capsys.readouterr().out
+    assert "open (asked for): PANTANAL_KAGGLE stands in for /kaggle" in said
+    assert "official score" in said
+
+
+def sealed_kinds() -> list[str]:
+    """The sealed ways that this system allows."""
+    kinds = []
+    for kind in ("root", "user namespace"):
+        with sandbox.made(sandbox.Room(Path(sys.executable), {}, {})) as room:
+            kinds += [kind] if sandbox.choose(room, kinds=(kind,)).kind == kind else []
+    return kinds
+
+
+def said_in(room: sandbox.Room, way: sandbox.Way, code: str) -> str:
+    """What a line of Python prints in a room."""
+    log = room.base / "log.txt"
+    with log.open("w") as file:
+        sandbox.start(room, way, ["-c", code], file).wait(60)
+    return log.read_text().strip()
+
+
+@pytest.mark.parametrize("kind", ["root", "user namespace"])
+def test_a_sealed_room_hides_the_checkout_and_the_network_and_keeps_inputs_as_they_are(tmp_path, kind):
+    if kind not in sealed_kinds():
+        pytest.skip(f"this system does not allow sealing as {kind}")
+    (tmp_path / "file.txt").write_text("kept")
+    inputs = {"notebooks/me/x": tmp_path}
+    with sandbox.made(sandbox.Room(Path(sys.executable), inputs, {"ONLY": "1"})) as room:
+        way = sandbox.Way(kind, "")
+        code = (
+            "import os, socket, pathlib, numpy\n"
+            "def tried(f, *a):\n"
+            "    try: return str(f(*a))\n"
+            "    except OSError as e: return e.strerror\n"
+            "there = pathlib.Path('/kaggle/input/notebooks/me/x/file.txt')\n"
+            "lo = socket.create_server(('127.0.0.1', 0)); near = socket.create_connection(lo.getsockname())\n"
+            f"root = {str(ROOT)!r}\n"
+            "print(os.listdir(root) if os.path.isdir(root) else [], os.getcwd(), there.read_text(),\n"
+            "  tried(there.write_text, 'x'), tried(socket.create_connection, ('192.0.2.1', 9)),\n"
+            "  tried(pathlib.Path('/usr/x').touch), os.environ['ONLY'], os.environ.get('PYTHONPATH'), sep='|')\n"
+            "pathlib.Path('made.txt').write_text('out')\n"
+        )
+        said = said_in(room, way, code)
+        assert said == (
+            "[]|/kaggle/working|kept|Read-only file system|Network is unreachable|Read-only file system|1|None"
+        )
+        assert (room.working / "made.txt").read_text() == "out"
+    assert not room.base.exists()
+    assert (tmp_path / "file.txt").read_text() == "kept"
+
+
+def test_the_probe_stops_a_run_that_is_not_sealed(tmp_path):
+    with sandbox.made(sandbox.Room(Path(sys.executable), {}, {})) as room:
+        (room.working / "left.txt").write_text("")
+        assert sandbox.choose(room).kind == "open"
+        with pytest.raises(BadInput, match=r"the working folder holds left\.txt"):
+            said_in(room, sandbox.Way("open", ""), "print(1)")
+    lib = write(tmp_path, {"lib/__init__.py": ""})
+    with sandbox.made(sandbox.Room(Path(sys.executable), {}, {})) as room:
+        (room.working / "lib").symlink_to(lib / "lib")
+        with pytest.raises(BadInput, match="lib can be imported"):
+            said_in(room, sandbox.Way("open", ""), "print(1)")
+
+
+@pytest.mark.parametrize(
+    "code", ["socket.create_connection(('192.0.2.1', 9))", "socket.getaddrinfo('example.org', 80)"]
+)
+def test_the_open_room_refuses_connections_out_and_allows_loopback(code):
+    near = "lo = socket.create_server(('127.0.0.1', 0)); socket.create_connection(lo.getsockname()); print('near')\n"
+    with sandbox.made(sandbox.Room(Path(sys.executable), {}, {})) as room:
+        said = said_in(room, sandbox.Way("open", ""), f"import socket\n{near}{code}")
+    assert said.startswith("near")
+    assert "Network is unreachable (rehearsal)" in said
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("os.kill(os.getpid(), 9)", "the kernel failed"),
+        ("import sys\nsys.exit(0)", "the kernel ended before its last cell"),
+        ("1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_a_kernel_that_does_not_end_well_fails_and_leaves_no_submission(tmp_path, capsys, fault, says):
+    root = toy(tmp_path, 'Path("submission.csv").write_text(sample)\n' + fault)
+    write(root, {"dist/rehearsal/here-rerun/submission.csv": "of an earlier run"})
+    assert rehearse.main(options(root, "--mode", "rerun"), root) == 1
+    message = capsys.readouterr().err
+    assert "REHEARSAL FAILED, mode rerun, image here" in message
+    assert says in message
+    assert {p.name for p in (root / "dist/rehearsal/here-rerun").iterdir()} == {"executed.ipynb", "log.txt"}
+
+
+def test_a_run_over_the_limit_is_ended_with_all_it_started(tmp_path, capsys):
+    root = toy(tmp_path, "import subprocess, time\nsubprocess.Popen(['sleep', '987.25'])\ntime.sleep(60)")
+    assert rehearse.main(options(root, "--mode", "rerun", "--limit", "5"), root) == 1
+    assert "ran over the time limit" in capsys.readouterr().err
+    assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "987.25"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("row_id,a,b\nT_5,0.1,0.2\nT_10,0.1,0.2\n", "1 rows missing: T_15"),
+        ("row_id,a,b\nT_5,0.1,0.2\nT_10,0.1,0.2\nT_15,0,1\nT_20,0,1\n", "1 rows not asked for: T_20"),
+        ("row_id,a,b\nT_5,0.1,0.2\nT_10,0.1,0.2\nT_15,0,1\nT_15,0,1\n", "1 rows there twice: T_15"),
+        ("row_id,a,b\nT_5,,0.2\nT_10,0.1,inf\nT_15,0,1\n", "2 values are NaN or infinite"),
+        ("row_id,a,b\nT_5,1.5,0.2\nT_10,0.1,-0.1\nT_15,0,1\n", "2 values lie outside"),
+        ("row_id,a,b\nT_5,x,0.2\nT_10,0.1,0\nT_15,0,1\n", "no numbers in column a"),
+        ("row_id,b,a\nT_5,0.1,0.2\n", "'b' where 'a' belongs"),
+        ("row_id,a\nT_5,0.1\n", "2 columns"),
+        (None, "no submission"),
+    ],
+)
+def test_each_fault_of_a_submission_is_named(tmp_path, text, says):
+    write(tmp_path, {"sample_submission.csv": SAMPLE["rerun"]} | ({"submission.csv": text} if text else {}))
+    with pytest.raises(BadInput) as caught:
+        verdict.checked_submission(tmp_path / "submission.csv", tmp_path)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"mode": "public"}, "mode='public'"),
+        ({"alarms": None}, "alarms=None"),
+        ({"projected_minutes_600": 90.5}, "90.5 minutes"),
+        ({"projected_minutes_600": float("nan")}, "run out of time"),
+    ],
+)
+def test_a_receipt_of_another_mode_or_over_the_clock_is_refused(tmp_path, changes, says):
+    good = {"mode": "rerun", "soundscapes": 2, "seconds_per_soundscape": 1.0, "projected_minutes_600": 10, "alarms": []}
+    path = tmp_path / "receipt.json"
+    path.write_text(json.dumps(good))
+    assert verdict.checked_receipt(path, "rerun", 90) == good
+    path.write_text(json.dumps(good | changes))
+    with pytest.raises(BadInput, match=says):
+        verdict.checked_receipt(path, "rerun", 90)
+
+
+def test_an_old_build_and_missing_inputs_are_refused(tmp_path):
+    root = toy(tmp_path)
+    given = rehearse.parsed(options(root))
+    assert isinstance(given, argparse.Namespace)
+    with pytest.raises(BadInput, match=r"no .*nowhere/05_blend"):
+        rehearse.input_folders(rehearse.built_kernel(root)[1], given.data, tmp_path / "nowhere", "rerun")
+    write(root, {"lib/submit/rows.py": ROWS + "\n\nmore = 1\n"})
+    with pytest.raises(BadInput, match="built from other sources"):
+        rehearse.built_kernel(root)
+    write(tmp_path / "empty", kernel(SUBMISSION) | allowed())
+    with pytest.raises(BadInput, match="is not built"):
+        rehearse.built_kernel(tmp_path / "empty")
+
+
+def test_python_for_the_image_passes_over_one_that_does_not_run_and_lists_where_it_looked(tmp_path, monkeypatch):
+    shim = tmp_path / "bin" / "python3.12"
+    shim.parent.mkdir()
+    shim.write_text("#!/bin/sh\necho 'version not installed' >&2\nexit 127\n")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{shim.parent}")
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.delenv("PYTHON312", raising=False)
+    with pytest.raises(BadInput, match=r"python3\.12 does not run.*uv python find 3\.12: none"):
+        image.find_python()
+    good = tmp_path / "versions" / "3.12.9" / "bin" / "python"
+    good.parent.mkdir(parents=True)
+    good.write_text("#!/bin/sh\necho 3.12.9\n")
+    good.chmod(0o755)
+    assert image.find_python() == good
+    monkeypatch.setenv("PYTHON312", str(shim))
+    assert image.find_python() == good
+
+
+@pytest.mark.slow
+def test_the_image_s_versions_install_and_run_a_kernel(tmp_path, capsys):
+    root = write(toy(tmp_path), {image.REQUIREMENTS: (ROOT / image.REQUIREMENTS).read_text()})
+    assert rehearse.main(options(root, "--image", "kaggle", "--mode", "rerun"), root) == 0
+    assert "image kaggle: 3 rows" in capsys.readouterr().out
+    assert os.path.exists(tmp_path / ".venv-image")
