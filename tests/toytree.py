@@ -1,7 +1,6 @@
 """A project of a few lines, made in a temporary folder: what the tests of the build work on."""
 
 import json
-import shutil
 from pathlib import Path
 
 HEADER = "# ---\n# jupyter:\n#   kernelspec:\n#     display_name: Python 3\n#     name: python3\n# ---\n"
@@ -50,10 +49,3 @@ def project(root: Path, notebook: str, lib: dict[str, str] | None = None, slug: 
     source = f"notebooks_src/{slug.removeprefix('pantanal-').replace('-', '_')}.py"
     made = {package: '"""A room."""\n' for package in packages} | files
     return write(root, made | kernel(slug, **changes) | allowed() | {source: HEADER + notebook})
-
-
-def with_competition_rules(root: Path) -> Path:
-    """The root with the real lib/competition beside the toy one, for notebooks that call it."""
-    real = Path(__file__).resolve().parents[1] / "lib" / "competition"
-    shutil.copytree(real, root / "lib" / "competition", dirs_exist_ok=True)
-    return root
