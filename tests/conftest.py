@@ -4,9 +4,19 @@ import shutil
 
 import pytest
 
+from lib.blend.recipe import Ingredient, Recipe, Step
 from lib.competition.classes import read_class_list
+from lib.competition.findings import Findings
+from lib.competition.folds import make_folds
 from lib.competition.miniature.make import make_miniature
 from lib.competition.miniature.spec import MiniatureSpec
+from lib.competition.prepared import data_version, load_prepared, save_prepared
+from lib.competition.records import check_seal
+from lib.competition.tables import read_clips, read_windows
+from lib.learn.crossfit import ClassicalSettings, fit_prior_member, fit_statistics_member
+from lib.learn.logistic import LogisticSettings
+from lib.models.prior import PriorSettings
+from lib.sound.inventory import take_inventory
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +51,50 @@ def tables(public, tmp_path):
     for table in public.glob("*.csv"):
         shutil.copy(table, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def prepared_folder(public, classes, tmp_path_factory):
+    """The folder `prepared/` of the tiny miniature, made without the notebook."""
+    findings = Findings()
+    clips, windows = read_clips(public, classes, findings), read_windows(public, classes, findings)
+    sounds = take_inventory(public / "train_audio", clips.filename.tolist(), "train_audio")
+    clips = clips[clips.filename.isin(sounds.name[sounds.problem == ""])].reset_index(drop=True)
+    folds = make_folds(clips, windows, classes, n_folds=3, seed=0)
+    folder = tmp_path_factory.mktemp("runs") / "01_data_prep" / "prepared"
+    save_prepared(folder, classes, clips, windows, folds, data_version=data_version(public), seed=0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def members(prepared_folder, public, tmp_path_factory):
+    """A folder with L0 and L1, fitted on the tiny miniature."""
+    prepared = load_prepared(prepared_folder)
+    folder = tmp_path_factory.mktemp("members")
+    fit_prior_member(prepared, folder / "l0_prior", PriorSettings())
+    fit_statistics_member(
+        prepared, public, folder / "l1_statistics", ClassicalSettings(), LogisticSettings(max_iterations=20)
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def recipe(members, prepared_folder):
+    """A recipe of both members."""
+    prepared = load_prepared(prepared_folder)
+    folders = sorted(members.iterdir())
+    return Recipe(
+        name="safe",
+        class_hash=prepared.classes.hash,
+        fold_version=prepared.folds.version,
+        members=[
+            Ingredient(folder.name, check_seal(folder), weight, 0.1)
+            for folder, weight in zip(folders, (0.25, 0.75), strict=True)
+        ],
+        steps=[Step("smooth_windows", {"sigma": 0.5})],
+        prior="l0_prior",
+        score=0.6,
+        interval=[0.5, 0.7],
+        scored_classes=9,
+        searched=False,
+    )

@@ -1,0 +1,174 @@
+"""Ranks, steps, recipes and the search: exact on small cases, invariant where they claim to be."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib.blend.ranks import percentile_ranks, rank_blend
+from lib.blend.recipe import Ingredient, Recipe, Step, load_recipe, save_recipe
+from lib.blend.search import Choice, candidates, evidence_weights, search
+from lib.blend.steps import apply_step, smooth_windows
+from lib.competition.errors import BadInput
+from lib.competition.folds import Folds
+from lib.competition.names import parse_soundscape, row_ids
+from lib.competition.scores import Labels, Scores
+from lib.judge.metric import class_auc, judge
+
+STEMS = [f"BC2026_Train_{n:04d}_S{n:02d}_20250101_000000" for n in range(6)]
+ROWS = [row for stem in STEMS for row in row_ids(stem)]
+
+
+def scores(seed, kind="prob", rows=ROWS, classes=4):
+    return Scores(np.random.default_rng(seed).random((len(rows), classes)), rows, list("abcdefgh")[:classes], kind)
+
+
+def test_ranks_are_percentiles_and_ties_share():
+    part = Scores(np.array([[0.1], [0.3], [0.3], [0.9]]), list("wxyz"), ["c"], "prob")
+    assert percentile_ranks(part).values[:, 0].tolist() == [0.25, 0.625, 0.625, 1.0]
+
+
+def test_a_blend_of_one_keeps_every_classs_auc():
+    part = scores(0)
+    truth = np.random.default_rng(1).random(part.values.shape) < 0.3
+    np.testing.assert_allclose(class_auc(truth, rank_blend([part], [1.0]).values), class_auc(truth, part.values))
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 999), weight=st.integers(0, 20), power=st.sampled_from([0.3, 1.0, 4.0]))
+def test_a_rank_blend_keeps_shape_and_range_and_ignores_each_members_scale(seed, weight, power):
+    one, other = scores(seed), scores(seed + 1)
+    weights = [weight / 20, 1 - weight / 20]
+    blended = rank_blend([one, other], weights)
+    assert blended.values.shape == one.values.shape
+    assert 0 <= blended.values.min() <= blended.values.max() <= 1
+    scaled = one.with_values(one.values.astype(np.float64) ** power * 0.5)
+    np.testing.assert_allclose(rank_blend([scaled, other], weights).values, blended.values, atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", [[0.5, 0.6], [1.5, -0.5], [0.5]])
+def test_unusable_weights_are_refused(weights):
+    with pytest.raises((BadInput, ValueError), match=r"weights|zip"):
+        rank_blend([scores(0), scores(1)], weights)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 999),
+    sigma=st.sampled_from([0.0, 0.3, 0.65, 2.0]),
+    kind=st.sampled_from(["prob", "rank", "logit"]),
+)
+def test_smoothing_stays_within_each_soundscape_and_in_range(seed, sigma, kind):
+    part = scores(seed, kind)
+    smooth = smooth_windows(part, sigma=sigma)
+    assert (smooth.row_ids, smooth.kind) == (part.row_ids, kind)
+    before, after = (x.values.reshape(-1, 12, 4) for x in (part, smooth))
+    assert (after.max(axis=1) <= before.max(axis=1) + 1e-6).all()
+    assert (after.min(axis=1) >= before.min(axis=1) - 1e-6).all()
+    alone = smooth_windows(part.take(ROWS[:12]), sigma=sigma)
+    np.testing.assert_array_equal(alone.values, smooth.values[:12])
+
+
+def test_smoothing_needs_whole_soundscapes_in_order():
+    part = scores(0)
+    for rows in (ROWS[:11], ROWS[6:18], ROWS[11::-1]):
+        with pytest.raises(BadInput, match="whole soundscapes"):
+            smooth_windows(part.take(rows), sigma=1.0)
+
+
+def test_an_unknown_step_lists_the_known_ones():
+    with pytest.raises(BadInput, match="smooth_windows"):
+        apply_step(scores(0), "magic", {})
+
+
+@pytest.fixture
+def made():
+    members = [Ingredient("p", "m1", 0.25, 0.0), Ingredient("q", "m2", 0.75, 0.1)]
+    steps = [Step("smooth_windows", {"sigma": 0.5})]
+    return Recipe("safe", "hash", "folds", members, steps, "p", 0.7, [0.6, 0.8], 30, False)
+
+
+def test_a_recipe_survives_its_file_and_says_everything(made, tmp_path):
+    save_recipe(tmp_path, made)
+    assert load_recipe(tmp_path / "safe.json") == made
+
+
+def test_a_recipe_executes_what_it_says(made):
+    parts = {"p": scores(0), "q": scores(1), "unused": scores(2)}
+    expected = smooth_windows(rank_blend([parts["p"], parts["q"]], [0.25, 0.75]), sigma=0.5)
+    np.testing.assert_array_equal(made.execute(parts).values, expected.values)
+
+
+def test_a_recipe_that_names_an_absent_member_says_which(made):
+    with pytest.raises(BadInput, match="no q; there are p"):
+        made.execute({"p": scores(0)})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prior": "nobody"},
+        {"steps": [Step("magic", {})]},
+        {"members": [Ingredient("p", "m", 0.5, 0.0), Ingredient("p", "m", 0.5, 0.0)]},
+        {"members": [Ingredient("p", "m", 0.5, 0.0)]},
+    ],
+)
+def test_an_unusable_recipe_is_refused(made, change):
+    with pytest.raises(BadInput):
+        replace(made, **change)
+
+
+def test_candidates_are_all_the_weights_on_the_grid():
+    assert [choice.weights for choice in candidates(2, steps=2, sigmas=[0.0])] == [(0.0, 1.0), (0.5, 0.5), (1.0, 0.0)]
+    assert len(candidates(3, steps=4, sigmas=[0.0, 1.0])) == 15 * 2
+
+
+def test_evidence_weights_follow_the_lower_ends():
+    assert evidence_weights([0.4, 0.7, 0.6]) == pytest.approx((0.0, 2 / 3, 1 / 3))
+    assert evidence_weights([0.4, 0.5]) == (0.5, 0.5)
+
+
+def simulated(seed=0, noise=(1.0, 1.0)):
+    rng = np.random.default_rng(seed)
+    truth = rng.random((len(ROWS), 4)) < 0.4
+    parts = [Scores(truth + n * rng.normal(size=truth.shape), ROWS, list("abcd"), "logit") for n in noise]
+    groups = [parse_soundscape(stem).group for stem in STEMS]
+    folds = Folds(pd.DataFrame({"item": STEMS, "kind": "soundscape", "group": groups, "fold": [0, 0, 1, 1, 2, 2]}))
+    return parts, Labels(truth, ROWS, list("abcd")), folds
+
+
+def test_the_search_finds_the_better_member_and_the_nested_score_was_not_searched_on():
+    parts, labels, folds = simulated(noise=(0.5, 50.0))
+    found = search(parts, labels, folds, candidates(2, steps=4, sigmas=[0.0]))
+    assert found.choice.weights[0] >= 0.75
+    assert judge(labels, found.nested).macro > 0.8
+
+
+def test_on_pure_noise_the_search_is_optimistic_and_the_nested_score_is_not():
+    searched, nested = [], []
+    for seed in range(12):
+        parts, labels, folds = simulated(seed, noise=(1e6, 1e6, 1e6))
+        found = search(parts, labels, folds, candidates(3, steps=6, sigmas=[0.0, 1.0]))
+        searched.append(found.searched)
+        nested.append(judge(labels, found.nested).macro)
+    assert np.mean(searched) > 0.52
+    assert abs(np.mean(nested) - 0.5) < 0.02
+
+
+def test_a_fold_is_scored_by_a_choice_that_did_not_see_it():
+    """Turn one fold's labels round: its own nested values may not change, for they were chosen elsewhere."""
+    parts, labels, folds = simulated(noise=(0.5, 0.6))
+    choices = candidates(2, steps=10, sigmas=[0.0, 1.0])
+    before = search(parts, labels, folds, choices).nested
+    here = slice(0, 24)  # the rows of fold 0
+    turned = labels.values.copy()
+    turned[here] = ~turned[here]
+    after = search(parts, Labels(turned, labels.row_ids, labels.classes), folds, choices).nested
+    np.testing.assert_array_equal(after.values[here], before.values[here])
+
+
+def test_choices_are_plain_values():
+    assert Choice((0.5, 0.5), 0.0) == Choice((0.5, 0.5), 0.0)

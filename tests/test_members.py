@@ -1,0 +1,111 @@
+"""Members are cross-fitted, sealed, opened as they were made, and refused when they are not what they claim."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from lib.competition.classes import ClassList
+from lib.competition.errors import BadInput
+from lib.competition.names import parse_soundscape, row_ids
+from lib.competition.prepared import load_prepared
+from lib.competition.records import read_json, seal, write_json
+from lib.competition.scores import load_scores
+from lib.judge.metric import judge
+from lib.judge.provenance import judge_member, unseen_scores
+from lib.learn.crossfit import fit_prior_member
+from lib.models.card import read_card
+from lib.models.members import open_member
+from lib.models.prior import PriorSettings, fit_prior
+from lib.sound.decode import decode, soundscape_windows
+
+MEMBERS = ["l0_prior", "l1_statistics"]
+
+
+@pytest.fixture(scope="module")
+def prepared(prepared_folder):
+    return load_prepared(prepared_folder)
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_out_of_fold_scores_hold_all_windows_of_the_labelled_soundscapes(members, prepared, name):
+    scores = unseen_scores(members / name, prepared.folds)
+    assert set(scores.row_ids) == {row for stem in prepared.windows.stem.unique() for row in row_ids(stem)}
+    assert 0 < judge_member(members / name, prepared.labels, prepared.folds).macro < 1
+
+
+def test_out_of_fold_means_out_of_fold(members, prepared):
+    """Fitting on all rows must look better than the judge's score: else the folds leak."""
+    windows, truth = prepared.windows, prepared.labels
+    everything = fit_prior(windows.site.tolist(), windows.hour.tolist(), truth.values, PriorSettings())
+    oof = load_scores(members / "l0_prior" / "oof.parquet")
+    stems = [row.rpartition("_")[0] for row in oof.row_ids[::12]]
+    seen = oof.with_values(np.concatenate([everything.windows(parse_soundscape(stem)) for stem in stems]))
+    assert judge(truth, seen).macro > judge(truth, oof).macro + 0.05
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_an_opened_member_gives_probabilities_for_twelve_windows(members, public, classes, name):
+    member = open_member(members / name, classes)
+    path = next(iter(sorted((public / "train_soundscapes").glob("*.ogg"))))
+    scores = member.score(parse_soundscape(path.name), decode(path))
+    assert scores.shape == (12, len(classes))
+    assert scores.min() >= 0
+    assert scores.max() <= 1
+    assert member.needs_audio == (name == "l1_statistics")
+
+
+def test_the_card_says_all_that_inference_needs(members, classes):
+    card = read_card(members / "l1_statistics", classes)
+    assert card.config["front_end"]["n_mels"] == 64
+    assert card.seconds_per_soundscape > 0
+    assert card.parity_max_abs < 1e-4
+    assert (card.inputs, card.outputs) == (["features"], ["prob"])
+
+
+def altered(member, tmp_path, **changes):
+    """A copy of the member with a changed card, sealed anew, as a careless hand would leave it."""
+    copy = shutil.copytree(member, tmp_path / member.name)
+    write_json(copy / "member.json", read_json(copy / "member.json") | changes)
+    seal(copy, "member")
+    return copy
+
+
+def test_a_damaged_member_is_refused(members, classes, tmp_path):
+    copy = shutil.copytree(members / "l1_statistics", tmp_path / "l1_statistics")
+    model = bytearray((copy / "model.onnx").read_bytes())
+    model[len(model) // 2] ^= 1
+    (copy / "model.onnx").write_bytes(model)
+    with pytest.raises(BadInput, match=r"model\.onnx"):
+        open_member(copy, classes)
+
+
+def test_another_class_list_unknown_families_and_unknown_keys_are_refused(members, classes, tmp_path):
+    with pytest.raises(BadInput, match="another class list"):
+        open_member(members / "l0_prior", ClassList(tuple(reversed(classes.labels))))
+    with pytest.raises(BadInput, match="unknown family"):
+        open_member(altered(members / "l0_prior", tmp_path, family="oracle"), classes)
+    with pytest.raises(BadInput, match="wings"):
+        open_member(altered(members / "l1_statistics", tmp_path, wings=2), classes)
+
+
+def test_another_front_end_than_trained_cannot_slip_through(members, classes, public, tmp_path):
+    """The front end lives in the card alone; a changed card changes the features' number, and the graph refuses."""
+    front_end = read_json(members / "l1_statistics" / "member.json")["config"] | {
+        "front_end": {"n_mels": 32, "n_fft": 1024}
+    }
+    member = open_member(altered(members / "l1_statistics", tmp_path, config=front_end), classes)
+    path = next((public / "train_soundscapes").glob("*.ogg"))
+    with pytest.raises(Exception, match="Got invalid dimensions"):
+        member.score(parse_soundscape(path.name), decode(path))
+
+
+def test_the_same_data_and_settings_give_the_same_member(members, prepared, tmp_path):
+    fit_prior_member(prepared, tmp_path / "l0_prior", PriorSettings())
+    for name in ("prior.npz", "oof.parquet", "training.json"):
+        assert (tmp_path / "l0_prior" / name).read_bytes() == (members / "l0_prior" / name).read_bytes()
+
+
+def test_windows_reach_the_member_unchanged():
+    audio = np.random.default_rng(0).normal(size=12 * 160_000).astype(np.float32)
+    np.testing.assert_array_equal(soundscape_windows(audio).ravel(), audio)
