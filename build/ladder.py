@@ -43,7 +43,8 @@ def climb(competition: Path, solution: Path, runs: Path) -> pd.DataFrame:
     drawn = bootstrap(labels, named)
     rows = []
     for name, scores in named.items():
-        report, sure = judge(labels, scores), interval(drawn[name])
+        report = judge(labels, scores)
+        sure = interval(report.macro, drawn[name])
         rows.append(
             {
                 "rung": name,

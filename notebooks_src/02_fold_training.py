@@ -70,7 +70,8 @@ seconds.append(time.perf_counter() - start)
 
 # %% [markdown]
 # ## What the judge says
-# Out-of-fold, on labelled windows only, after it is checked that no model scored a recording it had met.
+# Out-of-fold, on labelled windows only, after it is checked that no model scored a recording it had met. Windows are
+# ranked within their fold: five models have five scales, and one list of all would measure those.
 
 # %%
 scores = {card.name: unseen_scores(output / "members" / card.name, prepared.folds) for card in cards}
@@ -80,7 +81,7 @@ table = pd.DataFrame(
     {
         "member": card.name,
         "out of fold": reports[card.name].macro,
-        "90 % interval": str(interval(drawn[card.name])),
+        "90 % interval": str(interval(reports[card.name].macro, drawn[card.name])),
         "classes": len(reports[card.name].scored),
         "ms per soundscape": 1000 * card.seconds_per_soundscape,
         "parity": card.parity_max_abs,
@@ -91,7 +92,8 @@ table.round(4)
 
 # %%
 for card, spent in zip(cards, seconds, strict=True):
-    report, sure = reports[card.name], interval(drawn[card.name])
+    report = reports[card.name]
+    sure = interval(report.macro, drawn[card.name])
     line = LedgerLine(
         question=f"what does {card.family} alone know",
         config=card.config_fingerprint,

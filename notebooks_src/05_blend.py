@@ -65,7 +65,9 @@ pd.DataFrame(flat.T, columns=[card.name for card in cards]).corr("spearman").rou
 # ## Safe: nothing searched
 
 # %%
-low = [interval(values).low for values in bootstrap(prepared.labels, dict(enumerate(parts))).values()]
+alone = [judge(prepared.labels, part).macro for part in parts]
+drawn = bootstrap(prepared.labels, dict(enumerate(parts)))
+low = [interval(score, drawn[n]).low for n, score in enumerate(alone)]
 safe = Choice(evidence_weights(low), safe_sigma)
 safe_scores = blend(parts, safe)
 pd.DataFrame({"member": [card.name for card in cards], "lower end": low, "weight": safe.weights}).round(3)
@@ -87,7 +89,7 @@ print(f"searched {found.searched:.4f}, nested {nested}: optimism {found.searched
 named = {card.name: part for card, part in zip(cards, parts, strict=True)} | {"safe": safe_scores, "bold": found.nested}
 reports = {name: judge(prepared.labels, part) for name, part in named.items()}
 drawn = bootstrap(prepared.labels, named)
-sure = {name: interval(values) for name, values in drawn.items()}
+sure = {name: interval(reports[name].macro, values) for name, values in drawn.items()}
 rungs = pd.DataFrame(
     {"rung": name, "score": reports[name].macro, "low": sure[name].low, "high": sure[name].high} for name in named
 )

@@ -95,7 +95,6 @@ receipt = make_receipt(asked, recipe, submission, clock, len(soundscapes), score
 write_json(output / "receipt.json", to_json(receipt))
 for alarm in alarms:
     print(f"ALARM: {alarm}")
-print(
-    f"{receipt.seconds_per_soundscape:.3f} s a soundscape; 600 would take {receipt.projected_minutes_600:.1f} minutes of 90"
-)
+minutes = receipt.projected_minutes_600
+print(f"{receipt.seconds_per_soundscape:.3f} s a soundscape; 600 would take {minutes:.1f} of 90 minutes")
 pd.read_csv(output / "submission.csv").iloc[:5, :6]

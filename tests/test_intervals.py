@@ -5,6 +5,7 @@ import numpy as np
 from lib.competition.names import row_ids
 from lib.competition.scores import Labels, Scores
 from lib.judge.intervals import Interval, bootstrap, interval
+from lib.judge.metric import judge
 
 
 def simulated(files, seed=0, noise=1.0):
@@ -29,7 +30,7 @@ def test_more_recordings_make_a_narrower_interval():
     widths = []
     for files in (10, 160):
         labels, scores = simulated(files)
-        sure = interval(bootstrap(labels, {"a": scores}, draws=120)["a"])
+        sure = interval(0.7, bootstrap(labels, {"a": scores}, draws=120)["a"])
         widths.append(sure.high - sure.low)
     assert widths[1] < widths[0] / 2
 
@@ -44,5 +45,8 @@ def test_a_clear_difference_excludes_zero():
     labels, good = simulated(40, noise=0.3)
     poor = Scores(np.random.default_rng(9).normal(size=good.values.shape), good.row_ids, good.classes, "logit")
     drawn = bootstrap(labels, {"good": good, "poor": poor}, draws=100)
-    assert interval(drawn["good"] - drawn["poor"]).excludes_zero
+    gain = judge(labels, good).macro - judge(labels, poor).macro
+    sure = interval(gain, drawn["good"] - drawn["poor"])
+    assert sure.low < gain < sure.high
+    assert sure.excludes_zero
     assert not Interval(-0.1, 0.1).excludes_zero

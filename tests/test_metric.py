@@ -58,7 +58,7 @@ def test_a_class_positive_everywhere_is_reported_and_not_scored():
     truth, values = tables(2)
     truth[:, 0] = True
     report = judge(*named(truth, values))
-    assert report.all_positive == ("c0",)
+    assert report.never_paired == ("c0",)
     assert report.without_positive == ()
 
 
@@ -93,3 +93,29 @@ def test_scores_must_hold_every_labelled_row():
     labels, scores = named(*tables(4))
     with pytest.raises(BadInput, match="rows are missing"):
         judge(labels, scores.take(scores.row_ids[1:]))
+
+
+def test_only_pairs_within_a_stratum_count():
+    truth = np.array([[1], [0], [1], [0]], dtype=bool)
+    values = np.array([[0.2], [0.1], [0.9], [0.8]])  # each fold ranks rightly, on a scale of its own
+    assert class_auc(truth, values)[0] == 0.75
+    assert class_auc(truth, values, np.array([0, 0, 1, 1]))[0] == 1.0
+
+
+def test_fold_offsets_that_follow_the_base_rate_do_not_pull_the_score_down():
+    """Out of fold, a constant per fold knows nothing: the pooled score says worse than chance, ours says chance."""
+    rng = np.random.default_rng(0)
+    strata = np.repeat(np.arange(5), 40)
+    truth = rng.random((200, 20)) < rng.beta(0.5, 2, (5, 20))[strata]
+    held_out_rate = np.stack([truth[strata != fold].mean(axis=0) for fold in range(5)])[strata]
+    assert np.nanmean(class_auc(truth, held_out_rate)) < 0.3
+    assert np.nanmean(class_auc(truth, held_out_rate, strata)) == pytest.approx(0.5)
+
+
+def test_a_class_heard_only_in_rows_without_a_negative_is_never_paired():
+    truth = np.array([[1, 1], [1, 0], [0, 1], [0, 0]], dtype=bool)
+    values = np.random.default_rng(0).random((4, 2))
+    labels = Labels(truth, list("abcd"), ["x", "y"], np.array([0, 0, 1, 1]))
+    report = judge(labels, Scores(values, list("abcd"), ["x", "y"], "prob"))
+    assert report.never_paired == ("x",)
+    assert report.scored == ("y",)

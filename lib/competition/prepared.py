@@ -1,6 +1,6 @@
 """What 01 leaves for the others: clean clips, labelled windows, frozen folds, classes, and the data's version."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -38,8 +38,9 @@ class Prepared:
 
     @property
     def labels(self) -> Labels:
-        """The labelled windows as booleans."""
-        return window_labels(self.windows, self.classes)
+        """The labelled windows as booleans, each fold a stratum."""
+        fold_of_row = self.windows.stem.map(self.folds.of("soundscape")).to_numpy()
+        return replace(window_labels(self.windows, self.classes), strata=fold_of_row)
 
 
 def save_prepared(

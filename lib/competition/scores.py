@@ -55,21 +55,28 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """What experts heard: `values` (rows, classes) booleans, for labelled windows only. No row means unlabelled."""
+    """What experts heard: `values` (rows, classes) booleans. Labelled windows only: no row means unlabelled.
+
+    `strata` (rows,) says which rows one model scored. Out of fold, each fold has a model and a scale of its own, so that
+    only rows within a fold can be ranked against each other.
+    """
 
     values: np.ndarray
     row_ids: tuple[str, ...]
     classes: tuple[str, ...]
+    strata: np.ndarray | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "values", np.ascontiguousarray(self.values, dtype=bool))
         object.__setattr__(self, "row_ids", tuple(self.row_ids))
         object.__setattr__(self, "classes", tuple(self.classes))
+        object.__setattr__(self, "strata", np.zeros(len(self.row_ids), int) if self.strata is None else self.strata)
         check_table(self.values, self.row_ids, self.classes)
 
     def take(self, row_ids) -> "Labels":
         """The named rows, in the order named."""
-        return Labels(self.values[_positions(self.row_ids, row_ids)], tuple(row_ids), self.classes)
+        rows = _positions(self.row_ids, row_ids)
+        return Labels(self.values[rows], tuple(row_ids), self.classes, self.strata[rows])
 
 
 def load_scores(path: Path) -> Scores:

@@ -35,11 +35,14 @@ def bootstrap(labels: Labels, named: dict[str, Scores], *, draws: int = 200, see
     for draw in range(draws):
         rows = np.concatenate([rows_of[file] for file in rng.integers(len(rows_of), size=len(rows_of))])
         for name, values in tables.items():
-            drawn[name][draw] = np.nanmean(class_auc(labels.values[rows], values[rows]))
+            drawn[name][draw] = np.nanmean(class_auc(labels.values[rows], values[rows], labels.strata[rows]))
     return drawn
 
 
-def interval(drawn: np.ndarray, level: float = 0.9) -> Interval:
-    """The middle `level` of the drawn values."""
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high))
+def interval(score: float, drawn: np.ndarray, level: float = 0.9) -> Interval:
+    """The middle `level` of the drawn values, moved so that their median lies on the score itself.
+
+    A draw loses classes and so lies a little beside the score; its spread is what tells how sure the score is.
+    """
+    low, high = np.quantile(drawn - np.median(drawn), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(score + low), float(score + high))

@@ -17,7 +17,7 @@ class AucReport:
     macro: float
     per_class: dict[str, float]
     without_positive: tuple[str, ...]
-    all_positive: tuple[str, ...]
+    never_paired: tuple[str, ...]
     rows: int
 
     @property
@@ -29,22 +29,30 @@ class AucReport:
         return f"{self.macro:.4f} over {len(self.per_class)} classes, {self.rows} rows"
 
 
-def class_auc(truth: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(classes,) ROC-AUC of each column, ties counted half; NaN where a class lacks positives or negatives."""
-    positives = truth.sum(axis=0)
-    pairs = positives * (len(truth) - positives)
-    rank_sums = (rankdata(values, axis=0) * truth).sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (rank_sums - positives * (positives + 1) / 2) / np.where(pairs > 0, pairs, np.nan)
+def class_auc(truth: np.ndarray, values: np.ndarray, strata: np.ndarray | None = None) -> np.ndarray:
+    """(classes,) ROC-AUC of each column, ties counted half; NaN where a class lacks positives or negatives.
+
+    With `strata` (rows,), only pairs within a stratum count. One list of several fold models' rows would measure how
+    their offsets differ: a class held out is rarer in its own fold's training, so pooling pushes it below .5.
+    """
+    groups = [slice(None)] if strata is None else [strata == stratum for stratum in np.unique(strata)]
+    won, pairs = np.zeros(truth.shape[1]), np.zeros(truth.shape[1])
+    for rows in groups:
+        positives = truth[rows].sum(axis=0)
+        rank_sums = (rankdata(values[rows], axis=0) * truth[rows]).sum(axis=0)
+        won += rank_sums - positives * (positives + 1) / 2
+        pairs += positives * (len(truth[rows]) - positives)
+    return np.divide(won, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
 
 
 def judge(labels: Labels, scores: Scores) -> AucReport:
-    """The macro score on the labelled rows; scores must hold each of them, for the same classes."""
+    """The macro score on the labelled rows, pairs within a stratum; scores must hold each row, for the same classes."""
     if labels.classes != scores.classes:
         raise BadInput("labels and scores have other classes", expected=shortened(labels.classes, 3),
                        got=shortened(scores.classes, 3), do="make both from one competition folder")  # fmt: skip
     values = scores.take(labels.row_ids).values
-    auc, names, any_positive = class_auc(labels.values, values), np.array(labels.classes), labels.values.any(axis=0)
+    auc, names = class_auc(labels.values, values, labels.strata), np.array(labels.classes)
+    any_positive = labels.values.any(axis=0)
     scored = np.isfinite(auc)
     if not scored.any():
         raise BadInput("no class can be scored", expected="a class with positives and negatives",
@@ -53,7 +61,7 @@ def judge(labels: Labels, scores: Scores) -> AucReport:
         macro=float(auc[scored].mean()),
         per_class=dict(zip(names[scored].tolist(), auc[scored].tolist(), strict=True)),
         without_positive=tuple(names[~any_positive].tolist()),
-        all_positive=tuple(names[any_positive & ~scored].tolist()),
+        never_paired=tuple(names[any_positive & ~scored].tolist()),
         rows=len(labels.row_ids),
     )
 

@@ -1,0 +1,67 @@
+"""The layer table of the house: a room imports only from rooms before it, and only the packages it is granted."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from closure import ROOMS, closure_of
+from imports import imports_of, parsed
+from project import ROOT
+
+EVERYWHERE = {"numpy", "pandas"}
+GRANTED = {
+    "competition": {"soundfile", "tqdm"},
+    "sound": {"soundfile", "scipy"},
+    "judge": {"scipy"},
+    "models": {"onnxruntime", "onnx", "torch", "timm", "torchaudio"},
+    "learn": {"scipy"},
+    "blend": {"scipy"},
+    "submit": {"onnxruntime", "scipy", "soundfile"},
+    "show": {"matplotlib"},
+}
+SUBMISSION = {"numpy", "scipy", "pandas", "soundfile", "onnxruntime"}
+MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "lib").rglob("*.py"))
+
+
+def imported(module: Path) -> set[str]:
+    return {item.module for item in imports_of(parsed(ROOT / module, str(module)), str(module))}
+
+
+def test_every_room_of_the_table_is_there_and_no_other():
+    rooms = {path.parent.name for path in (ROOT / "lib").glob("*/__init__.py")}
+    assert rooms == set(ROOMS) == set(GRANTED)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_a_module_imports_only_from_its_own_room_and_those_before_it(module):
+    room = module.parts[1] if len(module.parts) > 2 else None
+    allowed = ROOMS[: ROOMS.index(room) + 1] if room else ()
+    for name in imported(module):
+        if name.split(".")[0] == "lib":
+            assert name.split(".")[1] in allowed, f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_a_module_imports_only_the_packages_its_room_is_granted(module):
+    room = module.parts[1] if len(module.parts) > 2 else None
+    foreign = {name.split(".")[0] for name in imported(module)} - {"lib"} - sys.stdlib_module_names
+    assert foreign <= (EVERYWHERE | GRANTED[room] if room else set())
+
+
+@pytest.mark.parametrize("package", [path for path in MODULES if path.name == "__init__.py"], ids=str)
+def test_a_package_file_holds_a_docstring_and_nothing_else(package):
+    body = parsed(ROOT / package, str(package)).body
+    assert len(body) == 1
+
+
+def test_the_submission_pulls_nothing_but_the_light_libraries():
+    third_party = closure_of(ROOT, "notebooks_src/06_submission.py").third_party
+    assert set(third_party) == SUBMISSION, third_party
+
+
+def test_the_submission_pulls_no_module_that_fits():
+    files = closure_of(ROOT, "notebooks_src/06_submission.py").files
+    rooms = {file.split("/")[1] for file in files}
+    assert "learn" not in rooms
+    assert "show" not in rooms
+    assert not {"lib/models/finish.py", "lib/models/linear_export.py", "lib/blend/search.py"} & set(files)

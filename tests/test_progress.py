@@ -1,0 +1,26 @@
+"""Progress passes the items through, and tells count, rate and time left."""
+
+from lib.competition import progress as module
+from lib.competition.progress import progress
+from lib.submit.clock import Clock
+
+
+def test_items_pass_unchanged_and_the_end_is_told(capsys):
+    assert list(progress(range(3), "counting", 3)) == [0, 1, 2]
+    assert "counting: 3/3" in capsys.readouterr().out
+
+
+def test_lines_come_at_intervals(capsys, monkeypatch):
+    monkeypatch.setattr(module, "_EVERY_S", 0.0)
+    list(progress(range(3), "counting", 3))
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_nothing_to_do_prints_nothing(capsys):
+    assert list(progress([], "counting", 0)) == []
+    assert capsys.readouterr().out == ""
+
+
+def test_the_clock_projects_the_scaled_stage_only():
+    clock = Clock({"opening": 30.0, "listening": 10.0, "writing": 30.0})
+    assert clock.projected_minutes(0.5, "listening") == (60 + 300) / 60
