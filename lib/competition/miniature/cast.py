@@ -100,7 +100,7 @@ def _species(spec: MiniatureSpec, taxon: Taxon, index: int, focal: bool) -> Spec
         rank=index,
         guild=GUILDS[int(rng.integers(len(GUILDS)))],
         song=_song(taxon.class_name, index, rng),
-        peak_hours=tuple(hour + float(rng.normal(0, 0.8)) for hour in _PEAK_HOURS[taxon.class_name]),
+        peak_hours=tuple(hour + float(rng.normal(0, 2.2)) for hour in _PEAK_HOURS[taxon.class_name]),
         abundance=_ABUNDANCE[taxon.class_name] * crowd * 1.6 * 0.15 ** (index / max(1, spread)),
     )
 

@@ -48,7 +48,7 @@ def make_site(spec: MiniatureSpec, name: str) -> Site:
         floor_db=float(-74 + rng.normal(0, 2.5) + 9 * noisy),
         tilt_db_per_octave=float(rng.uniform(-6, -2.5)),
         hum_db=float(24 if noisy else rng.uniform(0, 8)),
-        guild_weights=tuple(float(weight) for weight in 0.35 + 0.65 * weights),
+        guild_weights=tuple(float(weight) for weight in 0.2 + 0.8 * weights),
     )
 
 

@@ -99,7 +99,7 @@ def _scene(spec: MiniatureSpec, cast: list[Species], recording: Recording, site:
     for species in cast:
         if species.twin_of or (recording.role == "test" and not species.in_test):
             continue
-        rate = 1.4 * spec.activity * _ROLE_ACTIVITY[recording.role] * species.abundance * moods[species.guild]
+        rate = 2.6 * spec.activity * _ROLE_ACTIVITY[recording.role] * species.abundance * moods[species.guild]
         rate *= site.guild_weights[GUILDS.index(species.guild)] * hour_weight(species, recording.hour)
         if rng.random() < 1 - np.exp(-rate):
             events += _bout(spec, species, scene, rng)
@@ -130,9 +130,9 @@ def _strangers(spec: MiniatureSpec, cast: list[Species], scene: Scene, rng: np.r
 
 
 def hour_weight(species: Species, hour: int) -> float:
-    """How readily the species calls at that hour of the day, from .15 to 1.15."""
+    """How readily the species calls at that hour of the day, from .06 to 1.06."""
     turns = 2 * np.pi * (hour + 0.5 - np.asarray(species.peak_hours)) / 24
-    return float(0.15 + np.exp(4 * (np.cos(turns) - 1)).max())
+    return float(0.06 + np.exp(7 * (np.cos(turns) - 1)).max())
 
 
 def _bout(spec: MiniatureSpec, species: Species, scene: Scene, rng: np.random.Generator) -> list[Event]:
