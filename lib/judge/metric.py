@@ -35,14 +35,18 @@ def class_auc(truth: np.ndarray, values: np.ndarray, strata: np.ndarray | None =
     With `strata` (rows,), only pairs within a stratum count. One list of several fold models' rows would measure how
     their offsets differ: a class held out is rarer in its own fold's training, so pooling pushes it below .5.
     """
+    auc = np.full(truth.shape[1], np.nan)
+    heard = np.flatnonzero(truth.any(axis=0))  # ranking is the cost, and most classes have nothing to rank for
+    truth, values = truth[:, heard], values[:, heard]
     groups = [slice(None)] if strata is None else [strata == stratum for stratum in np.unique(strata)]
-    won, pairs = np.zeros(truth.shape[1]), np.zeros(truth.shape[1])
+    won, pairs = np.zeros(len(heard)), np.zeros(len(heard))
     for rows in groups:
         positives = truth[rows].sum(axis=0)
         rank_sums = (rankdata(values[rows], axis=0) * truth[rows]).sum(axis=0)
         won += rank_sums - positives * (positives + 1) / 2
         pairs += positives * (len(truth[rows]) - positives)
-    return np.divide(won, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+    auc[heard] = np.divide(won, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+    return auc
 
 
 def judge(labels: Labels, scores: Scores) -> AucReport:
