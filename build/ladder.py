@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from project import ROOT
 
-from lib.blend.recipe import Recipe, load_recipe
+from lib.blend.recipe import RECIPES, Recipe, load_recipe
 from lib.competition.classes import read_class_list
 from lib.competition.errors import BadInput
 from lib.competition.places import find_made, find_one
@@ -32,14 +32,14 @@ def climb(competition: Path, solution: Path, runs: Path) -> pd.DataFrame:
     labels = read_solution(solution, classes)
     prepared = load_prepared(find_one("prepared", str(runs)))
     folders = {folder.name: folder for folder in find_made("member", str(runs))}
-    recipes = [load_recipe(path) for path in sorted(find_one("recipes", str(runs)).glob("[!m]*.json"))]
+    recipes = [load_recipe(find_one("recipes", str(runs)) / f"{name}.json") for name in RECIPES]
     members = open_members(recipes[0], list(folders.values()), classes)
     heard = listen(asked_rows(competition).soundscapes, members, recipes[0].prior, classes)
-    named = heard.parts | {recipe.name: execute(recipe, heard) for recipe in recipes}
+    named = heard.parts | {_rung(recipe): execute(recipe, heard) for recipe in recipes}
     out_of_fold = {name: judge_member(folders[name], prepared.labels, prepared.folds).macro for name in members}
-    out_of_fold |= {recipe.name: recipe.score for recipe in recipes}
+    out_of_fold |= {_rung(recipe): recipe.score for recipe in recipes}
     cost = {name: member.card.seconds_per_soundscape for name, member in members.items()}
-    cost |= {recipe.name: _cost(recipe) for recipe in recipes}
+    cost |= {_rung(recipe): _cost(recipe) for recipe in recipes}
     drawn = bootstrap(labels, named)
     rows = []
     for name, scores in named.items():
@@ -57,6 +57,11 @@ def climb(competition: Path, solution: Path, runs: Path) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _rung(recipe: Recipe) -> str:
+    """What the ladder calls a recipe's blend."""
+    return f"{recipe.name} blend"
 
 
 def _cost(recipe: Recipe) -> float:

@@ -29,7 +29,7 @@ import time
 import numpy as np
 import pandas as pd
 
-from lib.blend.recipe import Ingredient, Recipe, Step, load_recipe, save_recipe
+from lib.blend.recipe import RECIPES, Ingredient, Recipe, Step, load_recipe, save_recipe
 from lib.blend.search import Choice, blend, candidates, evidence_weights, search
 from lib.competition import fingerprint
 from lib.competition.places import find_made, find_one, ledger_path, output_folder
@@ -100,7 +100,7 @@ ladder(rungs)
 # Everything that changes a score is in these files. 06 executes one of them and decides nothing by itself.
 
 # %%
-for name, choice in (("safe", safe), ("bold", found.choice)):
+for name, choice in zip(RECIPES, (safe, found.choice), strict=True):
     recipe = Recipe(
         name=name,
         class_hash=prepared.classes.hash,
@@ -139,6 +139,6 @@ pd.DataFrame(
         "smoothing": r.steps[0].parameters["sigma"],
         "score": r.score,
     }
-    for name in ("safe", "bold")
+    for name in RECIPES
     for r in [load_recipe(output / "recipes" / f"{name}.json")]
 )

@@ -10,7 +10,7 @@ from project import ROOT
 
 EVERYWHERE = {"numpy", "pandas"}
 GRANTED = {
-    "competition": {"soundfile", "tqdm"},
+    "competition": {"soundfile"},
     "sound": {"soundfile", "scipy"},
     "judge": {"scipy"},
     "models": {"onnxruntime", "onnx", "torch", "timm", "torchaudio"},

@@ -26,10 +26,6 @@ from lib.competition.miniature.tables import TRAIN_COLUMNS
 from lib.competition.names import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, parse_soundscape, row_ids
 
 
-def quiet(jobs, **_):
-    return jobs
-
-
 class Made:
     """A tiny miniature on disk and its tables, read the way a careful competitor reads them."""
 
@@ -55,7 +51,7 @@ class Made:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Made:
-    return Made(make_miniature(tmp_path_factory.mktemp("mini") / "tiny", MiniatureSpec.tiny(), progress=quiet))
+    return Made(make_miniature(tmp_path_factory.mktemp("mini") / "tiny", MiniatureSpec.tiny()))
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -286,7 +282,7 @@ def test_events_are_where_the_list_says(made):
 
 
 def test_two_builds_are_equal_byte_for_byte_whatever_the_number_of_workers(made, tmp_path):
-    again = make_miniature(tmp_path / "again", MiniatureSpec.tiny(), workers=1, progress=quiet)
+    again = make_miniature(tmp_path / "again", MiniatureSpec.tiny(), workers=1)
     assert digests(again) == digests(made.root)
 
 
@@ -311,7 +307,7 @@ def test_a_finished_miniature_is_left_alone_and_another_spec_replaces_it(made, t
     monkeypatch.setattr("lib.competition.miniature.make._build", build)
     first, second = MiniatureSpec.tiny(), with_settings(MiniatureSpec.tiny(), ["seed=7"])
     for spec in (first, first, second, second):
-        assert make_miniature(root, spec, progress=quiet) == root
+        assert make_miniature(root, spec) == root
     assert builds == [first, second]
     assert [path.name for path in tmp_path.iterdir()] == ["place"]
 
@@ -325,19 +321,19 @@ def test_a_failed_build_leaves_what_was_there(tmp_path, monkeypatch):
 
     monkeypatch.setattr("lib.competition.miniature.make._build", build)
     with pytest.raises(OSError, match="disk full"):
-        make_miniature(root, MiniatureSpec.tiny(), progress=quiet)
+        make_miniature(root, MiniatureSpec.tiny())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_with_other_things_in_it_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(BadInput, match="not a miniature"):
-        make_miniature(tmp_path, MiniatureSpec.tiny(), progress=quiet)
+        make_miniature(tmp_path, MiniatureSpec.tiny())
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
 def test_full_width_has_the_class_counts_of_the_contest(tmp_path):
-    made = Made(make_miniature(tmp_path / "wide", MiniatureSpec.full_width(), progress=quiet))
+    made = Made(make_miniature(tmp_path / "wide", MiniatureSpec.full_width()))
     assert made.taxonomy["class_name"].value_counts().to_dict() == {
         "Aves": 162, "Amphibia": 35, "Insecta": 28, "Mammalia": 8, "Reptilia": 1,
     }  # fmt: skip
@@ -350,7 +346,7 @@ def test_full_width_has_the_class_counts_of_the_contest(tmp_path):
 def test_corrupt_test_soundscapes_come_only_when_asked_for(tmp_path, made):
     assert made.quirks["corrupt_test_soundscape"] == []
     spec = with_settings(MiniatureSpec.tiny(), ["corrupt_test=2", "n_unlabelled=1", "n_labelled=6", "n_clips=26"])
-    broken = Made(make_miniature(tmp_path / "broken", spec, progress=quiet))
+    broken = Made(make_miniature(tmp_path / "broken", spec))
     names = broken.quirks["corrupt_test_soundscape"]
     assert len(names) == 2
     for path in (broken.rerun / "test_soundscapes").glob("*.ogg"):

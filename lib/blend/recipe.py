@@ -9,6 +9,8 @@ from lib.competition.errors import BadInput
 from lib.competition.records import from_json, read_json, to_json, write_json
 from lib.competition.scores import Scores
 
+RECIPES = ("safe", "bold")  # always both: one that searches nothing, and one that takes what did best
+
 
 @dataclass(frozen=True)
 class Ingredient:

@@ -57,7 +57,7 @@ class Scores:
 class Labels:
     """What experts heard: `values` (rows, classes) booleans. Labelled windows only: no row means unlabelled.
 
-    `strata` (rows,) says which rows one model scored. Out of fold, each fold has a model and a scale of its own, so that
+    `strata` (rows,) says which rows one model scored. Out of fold, each fold has a model and a scale of its own:
     only rows within a fold can be ranked against each other.
     """
 

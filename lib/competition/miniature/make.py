@@ -4,14 +4,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from lib.competition.errors import BadInput
 from lib.competition.miniature.cast import Species, make_cast
@@ -35,19 +34,14 @@ from lib.competition.miniature.tables import (
     truth_table,
 )
 from lib.competition.names import SAMPLE_RATE
+from lib.competition.progress import progress
 
 COMPETITION = "birdclef-2026"
 PASSPORT = "miniature.json"
 _PUBLIC_SAMPLE_ROWS = 3
 
 
-def make_miniature(
-    root: Path,
-    spec: MiniatureSpec | None = None,
-    *,
-    workers: int | None = None,
-    progress: Callable[..., Iterable] = tqdm,
-) -> Path:
+def make_miniature(root: Path, spec: MiniatureSpec | None = None, *, workers: int | None = None) -> Path:
     """The folder `root` holding the miniature of `spec` (the demo by default): found there, or made now."""
     root, spec = Path(root), spec or MiniatureSpec()
     if _is_current(root, spec):
@@ -57,7 +51,7 @@ def make_miniature(
     building = Path(tempfile.mkdtemp(prefix=f".{root.name}.building-", dir=root.parent))
     try:
         building.chmod(0o755)
-        _build(building, spec, workers or os.cpu_count() or 1, progress)
+        _build(building, spec, workers or os.cpu_count() or 1)
         _move_in(building, root, spec)
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -99,7 +93,7 @@ def _move_in(building: Path, root: Path, spec: MiniatureSpec) -> None:
         shutil.rmtree(doomed, ignore_errors=True)
 
 
-def _build(root: Path, spec: MiniatureSpec, workers: int, progress: Callable[..., Iterable]) -> None:
+def _build(root: Path, spec: MiniatureSpec, workers: int) -> None:
     cast = make_cast(spec)
     clips = plan_clips(spec, cast)
     scenes = plan_scenes(spec, cast, make_recordings(spec))
@@ -117,7 +111,7 @@ def _build(root: Path, spec: MiniatureSpec, workers: int, progress: Callable[...
     (rerun / "test_soundscapes").mkdir(parents=True)
     shuffled = spec.stream("corrupt test").permutation([scene.recording.stem for scene in test]).tolist()
     corrupt = sorted(shuffled[: spec.corrupt_test])
-    _run(_audio_jobs(spec, cast, clips, scenes, public, rerun, corrupt), workers, progress)
+    _run(_audio_jobs(spec, cast, clips, scenes, public, rerun, corrupt), workers)
     _link_tree(public, rerun)
     classes = [species.label for species in cast]
     sample = sample_table([scene.recording.stem for scene in test], classes)
@@ -188,13 +182,13 @@ def _write_clip(spec: MiniatureSpec, clip: Clip, cast: dict[str, Species], path:
         path.write_bytes(encoded[: len(encoded) * 6 // 10] if clip.fault == "truncated_clip" else encoded)
 
 
-def _run(jobs: list[Callable[[], None]], workers: int, progress: Callable[..., Iterable]) -> None:
+def _run(jobs: list[Callable[[], None]], workers: int) -> None:
     """Run the jobs in threads: the encoder and numpy's transforms let go of the interpreter, and threads need no guard
     around the caller's main module, which a notebook does not have."""
     with ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(job) for job in jobs]
         try:
-            for future in progress(futures, desc="miniature", unit="file"):
+            for future in progress(futures, "making sounds", len(futures)):
                 future.result()
         except BaseException:
             pool.shutdown(cancel_futures=True)
