@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import pandas as pd
 import project  # noqa: F401
 
+from lib.competition.classes import read_class_list
 from lib.competition.errors import BadInput, shortened
 from lib.judge.metric import official_score
+from lib.submit.writer import check_submission, read_submission
 
 ROW = "row_id"
 RECEIPT_KEYS = {
@@ -55,49 +56,13 @@ def check_notebook(executed: Path, return_code: int, log_tail: str) -> None:
 
 
 def checked_submission(path: Path, competition: Path) -> pd.DataFrame:
-    """The submission, after all its faults against the competition's sample were looked for."""
+    """The submission, held against the sample of its competition folder as the writer itself would."""
     if not path.is_file():
         raise BadInput("no submission", expected="submission.csv in the working folder", got="none", do="write one")
-    sample = pd.read_csv(competition / "sample_submission.csv", dtype={ROW: str})
-    submission = pd.read_csv(path, dtype={ROW: str})
-    columns = [f"{len(sample.columns)} columns, in the sample's order"]
-    if list(submission.columns) != list(sample.columns):
-        pairs = zip(sample.columns, submission.columns, strict=False)
-        got = next((f"{b!r} where {a!r} belongs" for a, b in pairs if a != b), f"{len(submission.columns)} columns")
-        raise _bad_submission([f"columns differ: {got}"], columns)
-    faults = _row_faults(submission[ROW], sample[ROW]) + _value_faults(submission.drop(columns=ROW))
-    if faults:
-        raise _bad_submission(faults, [*columns, f"{len(sample)} rows, once each, numbers in [0, 1]"])
+    sample = pd.read_csv(competition / "sample_submission.csv", usecols=[ROW], dtype=str)
+    submission = read_submission(path)
+    check_submission(submission, tuple(sample[ROW]), read_class_list(competition))
     return submission
-
-
-def _bad_submission(faults: list[str], expected: list[str]) -> BadInput:
-    """One error for all faults of a submission."""
-    return BadInput(
-        "the submission would not be scored", expected="; ".join(expected), got="; ".join(faults), do="mend the writer"
-    )
-
-
-def _row_faults(rows: pd.Series, expected: pd.Series) -> list[str]:
-    """Rows missing, too many, or twice there."""
-    found = {
-        "missing": sorted(set(expected) - set(rows)),
-        "not asked for": sorted(set(rows.fillna("")) - set(expected)),
-        "there twice": rows[rows.duplicated()].unique().tolist(),
-    }
-    return [f"{len(names)} rows {fault}: {shortened(names, 3)}" for fault, names in found.items() if names]
-
-
-def _value_faults(values: pd.DataFrame) -> list[str]:
-    """Columns that hold something else than numbers in [0, 1]."""
-    words = [column for column in values if not pd.api.types.is_numeric_dtype(values[column])]
-    numbers = values.drop(columns=words).to_numpy(dtype=np.float64)
-    found = [f"no numbers in column {shortened(words, 3)}"] if words else []
-    if bad := int((~np.isfinite(numbers)).sum()):
-        found.append(f"{bad} values are NaN or infinite")
-    if bad := int(((numbers < 0) | (numbers > 1)).sum()):
-        found.append(f"{bad} values lie outside [0, 1]")
-    return found
 
 
 def checked_receipt(path: Path, mode: str, limit_minutes: float) -> dict:
@@ -126,14 +91,14 @@ def checked_receipt(path: Path, mode: str, limit_minutes: float) -> dict:
 def score(solution_path: Path, submission: pd.DataFrame) -> Score:
     """The official score; rows that the solution and the submission do not share are an error."""
     solution = pd.read_csv(solution_path, dtype={ROW: str})
-    if faults := _row_faults(submission[ROW], solution[ROW]):
+    if set(submission[ROW]) != set(solution[ROW]):
         raise BadInput(
             "solution and submission have other rows",
             expected=f"the {len(solution)} rows of {solution_path.name}",
-            got="; ".join(faults),
+            got=f"not in both: {shortened(sorted(set(submission[ROW]) ^ set(solution[ROW])), 3)}",
             do="give the solution of the same competition folder",
         )
-    aligned = submission.set_index(ROW).loc[solution[ROW]].reset_index()
+    aligned = submission.set_index(ROW).loc[solution[ROW]].copy().reset_index()
     classes = [column for column in solution.columns if column in set(submission.columns) - {ROW}]
     solution = solution[[ROW, *classes]]
     scored = int((solution[classes].sum(axis=0) > 0).sum())

@@ -193,14 +193,14 @@ def test_a_run_over_the_limit_is_ended_with_all_it_started(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("row_id,a,b\nT_5,0.1,0.2\nT_10,0.1,0.2\n", "1 rows missing: T_15"),
-        ("row_id,a,b\nT_5,0.1,0.2\nT_10,0.1,0.2\nT_15,0,1\nT_20,0,1\n", "1 rows not asked for: T_20"),
-        ("row_id,a,b\nT_5,0.1,0.2\nT_10,0.1,0.2\nT_15,0,1\nT_15,0,1\n", "1 rows there twice: T_15"),
-        ("row_id,a,b\nT_5,,0.2\nT_10,0.1,inf\nT_15,0,1\n", "2 values are NaN or infinite"),
-        ("row_id,a,b\nT_5,1.5,0.2\nT_10,0.1,-0.1\nT_15,0,1\n", "2 values lie outside"),
-        ("row_id,a,b\nT_5,x,0.2\nT_10,0.1,0\nT_15,0,1\n", "no numbers in column a"),
-        ("row_id,b,a\nT_5,0.1,0.2\n", "'b' where 'a' belongs"),
-        ("row_id,a\nT_5,0.1\n", "2 columns"),
+        ("row_id,a,b\nT_5,0.1,0.2\nT_10,0.1,0.2\n", "1 missing, first T_15"),
+        ("row_id,a,b\nT_5,0.1,0.2\nT_10,0.1,0.2\nT_15,0,1\nT_20,0,1\n", "1 more, first T_20"),
+        ("row_id,a,b\nT_5,0.1,0.2\nT_10,0.1,0.2\nT_15,0,1\nT_15,0,1\n", "a row is repeated"),
+        ("row_id,a,b\nT_5,,0.2\nT_10,0.1,inf\nT_15,0,1\n", "nan at row T_5, column a"),
+        ("row_id,a,b\nT_5,1.5,0.2\nT_10,0.1,-0.1\nT_15,0,1\n", "1.5 at row T_5, column a"),
+        ("row_id,a,b\nT_5,x,0.2\nT_10,0.1,0\nT_15,0,1\n", "not numeric"),
+        ("row_id,b,a\nT_5,0.1,0.2\n", "'b' instead of 'a'"),
+        ("row_id,a\nT_5,0.1\n", "1 missing, first 'b'"),
         (None, "no submission"),
     ],
 )
