@@ -12,7 +12,7 @@ IMAGE ?= here
 MODE ?= both
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow lint format demo miniature notebooks ladder kernels rehearse-infer bench lab clean
+.PHONY: help setup test test-slow lint format demo miniature notebooks ladder kernels rehearse-infer bench lab docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,10 @@ bench: setup  ## compare our front end and metric with the usual libraries, in o
 lab: setup  ## open the notebooks in JupyterLab
 	$(PIP) -r requirements-lab.txt
 	$(RUN) build/lab.py
+
+docs: setup  ## run demo, test and bench, and put their output and a picture into the README (needs chromium)
+	$(PIP) -r requirements-docs.txt
+	$(RUN) build/docs.py
 
 clean:  ## remove what was generated, but not data, runs and .venv
 	rm -rf dist .pytest_cache .ruff_cache .hypothesis

@@ -8,6 +8,9 @@ import pytest
 from metadata import kernel_names
 from project import ROOT
 
+import docs
+from lib.competition.errors import BadInput
+
 PAPERS = ["README.md", "CONTRIBUTING.md"]
 GENERATED = ("dist", "runs", "data", ".venv")
 TRAVELLING = ("prepared/", "members/", "recipes/")  # what notebooks hand to each other
@@ -40,11 +43,7 @@ def test_every_path_that_is_named_exists_or_is_generated(paper):
     paths = re.findall(r"`([\w./-]+/[\w./*-]*)`", text(paper)) + re.findall(r"\]\(([\w./-]+)\)", text(paper))
     assert paths
     for path in paths:
-        if (
-            not path.startswith(GENERATED + TRAVELLING)
-            and "kaggle" not in path.split("/")[0]
-            and not path.startswith("/")
-        ):
+        if not path.startswith((*GENERATED, *TRAVELLING, "/", "kaggle/")):
             assert list(ROOT.glob(path.rstrip("/"))) or (ROOT / "lib" / path).exists(), path
 
 
@@ -92,3 +91,16 @@ def test_requirements_are_pinned_and_torch_is_capped():
 def test_ci_runs_what_the_readme_says():
     run = text(".ci/run")
     assert all(f"make {target}" in run for target in ("lint", "test", "demo"))
+
+
+def test_measured_blocks_are_replaced_between_their_marks_and_nowhere_else():
+    before = "a\n<!-- demo -->\n```\n$ make demo\nold\n```\nb\n<!-- bench -->\n```\nold\n```\n"
+    after = docs.spliced(docs.spliced(before, "demo", ["new", "er"]), "bench", ["x"])
+    assert after == "a\n<!-- demo -->\n```\n$ make demo\nnew\ner\n```\nb\n<!-- bench -->\n```\nx\n```\n"
+    with pytest.raises(BadInput, match="no block 'test'"):
+        docs.spliced(before, "test", [])
+
+
+def test_the_readme_has_a_place_for_every_measurement():
+    for mark in docs.RUNS:
+        assert docs.spliced(text("README.md"), mark, ["x"]) != text("README.md")

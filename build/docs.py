@@ -1,0 +1,64 @@
+"""Bring the README's measured parts up to date from real runs, and take its picture.
+
+python build/docs.py    runs the demo, the tests and the bench, and puts their output between the README's marks
+"""
+
+import re
+import subprocess
+import sys
+
+from project import ROOT
+
+from lib.competition.errors import BadInput
+
+RUNS = {  # mark in the README -> command, and how many of its last lines are shown
+    "demo": (["make", "demo"], 22),
+    "test": (["make", "test"], 1),
+    "bench": (["make", "bench"], 8),
+}
+PAGE, PICTURE = ROOT / "dist/notebooks/index.html", ROOT / "docs/notebooks.png"
+
+
+def spliced(text: str, mark: str, lines: list[str]) -> str:
+    """The text with the code block after `<!-- mark -->` holding these lines; without such a block it is an error."""
+    pattern = re.compile(rf"(<!-- {mark} -->\n```\n)(\$ [^\n]*\n)?.*?(```)", re.DOTALL)
+    if not pattern.search(text):
+        raise BadInput(f"README has no block {mark!r}", expected=f"<!-- {mark} --> before a code block", got="none",
+                       do="put the mark there")  # fmt: skip
+    body = "\n".join(lines) + "\n"
+    return pattern.sub(lambda found: f"{found[1]}{found[2] or ''}{body}{found[3]}", text)
+
+
+def output_of(command: list[str], last: int) -> list[str]:
+    """The last lines that the command printed; a failure of it is ours too."""
+    print(f"running {' '.join(command)} …", flush=True)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("make")]
+    return ["…", *lines[-last:]] if len(lines) > last else lines
+
+
+def photograph() -> None:
+    """The top of the notebooks' index page, as a picture."""
+    from selenium import webdriver  # of the group docs, which the rest of this file does without
+
+    options = webdriver.ChromeOptions()
+    for flag in ("--headless", "--no-sandbox", "--disable-gpu", "--window-size=1000,760", "--hide-scrollbars"):
+        options.add_argument(flag)
+    with webdriver.Chrome(options=options) as browser:
+        browser.get(PAGE.as_uri())
+        browser.save_screenshot(str(PICTURE))
+
+
+def main() -> int:
+    """Run everything, then write the README once."""
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    for mark, (command, last) in RUNS.items():
+        text = spliced(text, mark, output_of(command, last))
+    readme.write_text(text)
+    photograph()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
