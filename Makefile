@@ -17,10 +17,10 @@ MODE ?= both
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(READY): requirements.txt requirements-train.txt requirements-dev.txt
+$(READY): requirements.txt requirements-train.txt requirements-dev.txt requirements-kaggle.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say PYTHON=<path>")'
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(PIP) -r requirements.txt -r requirements-train.txt -r requirements-dev.txt
+	$(PIP) -r requirements.txt -r requirements-train.txt -r requirements-dev.txt -r requirements-kaggle.txt
 	touch $@
 
 setup: $(READY)  ## make .venv and install what is pinned (the other targets do this by themselves)
