@@ -1,6 +1,7 @@
 """Members are cross-fitted, sealed, opened as they were made, and refused when they are not what they claim."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from lib.competition.records import read_json, seal, write_json
 from lib.competition.scores import load_scores
 from lib.judge.metric import judge
 from lib.judge.provenance import judge_member, unseen_scores
-from lib.learn.crossfit import fit_prior_member
+from lib.learn.crossfit import ClassicalSettings, clip_targets, fit_prior_member, fit_statistics_member
+from lib.learn.logistic import LogisticSettings
 from lib.models.card import read_card
 from lib.models.members import open_member
 from lib.models.prior import PriorSettings, fit_prior
@@ -42,6 +44,39 @@ def test_out_of_fold_means_out_of_fold(members, prepared):
     stems = [row.rpartition("_")[0] for row in oof.row_ids[::12]]
     seen = oof.with_values(np.concatenate([everything.windows(parse_soundscape(stem)) for stem in stems]))
     assert judge(truth, seen).macro > judge(truth, oof).macro + 0.05
+
+
+def fitted(name, prepared, public, folder):
+    if name == "l0_prior":
+        fit_prior_member(prepared, folder / name, PriorSettings())
+    else:
+        fit_statistics_member(prepared, public, folder / name, ClassicalSettings(), LogisticSettings(max_iterations=3))
+    return load_scores(folder / name / "oof.parquet")
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_folds_labels_have_no_part_in_its_own_scores(prepared, public, tmp_path, name):
+    """Give fold 0 other labels: its out-of-fold scores may not move by a bit, the other folds' must."""
+    fold_of = prepared.folds.of("soundscape")
+    here = prepared.windows.stem.map(fold_of) == 0
+    other = [
+        tuple(prepared.classes.labels[:2]) if h else own for own, h in zip(prepared.windows.labels, here, strict=True)
+    ]
+    turned = replace(prepared, windows=prepared.windows.assign(labels=other))
+    before, after = (fitted(name, p, public, tmp_path / n) for n, p in (("a", prepared), ("b", turned)))
+    held_out = np.array([fold_of[row.rpartition("_")[0]] == 0 for row in before.row_ids])
+    np.testing.assert_array_equal(before.values[held_out], after.values[held_out])
+    assert (before.values[~held_out] != after.values[~held_out]).any()
+
+
+def test_a_clips_secondary_labels_are_neither_positive_nor_negative(prepared):
+    clips = prepared.clips[prepared.clips.secondary.map(len) > 0].reset_index(drop=True)
+    primary, cells = clip_targets(prepared, clips, 0.3)
+    for row, clip in clips.iterrows():
+        columns = [prepared.classes.index[label] for label in clip.secondary]
+        assert (cells[row, columns] == 0).all()
+        assert cells[row].sum() == pytest.approx(0.3 * (len(prepared.classes) - len(columns)))
+        assert primary[row].sum() == 1
 
 
 @pytest.mark.parametrize("name", MEMBERS)

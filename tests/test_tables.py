@@ -95,7 +95,8 @@ def test_windows_labelled_differently_are_united(tables, classes):
 def test_an_index_column_is_ignored(tables, classes):
     frame = pd.read_csv(tables / "taxonomy.csv", dtype=str)
     frame.to_csv(tables / "taxonomy.csv")
-    assert list(read_taxonomy(tables, classes, Findings()).primary_label) == list(classes.labels)
+    taxonomy = read_taxonomy(tables, classes, Findings())
+    assert list(taxonomy.columns) == ["primary_label", "inat_taxon_id", "scientific_name", "common_name", "class_name"]
 
 
 def test_a_taxonomy_in_another_order_is_put_in_class_order(tables, classes):
@@ -116,6 +117,7 @@ SPOILT = {
     ),
     "unparsable name": ("train_soundscapes_labels.csv", lambda f: f.assign(filename="x.ogg"), "cannot be read"),
     "six seconds": ("train_soundscapes_labels.csv", lambda f: f.assign(end="00:00:06"), "not one of the twelve"),
+    "ten seconds": ("train_soundscapes_labels.csv", lambda f: f.assign(start="00:00:00", end="00:00:10"), "not one of"),
     "beyond a minute": (
         "train_soundscapes_labels.csv",
         lambda f: f.assign(start="00:01:00", end="00:01:05"),

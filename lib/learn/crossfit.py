@@ -73,7 +73,7 @@ def fit_statistics_member(
             clip_features,
         ]
     )
-    primary, cells = _clip_targets(prepared, clips, classical.clip_weight)
+    primary, cells = clip_targets(prepared, clips, classical.clip_weight)
     targets = np.concatenate([prepared.labels.values, primary[clip_of_row]])
     weights = np.concatenate([np.ones(prepared.labels.values.shape), cells[clip_of_row]])
     fold_of = np.concatenate(
@@ -125,7 +125,7 @@ def _clip_statistics(prepared: Prepared, competition: Path, most: int) -> tuple[
     return clips, np.repeat(np.arange(len(parts)), [len(part) for part in parts]), np.concatenate(parts)
 
 
-def _clip_targets(prepared: Prepared, clips: pd.DataFrame, weight: float) -> tuple[np.ndarray, np.ndarray]:
+def clip_targets(prepared: Prepared, clips: pd.DataFrame, weight: float) -> tuple[np.ndarray, np.ndarray]:
     """(clips, classes) primary labels, and weights without the secondary ones: in this window they may be silent."""
     primary = prepared.classes.multi_hot([(label,) for label in clips.primary_label])
     secondary = prepared.classes.multi_hot(clips.secondary.tolist())
