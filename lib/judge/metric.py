@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from lib.competition.errors import BadInput, shortened
 from lib.competition.scores import Labels, Scores
@@ -36,15 +35,15 @@ def class_auc(truth: np.ndarray, values: np.ndarray, strata: np.ndarray | None =
     their offsets differ: a class held out is rarer in its own fold's training, so pooling pushes it below .5.
     """
     auc = np.full(truth.shape[1], np.nan)
-    heard = np.flatnonzero(truth.any(axis=0))  # ranking is the cost, and most classes have nothing to rank for
-    truth, values = truth[:, heard], values[:, heard]
-    groups = [slice(None)] if strata is None else [strata == stratum for stratum in np.unique(strata)]
+    heard = np.flatnonzero(truth.any(axis=0))  # most classes of a small truth have nothing to rank for
     won, pairs = np.zeros(len(heard)), np.zeros(len(heard))
+    groups = [slice(None)] if strata is None else [strata == stratum for stratum in np.unique(strata)]
     for rows in groups:
-        positives = truth[rows].sum(axis=0)
-        rank_sums = (rankdata(values[rows], axis=0) * truth[rows]).sum(axis=0)
-        won += rank_sums - positives * (positives + 1) / 2
-        pairs += positives * (len(truth[rows]) - positives)
+        columns, marks = (np.ascontiguousarray(table[rows][:, heard].T) for table in (values, truth))
+        for n, (column, mark) in enumerate(zip(columns, marks, strict=True)):
+            positives, negatives = column[mark], np.sort(column[~mark])
+            won[n] += 0.5 * sum(negatives.searchsorted(positives, side).sum() for side in ("left", "right"))
+            pairs[n] += len(positives) * len(negatives)
     auc[heard] = np.divide(won, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
     return auc
 
