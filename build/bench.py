@@ -14,11 +14,16 @@ import numpy as np
 import pandas as pd
 import project  # noqa: F401 - makes lib importable
 import torch
+from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
-from lib.competition.names import SAMPLE_RATE, SOUNDSCAPE_SAMPLES
-from lib.judge.metric import class_auc
-from lib.models.torch_companions import load_torchaudio
+from lib.blend.ranks import rank_blend
+from lib.competition.names import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, row_ids
+from lib.competition.scores import Labels, Scores
+from lib.judge.intervals import bootstrap, recording_groups
+from lib.judge.metric import class_auc, judge
+from lib.judge.pairs import make_pair_counter
+from lib.models.torch_companions import load_torchaudio, ready_torchvision
 from lib.sound.decode import soundscape_windows
 from lib.sound.mel import FrontEnd, mel_power, pcen
 
@@ -53,19 +58,82 @@ def channel_normalisations(rng: np.random.Generator) -> Candidates:
     }
 
 
-def metrics(rng: np.random.Generator) -> Candidates:
-    """Macro ROC-AUC of 792 windows and 234 classes, 75 of them with positives."""
+def contest(rng: np.random.Generator, members: int) -> tuple[Labels, list[Scores]]:
+    """Labels and members' scores of the size of the contest's labelled soundscapes, exact ties included."""
+    rows = [row for n in range(66) for row in row_ids(f"BC2026_Train_{n:04d}_S{n % 9:02d}_{20240101 + n // 3}_200000")]
     truth = np.zeros((792, 234), dtype=bool)
     truth[:, :75] = rng.random((792, 75)) < rng.uniform(0.003, 0.15, 75)
     truth[0, :75] = True
-    values = rng.random((792, 234)).astype(np.float32)
+    classes = [f"c{n}" for n in range(234)]
+    parts = [Scores(np.round(rng.random(truth.shape), 3), rows, classes, "prob") for _ in range(members)]
+    return Labels(truth, rows, classes), parts
+
+
+def sklearn_macro(truth: np.ndarray, values: np.ndarray) -> float:
+    """The usual way: a loop over the classes that have positives."""
+    return float(np.mean([roc_auc_score(truth[:, c], values[:, c]) for c in np.flatnonzero(truth.any(axis=0))]))
+
+
+def metrics(rng: np.random.Generator) -> Candidates:
+    """Macro ROC-AUC of 792 windows and 234 classes, 75 of them with positives."""
+    ready_torchvision()
+    from torchmetrics.classification import MultilabelAUROC  # it imports torchvision, which must be made ready first
+
+    labels, (part,) = contest(rng, 1)
+    scored = np.flatnonzero(labels.values.any(axis=0))
+    theirs = MultilabelAUROC(num_labels=len(scored), average="macro", thresholds=None, validate_args=False)
+    values, truth = torch.from_numpy(part.values[:, scored]), torch.from_numpy(labels.values[:, scored].astype(int))
     return {
-        "ours": lambda: np.nanmean(class_auc(truth, values)),
-        "sklearn, a class at a time": lambda: np.mean([roc_auc_score(truth[:, c], values[:, c]) for c in range(75)]),
+        "ours": lambda: np.nanmean(class_auc(labels.values, part.values)),
+        "sklearn, a class at a time": lambda: sklearn_macro(labels.values, part.values),
+        "torchmetrics": lambda: theirs(values, truth),
     }
 
 
-BENCHES = {"mel of a soundscape": front_ends, "PCEN of a soundscape": channel_normalisations, "macro ROC-AUC": metrics}
+def blends(rng: np.random.Generator) -> Candidates:
+    """The macro score of one rank blend of five members, as a search asks for it."""
+    labels, parts = contest(rng, 5)
+    counter, weights = make_pair_counter(labels, parts), np.array([[400, 300, 150, 100, 50]])
+    return {
+        "ours": lambda: counter.many(weights),
+        "ours, without the counter": lambda: judge(labels, rank_blend(parts, [0.4, 0.3, 0.15, 0.1, 0.05])).macro,
+        "sklearn, a class at a time": lambda: sklearn_macro(
+            labels.values, sum(w * rankdata(part.values, axis=0) for w, part in zip(weights[0], parts, strict=True))
+        ),
+    }
+
+
+def lines(rng: np.random.Generator) -> Candidates:
+    """All 1,001 blends on the line between two of five members, in whole thousandths."""
+    labels, parts = contest(rng, 5)
+    counter, start = make_pair_counter(labels, parts), np.array([1000, 0, 0, 0, 0])
+    steps = start - np.arange(1001)[:, None] * np.array([1, -1, 0, 0, 0])
+    return {"ours": lambda: counter.exchange(start, 0, 1), "ours, a blend at a time": lambda: counter.many(steps)}
+
+
+def draws(rng: np.random.Generator) -> Candidates:
+    """A thousand cluster draws of a paired difference; the plain way copies rows, and does ten of the thousand."""
+    labels, parts = contest(rng, 2)
+    groups = recording_groups(labels)
+    rows_of = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+
+    def plainly() -> None:
+        for _ in range(10):
+            rows = np.concatenate([rows_of[group] for group in rng.integers(len(rows_of), size=len(rows_of))])
+            for part in parts:
+                class_auc(labels.values[rows], part.values[rows])
+
+    return {"ours": lambda: bootstrap(labels, dict(enumerate(parts))), "copying rows, 10 draws of 1,000": plainly}
+
+
+BENCHES = {
+    "mel of a soundscape": front_ends,
+    "PCEN of a soundscape": channel_normalisations,
+    "macro ROC-AUC": metrics,
+    "a blend of five": blends,
+    "a line of 1,001 blends": lines,
+    "1,000 draws, paired": draws,
+}
 
 
 def measure(candidates: Candidates, rounds: int) -> dict[str, float]:

@@ -12,7 +12,7 @@ EVERYWHERE = {"numpy", "pandas"}
 GRANTED = {
     "competition": {"soundfile"},
     "sound": {"soundfile", "scipy"},
-    "judge": {"scipy"},
+    "judge": {"scipy", "numba"},
     "models": {"onnxruntime", "onnx", "torch", "timm", "torchaudio"},
     "learn": {"scipy"},
     "blend": {"scipy"},

@@ -9,9 +9,13 @@ from lib.competition.scores import Scores, check_same
 
 def percentile_ranks(scores: Scores) -> Scores:
     """Each class's values as ranks in (0, 1], ties sharing their mean rank."""
-    if not scores.row_ids:
-        return scores.with_values(scores.values, "rank")
-    return scores.with_values(rankdata(scores.values, axis=0) / len(scores.row_ids), "rank")
+    return scores.with_values(_percentiles(scores), "rank")
+
+
+def _percentiles(scores: Scores) -> np.ndarray:
+    """(rows, classes) ranks in (0, 1], in double precision: single would part ties that a blend makes."""
+    rows = len(scores.row_ids)
+    return rankdata(scores.values, axis=0) / rows if rows else scores.values
 
 
 def check_weights(weights: list[float]) -> None:
@@ -26,6 +30,5 @@ def rank_blend(parts: list[Scores], weights: list[float]) -> Scores:
     """The weighted mean of the parts' percentile ranks."""
     check_weights(weights)
     check_same(parts)
-    ranks = [percentile_ranks(part).values.astype(np.float64) for part in parts]
-    mean = sum(weight * rank for weight, rank in zip(weights, ranks, strict=True))
+    mean = sum(weight * _percentiles(part) for weight, part in zip(weights, parts, strict=True))
     return parts[0].with_values(np.clip(mean, 0.0, 1.0), "rank")

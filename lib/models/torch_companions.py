@@ -13,13 +13,18 @@ import torch
 
 
 def load_timm() -> ModuleType:
-    """timm; where torchvision's operators cannot be loaded, the two that its import looks for are declared first."""
-    if "torchvision" not in sys.modules and not _loads(_package("torchvision").glob("_C.*")):
-        for operator in ("nms", "qnms"):
-            torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float threshold) -> Tensor")
+    """timm, after torchvision was made importable."""
+    ready_torchvision()
     import timm
 
     return timm
+
+
+def ready_torchvision() -> None:
+    """Where torchvision's operators cannot be loaded, declare the two that its import looks for."""
+    if "torchvision" not in sys.modules and not _loads(_package("torchvision").glob("_C.*")):
+        for operator in ("nms", "qnms"):
+            torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float threshold) -> Tensor")
 
 
 def load_torchaudio() -> ModuleType:
