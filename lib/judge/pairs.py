@@ -1,8 +1,8 @@
 """Blends by the thousand: the exact macro AUC of weighted rank blends, by counting pairs of whole numbers.
 
-A blend's AUC needs no ranking: it counts, for each class, the pairs whose positive lies above their negative.
-Ranks are doubled (ties stand halfway) and weights are whole thousandths, so all sums are whole and ties stay exact. This
-is for searches only; what runs in a submission never comes here.
+A blend's AUC needs no ranking: it counts, for each class, the pairs whose positive lies above their negative. Ranks are
+doubled (ties stand halfway) and weights are whole thousandths, so all sums are whole and ties stay exact. This is for
+searches only; what runs in a submission never comes here.
 """
 
 from dataclasses import dataclass
