@@ -18,6 +18,8 @@ from lib.learn.logistic import LogisticSettings
 from lib.models.prior import PriorSettings
 from lib.sound.inventory import take_inventory
 
+pytest_plugins = ["loopback"]
+
 
 @pytest.fixture(scope="session")
 def mini(tmp_path_factory):
