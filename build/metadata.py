@@ -16,6 +16,9 @@ ALLOWED_FILE = "allowed-sources.json"
 PLACEHOLDER = "OWNER"
 DEFAULT_OWNER = "pantanal"
 PREFIX = "pantanal-"
+WHEELS, WEIGHTS = "pantanal-wheels", "pantanal-weights"  # the bundle's own datasets
+CHAINS = ("kernels", "dataset")  # members and recipes of the kernels before, or home-made ones in WEIGHTS
+CHAINED = ("pantanal-05-blend", "pantanal-06-submission")  # who reads them
 ALLOWED_SETS = ("competitions", "datasets", "kernels", "models")
 SOURCE_SETS = {
     "competition_sources": "competitions",
@@ -86,7 +89,7 @@ def checked(root: Path) -> dict[str, dict]:
 
 
 def for_owner(metadata: dict, owner: str) -> dict:
-    """The metadata with the placeholder replaced by a Kaggle user name, in the id and in the kernel sources."""
+    """The metadata with the placeholder replaced by a Kaggle user name, in the id and in the sources of the bundle."""
     if owner == PLACEHOLDER or not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", owner):
         raise BadInput(
             "the owner is no Kaggle user name",
@@ -99,8 +102,26 @@ def for_owner(metadata: dict, owner: str) -> dict:
     def owned(text: str) -> str:
         return f"{owner}/{text.removeprefix(mine)}" if text.startswith(mine) else text
 
-    sources = {"kernel_sources": [owned(s) for s in metadata["kernel_sources"]]} if "kernel_sources" in metadata else {}
+    sources = {
+        key: [owned(source) for source in metadata[key]]
+        for key in ("dataset_sources", "kernel_sources")
+        if key in metadata
+    }
     return {**metadata, "id": owned(metadata["id"]), **sources}
+
+
+def chained(metadata: dict, chain: str) -> dict:
+    """The metadata with what it reads taken from `chain`; only kernels that read members and recipes differ."""
+    if chain == "kernels" or metadata["id"].partition("/")[2] not in CHAINED:
+        return metadata
+    datasets = dict.fromkeys([*metadata.get("dataset_sources", []), f"{PLACEHOLDER}/{WEIGHTS}"])
+    return {**metadata, "kernel_sources": [], "dataset_sources": list(datasets)}
+
+
+def of_dataset(slug: str) -> dict:
+    """The `dataset-metadata.json` of one of the bundle's datasets, placeholder still in."""
+    title = slug.replace("-", " ").capitalize()
+    return {"id": f"{PLACEHOLDER}/{slug}", "title": title, "licenses": [{"name": "other"}]}
 
 
 def _read(path: Path, label: str, problems: list[str]) -> dict | None:
@@ -192,14 +213,13 @@ def _submission_problems(metadata: dict) -> list[str]:
 def _source_problems(name: str, metadata: dict, names: list[str], allowed: dict[str, list[str]]) -> list[str]:
     """Sources that are neither of this bundle nor allowed, or listed twice."""
     found = []
+    own = {"kernel_sources": [other for other in names if other != name], "dataset_sources": [WHEELS, WEIGHTS]}
     for key, kind in SOURCE_SETS.items():
         sources = metadata.get(key, [])
-        known = set(allowed.get(kind, []))
-        if key == "kernel_sources":
-            known |= {f"{PLACEHOLDER}/{other}" for other in names if other != name}
+        ours = [f"{PLACEHOLDER}/{slug}" for slug in own.get(key, [])]
         for source in sources:
-            if source not in known:
-                wanted = f"{PLACEHOLDER}/<another kernel of the bundle>, or " if key == "kernel_sources" else ""
+            if source not in (*ours, *allowed.get(kind, [])):
+                wanted = "".join(f"{one}, " for one in ours) + ("or " if ours else "")
                 found.append(f"{key!r}: {source!r} must be {wanted}listed under {kind} in {FOLDER}/{ALLOWED_FILE}")
         found += [f"{key!r}: {source!r} is listed twice" for source in set(sources) if sources.count(source) > 1]
     return found
