@@ -24,6 +24,11 @@ clip_weight: float = 0.3  # weight of a clip's window against a labelled soundsc
 l2: float = 1.0  # strength of the linear models' regularisation
 
 # %%
+from lib.competition.wheels import ensure
+
+print(ensure("onnxruntime", minimum="1.24"))
+
+# %%
 import time
 
 import pandas as pd

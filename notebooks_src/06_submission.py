@@ -24,19 +24,25 @@ recipe_name: str = "safe"  # which recipe to execute: safe or bold
 rehearsal_soundscapes: int = 8  # training soundscapes to listen to where the test folder is empty
 
 # %%
+from lib.competition.wheels import ensure
+from lib.submit.clock import Clock
+
+clock = Clock()
+with clock.stage("wheels"):
+    print(ensure("onnxruntime", minimum="1.24"))
+
+# %%
 import pandas as pd
 
 from lib.blend.recipe import load_recipe
 from lib.competition.classes import read_class_list
 from lib.competition.places import find_competition, find_made, find_one, output_folder
 from lib.competition.records import check_seal, to_json, write_json
-from lib.submit.clock import Clock
 from lib.submit.engine import execute, listen, open_members, prior_scores
-from lib.submit.receipt import make_receipt, versions
+from lib.submit.receipt import make_receipt, named_inputs, versions
 from lib.submit.rows import asked_rows
 from lib.submit.writer import write_submission
 
-clock = Clock()
 competition = find_competition(competition_dir)
 output = output_folder("06_submission", output_dir)
 print(f"competition: {competition}\noutput:      {output}\nversions:    {versions()}")
@@ -51,9 +57,13 @@ with clock.stage("opening"):
     classes = read_class_list(competition)
     asked = asked_rows(competition)
     recipes = find_one("recipes", inputs_dir)
-    check_seal(recipes)
+    recipes_manifest = check_seal(recipes)
     recipe = load_recipe(recipes / f"{recipe_name}.json")
-    members = open_members(recipe, find_made("member", inputs_dir), classes)
+    folders = {folder.name: folder for folder in find_made("member", inputs_dir)}
+    members = open_members(recipe, list(folders.values()), classes)
+    inputs = named_inputs(competition, recipes, recipes_manifest, recipe, folders)
+for name, found in inputs.items():
+    print(f"{name}: {found['path']}, manifest {found['manifest']}")
 print(f"mode: {asked.mode}, {len(asked.soundscapes)} test soundscapes, {len(asked.row_ids)} rows")
 pd.DataFrame(
     {"member": m.name, "weight": m.weight, "s per soundscape": m.seconds_per_soundscape} for m in recipe.members
@@ -91,7 +101,7 @@ with clock.stage("blending and writing"):
 
 # %%
 alarms = [*asked.alarms, *heard.alarms]
-receipt = make_receipt(asked, recipe, submission, clock, len(soundscapes), scores, alarms)
+receipt = make_receipt(asked, recipe, inputs, submission, clock, len(soundscapes), scores, alarms)
 write_json(output / "receipt.json", to_json(receipt))
 for alarm in alarms:
     print(f"ALARM: {alarm}")

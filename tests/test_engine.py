@@ -9,12 +9,13 @@ import pytest
 from lib.blend.ranks import percentile_ranks
 from lib.competition.errors import BadInput
 from lib.competition.names import row_ids
+from lib.competition.records import check_seal
 from lib.competition.scores import Labels
 from lib.judge.metric import judge
 from lib.submit import engine
 from lib.submit.clock import Clock
 from lib.submit.engine import execute, listen, open_members, prior_scores
-from lib.submit.receipt import make_receipt
+from lib.submit.receipt import make_receipt, named_inputs
 from lib.submit.rows import asked_rows
 
 
@@ -97,12 +98,30 @@ def test_the_receipt_says_what_ran_and_what_is_flat(public, recipe, opened, clas
     clock.stages = {"opening": 12.0, "listening": 4.0}
     scores = prior_scores(asked.row_ids, opened[recipe.prior], classes)
     flat = scores.with_values(np.where(np.arange(len(classes)) == 2, 0.5, scores.values))
-    receipt = make_receipt(asked, recipe, "abc", clock, 8, flat, ["x"])
+    inputs = {"recipes": {"path": "there", "manifest": "abc"}}
+    receipt = make_receipt(asked, recipe, inputs, "abc", clock, 8, flat, ["x"])
+    assert receipt.inputs == inputs
     assert receipt.seconds_per_soundscape == 0.5
     assert receipt.projected_minutes_600 == pytest.approx((12 + 300) / 60)
     assert classes.labels[2] in receipt.constant_classes
     assert receipt.alarms == ["x"]
     assert receipt.versions["onnxruntime"]
+
+
+def test_every_input_is_named_with_its_folder_and_what_lay_there(public, tables, recipe, members, tmp_path):
+    folders = {folder.name: folder for folder in members.iterdir()}
+    inputs = named_inputs(public, tmp_path, "f" * 16, recipe, folders)
+    assert set(inputs) == {"competition", "recipes", "l0_prior", "l1_statistics"}
+    assert inputs["recipes"] == {"path": str(tmp_path), "manifest": "f" * 16}
+    assert inputs["l0_prior"] == {"path": str(folders["l0_prior"]), "manifest": check_seal(folders["l0_prior"])}
+    copied = named_inputs(tables, tmp_path, "f" * 16, recipe, folders)["competition"]
+    assert copied == {"path": str(tables), "manifest": inputs["competition"]["manifest"]}
+    for table in ("sample_submission.csv", "taxonomy.csv"):
+        with (tables / table).open("a") as file:
+            file.write("\n")
+        changed = named_inputs(tables, tmp_path, "f" * 16, recipe, folders)["competition"]
+        assert changed["manifest"] != copied["manifest"]
+        copied = changed
 
 
 def test_the_blend_knows_something(heard, recipe, mini, classes):
