@@ -1,4 +1,9 @@
-"""Build the kernels: `python build/inline.py [--owner NAME] [kernel …]` turns percent scripts into dist/kernels/."""
+"""Build the kernels: percent scripts become dist/kernels/.
+
+python build/inline.py --owner me                                        all of them
+python build/inline.py --owner me --from dataset                         05 and 06 read the dataset pantanal-weights
+python build/inline.py --set "l2=0.3" pantanal-02-fold-training          a variant, in a kernel of its own
+"""
 
 import argparse
 import ast
@@ -14,6 +19,8 @@ from pathlib import Path
 import jupytext
 import metadata
 import nbformat
+import notebook_source
+import variants
 from cells import lib_cells, lib_digest, stamp_text
 from closure import Closure, closure_of
 from project import ROOT
@@ -42,8 +49,17 @@ class Kernel:
     sent_bytes: int
 
 
-def build(root: Path, owner: str = metadata.DEFAULT_OWNER, names: list[str] | None = None) -> list[Kernel]:
-    """Build the named kernels, or all, into dist/kernels/; after any error that folder is as it was before."""
+def build(
+    root: Path,
+    owner: str = metadata.DEFAULT_OWNER,
+    names: list[str] | None = None,
+    values: dict[str, str] | None = None,
+    source: str = "kernels",
+) -> list[Kernel]:
+    """Build the named kernels, or all, into dist/kernels/; after any error that folder is as it was before.
+
+    With `values` the one kernel named becomes a variant beside it; `source` says where 05 and 06 find what they read.
+    """
     root = root.resolve()
     known = metadata.checked(root)
     if unknown := [name for name in names or [] if name not in known]:
@@ -53,13 +69,21 @@ def build(root: Path, owner: str = metadata.DEFAULT_OWNER, names: list[str] | No
             got=", ".join(unknown),
             do=f"name a folder of {metadata.FOLDER}/",
         )
-    built = [built_kernel(root, name, metadata.for_owner(known[name], owner)) for name in names or known]
+    if values and len(names or []) != 1:
+        raise BadInput(
+            "parameters are for one kernel",
+            expected="one kernel named",
+            got=", ".join(names or []) or "all kernels",
+            do="build each variant by itself",
+        )
+    described = {name: metadata.for_owner(metadata.chained(known[name], source), owner) for name in names or known}
+    built = [built_kernel(root, name, for_kaggle, values or {}) for name, for_kaggle in described.items()]
     _write(root / "dist" / "kernels", built, replace_all=not names)
     return built
 
 
-def built_kernel(root: Path, name: str, for_kaggle: dict) -> Kernel:
-    """One kernel in memory, every check passed."""
+def built_kernel(root: Path, name: str, for_kaggle: dict, values: dict[str, str]) -> Kernel:
+    """One kernel in memory, or with values its variant, every check passed."""
     source = metadata.source_of(name)
     if not (root / source).is_file():
         raise BadInput(
@@ -69,34 +93,43 @@ def built_kernel(root: Path, name: str, for_kaggle: dict) -> Kernel:
             do=f"write it, or remove {metadata.FOLDER}/{name}",
         )
     text = (root / source).read_text(encoding="utf-8")
+    typed = notebook_source.typed(root / source, values) if values else {}
+    for_kaggle = variants.described(for_kaggle, typed)
     closure = closure_of(root, source)
     files = {label: (root / label).read_bytes() for label in closure.files}
     written = json.dumps(for_kaggle, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
     texts = {label: data.decode("utf-8") for label, data in files.items()}
-    refuse_secrets_and_local_paths(root, {source: text, **texts, f"{metadata.FOLDER}/{name}": written})
+    texts |= {source: text, f"{metadata.FOLDER}/{name}": written, "the parameters given": json.dumps(values)}
+    refuse_secrets_and_local_paths(root, texts)
     digest = lib_digest(files)
-    notebook = _notebook(source, text, files, digest)
+    notebook = _notebook(source, text, files, digest, typed)
     sent = len(json.dumps(notebook))  # ASCII, so characters are bytes
     if sent >= SIZE_LIMIT_BYTES:
         raise _too_large(name, sent, files)
     nbformat.validate(nbformat.from_dict(notebook))
-    return Kernel(name, _on_disk(notebook), written, len(notebook["cells"]), closure, digest, sent)
+    slug = for_kaggle["id"].partition("/")[2]
+    return Kernel(slug, _on_disk(notebook), written, len(notebook["cells"]), closure, digest, sent)
 
 
-def _notebook(source: str, text: str, files: dict[str, bytes], digest: str) -> dict:
-    """The notebook: the script's cells as they are, the stamp, and the lib cells before the first that needs them."""
+def _notebook(source: str, text: str, files: dict[str, bytes], digest: str, typed: dict[str, object]) -> dict:
+    """The notebook: the script's cells, values set in one, the stamp, lib cells before the first that needs them."""
     cells = [
         (cell.cell_type, cell.source, {key: cell.metadata[key] for key in KEPT_METADATA if key in cell.metadata})
         for cell in jupytext.reads(text, fmt="py:percent").cells
     ]
+    if typed:
+        index = next(index for index, cell in enumerate(cells) if "parameters" in cell[2].get("tags", []))
+        cells[index] = (cells[index][0], variants.with_values(cells[index][1], typed), cells[index][2])
     if files:
         first = next((index for index, cell in enumerate(cells) if cell[0] == "code" and imports_lib(cell[1])), 0)
         cells[first:first] = lib_cells(files, digest)
     titled = bool(cells) and cells[0][0] == "markdown"
     cells.insert(1 if titled else 0, ("markdown", stamp_text(source, text, digest), {}))
+    made_of = {"lib_fingerprint": digest, "source": source}
+    made_of |= {"parameters": {name: str(value) for name, value in typed.items()}} if typed else {}
     return {
         "cells": [_cell(index, *cell) for index, cell in enumerate(cells)],
-        "metadata": {**NOTEBOOK_METADATA, "pantanal": {"lib_fingerprint": digest, "source": source}},
+        "metadata": {**NOTEBOOK_METADATA, "pantanal": made_of},
         "nbformat": 4,
         "nbformat_minor": 5,
     }
@@ -174,12 +207,17 @@ def table(kernels: list[Kernel]) -> str:
 
 def main(arguments: list[str]) -> int:
     """The command line; 0, or 2 after an error that says what to do."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--owner", default=metadata.DEFAULT_OWNER, help="your Kaggle user name (default: %(default)s)")
+    parser.add_argument(
+        "--from", dest="chain", choices=metadata.CHAINS, default="kernels", help="where 05 and 06 find what they read"
+    )
+    parser.add_argument("--set", default="", metavar="'NAME=VALUE …'", help="parameters of the one kernel named")
     parser.add_argument("kernels", nargs="*", metavar="kernel", help="folders of kernel-metadata/ (default: all)")
     given = parser.parse_args(arguments)
     try:
-        print(table(build(ROOT, given.owner or metadata.DEFAULT_OWNER, given.kernels)))
+        values = variants.assignments(given.set)
+        print(table(build(ROOT, given.owner or metadata.DEFAULT_OWNER, given.kernels, values, given.chain)))
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2

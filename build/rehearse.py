@@ -17,9 +17,11 @@ import metadata
 import psutil
 import rehearsal_verdict as verdict
 import sandbox
+import wheels
 from project import ROOT
 
 from lib.competition.errors import BadInput
+from lib.competition.places import find_made, find_one
 
 KERNEL = "pantanal-06-submission"
 MODES = ("public", "rerun")
@@ -32,8 +34,8 @@ _UNSHOWN = ("Executing Cell", "Ending Cell", "Writing /", "[IPKernelApp]", "Inpu
 
 def rehearse(root: Path, given: argparse.Namespace, mode: str, python: Path) -> str:
     """One run in one mode; the sentences that sum it up, after its files lie in dist/rehearsal/<image>-<mode>/."""
-    notebook, data = built_kernel(root)
-    inputs = input_folders(data, given.data, given.outputs, mode)
+    notebook, data = built_kernel(root, given.kernel)
+    inputs = input_folders(root, data, given, mode)
     variables = {"KAGGLE_KERNEL_RUN_TYPE": "Batch"} | ({"KAGGLE_IS_COMPETITION_RERUN": "1"} if mode == "rerun" else {})
     kept = root / "dist" / "rehearsal" / f"{given.image}-{mode}"
     if kept.exists():
@@ -54,19 +56,22 @@ def rehearse(root: Path, given: argparse.Namespace, mode: str, python: Path) -> 
     return f"{mode}, image {given.image}: {summary}\n  {time.monotonic() - started:.0f} s in all, {way}"
 
 
-def built_kernel(root: Path) -> tuple[Path, dict]:
+def built_kernel(root: Path, slug: str) -> tuple[Path, dict]:
     """The built notebook and its metadata; a build that is missing, or older than its sources, is an error."""
-    folder = root / "dist" / "kernels" / KERNEL
-    notebook, described = folder / f"{KERNEL}.ipynb", folder / metadata.FILE
+    folder = root / "dist" / "kernels" / slug
+    notebook, described = folder / f"{slug}.ipynb", folder / metadata.FILE
     again = "run `python build/inline.py` (or `make kernels`)"
     if not notebook.is_file() or not described.is_file():
-        raise BadInput(f"{KERNEL} is not built", expected=str(notebook), got="no such file", do=again)
+        raise BadInput(f"{slug} is not built", expected=str(notebook), got="no such file", do=again)
     data = json.loads(described.read_text(encoding="utf-8"))
-    owned = metadata.for_owner(metadata.checked(root)[KERNEL], data["id"].partition("/")[0])
-    fresh = inline.built_kernel(root, KERNEL, owned)
+    owner = data["id"].partition("/")[0]
+    chain = "dataset" if f"{owner}/{metadata.WEIGHTS}" in data.get("dataset_sources", []) else "kernels"
+    wanted = metadata.for_owner(metadata.chained(metadata.checked(root)[KERNEL], chain), owner)
+    made_of = json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("pantanal", {})
+    fresh = inline.built_kernel(root, KERNEL, wanted, made_of.get("parameters", {}))
     if fresh.notebook != notebook.read_text(encoding="utf-8") or json.loads(fresh.metadata) != data:
         raise BadInput(
-            f"{KERNEL} was built from other sources",
+            f"{slug} was built from other sources",
             expected=f"lib {fresh.digest} and the notebook as they are now",
             got="an older build, or one edited by hand",
             do=again,
@@ -74,11 +79,13 @@ def built_kernel(root: Path) -> tuple[Path, dict]:
     return notebook, data
 
 
-def input_folders(data: dict, competitions: Path, outputs: Path, mode: str) -> dict[str, Path]:
-    """What lies below /kaggle/input, by the kernel's metadata: the competition, and earlier notebooks' outputs."""
-    found = {f"competitions/{slug}": competitions / mode / slug for slug in data.get("competition_sources", [])}
+def input_folders(root: Path, data: dict, given: argparse.Namespace, mode: str) -> dict[str, Path]:
+    """What lies below /kaggle/input, by the kernel's metadata: competition, earlier notebooks' outputs, datasets."""
+    found = {f"competitions/{slug}": given.data / mode / slug for slug in data.get("competition_sources", [])}
     for source in data.get("kernel_sources", []):
-        found[f"notebooks/{source}"] = outputs / Path(metadata.source_of(source.partition("/")[2])).stem
+        found[f"notebooks/{source}"] = given.outputs / Path(metadata.source_of(source.partition("/")[2])).stem
+    for source in data.get("dataset_sources", []):
+        found |= {f"datasets/{source}{name}": folder for name, folder in _dataset(root, source, given).items()}
     if missing := [f"{folder} (for {name})" for name, folder in found.items() if not folder.is_dir()]:
         raise BadInput(
             "inputs of the submission are missing",
@@ -87,6 +94,28 @@ def input_folders(data: dict, competitions: Path, outputs: Path, mode: str) -> d
             do="run the earlier notebooks (`make demo`), or give --data and --outputs",
         )
     return found
+
+
+def _dataset(root: Path, source: str, given: argparse.Namespace) -> dict[str, Path]:
+    """The folders that make up one dataset, by their place in it; wheels are collected where the image needs them."""
+    slug, folder = source.partition("/")[2], root / "dist" / "wheels"
+    if slug == metadata.WEIGHTS:
+        outputs = str(given.outputs)
+        members = {f"/members/{member.name}": member for member in find_made("member", outputs)}
+        return members | {f"/{kind}": find_one(kind, outputs) for kind in ("prepared", "recipes")}
+    if slug != metadata.WHEELS:
+        raise BadInput(
+            f"no folder stands for the dataset {source}",
+            expected=f"{metadata.WHEELS} or {metadata.WEIGHTS}",
+            got=source,
+            do="detach it in the kernel's metadata, or teach build/rehearse.py where it lies",
+        )
+    if (folder / wheels.LIST).is_file():
+        return {"": folder}
+    if given.image == "kaggle":
+        return {"": wheels.collect(root)}
+    print(f"left out: {source}, since dist/wheels is not there and this Python has its own onnxruntime", flush=True)
+    return {}
 
 
 def _execute(room: sandbox.Room, way: sandbox.Way, limit_s: float, log: Path) -> int:
@@ -161,6 +190,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--outputs", type=Path, default=ROOT / "runs" / "mini", help="earlier notebooks' outputs")
     parser.add_argument("--mode", choices=(*MODES, "both"), default="both")
     parser.add_argument("--image", choices=images.IMAGES, default="here", help="this Python, or Kaggle's versions")
+    parser.add_argument("--kernel", default=KERNEL, help="a folder of dist/kernels, for a variant (%(default)s)")
     parser.add_argument("--solution", type=Path, help="a CSV of the rerun's truth, for the official score")
     parser.add_argument("--limit", type=float, default=LIMIT_S, help="seconds a run may take (%(default)g)")
     parser.add_argument("--minutes", type=float, default=90.0, help="projected minutes allowed for 600 soundscapes")

@@ -1,6 +1,5 @@
 """A rehearsal runs the built kernel alone and believes nothing: not exit codes, not notebooks, not the submission."""
 
-import argparse
 import json
 import os
 import sys
@@ -232,16 +231,16 @@ def test_a_receipt_of_another_mode_or_over_the_clock_is_refused(tmp_path, change
 
 def test_an_old_build_and_missing_inputs_are_refused(tmp_path):
     root = toy(tmp_path)
-    given = rehearse.parsed(options(root))
-    assert isinstance(given, argparse.Namespace)
+    elsewhere = rehearse.parsed(options(root, "--outputs", f"{tmp_path}/nowhere"))
+    described = rehearse.built_kernel(root, SUBMISSION)[1]
     with pytest.raises(BadInput, match=r"no .*nowhere/05_blend"):
-        rehearse.input_folders(rehearse.built_kernel(root)[1], given.data, tmp_path / "nowhere", "rerun")
+        rehearse.input_folders(root, described, elsewhere, "rerun")
     write(root, {"lib/submit/rows.py": ROWS + "\n\nmore = 1\n"})
     with pytest.raises(BadInput, match="built from other sources"):
-        rehearse.built_kernel(root)
+        rehearse.built_kernel(root, SUBMISSION)
     write(tmp_path / "empty", kernel(SUBMISSION) | allowed())
     with pytest.raises(BadInput, match="is not built"):
-        rehearse.built_kernel(tmp_path / "empty")
+        rehearse.built_kernel(tmp_path / "empty", SUBMISSION)
 
 
 def test_python_for_the_image_passes_over_one_that_does_not_run_and_lists_where_it_looked(tmp_path, monkeypatch):
