@@ -21,7 +21,7 @@ import wheels
 from project import ROOT
 
 from lib.competition.errors import BadInput
-from lib.competition.places import find_made, find_one
+from lib.competition.places import find_made
 
 KERNEL = "pantanal-06-submission"
 MODES = ("public", "rerun")
@@ -100,9 +100,8 @@ def _dataset(root: Path, source: str, given: argparse.Namespace) -> dict[str, Pa
     """The folders that make up one dataset, by their place in it; wheels are collected where the image needs them."""
     slug, folder = source.partition("/")[2], root / "dist" / "wheels"
     if slug == metadata.WEIGHTS:
-        outputs = str(given.outputs)
-        members = {f"/members/{member.name}": member for member in find_made("member", outputs)}
-        return members | {f"/{kind}": find_one(kind, outputs) for kind in ("prepared", "recipes")}
+        kinds = ("prepared", "member", "recipes")
+        return {f"/{made.name}": made for kind in kinds for made in find_made(kind, str(given.outputs))}
     if slug != metadata.WHEELS:
         raise BadInput(
             f"no folder stands for the dataset {source}",

@@ -10,8 +10,10 @@ import inline
 import nbformat
 import pytest
 from cells import lib_cells
+from metadata import slugify
 from project import ROOT
-from toytree import SUBMISSION, project, write
+from toytree import SUBMISSION, kernel, project, write
+from variants import assignments
 
 from lib.competition.errors import BadInput
 from lib.competition.fingerprint import of_json
@@ -158,6 +160,124 @@ def test_two_builds_are_one_byte_for_byte_whatever_the_hash_seed(tmp_path):
         made.append({path.name: path.read_bytes() for path in (root / "dist").rglob("*") if path.is_file()})
     assert len(made[0]) == 2
     assert made[0] == made[1]
+
+
+PARAMETERS = """
+# %% tags=["parameters"]
+fold: int = 1  # é: which fold; other folds run beside it
+backbone: str = "é"  # which network
+rate: float = 0.5
+quick = False
+
+# %%
+print(fold, backbone, rate, quick)
+"""
+
+
+def variant(root: Path, text: str) -> tuple[dict, str]:
+    """Metadata and parameters cell of the variant with these values, built beside the plain kernel."""
+    (made,) = inline.build(root, "alice", [SUBMISSION], assignments(text))
+    folder = root / "dist" / "kernels" / made.name
+    described = json.loads((folder / "kernel-metadata.json").read_text())
+    cells = nbformat.read(folder / described["code_file"], as_version=4).cells
+    return described, next(cell.source for cell in cells if "parameters" in cell.metadata.get("tags", []))
+
+
+def test_a_variant_carries_its_values_in_their_types_and_keeps_annotations_and_remarks(tmp_path):
+    _, cell = variant(project(tmp_path, PARAMETERS), "fold=-3 'backbone=it''s é' rate=1e-3 quick=true")
+    assert cell == (
+        "fold: int = -3  # é: which fold; other folds run beside it\n"
+        "backbone: str = 'its é'  # which network\n"
+        "rate: float = 0.001\n"
+        "quick = True"
+    )
+    _, cell = variant(tmp_path, "rate=-inf")
+    assert 'rate: float = float("-inf")' in cell
+
+
+def test_a_variant_has_a_name_of_its_own_and_lies_beside_the_plain_kernel(tmp_path):
+    inline.build(project(tmp_path, PARAMETERS), "alice")
+    described, _ = variant(tmp_path, "fold=0 backbone=x")
+    slug = f"{SUBMISSION}-fold0-backbone-x"
+    assert described["id"] == f"alice/{slug}"
+    assert described["title"] == "Pantanal 06 submission fold0 backbone x"
+    assert described["code_file"] == f"{slug}.ipynb"
+    assert described["competition_sources"] == ["birdclef-2026"]
+    assert sorted(path.name for path in (tmp_path / "dist/kernels").iterdir()) == [SUBMISSION, slug]
+    assert "fold: int = 1" in notebook_of(tmp_path).cells[1].source
+
+
+def test_names_of_variants_differ_stay_within_fifty_letters_and_title_and_slug_agree(tmp_path):
+    root = project(tmp_path, PARAMETERS)
+    texts = [
+        "fold=0",
+        "fold=1",
+        "fold=-1",
+        "rate=0.1",
+        "rate=1",
+        "quick=true",
+        "backbone=1",
+        "backbone=-1",
+        "backbone=",
+    ]
+    texts += [f"backbone={'long' * 20}{end}" for end in "ab"] + ["backbone=a_b", "backbone=a-b", "backbone=A_b"]
+    found = [variant(root, text)[0] for text in texts]
+    slugs = [described["id"].partition("/")[2] for described in found]
+    assert len(set(slugs)) == len(texts)
+    for slug, described in zip(slugs, found, strict=True):
+        assert len(slug) <= 50
+        assert len(described["title"]) <= 50
+        assert slugify(described["title"]) == slug
+        assert slug.startswith(f"{SUBMISSION}-")
+
+
+def test_two_builds_of_a_variant_are_one_byte_for_byte(tmp_path):
+    made = []
+    for root in (project(tmp_path / "a" / "same", PARAMETERS), project(tmp_path / "b" / "same", PARAMETERS)):
+        variant(root, "fold=0 backbone=x-y")
+        made.append({path.name: path.read_bytes() for path in (root / "dist").rglob("*") if path.is_file()})
+    assert len(made[0]) == 2
+    assert made[0] == made[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("flod=0", "expected: one of fold, backbone, rate, quick"),
+        ("fold=x", "int: a whole number"),
+        ("backbone=/home/" + "me/x", "a local path"),
+        ("fold", "not a list of parameters"),
+        ("fold=1 fold=2", "each name once"),
+    ],
+)
+def test_values_that_do_not_fit_are_refused_and_nothing_is_built(tmp_path, text, says):
+    root = project(tmp_path, PARAMETERS)
+    with pytest.raises(BadInput, match=says):
+        variant(root, text)
+    assert not (root / "dist").exists()
+
+
+def test_only_one_kernel_at_a_time_carries_values(tmp_path):
+    root = write(project(tmp_path, PARAMETERS), kernel("pantanal-05-blend") | {"notebooks_src/05_blend.py": ""})
+    for names in (None, [], [SUBMISSION, "pantanal-05-blend"]):
+        with pytest.raises(BadInput, match="parameters are for one kernel"):
+            inline.build(root, "alice", names, {"fold": "0"})
+
+
+def test_what_a_kernel_reads_comes_from_kernels_or_from_the_dataset_of_home_made_weights(tmp_path):
+    root = project(
+        tmp_path, PARAMETERS, kernel_sources=["OWNER/pantanal-02-x"], dataset_sources=["OWNER/pantanal-wheels"]
+    )
+    write(root, kernel("pantanal-02-x", kernel_sources=[]) | {"notebooks_src/02_x.py": ""})
+
+    def sources(chain: str, name: str) -> tuple[list, list]:
+        inline.build(root, "alice", source=chain)
+        data = json.loads((root / f"dist/kernels/{name}/kernel-metadata.json").read_text())
+        return data.get("kernel_sources"), data.get("dataset_sources")
+
+    assert sources("kernels", SUBMISSION) == (["alice/pantanal-02-x"], ["alice/pantanal-wheels"])
+    assert sources("dataset", SUBMISSION) == ([], ["alice/pantanal-wheels", "alice/pantanal-weights"])
+    assert sources("dataset", "pantanal-02-x") == ([], None)
 
 
 def test_metadata_is_built_for_the_owner(built):

@@ -33,11 +33,12 @@ def test_the_bundle_s_own_metadata_passes_and_every_kernel_reads_only_earlier_on
         assert data["enable_internet"] is False
 
 
-def test_owner_is_put_into_id_and_kernel_sources_and_nowhere_else(tmp_path):
+def test_owner_is_put_into_id_and_the_bundle_s_own_sources_and_nowhere_else(tmp_path):
     data = metadata.checked(bundle(tmp_path))[SUBMISSION]
-    owned = metadata.for_owner(data, "alice")
+    owned = metadata.for_owner(data | {"dataset_sources": ["OWNER/pantanal-wheels", "me/wheels"]}, "alice")
     assert owned["id"] == f"alice/{SUBMISSION}"
     assert owned["kernel_sources"] == [f"alice/{PREP}"]
+    assert owned["dataset_sources"] == ["alice/pantanal-wheels", "me/wheels"]
     assert owned["competition_sources"] == ["birdclef-2026"]
     assert "OWNER" not in json.dumps(owned)
 
@@ -94,6 +95,24 @@ def test_all_mistakes_of_all_kernels_come_in_one_message(tmp_path):
     message = refusal(root)
     assert message.startswith("3 mistakes")
     assert f"{PREP}/kernel-metadata.json: 'language'" in message
+
+
+@pytest.mark.parametrize("slug", [metadata.WHEELS, metadata.WEIGHTS])
+def test_the_bundle_s_own_datasets_may_be_attached_and_describe_themselves(tmp_path, slug):
+    root = bundle(tmp_path, dataset_sources=[f"OWNER/{slug}"])
+    assert metadata.checked(root)[SUBMISSION]["dataset_sources"] == [f"OWNER/{slug}"]
+    described = metadata.of_dataset(slug)
+    assert described["id"] == f"OWNER/{slug}"
+    assert metadata.slugify(described["title"]) == slug
+    assert 6 <= len(slug) <= 50
+
+
+def test_from_the_dataset_only_kernels_that_read_members_differ_and_it_is_attached_once(tmp_path):
+    data = metadata.checked(bundle(tmp_path, dataset_sources=["OWNER/pantanal-weights"]))
+    assert metadata.chained(data[SUBMISSION], "kernels") == data[SUBMISSION]
+    assert metadata.chained(data[PREP], "dataset") == data[PREP]
+    changed = metadata.chained(data[SUBMISSION], "dataset")
+    assert changed == data[SUBMISSION] | {"kernel_sources": []}
 
 
 def test_what_is_listed_as_allowed_may_be_attached(tmp_path):

@@ -12,10 +12,14 @@ import pytest
 import rehearsal_verdict as verdict
 import rehearse
 import sandbox
+import wheels
 from project import ROOT
+from test_wheels import toy_wheel
 from toytree import SUBMISSION, allowed, kernel, project, write
 
 from lib.competition.errors import BadInput
+from lib.competition.records import seal
+from lib.competition.wheels import sha256_of
 
 NOTEBOOK = """
 # %%
@@ -243,6 +247,80 @@ def test_an_old_build_and_missing_inputs_are_refused(tmp_path):
         rehearse.built_kernel(tmp_path / "empty", SUBMISSION)
 
 
+def test_datasets_are_mounted_by_the_metadata_wheels_only_where_they_lie_and_weights_by_their_seals(tmp_path, capsys):
+    root = toy(tmp_path)
+    for kind, place in (("prepared", "01/prepared"), ("member", "02/members/a"), ("recipes", "05/recipes")):
+        write(root, {f"runs/{place}/x.txt": kind})
+        seal(root / "runs" / place, kind)
+    given = rehearse.parsed(options(root))
+    described = {"dataset_sources": ["me/pantanal-wheels", "me/pantanal-weights"]}
+    weights = {
+        "datasets/me/pantanal-weights/prepared": root / "runs/01/prepared",
+        "datasets/me/pantanal-weights/a": root / "runs/02/members/a",
+        "datasets/me/pantanal-weights/recipes": root / "runs/05/recipes",
+    }
+    assert rehearse.input_folders(root, described, given, "rerun") == weights
+    assert "left out: me/pantanal-wheels" in capsys.readouterr().out
+    write(root, {"dist/wheels/wheels.json": "{}"})
+    both = rehearse.input_folders(root, described, given, "rerun")
+    assert both == weights | {"datasets/me/pantanal-wheels": root / "dist/wheels"}
+    with pytest.raises(BadInput, match="no folder stands for the dataset me/other"):
+        rehearse.input_folders(root, {"dataset_sources": ["me/other"]}, given, "rerun")
+
+
+def test_kaggle_s_image_gets_its_wheels_collected(tmp_path, monkeypatch):
+    root = toy(tmp_path)
+    monkeypatch.setattr(wheels, "collect", lambda where: where / "collected")
+    (root / "collected").mkdir()
+    given = rehearse.parsed(options(root, "--image", "kaggle"))
+    found = rehearse.input_folders(root, {"dataset_sources": ["me/pantanal-wheels"]}, given, "rerun")
+    assert found == {"datasets/me/pantanal-wheels": root / "collected"}
+
+
+WHEELS = ("errors", "places", "fingerprint", "records", "wheels")
+
+
+def needing(root: Path, package: str) -> Path:
+    """The toy project whose kernel installs a package from the wheel dataset before it works."""
+    notebook = NOTEBOOK.replace(
+        "# %%", f"# %%\nfrom lib.competition.wheels import ensure\nprint(ensure({package!r}))\n", 1
+    )
+    lib = {f"competition/{name}.py": (ROOT / f"lib/competition/{name}.py").read_text() for name in WHEELS}
+    toy(root)
+    sources = {"kernel_sources": ["OWNER/pantanal-05-blend"], "dataset_sources": ["OWNER/pantanal-wheels"]}
+    project(root, notebook.replace("@FAULT@", f"import {package}"), lib | {"submit/rows.py": ROWS}, **sources)
+    inline.build(root, "alice")
+    return root
+
+
+def test_a_wheel_is_installed_from_its_mount_inside_the_sealed_room(tmp_path, capsys):
+    root = needing(tmp_path, "toypack")
+    wheel = toy_wheel(root / "dist/wheels", "1.0")
+    write(root, {"dist/wheels/wheels.json": json.dumps({wheel.name: sha256_of(wheel)})})
+    assert rehearse.main(options(root, "--mode", "rerun"), root) == 0
+    said = capsys.readouterr().out
+    assert "toypack 1.0 installed from /kaggle/input/datasets/alice/pantanal-wheels" in said or "open (" in said
+    write(root, {"dist/wheels/wheels.json": json.dumps({wheel.name: "0" * 64})})
+    assert rehearse.main(options(root, "--mode", "rerun"), root) == 1
+    assert "not the wheel that wheels.json names" in capsys.readouterr().err
+
+
+def test_a_variant_and_one_that_reads_the_dataset_are_rehearsed_as_they_were_built(tmp_path, capsys):
+    root = toy(tmp_path)
+    text = (root / "notebooks_src/06_submission.py").read_text()
+    tagged = text.replace("# %%\nimport json", '# %% tags=["parameters"]\ntimes: int = 1\n\n# %%\nimport json', 1)
+    write(
+        root,
+        {"notebooks_src/06_submission.py": tagged.replace("scores(sample, weight)", "scores(sample, weight * times)")},
+    )
+    (made,) = inline.build(root, "alice", [SUBMISSION], {"times": "0"}, source="dataset")
+    _, described = rehearse.built_kernel(root, made.name)
+    assert described["dataset_sources"] == ["alice/pantanal-weights"]
+    (made,) = inline.build(root, "alice", [SUBMISSION], {"times": "0"})
+    assert rehearse.main(options(root, "--mode", "rerun", "--kernel", made.name), root) == 0
+    assert "official score 0.5000" in capsys.readouterr().out  # all scores are nought
+
+
 def test_python_for_the_image_passes_over_one_that_does_not_run_and_lists_where_it_looked(tmp_path, monkeypatch):
     shim = tmp_path / "bin" / "python3.12"
     shim.parent.mkdir()
@@ -263,8 +341,11 @@ def test_python_for_the_image_passes_over_one_that_does_not_run_and_lists_where_
 
 
 @pytest.mark.slow
-def test_the_image_s_versions_install_and_run_a_kernel(tmp_path, capsys):
-    root = write(toy(tmp_path), {image.REQUIREMENTS: (ROOT / image.REQUIREMENTS).read_text()})
+def test_the_image_s_versions_install_and_run_a_kernel_that_brings_onnxruntime_along(tmp_path, capsys):
+    root = needing(tmp_path, "onnxruntime")
+    write(root, {label: (ROOT / label).read_text() for label in (image.REQUIREMENTS, wheels.PINNED)})
     assert rehearse.main(options(root, "--image", "kaggle", "--mode", "rerun"), root) == 0
-    assert "image kaggle: 3 rows" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "image kaggle: 3 rows" in said
+    assert "onnxruntime 1.24.4 installed from" in said
     assert os.path.exists(tmp_path / ".venv-image")
