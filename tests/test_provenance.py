@@ -1,4 +1,4 @@
-"""A score is refused when the model behind it has met the recording, its group, or other folds."""
+"""A score is refused when the model behind it, its teachers or its priors have met the recording or a related one."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from lib.competition.folds import Folds
 from lib.competition.names import row_ids
 from lib.competition.records import to_json, write_json
 from lib.competition.scores import Labels, Scores
-from lib.judge.provenance import judge_member, training_on, unseen_scores
+from lib.judge.provenance import fitted_on, judge_member, refuse_self_judged, training_on, unseen_scores
 
 STEMS = [f"BC2026_Train_{n:04d}_S0{n}_20250101_000000" for n in range(4)]
 TWIN = "BC2026_Train_0009_S00_20250101_030000"  # the site and day of the first stem
@@ -72,3 +72,110 @@ def test_rows_of_soundscapes_outside_the_folds_are_refused(member, folds):
     Scores(np.zeros((12, 2)), rows, ["x", "y"], "prob").save(member / "oof.parquet")
     with pytest.raises(BadInput, match="contaminated"):
         unseen_scores(member, folds)
+
+
+def teach(place, name, training):
+    """A member's folder that holds its training record alone."""
+    write_json(place / name / "training.json", to_json(training))
+    return name
+
+
+def everything(folds):
+    """What a model fitted on all rows has met, whatever fold it is used for."""
+    clean = training_on(folds)
+    return replace(clean, soundscapes=dict.fromkeys(clean.soundscapes, folds.numbers))
+
+
+def student(member, folds, **teachers):
+    """The member, moved into a folder of its own beside its teachers."""
+    folder = member / "student"
+    folder.mkdir()
+    (member / "oof.parquet").rename(folder / "oof.parquet")
+    retrained(folder, replace(training_on(folds), **teachers))
+    return folder
+
+
+def test_models_numbered_otherwise_than_their_folds_are_refused(member, folds):
+    fold_of = folds.of("soundscape")  # model 0 was held back from fold 1, and scored fold 0
+    retrained(member, replace(training_on(folds), soundscapes={stem: [fold] for stem, fold in fold_of.items()}))
+    with pytest.raises(BadInput, match="48 contaminated rows"):
+        unseen_scores(member, folds)
+
+
+def test_a_teacher_of_a_teacher_that_met_the_rows_is_found_and_named(member, folds):
+    teach(member, "grand", everything(folds))
+    teach(member, "teacher", replace(training_on(folds), teachers=["grand"]))
+    with pytest.raises(BadInput, match=r"48 contaminated rows.*through grand"):
+        unseen_scores(student(member, folds, teachers=["teacher"]), folds)
+
+
+def test_a_chain_of_cross_fitted_teachers_passes(member, folds):
+    teach(member, "grand", training_on(folds))
+    teach(member, "teacher", replace(training_on(folds), teachers=["grand"]))
+    assert len(unseen_scores(student(member, folds, teachers=["teacher"]), folds).row_ids) == 48
+
+
+def test_a_prior_fitted_on_all_rows_spoils_the_member_that_leans_on_it(member, folds):
+    teach(member, "prior", everything(folds))
+    with pytest.raises(BadInput, match="through prior"):
+        unseen_scores(student(member, folds, teachers=["prior"]), folds)
+
+
+def test_a_cross_fitted_prior_passes(member, folds):
+    teach(member, "prior", training_on(folds))
+    unseen_scores(student(member, folds, teachers=["prior"]), folds)
+
+
+def test_cross_fitted_teachers_pooled_over_folds_are_refused(member, folds):
+    teach(member, "teacher", training_on(folds))
+    with pytest.raises(BadInput, match=r"48 contaminated rows.*through teacher"):
+        unseen_scores(student(member, folds, pooled_teachers=["teacher"]), folds)
+
+
+def test_a_pooled_teacher_that_never_met_a_soundscape_passes(member, folds):
+    teach(member, "teacher", replace(training_on(folds), soundscapes={}, clips={"a/XC1.ogg": [0, 1]}))
+    unseen_scores(student(member, folds, pooled_teachers=["teacher"]), folds)
+
+
+def test_teachers_in_a_loop_are_an_error(member, folds):
+    teach(member, "teacher", replace(training_on(folds), teachers=["student"]))
+    with pytest.raises(BadInput, match="student <- teacher <- student"):
+        unseen_scores(student(member, folds, teachers=["teacher"]), folds)
+
+
+def test_a_teacher_that_is_not_there_is_an_error_and_one_found_elsewhere_is_not(member, folds, tmp_path_factory):
+    pupil = student(member, folds, teachers=["teacher"])
+    with pytest.raises(BadInput, match="learned from teacher, which is not there"):
+        unseen_scores(pupil, folds)
+    with pytest.raises(BadInput, match="none among"):
+        unseen_scores(pupil, folds, others={"another": member})
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    teach(elsewhere, "teacher", training_on(folds))
+    unseen_scores(pupil, folds, others={"teacher": elsewhere / "teacher"})
+
+
+def test_a_near_duplicate_in_another_fold_counts_as_met(member, folds):
+    assert len(unseen_scores(member, folds, related={STEMS[0]: "d1", STEMS[2]: "d1"}).row_ids) == 48  # in one fold
+    with pytest.raises(BadInput, match="24 contaminated rows") as caught:
+        unseen_scores(member, folds, related={STEMS[0]: "d1", STEMS[1]: "d1"})
+    assert STEMS[0] in str(caught.value)
+
+
+def test_a_clip_cut_from_a_soundscape_counts_as_meeting_it(member, folds):
+    retrained(member, replace(training_on(folds), clips={"a/XC1.ogg": [1]}))
+    unseen_scores(member, folds, related={"a/XC1.ogg": "d1"})
+    with pytest.raises(BadInput, match="12 contaminated rows") as caught:
+        unseen_scores(member, folds, related={"a/XC1.ogg": "d1", STEMS[3]: "d1"})
+    assert STEMS[3] in str(caught.value)
+
+
+def test_a_gate_is_refused_on_the_rows_it_was_fitted_on_and_judged_on_others():
+    gate = fitted_on("gate", row_ids(STEMS[0]) + row_ids(STEMS[1])[:3])
+    assert gate.soundscapes == (STEMS[0], STEMS[1])
+    refuse_self_judged(gate, row_ids(STEMS[2]))
+    with pytest.raises(BadInput, match=r"gate would be judged.*\n.*\n.*12 contaminated"):
+        refuse_self_judged(gate, row_ids(STEMS[1]) + row_ids(STEMS[2]))  # other windows of a soundscape count too
+    with pytest.raises(BadInput, match="12 contaminated"):
+        refuse_self_judged(gate, row_ids(TWIN))
+    with pytest.raises(BadInput, match="12 contaminated"):
+        refuse_self_judged(gate, row_ids(STEMS[2]), related={STEMS[1]: "d", STEMS[2]: "d"})

@@ -1,0 +1,209 @@
+"""Judge members and blends by their stored out-of-fold scores, in seconds: nothing is fitted again.
+
+python build/judge.py                                      all members, and the recipes that searched nothing
+python build/judge.py --members l1_statistics --blend "l0_prior:0.2,l1_statistics:0.8"
+python build/judge.py --reference l1_statistics --ledger   one line a candidate goes to the ledger
+"""
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from candidates import Candidate, gather
+from project import ROOT
+
+from lib.blend.recipe import RECIPES
+from lib.competition.errors import BadInput
+from lib.competition.places import ledger_path
+from lib.competition.prepared import Prepared
+from lib.competition.scores import Scores
+from lib.judge.compare import (
+    Difference,
+    MinimumEffect,
+    compare_all,
+    gains_by_part,
+    minimum_effect,
+    paired,
+    rank_correlation,
+    seed_spread,
+)
+from lib.judge.intervals import Interval, bootstrap, interval
+from lib.judge.ledger import LedgerLine, append
+from lib.judge.metric import AucReport, judge
+from lib.judge.rules import Decision, Evidence, decide
+from lib.judge.views import DECISIVE, fold_spread, rare_precision, slices
+from lib.submit.clock import BUDGET_MINUTES, CONTEST_SOUNDSCAPES
+
+_PAIRS_SHOWN = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """All candidates on one set of rows and draws, and what the rules say of them."""
+
+    prepared: Prepared
+    candidates: dict[str, Candidate]
+    reference: str
+    reports: dict[str, AucReport]
+    drawn: dict[str, np.ndarray]
+    intervals: dict[str, Interval]
+    differences: dict[str, Difference]
+    effect: MinimumEffect
+    evidence: dict[str, Evidence]
+    decisions: dict[str, Decision]
+    left_out: tuple[str, ...]
+
+    @cached_property
+    def scores(self) -> dict[str, Scores]:
+        """Each candidate's scores."""
+        return {name: candidate.scores for name, candidate in self.candidates.items()}
+
+    @cached_property
+    def macro(self) -> dict[str, float]:
+        """Each candidate's score."""
+        return {name: report.macro for name, report in self.reports.items()}
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The board of the experiment: one row a candidate, best first."""
+        rows = []
+        for name in sorted(self.macro, key=self.macro.get, reverse=True):
+            known, decision = self.evidence[name], self.decisions[name]
+            rows.append(
+                {
+                    "model": name,
+                    "mean": known.score,
+                    "90 % interval": str(known.interval),
+                    "classes": len(self.reports[name].scored),
+                    "fold std": known.fold_std,
+                    "rare AP": rare_precision(self.prepared.labels, self.scores[name])[0],
+                    "minutes of 90": known.budget_share * BUDGET_MINUTES,
+                    "model MB": self.candidates[name].model_mb,
+                    "diversity": 1 - known.correlation,
+                    "decision": decision.verdict,
+                    "why": ". ".join(decision.reasons),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    @property
+    def seeds(self) -> dict[str, float]:
+        """The standard deviation over seeds of each configuration fitted with more than one."""
+        found: dict[str, list[float]] = {}
+        for name, candidate in self.candidates.items():
+            if candidate.card:
+                found.setdefault(f"{candidate.card.family} {candidate.config}", []).append(self.macro[name])
+        return seed_spread(found)
+
+
+def assess(runs: Path, members: str = "all", blends: list[str] = (), reference: str = "", seed: int = 0) -> Board:
+    """The board: every candidate against the reference (by default the safe recipe, else the highest lower end)."""
+    prepared, candidates, left_out = gather(runs, members, blends)
+    labels, scores = prepared.labels, {name: candidate.scores for name, candidate in candidates.items()}
+    reports = {name: judge(labels, part) for name, part in scores.items()}
+    drawn = bootstrap(labels, scores, seed=seed)
+    intervals = {name: interval(report.macro, drawn[name]) for name, report in reports.items()}
+    best = max(intervals, key=lambda name: intervals[name].low)
+    reference = reference or (RECIPES[0] if RECIPES[0] in scores else best)
+    if reference not in scores:
+        raise BadInput("the reference is not judged here", expected=f"one of {', '.join(scores)}", got=reference,
+                       do="; ".join(left_out) or "name it among the members")  # fmt: skip
+    macro = {name: report.macro for name, report in reports.items()}
+    differences = compare_all(macro, drawn, reference) if len(drawn) > 1 else {}
+    decisive = [part for part in slices(prepared) if part.view in DECISIVE]
+    stds = {name: fold_spread(labels, part).std for name, part in scores.items()}
+    evidence = {}
+    for name, part in scores.items():
+        minutes = candidates[name].seconds_per_soundscape * CONTEST_SOUNDSCAPES / 60
+        evidence[name] = Evidence(
+            name=name,
+            score=macro[name],
+            interval=intervals[name],
+            difference=differences.get(name),
+            fold_std=stds[name],
+            reference_fold_std=stds[reference],
+            parts=tuple(gains_by_part(labels, part, scores[reference], decisive, seed=seed)),
+            budget_share=minutes / BUDGET_MINUTES,
+            correlation=rank_correlation(labels, part, scores[reference]),
+            weight_in_reference=candidates[reference].parts.get(name, 0.0),
+        )
+    decisions = {name: decide(known) for name, known in evidence.items()}
+    return Board(prepared, candidates, reference, reports, drawn, intervals, differences, minimum_effect(drawn),
+                 evidence, decisions, tuple(left_out))  # fmt: skip
+
+
+def ledger_lines(board: Board, seed: int, seconds: float) -> list[LedgerLine]:
+    """One line a candidate, the killed ones too."""
+    return [
+        LedgerLine(
+            question=f"is {name} worth it beside {board.reference}",
+            config=candidate.config,
+            fold_version=board.prepared.folds.version,
+            data_version=board.prepared.facts.data_version,
+            seed=candidate.card.seed if candidate.card else seed,
+            score=board.macro[name],
+            interval=(board.intervals[name].low, board.intervals[name].high),
+            classes=len(board.reports[name].scored),
+            seconds=seconds,
+            tags=("judge", name),
+            verdict=board.decisions[name].verdict,
+        )
+        for name, candidate in board.candidates.items()
+    ]
+
+
+def report(board: Board) -> str:
+    """The board as text: the table, the reasons, the pairs when there are few, and what is worth believing."""
+    numbers = board.table.drop(columns="why").to_string(index=False, float_format=lambda value: f"{value:.3f}")
+    lines = [numbers, "", f"diversity is 1 - rank correlation with {board.reference}, the reference", ""]
+    lines += [
+        f"{name}: {decision.verdict}: {'. '.join(decision.reasons)}" for name, decision in board.decisions.items()
+    ]
+    if 1 < len(board.macro) <= _PAIRS_SHOWN:
+        lines += ["", "pairwise differences, 90 %:"]
+        for one, other in combinations(board.macro, 2):
+            sure = paired(board.macro, board.drawn, one, other)
+            lines.append(f"  {one} - {other}: {board.macro[one] - board.macro[other]:+.4f} {sure}")
+    lines.append("")
+    for each in board.differences.values():
+        luck = f"; by luck {each.lucky:.1f} of {len(board.differences)} would gain as much" if each.gain > 0 else ""
+        lines.append(f"{each}{luck}")
+    lines.append(str(board.effect))
+    lines += [f"over seeds, {config} varies by {std:.4f}" for config, std in board.seeds.items()]
+    return "\n".join([*lines, *(f"left out: {text}" for text in board.left_out)])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the board; 0 when all could be judged."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where the notebooks' outputs are")
+    parser.add_argument("--members", default="all", help="names with commas between, or all")
+    parser.add_argument("--blend", action="append", default=[], metavar="a:0.6,b:0.4", help="may be given repeatedly")
+    parser.add_argument("--reference", default="", help="what others must beat; default: the safe recipe")
+    parser.add_argument("--seed", type=int, default=0, help="of the redrawn recordings")
+    parser.add_argument("--ledger", action="store_true", help="append a line a candidate to the ledger")
+    options = parser.parse_args(arguments)
+    start = time.perf_counter()
+    try:
+        board = assess(options.runs, options.members, options.blend, options.reference, options.seed)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 1
+    seconds = time.perf_counter() - start
+    print(report(board))
+    if options.ledger:
+        for line in ledger_lines(board, options.seed, seconds):
+            append(ledger_path(options.runs), line)
+        print(f"ledger: {ledger_path(options.runs)}")
+    print(f"judged {len(board.macro)} in {seconds:.1f} s, nothing fitted")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
