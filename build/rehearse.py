@@ -18,6 +18,7 @@ import psutil
 import rehearsal_verdict as verdict
 import sandbox
 import wheels
+from pack import KINDS
 from project import ROOT
 
 from lib.competition.errors import BadInput
@@ -100,8 +101,7 @@ def _dataset(root: Path, source: str, given: argparse.Namespace) -> dict[str, Pa
     """The folders that make up one dataset, by their place in it; wheels are collected where the image needs them."""
     slug, folder = source.partition("/")[2], root / "dist" / "wheels"
     if slug == metadata.WEIGHTS:
-        kinds = ("prepared", "member", "recipes")
-        return {f"/{made.name}": made for kind in kinds for made in find_made(kind, str(given.outputs))}
+        return {f"/{made.name}": made for kind in KINDS for made in find_made(kind, str(given.outputs))}
     if slug != metadata.WHEELS:
         raise BadInput(
             f"no folder stands for the dataset {source}",
