@@ -81,10 +81,9 @@ class _Wire:
 
 def connect() -> "KaggleApi":
     """The client, logged in by its own order of credentials; none, or expired ones, are an error that says how."""
-    _limit_requests()
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        api = _imported()()
+        api = client_class()()
         token, source = _token()
         _Wire.secrets = (token,)
         try:
@@ -166,11 +165,13 @@ def _limit_requests() -> None:
     requests.Session.send = send_limited
 
 
-def _imported() -> type["KaggleApi"]:
+def client_class() -> type["KaggleApi"]:
     """The client's class. Its import logs in and hides every failure: it is kept offline, and we log in ourselves."""
+    _limit_requests()
     _Wire.closed = True
     try:
-        from kaggle.api.kaggle_api_extended import KaggleApi
+        with contextlib.redirect_stdout(io.StringIO()):  # it also prints how to log in
+            from kaggle.api.kaggle_api_extended import KaggleApi
     finally:
         _Wire.closed = False
     return KaggleApi

@@ -2,6 +2,7 @@
 
 import shutil
 
+import loopback_guard  # noqa: F401 - first of all, so that onnxruntime stays silent
 import pytest
 
 from lib.blend.recipe import Ingredient, Recipe, Step

@@ -1,7 +1,13 @@
-"""Nothing leaves this machine: connections and look-ups of names beyond loopback fail at once."""
+"""Nothing leaves this machine: connections and look-ups of names beyond loopback fail at once.
+
+Import this before onnxruntime: that reports to its maker from native code, which no guard in Python sees.
+"""
 
 import ipaddress
+import os
 import socket
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _CONNECT, _CONNECT_EX, _LOOK_UP = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 

@@ -1,0 +1,76 @@
+"""Look at kernels on Kaggle: `python build/watch.py status`, `logs K`, `outputs K` (K: prep … infer, or a slug)."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from kaggle_client import connect, username
+from kernel_calls import latest, outputs_of, status_of
+from kernel_outputs import fetch
+from project import ROOT
+from pushes import KERNELS, kernel_folder
+
+from lib.competition.errors import BadInput
+
+
+def table(api, owner: str) -> str:
+    """One line for each kernel of the bundle: its latest version and what that is doing."""
+    lines = []
+    for short, slug in KERNELS.items():
+        there = latest(api, f"{owner}/{slug}")
+        if there is None:
+            told = "not on Kaggle"
+        else:
+            status = status_of(api, f"{owner}/{slug}", there.version)
+            told = f"v{there.version:<4} {status.name}" + (f": {status.failure}" if status.failure else "")
+        lines.append(f"{short:<7} {owner}/{slug:<28} {told}")
+    return "\n".join(lines)
+
+
+def version_of(api, kernel: str, wanted: int) -> int:
+    """The version asked for, or else the latest."""
+    if wanted:
+        return wanted
+    there = latest(api, kernel)
+    if there is None or not there.version:
+        raise BadInput(
+            f"no version of {kernel} is known",
+            expected="a kernel on Kaggle whose versions are numbered",
+            got="no such kernel" if there is None else "a kernel without a number",
+            do="push it first, mend the name, or give --version",
+        )
+    return there.version
+
+
+def main(arguments: list[str], root: Path = ROOT) -> int:
+    """The command line; 0, or 1 with a message that says what to do."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("status", "logs", "outputs"))
+    parser.add_argument("kernel", nargs="?", help=f"{', '.join(KERNELS)}, or a slug")
+    parser.add_argument("--owner", help="whose kernels (default: the user who is logged in)")
+    parser.add_argument("--version", type=int, default=0, help="of the kernel (default: the latest)")
+    given = parser.parse_args(arguments)
+    if given.what != "status" and not given.kernel:
+        parser.error(f"{given.what} of which kernel? {', '.join(KERNELS)}, or a slug")
+    try:
+        api = connect()
+        owner = given.owner or username(api)
+        if given.what == "status":
+            print(table(api, owner))
+            return 0
+        slug = KERNELS.get(given.kernel, given.kernel)
+        kernel = f"{owner}/{slug}"
+        version = version_of(api, kernel, given.version)
+        if given.what == "logs":
+            print(outputs_of(api, kernel, version)[1], end="")
+        else:
+            kept = kernel_folder(root, slug) / f"v{version}"
+            print("\n".join(["", *(f"{kept / name}" for name in fetch(api, kernel, version, kept))]).strip())
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
