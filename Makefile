@@ -7,12 +7,17 @@ READY := $(VENV)/.ready
 MINI := data/mini
 DATA ?= $(MINI)/public/birdclef-2026
 RUNS ?= runs/mini
-OWNER ?= pantanal
 IMAGE ?= here
 MODE ?= both
+FROM ?= kernels
+MEMBERS ?= all
+AS_OWNER := $(if $(OWNER),--owner $(OWNER))
+ONLY_SHOW := $(if $(DRY),--dry)
+NO_WAIT := $(if $(filter 0,$(WAIT)),--no-wait)
+PUSH := $(RUN) build/push.py $(AS_OWNER) $(ONLY_SHOW) $(NO_WAIT) --from $(FROM) --runs $(RUNS) $(if $(P),--set "$(P)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow lint format demo miniature notebooks ladder kernels rehearse-infer bench lab docs clean
+.PHONY: help setup test test-slow lint format miniature demo notebooks ladder judge dashboard stability calibrate kernels rehearse-infer push-prep push-train push-probe push-pseudo push-blend push-infer push-all push-weights push-wheels status logs outputs submit submissions fetch bench lab docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,11 +56,70 @@ notebooks: setup  ## run the six notebooks (DATA=, RUNS=, ONLY="02 05", P="-p na
 ladder: setup  ## score members and recipes on the miniature competition's hidden test
 	$(RUN) build/ladder.py --runs $(RUNS)
 
-kernels: setup  ## build six self-contained Kaggle kernels in dist/kernels (OWNER=you)
-	$(RUN) build/inline.py --owner $(OWNER)
+judge: setup  ## score stored members and blends, without refitting (MEMBERS=a,b BLEND="a:0.6,b:0.4")
+	$(RUN) build/judge.py --runs $(RUNS) --members $(MEMBERS) $(if $(BLEND),--blend "$(BLEND)")
+
+dashboard: setup  ## the page of all experiments, and the page of errors
+	$(RUN) build/dashboard.py --runs $(RUNS) --data $(DATA)
+
+stability: setup  ## compare fold families, the replay protocol and the rules for a final pick
+	$(RUN) build/stability.py --runs $(RUNS) --data $(DATA)
+
+calibrate: setup  ## measure how often the intervals hold the truth
+	$(RUN) build/calibrate.py
+
+kernels: setup  ## build six self-contained Kaggle kernels in dist/kernels (OWNER=you, P="fold=0", FROM=dataset)
+	$(RUN) build/inline.py $(AS_OWNER) --from $(FROM)
 
 rehearse-infer: kernels  ## run the built submission kernel, sealed (MODE=public|rerun|both, IMAGE=here|kaggle)
-	$(RUN) build/rehearse.py --data $(MINI) --outputs $(RUNS) --mode $(MODE) --image $(IMAGE) --solution $(MINI)/hidden/solution.csv
+	$(RUN) build/rehearse.py --data $(MINI) --outputs $(RUNS) --mode $(MODE) --image $(IMAGE) \
+		--solution $(MINI)/hidden/solution.csv
+
+push-prep: setup  ## push 01, wait, fetch the outputs (DRY=1, WAIT=0, P="fold=0", FROM=dataset, OWNER=you)
+	$(PUSH) prep
+
+push-train: setup  ## push 02, wait, fetch the outputs
+	$(PUSH) train
+
+push-probe: setup  ## push 03, wait, fetch the outputs
+	$(PUSH) probe
+
+push-pseudo: setup  ## push 04, wait, fetch the outputs
+	$(PUSH) pseudo
+
+push-blend: setup  ## push 05, wait, fetch the outputs
+	$(PUSH) blend
+
+push-infer: setup  ## push 06, after a sealed rehearsal, wait, fetch the outputs
+	$(PUSH) infer
+
+push-all: setup  ## push 01 to 06 in order, wait, fetch the outputs
+	$(PUSH) all
+
+push-weights: setup  ## ship members and recipes of RUNS as the dataset pantanal-weights (DRY=1)
+	$(RUN) build/ship.py weights $(AS_OWNER) $(ONLY_SHOW) --runs $(RUNS)
+
+push-wheels: setup  ## ship what Kaggle's image lacks as the dataset pantanal-wheels (OPENVINO=1, LITERT=1, DRY=1)
+	$(RUN) build/wheels.py $(if $(OPENVINO),--openvino) $(if $(LITERT),--litert)
+	$(RUN) build/ship.py wheels $(AS_OWNER) $(ONLY_SHOW)
+
+status: setup  ## what the six kernels are doing on Kaggle
+	$(RUN) build/watch.py status $(AS_OWNER)
+
+logs: setup  ## the log of a kernel's latest version (K=infer)
+	$(RUN) build/watch.py logs $(K) $(AS_OWNER)
+
+outputs: setup  ## fetch the outputs of a kernel's latest version (K=infer)
+	$(RUN) build/watch.py outputs $(K) $(AS_OWNER)
+
+submit: setup  ## submit the newest complete version, wait for its score (MESSAGE="what changed")
+	$(RUN) build/submit.py send --message "$(MESSAGE)" $(AS_OWNER) $(NO_WAIT)
+
+submissions: setup  ## offline score, interval, public and private score of every submission
+	$(RUN) build/submit.py list
+
+fetch: setup  ## fetch from Kaggle what a home machine needs (WHAT=data|perch|birdnet|outputs, K=infer)
+	$(RUN) build/fetch.py $(WHAT) $(K)
 
 bench: setup  ## compare our front end and metric with the usual libraries, in one run
 	$(RUN) build/bench.py

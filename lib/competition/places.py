@@ -42,7 +42,7 @@ def find_competition(explicit: str = "") -> Path:
         if all((folder / marker).is_file() for marker in MARKERS):
             return folder
     if not explicit and on_kaggle():
-        for folder in _folders_below(kaggle_root() / "input", depth=4):
+        for folder in folders_below(kaggle_root() / "input", depth=4):
             if all((folder / marker).is_file() for marker in MARKERS):
                 return folder
     raise BadInput(
@@ -74,7 +74,7 @@ def _state(folder: Path) -> str:
     return "lacks " + ", ".join(marker for marker in MARKERS if not (folder / marker).is_file())
 
 
-def _folders_below(top: Path, depth: int) -> Iterator[Path]:
+def folders_below(top: Path, depth: int) -> Iterator[Path]:
     """All folders under `top`, nearest first, without entering the large audio folders."""
     level = [top]
     for _ in range(depth):
@@ -101,7 +101,7 @@ def find_made(kind: str, explicit: str = "") -> list[Path]:
     """Every folder below the inputs whose manifest says it is a `kind`; none is an error that says where it looked."""
     root = inputs_root(explicit)
     found = (
-        [folder for folder in _folders_below(root, depth=6) if manifest_kind(folder) == kind] if root.is_dir() else []
+        [folder for folder in folders_below(root, depth=6) if manifest_kind(folder) == kind] if root.is_dir() else []
     )
     if not found:
         raise BadInput(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.competition.errors import BadInput, shortened
-from lib.competition.places import _folders_below, kaggle_root
+from lib.competition.places import folders_below, kaggle_root
 from lib.competition.records import read_json
 
 LIST = "wheels.json"  # beside the wheels: {file name: SHA-256}
@@ -125,7 +125,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 def _newest_fitting(package: str, minimum: str, installed: str | None) -> Wheel:
     """The newest wheel of the package that fits, a release before its own candidates; none is an error."""
     inputs = kaggle_root() / "input"
-    looked = list(_folders_below(inputs, _DEPTH)) if inputs.is_dir() else []
+    looked = list(folders_below(inputs, _DEPTH)) if inputs.is_dir() else []
     files = [path for folder in looked for path in sorted(folder.glob("*.whl"))]
     name = package.replace("-", "_").lower()
     fitting = [
