@@ -14,8 +14,7 @@ import rehearse
 import sandbox
 import wheels
 from project import ROOT
-from test_wheels import toy_wheel
-from toytree import SUBMISSION, allowed, kernel, project, write
+from toytree import SUBMISSION, allowed, kernel, project, toy_wheel, write
 
 from lib.competition.errors import BadInput
 from lib.competition.records import seal

@@ -1,7 +1,5 @@
 """What the image lacks is installed from an attached wheel that fits and is the one pinned, or nothing runs."""
 
-import base64
-import hashlib
 import json
 import os
 import subprocess
@@ -17,6 +15,7 @@ from closure import closure_of
 from image import REQUIREMENTS
 from notebook_source import read_notebook
 from project import ROOT
+from toytree import toy_wheel
 
 from lib.competition.errors import BadInput
 from lib.competition.places import KAGGLE_VARIABLE
@@ -26,24 +25,6 @@ from lib.competition.wheels import Interpreter, ensure, parse, sha256_of
 KAGGLE = Interpreter((3, 12), "x86_64", (2, 35))
 ENSURE = "import sys; from lib.competition.wheels import ensure; print(ensure(*sys.argv[1:])); import toypack"
 CHILD = "; import subprocess; print(subprocess.check_output([sys.executable, '-c', 'import toypack as t; print(t.x)']))"
-
-
-def toy_wheel(folder: Path, version: str, name: str = "toypack", tag: str = "py3-none-any", body: str = "") -> Path:
-    """A wheel of one module that knows its version."""
-    files = {
-        f"{name}/__init__.py": f"x = 'toy {version}'\n{body}",
-        f"{name}-{version}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{name}-{version}.dist-info/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
-    }
-    digests = {label: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()) for label, text in files.items()}
-    record = [f"{label},sha256={digest.decode().rstrip('=')},{len(files[label])}" for label, digest in digests.items()]
-    files[f"{name}-{version}.dist-info/RECORD"] = "\n".join([*record, f"{name}-{version}.dist-info/RECORD,,", ""])
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{version}-{tag}.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        for label, text in files.items():
-            archive.writestr(zipfile.ZipInfo(label), text)
-    return path
 
 
 @pytest.fixture

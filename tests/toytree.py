@@ -1,6 +1,9 @@
-"""A project of a few lines, made in a temporary folder: what the tests of the build work on."""
+"""A project of a few lines, or a wheel of one module, made in a temporary folder: what tests of the build work on."""
 
+import base64
+import hashlib
 import json
+import zipfile
 from pathlib import Path
 
 HEADER = "# ---\n# jupyter:\n#   kernelspec:\n#     display_name: Python 3\n#     name: python3\n# ---\n"
@@ -49,3 +52,21 @@ def project(root: Path, notebook: str, lib: dict[str, str] | None = None, slug: 
     source = f"notebooks_src/{slug.removeprefix('pantanal-').replace('-', '_')}.py"
     made = {package: '"""A room."""\n' for package in packages} | files
     return write(root, made | kernel(slug, **changes) | allowed() | {source: HEADER + notebook})
+
+
+def toy_wheel(folder: Path, version: str, name: str = "toypack", tag: str = "py3-none-any", body: str = "") -> Path:
+    """A wheel of one module that knows its version."""
+    files = {
+        f"{name}/__init__.py": f"x = 'toy {version}'\n{body}",
+        f"{name}-{version}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{name}-{version}.dist-info/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
+    }
+    digests = {label: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()) for label, text in files.items()}
+    record = [f"{label},sha256={digest.decode().rstrip('=')},{len(files[label])}" for label, digest in digests.items()]
+    files[f"{name}-{version}.dist-info/RECORD"] = "\n".join([*record, f"{name}-{version}.dist-info/RECORD,,", ""])
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{version}-{tag}.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for label, text in files.items():
+            archive.writestr(zipfile.ZipInfo(label), text)
+    return path
