@@ -10,21 +10,18 @@ The environment of the fixture (and of children that inherit it) leads the unmod
 """
 
 import json
-import os
 import socket
 import struct
 import sys
-import tempfile
 import threading
 from base64 import b64encode
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import urlsplit
 
-import loopback_guard
 import pytest
+from loopback_guard import isolate
 from loopback_services import Kaggle, Refusal, as_json
 
 USER, TOKEN, LEGACY_KEY = "alice", "KGAT_loopback0123456789", "0123456789abcdef0123456789abcdef"
@@ -252,39 +249,9 @@ def kaggle(tmp_path, monkeypatch):
     """A fresh Kaggle, and an environment in which nothing else can be reached; alice is logged in by a token."""
     server = KaggleServer()
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    _isolate(tmp_path / "loopback", server.base, monkeypatch)
+    isolate(tmp_path / "loopback", server.base, TOKEN, monkeypatch)
     try:
         yield server
     finally:
         server.close()
     assert not server.strays, f"requests meant for others: {server.strays}"
-
-
-def _isolate(folder: Path, base: str, monkeypatch) -> None:
-    """Home, temporary folder, credentials and proxies of this process and its children: only the server is left."""
-    for name in ("home", "tmp", "site"):
-        (folder / name).mkdir(parents=True)
-    for name in [name for name in os.environ if name.startswith("KAGGLE_") or name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    guard = f"import sys\nsys.path.append({str(Path(__file__).parent)!r})\nimport loopback_guard\n"
-    guard += "loopback_guard.install()\n"
-    (folder / "site" / "sitecustomize.py").write_text(guard)  # children run it when they start
-    variables = {
-        "HOME": str(folder / "home"),
-        "TMPDIR": str(folder / "tmp"),
-        "XDG_CONFIG_HOME": str(folder / "home" / ".config"),
-        "PYTHONPATH": os.pathsep.join([str(folder / "site"), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
-        "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
-        "KAGGLE_API_TOKEN": TOKEN,
-        "PANTANAL_HTTP_TIMEOUT_S": "2",
-        **dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"), base),
-        **dict.fromkeys(("NO_PROXY", "no_proxy"), ""),
-    }
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    for name in [name for name in sys.modules if name == "kaggle" or name.startswith("kaggle.")]:
-        monkeypatch.delitem(sys.modules, name)  # its class keeps the environment of its first import
-    for name in ("connect", "connect_ex"):
-        monkeypatch.setattr(socket.socket, name, getattr(loopback_guard, name))
-    monkeypatch.setattr(socket, "getaddrinfo", loopback_guard.getaddrinfo)

@@ -6,6 +6,9 @@ Import this before onnxruntime: that reports to its maker from native code, whic
 import ipaddress
 import os
 import socket
+import sys
+import tempfile
+from pathlib import Path
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
@@ -44,6 +47,43 @@ def getaddrinfo(host, *more, **settings):
     return _LOOK_UP(host, *more, **settings)
 
 
+_GUARDS = (
+    (socket.socket, "connect", connect),
+    (socket.socket, "connect_ex", connect_ex),
+    (socket, "getaddrinfo", getaddrinfo),
+)
+
+
 def install() -> None:
     """Guard this process until its end."""
-    socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo = connect, connect_ex, getaddrinfo
+    for place, name, guarded in _GUARDS:
+        setattr(place, name, guarded)
+
+
+def isolate(folder: Path, proxy: str, token: str, monkeypatch) -> None:
+    """Home, temporary folder, credentials and proxies, children's too: only the server at `proxy` can be reached."""
+    for name in ("home", "tmp", "site"):
+        (folder / name).mkdir(parents=True)
+    for name in [name for name in os.environ if name.startswith("KAGGLE_") or name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    guard = f"import sys\nsys.path.append({str(Path(__file__).parent)!r})\nimport loopback_guard\n"
+    guard += "loopback_guard.install()\n"
+    (folder / "site" / "sitecustomize.py").write_text(guard)  # children run it when they start
+    variables = {
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "tmp"),
+        "XDG_CONFIG_HOME": str(folder / "home" / ".config"),
+        "PYTHONPATH": os.pathsep.join([str(folder / "site"), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+        "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
+        "KAGGLE_API_TOKEN": token,
+        "PANTANAL_HTTP_TIMEOUT_S": "2",
+        **dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"), proxy),
+        **dict.fromkeys(("NO_PROXY", "no_proxy"), ""),
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    for name in [name for name in sys.modules if name == "kaggle" or name.startswith("kaggle.")]:
+        monkeypatch.delitem(sys.modules, name)  # its class keeps the environment of its first import
+    for place, name, guarded in _GUARDS:
+        monkeypatch.setattr(place, name, guarded)
