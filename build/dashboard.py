@@ -1,0 +1,168 @@
+"""Write two pages: the dashboard of all members and blends, and the error analysis with pictures and players.
+
+python build/dashboard.py                              of `make demo`
+python build/dashboard.py --runs runs/real --data DIR  of other runs, with their competition folder
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+from judge import Board, assess
+from project import ROOT
+
+from lib.competition.errors import BadInput
+from lib.competition.findings import Findings
+from lib.competition.names import WINDOW_S, WINDOWS_PER_SOUNDSCAPE, split_row_id
+from lib.competition.places import ledger_path
+from lib.competition.progress import progress
+from lib.competition.tables import read_taxonomy
+from lib.judge import ledger
+from lib.judge.compare import rank_correlation
+from lib.judge.rules import ALIKE, HARM, REPLAY_GAIN, SHAKY, UNSAFE_SHARE
+from lib.judge.views import class_table, fold_spread, rare_precision, slices, view_table
+from lib.show.dashboard import correlation_heatmap, fold_dots, ledger_history, ledger_table, subgroup_heatmap
+from lib.show.errors import failure_modes, losses, mode_table, signal_to_noise, window_picture, worst_windows
+from lib.show.figures import ladder
+from lib.show.pages import write_page
+from lib.show.players import player, write_sound_page
+from lib.sound.decode import decode, soundscape_windows
+from lib.submit.clock import BUDGET_MINUTES, CONTEST_SOUNDSCAPES
+
+_WORST = 3  # windows shown of each failure mode
+
+_RULES = f"""A candidate is promoted when its gain over the reference, with all compared at once, is above zero, no
+subgroup loses more than {HARM} beyond its interval, and its folds vary less than {SHAKY} times the reference's. What
+takes more than {UNSAFE_SHARE:.0%} of the {BUDGET_MINUTES:.0f} minutes, or is not above chance, is killed. What is not
+told from the reference joins the pool (merge) when it ranks otherwise, with a rank correlation under {ALIKE}; when it
+ranks alike, it waits for a replay (park) if it gains {REPLAY_GAIN} or more, and is killed if not."""
+
+
+def dashboard_parts(board: Board, taxonomy: pd.DataFrame, lines: list[ledger.LedgerLine]) -> list:
+    """The dashboard's parts, from the board to the ledger."""
+    prepared, labels, names = board.prepared, board.prepared.labels, list(board.table.model)
+    table = board.table
+    numbers = table.drop(columns="why")
+    numbers["minutes of 90"] = numbers["minutes of 90"].map(lambda minutes: f"{minutes:.2g}")
+    rungs = pd.DataFrame(
+        {"rung": name, "score": board.macro[name], "low": board.intervals[name].low, "high": board.intervals[name].high}
+        for name in names
+    )
+    compared = pd.DataFrame(
+        {
+            "model": each.name,
+            f"gain over {board.reference}": f"{each.gain:+.4f}",
+            "90 % interval": f"[{each.interval.low:+.4f}, {each.interval.high:+.4f}]",
+            "all at once": f"[{each.adjusted.low:+.4f}, {each.adjusted.high:+.4f}]",
+            "would gain as much by luck": f"{each.lucky:.2f} of {len(board.differences)}" if each.gain > 0 else "–",
+        }
+        for each in board.differences.values()
+    )
+    alike = pd.DataFrame(
+        {b: {a: rank_correlation(labels, board.scores[a], board.scores[b]) for a in names} for b in names}
+    )
+    taxa = dict(zip(taxonomy.primary_label, taxonomy.class_name, strict=True))
+    views = view_table(labels, board.scores, slices(prepared, taxa))
+    spreads = {name: fold_spread(labels, board.scores[name]) for name in names}
+    classes = class_table(prepared, {board.reference: board.scores[board.reference]})
+    classes.insert(1, "name", classes["class"].map(taxonomy.set_index("primary_label").common_name))
+    _, chance, rare = rare_precision(labels, board.scores[board.reference])
+    sites = prepared.windows.site.nunique()
+    return [
+        f"{len(labels.row_ids)} labelled windows of {prepared.windows.stem.nunique()} soundscapes at {sites} sites; "
+        f"{len(board.reports[board.reference].scored)} of {len(labels.classes)} classes can be scored: all others have "
+        f"no positive, or none that a fold could rank. Folds {prepared.folds.version}, data "
+        f"{prepared.facts.data_version}. Scores are macro ROC-AUC out of fold, ranked within folds.",
+        "# The board",
+        ladder(rungs),
+        numbers,
+        f"Minutes are for {CONTEST_SOUNDSCAPES} soundscapes at the seconds that the members' cards measured; model MB "
+        "is what the model files weigh. Diversity is 1 minus the rank correlation with the reference, "
+        f"{board.reference}. Rare AP is the mean average precision of the {len(rare)} classes heard in few windows; "
+        f"scores that know nothing would have {chance:.3f}.",
+        *[f"Left out: {text}" for text in board.left_out],
+        "# Go or no-go",
+        _RULES,
+        pd.DataFrame({"model": row.model, "verdict": row.decision, "why": row.why} for row in table.itertuples()),
+        "# Gains, and luck",
+        *([compared] if len(compared) else []),
+        f"{board.effect}.".capitalize(),
+        *[f"Over seeds, {config} varies by {std:.4f}." for config, std in board.seeds.items()],
+        "# How alike",
+        correlation_heatmap(alike),
+        "# Folds",
+        fold_dots({name: spread.scores for name, spread in spreads.items()}, len(spreads[names[0]].classes)),
+        "# Subgroups",
+        "Beside each part: its windows × the classes that can be scored in it. Parts with other classes do not compare "
+        "with each other, only their columns do; the table names the classes that each lacks.",
+        subgroup_heatmap(views, names),
+        views[["view", "part", "windows", "classes", "lacks"]],
+        "# Classes",
+        "AUC and average precision (AP) of the reference, rarest first.",
+        classes,
+        "# The ledger",
+        "Every run in the order of the file, the negative ones too.",
+        *([ledger_history(lines), ledger_table(lines)] if lines else ["No line yet."]),
+    ]
+
+
+def error_parts(board: Board, competition: Path, taxonomy: pd.DataFrame) -> list:
+    """The error page's parts: the modes and their counts, then the worst windows of each to look at and listen to."""
+    labels, scores = board.prepared.labels, board.scores[board.reference]
+    audio, snr = {}, {}
+    stems = sorted(set(board.prepared.windows.stem))
+    for stem in progress(stems, "listening to soundscapes", len(stems)):
+        windows = soundscape_windows(decode(competition / "train_soundscapes" / f"{stem}.ogg"))
+        audio[stem] = windows
+        ends = [WINDOW_S * n for n in range(1, WINDOWS_PER_SOUNDSCAPE + 1)]
+        snr |= {f"{stem}_{end}": float(level) for end, level in zip(ends, signal_to_noise(windows), strict=True)}
+    modes, lost = failure_modes(labels, scores, snr), losses(labels, scores)
+    common = dict(zip(taxonomy.primary_label, taxonomy.common_name, strict=True))
+    parts = [
+        f"Failures of {board.reference}, the reference, on {len(labels.row_ids)} labelled windows, each scored by the "
+        "fold's model that never met it. A heard class is missed in a window when half or more of the fold's windows "
+        "without it rank above. A way to miss matters where its rate lies above the rate elsewhere, that of the heard "
+        "cells not exposed to it; a miss may have several. False claims are held against claims made at random.",
+        mode_table(modes, [common[name] for name in labels.classes]),
+    ]
+    shown: set[int] = set()
+    for mode in modes:
+        parts += [f"# {mode.name}", f"Exposed when {mode.rule}. {int(mode.failed.sum())} cells failed."]
+        worst = worst_windows(mode, labels, lost, _WORST, shown)
+        shown.update(worst)
+        for row in worst:
+            scene, end_s = split_row_id(labels.row_ids[row])
+            sound = audio[scene.stem][end_s // WINDOW_S - 1]
+            failed = [common[labels.classes[column]] for column in mode.failed[row].nonzero()[0]]
+            text = f"{labels.row_ids[row]}: {', '.join(failed)}. SNR {snr[labels.row_ids[row]]:.1f} dB."
+            parts += [text, window_picture(sound, row, labels, scores, common), player(sound)]
+    return parts
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write both pages; 0 when they could be made."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where the notebooks' outputs are")
+    parser.add_argument(
+        "--data", type=Path, default=ROOT / "data/mini/public/birdclef-2026", help="their competition folder"
+    )
+    parser.add_argument("--page", type=Path, default=ROOT / "dist/dashboard.html", help="errors.html lies beside it")
+    options = parser.parse_args(arguments)
+    try:
+        board = assess(options.runs)
+        taxonomy = read_taxonomy(options.data, board.prepared.classes, Findings())
+        lines = ledger.read(ledger_path(options.runs))
+        errors = options.page.with_name("errors.html")
+        write_page(options.page, "Dashboard", dashboard_parts(board, taxonomy, lines))
+        write_sound_page(errors, "Error analysis", error_parts(board, options.data, taxonomy))
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 1
+    for page in (options.page, errors):
+        print(f"page: {page} ({page.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
