@@ -1,0 +1,202 @@
+"""Submit a pushed version to the competition, wait for its score, and keep it beside the judge's.
+
+python build/submit.py send --message "…" [--kernel infer] [--version N] [--owner NAME] [--no-wait] [--limit-s S]
+python build/submit.py list       the table: does the judge predict the board?
+
+send: 0 scored, or accepted with --no-wait; 1 an error; 2 refused before anything was sent; 3 the time limit passed.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import kaggle_client
+from dataset import TooLate
+from kaggle_client import AnswerLost, KaggleTrouble, connect, username
+from project import ROOT
+from pushes import KERNELS, now
+from submission_calls import listed, submit
+from submission_checks import check_allowance, check_run, newest_complete
+from submissions import COMPLETE, ERROR, PENDING, SENDING, Submission, forget, made_of, put, read, table, verdict
+
+from lib.competition.errors import BadInput
+from lib.competition.places import SLUG
+
+LIMIT_S = 3 * 3600.0  # ninety minutes on the hidden test, and the queue
+PAGE = f"https://www.kaggle.com/competitions/{SLUG}/submissions"
+_REFUSED = (400, 401, 403, 404)  # trouble that waiting does not end
+_LOOK_EVERY_S, _SAY_EVERY_S, _LOOKS_AFTER_LOSS = 30.0, 300.0, 4
+
+
+def plan(api, root: Path, kernel: str, version: int, message: str, data: str) -> Submission:
+    """What is to be sent, all checks passed; or what is under way already for this version."""
+    refresh(api, root)
+    for one in read(root):
+        if (one.kernel, one.version) != (kernel, version) or one.status not in (PENDING, COMPLETE):
+            continue
+        if one.status == PENDING or one.message == message:
+            print(f"version {version} was submitted already, as {one.message!r}: nothing more is sent", flush=True)
+            return one
+        raise BadInput(
+            f"{kernel} version {version} was submitted already",
+            expected="a version that was not: it would get the same score",
+            got=f"{one.message!r}, public score {one.public_score}",
+            do="push what you changed, then submit that",
+        )
+    if used := [shown.ref for shown in listed(api).values() if shown.description == message]:
+        raise BadInput(
+            "the message is used already",
+            expected="a message of its own: it is how a lost submission is found again",
+            got=f"{message!r} is number {used[0]}",
+            do="choose another message",
+        )
+    receipt = check_run(api, root, kernel, version, data)
+    for alarm in receipt["alarms"]:
+        print(f"ALARM in the receipt: {alarm}")
+    check_allowance(api)
+    return Submission(
+        date=now(),
+        message=message,
+        kernel=kernel,
+        version=version,
+        ref=0,
+        status=SENDING,
+        recipe=receipt["recipe"],
+        offline_score=receipt["recipe_score"],
+        offline_interval=receipt["recipe_interval"],
+        inputs=made_of(receipt),
+    )
+
+
+def refresh(api, root: Path) -> None:
+    """Bring every submission in the ledger up to date; one whose sending was cut off is found by its message."""
+    known = read(root)
+    if not known:
+        return
+    shown = listed(api)
+    by_message = {one.description: one for one in shown.values()}
+    for one in known:
+        if found := shown.get(one.ref) or by_message.get(one.message):
+            put(root, one.told(found))
+
+
+def send(api, root: Path, planned: Submission) -> Submission:
+    """The submission as Kaggle accepted it; a lost answer is looked for in the list, and nothing is sent twice."""
+    put(root, planned)
+    lost = None
+    try:
+        answer = submit(api, planned.kernel, planned.version, planned.message)
+        ref, said = answer.ref, answer.message
+    except AnswerLost as trouble:
+        ref, said, lost = 0, trouble.got, trouble
+    except KaggleTrouble:
+        forget(root, planned)
+        raise
+    if ref:
+        print(f"accepted as number {ref}: {said}", flush=True)
+        return put(root, replace(planned, ref=ref, status=PENDING))
+    for _ in range(_LOOKS_AFTER_LOSS):
+        refresh(api, root)
+        found = next(one for one in read(root) if one.message == planned.message)
+        if found.ref:
+            print(f"{said}; but it is in the list, as number {found.ref}", flush=True)
+            return found
+        kaggle_client.sleep(_LOOK_EVERY_S)
+    if lost:
+        raise lost
+    forget(root, planned)
+    raise BadInput("Kaggle refused the submission", expected="a number for it", got=said, do="mend what Kaggle names")
+
+
+def wait(api, root: Path, submission: Submission, limit_s: float) -> Submission:
+    """The submission with its score; an error in scoring, or the time limit, is an error."""
+    start = said = kaggle_client.clock()
+    while submission.status == PENDING:
+        try:
+            refresh(api, root)
+        except KaggleTrouble as trouble:
+            if trouble.status in _REFUSED:
+                raise
+            print(f"{trouble.what}: {trouble.got}; the scoring goes on, so does the waiting", flush=True)
+        submission = next(one for one in read(root) if one.message == submission.message)
+        waited_s = kaggle_client.clock() - start
+        if submission.status != PENDING:
+            break
+        if waited_s > limit_s:
+            raise TooLate(
+                f"{submission.message!r} was not scored in time",
+                expected=f"a score within {limit_s:.0f} s",
+                got=f"{submission.status} after {waited_s:.0f} s",
+                do="it goes on at Kaggle: the same command waits again, build/submit.py list looks once",
+            )
+        if said == start or kaggle_client.clock() - said >= _SAY_EVERY_S:
+            said = kaggle_client.clock()
+            print(f"pending for {waited_s / 60:.0f} of at most {limit_s / 60:.0f} minutes", flush=True)
+        kaggle_client.sleep(_LOOK_EVERY_S)
+    if submission.status == ERROR:
+        raise BadInput(
+            f"{submission.message!r} was not scored",
+            expected="a score",
+            got=submission.error or "an error without a reason",
+            do=f"see {PAGE}; mend it, push, submit the new version",
+        )
+    return submission
+
+
+def show(root: Path) -> None:
+    """Print the table, and what it says of the judge."""
+    known = read(root)
+    print(table(known) if known else "nothing was submitted from here yet")
+    print(verdict(known))
+
+
+def main(arguments: list[str], root: Path = ROOT) -> int:
+    """The command line; the exit codes are those above."""
+    options = _parser().parse_args(arguments)
+    try:
+        api = connect()
+        if options.what == "list":
+            refresh(api, root)
+            show(root)
+            return 0
+        kernel = f"{options.owner or username(api)}/{KERNELS.get(options.kernel, options.kernel)}"
+        try:
+            version = options.version or newest_complete(root, kernel)
+            planned = plan(api, root, kernel, version, options.message, options.data)
+        except KaggleTrouble:
+            raise
+        except BadInput as error:
+            print(f"{error}\nnothing was sent", file=sys.stderr)
+            return 2
+        submission = planned if planned.ref else send(api, root, planned)
+        if not options.no_wait:
+            wait(api, root, submission, options.limit_s)
+            show(root)
+    except TooLate as error:
+        print(error, file=sys.stderr)
+        return 3
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The two commands and their options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="what", required=True)
+    commands.add_parser("list", help="refresh the scores and print the table")
+    one = commands.add_parser("send", help="submit a version")
+    one.add_argument("--message", required=True, help="what you tried; every submission has its own")
+    one.add_argument("--kernel", default="infer", help="infer, or the slug of a variant")
+    one.add_argument("--version", type=int, help="the newest that ran to its end, unless given")
+    one.add_argument("--owner", help="whose kernel; yours unless given")
+    one.add_argument("--data", default="", help="the competition's folder, to check the rows against")
+    one.add_argument("--no-wait", action="store_true", help="do not wait for the score")
+    one.add_argument("--limit-s", type=float, default=LIMIT_S, help="how long to wait for the score")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
