@@ -44,7 +44,7 @@ def dashboard_parts(board: Board, taxonomy: pd.DataFrame, lines: list[ledger.Led
     prepared, labels, names = board.prepared, board.prepared.labels, list(board.table.model)
     table = board.table
     numbers = table.drop(columns="why")
-    numbers["minutes of 90"] = numbers["minutes of 90"].map(lambda minutes: f"{minutes:.2g}")
+    numbers["minutes of 90"] = numbers["minutes of 90"].map(lambda minutes: f"{minutes:.2f}")
     rungs = pd.DataFrame(
         {"rung": name, "score": board.macro[name], "low": board.intervals[name].low, "high": board.intervals[name].high}
         for name in names
@@ -71,8 +71,8 @@ def dashboard_parts(board: Board, taxonomy: pd.DataFrame, lines: list[ledger.Led
     sites = prepared.windows.site.nunique()
     return [
         f"{len(labels.row_ids)} labelled windows of {prepared.windows.stem.nunique()} soundscapes at {sites} sites; "
-        f"{len(board.reports[board.reference].scored)} of {len(labels.classes)} classes can be scored: all others have "
-        f"no positive, or none that a fold could rank. Folds {prepared.folds.version}, data "
+        f"{len(board.reports[board.reference].scored)} of {len(labels.classes)} classes can be scored: any other has "
+        f"no positive, or none that a fold can rank. Folds {prepared.folds.version}, data "
         f"{prepared.facts.data_version}. Scores are macro ROC-AUC out of fold, ranked within folds.",
         "# The board",
         ladder(rungs),

@@ -92,6 +92,19 @@ def test_one_member_alone_is_its_own_reference(runs):
     assert not board.differences
 
 
+def test_a_twin_in_another_fold_is_refused_and_one_in_the_same_fold_is_not(runs, prepared_folder, tmp_path):
+    fold_of = load_prepared(prepared_folder).folds.of("soundscape")
+    first = next(iter(fold_of))
+    twins = tmp_path / "twins.csv"
+    apart = next(stem for stem, fold in fold_of.items() if fold != fold_of[first])
+    twins.write_text(f"first,second\n{first}.ogg,{apart}.ogg\n")
+    with pytest.raises(BadInput, match="24 contaminated rows"):
+        assess(runs, twins=twins)
+    together = [stem for stem, fold in fold_of.items() if fold == fold_of[first]]
+    twins.write_text(f"first,second\n{together[0]}.ogg,{together[-1]}.ogg\n")
+    assert assess(runs, twins=twins).macro == assess(runs).macro
+
+
 def test_a_member_of_other_folds_is_refused(runs):
     record = runs / "02_fold_training/members/l0_prior/training.json"
     record.write_text(record.read_text().replace('"fold_version": "', '"fold_version": "x'))

@@ -11,7 +11,14 @@ from lib.competition.folds import Folds
 from lib.competition.names import row_ids
 from lib.competition.records import to_json, write_json
 from lib.competition.scores import Labels, Scores
-from lib.judge.provenance import fitted_on, judge_member, refuse_self_judged, training_on, unseen_scores
+from lib.judge.provenance import (
+    fitted_on,
+    judge_member,
+    refuse_self_judged,
+    related_groups,
+    training_on,
+    unseen_scores,
+)
 
 STEMS = [f"BC2026_Train_{n:04d}_S0{n}_20250101_000000" for n in range(4)]
 TWIN = "BC2026_Train_0009_S00_20250101_030000"  # the site and day of the first stem
@@ -179,3 +186,8 @@ def test_a_gate_is_refused_on_the_rows_it_was_fitted_on_and_judged_on_others():
         refuse_self_judged(gate, row_ids(TWIN))
     with pytest.raises(BadInput, match="12 contaminated"):
         refuse_self_judged(gate, row_ids(STEMS[2]), related={STEMS[1]: "d", STEMS[2]: "d"})
+
+
+def test_twins_of_twins_are_in_one_group():
+    groups = related_groups([("c", "d"), ("a", "b"), ("e", "f"), ("b", "c")])
+    assert groups == dict.fromkeys("abcd", "a") | {"e": "e", "f": "e"}

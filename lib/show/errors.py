@@ -137,7 +137,7 @@ def window_picture(audio: np.ndarray, row: int, labels: Labels, scores: Scores, 
     )
     bars.set_xlim(0, 1.02)
     bars.axvline(0.5, color="#888", linewidth=0.8)
-    bars.set_title("share of its fold's windows ranked below: heard green, claimed red", fontsize=8)
+    bars.set_title("share of its fold's windows without it ranked below: heard green, claimed red", fontsize=8)
     figure.tight_layout()
     return figure
 
@@ -171,11 +171,15 @@ def _surest_claims(labels: Labels, scores: Scores) -> np.ndarray:
 
 
 def _places(labels: Labels, scores: Scores, row: int) -> np.ndarray:
-    """(classes,) the share of the row's fold that each class ranks below it."""
-    fold = [name for name, stratum in zip(labels.row_ids, labels.strata, strict=True) if stratum == labels.strata[row]]
-    table = scores.take(fold).values
-    own = table[fold.index(labels.row_ids[row])]
-    return ((table < own).sum(axis=0) + 0.5 * ((table == own).sum(axis=0) - 1)) / max(len(fold) - 1, 1)
+    """(classes,) the share of the row's fold, of the other windows without the class, that is ranked below the row."""
+    fold = np.flatnonzero(labels.strata == labels.strata[row])
+    values = scores.take(labels.row_ids).values
+    places = np.full(len(labels.classes), np.nan)
+    for column in range(len(places)):
+        without = fold[~labels.values[fold, column] & (fold != row)]
+        if len(without):
+            places[column] = _below(values[without, column], values[row, column][None])[0]
+    return places
 
 
 def _most(counts: np.ndarray) -> list[tuple[int, int]]:
