@@ -43,7 +43,7 @@ def bootstrap(labels: Labels, named: dict, *, draws: int = 1000, seed: int = 0) 
     count = groups.max() + 1
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float32)
     tables = {name: scores.take(labels.row_ids).values for name, scores in named.items()}
-    macro = {name: _macro(labels, groups, table, drawn) for name, table in tables.items()}
+    macro = {name: macro_of_draws(labels, groups, table, drawn) for name, table in tables.items()}
     middle = {name: np.nanmedian(values) for name, values in macro.items()}  # a draw may leave no class to score
     return {name: middle[name] + _few(count) * (values - middle[name]) for name, values in macro.items()}
 
@@ -62,8 +62,8 @@ def interval(score: float, drawn: np.ndarray) -> Interval:
     return Interval(float(min(low, score)), float(max(high, score)))
 
 
-def _macro(labels: Labels, groups: np.ndarray, values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """(draws,) the mean AUC over the classes that a draw can score."""
+def macro_of_draws(labels: Labels, groups: np.ndarray, values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """(draws,) the mean AUC over the classes that a draw can score; `drawn` (draws, groups) counts each group."""
     total, scored = np.zeros(len(drawn)), np.zeros(len(drawn))
     for column in np.flatnonzero(labels.values.any(axis=0) & ~labels.values.all(axis=0)):
         truth = labels.values[:, column]
