@@ -8,6 +8,7 @@ import kaggle_client
 import project  # noqa: F401
 from kaggle_client import AnswerLost, KaggleTrouble, ask
 from kagglesdk.datasets.types import dataset_api_service as calls
+from kernel_push import StillUnknown
 
 from lib.competition.errors import BadInput, shortened
 
@@ -15,10 +16,6 @@ _READY, _DEAD = "READY", ("FAILED", "DELETED")
 _ABSENT = (403, 404)  # of one's own names Kaggle says both; should it exist, creating it is refused
 _LOOK_EVERY_S, _LOOKS_AFTER_LOSS = 10.0, 3
 _PAGE = 200
-
-
-class TooLate(BadInput):
-    """Raised when something was not finished on Kaggle within the time limit; it goes on there."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class Dataset:
                 return
             waited_s = kaggle_client.clock() - start
             if waited_s > limit_s:
-                raise TooLate(
+                raise StillUnknown(
                     f"{self.name} was not ready in time",
                     expected=f"version {before + 1}, {_READY}, within {limit_s:.0f} s",
                     got=f"{status} after {waited_s:.0f} s",

@@ -114,7 +114,7 @@ def _model(api, handle: str) -> requests.Response:
 
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
-    """0 when everything is there, 1 after an error that says what to do."""
+    """0 when everything is there, 1 after an error that says what to do, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     if options.what == "outputs":
         version = ["--version", str(options.version)] if options.version else []
@@ -128,6 +128,9 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     except BadInput as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command goes on from here", file=sys.stderr)
+        return 130
     return 0
 
 

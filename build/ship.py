@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import metadata
-from dataset import Dataset, TooLate
+from dataset import Dataset
 from kaggle_client import connect, username
+from kernel_push import StillUnknown
 from pack import pack_weights
 from project import ROOT
 from upload import upload
@@ -34,12 +35,12 @@ class Cargo:
     slug: str
     title: str
     license_name: str
-    files: tuple[Path, ...]
+    files: dict[Path, str]  # each with its fingerprint
 
     @property
     def notes(self) -> str:
         """The version's notes: a fingerprint of all its files."""
-        return f"pantanal {fingerprint.of_json({path.name: fingerprint.of_file(path) for path in self.files})}"
+        return f"pantanal {fingerprint.of_json({path.name: mark for path, mark in self.files.items()})}"
 
     @property
     def unpacked(self) -> Counter:
@@ -68,12 +69,17 @@ def load(folder: Path, make: str) -> Cargo:
             got=shortened(odd) or "no file",
             do=make,
         )
-    return Cargo(told["id"].partition("/")[2], told["title"], told["licenses"][0]["name"], tuple(paths))
+    return Cargo(
+        told["id"].partition("/")[2],
+        told["title"],
+        told["licenses"][0]["name"],
+        {p: fingerprint.of_file(p) for p in paths},
+    )
 
 
 def describe(cargo: Cargo, owner: str) -> str:
     """What would be sent, for people."""
-    lines = [f"{path.stat().st_size:14,} bytes  {fingerprint.of_file(path)}  {path.name}" for path in cargo.files]
+    lines = [f"{path.stat().st_size:14,} bytes  {mark}  {path.name}" for path, mark in cargo.files.items()]
     total = sum(path.stat().st_size for path in cargo.files)
     head = f"dataset {owner}/{cargo.slug}, private, {cargo.title!r}, notes {cargo.notes!r}"
     return "\n".join([head, *lines, f"{total:14,} bytes in {len(lines)} files"])
@@ -100,7 +106,7 @@ def ship(api, owner: str, cargo: Cargo, limit_s: float) -> str:
 
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
-    """0 when the dataset is ready and whole, 1 after an error, 3 when the time limit passed."""
+    """0 when the dataset is ready and whole, 1 after an error, 3 when the time limit passed, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("weights", "wheels"))
     parser.add_argument("--runs", type=Path, default=root / "runs/mini", help="where the notebooks' outputs are")
@@ -119,12 +125,15 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
         owner = options.owner or username(api)
         print(describe(cargo, owner), flush=True)
         print(ship(api, owner, cargo, options.limit_s))
-    except TooLate as error:
+    except StillUnknown as error:
         print(error, file=sys.stderr)
         return 3
     except BadInput as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command goes on from here", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -19,6 +19,7 @@ from lib.submit.rows import asked_rows
 from lib.submit.writer import check_submission, read_submission
 
 RECEIPT = "receipt.json"
+_NEEDED = ("submission", "recipe", "recipe_score", "recipe_interval", "lib_fingerprint", "alarms")
 RULES_PAGE = f"https://www.kaggle.com/competitions/{SLUG}/rules"
 
 
@@ -54,6 +55,13 @@ def check_run(api, root: Path, kernel: str, version: int, data: str) -> dict:
             do=f"fetch them: build/fetch.py outputs {slug} --version {version}",
         )
     receipt, competition = read_json(folder / RECEIPT), find_competition(data)
+    if lacking := [name for name in _NEEDED if name not in receipt]:
+        raise BadInput(
+            f"{folder / RECEIPT} is not a receipt",
+            expected=", ".join(_NEEDED),
+            got=f"no {', '.join(lacking)}",
+            do="push the kernel anew, as this version of the project builds it",
+        )
     check_submission(read_submission(folder / FILE), asked_rows(competition).row_ids, read_class_list(competition))
     if receipt["submission"] != (written := fingerprint.of_file(folder / FILE)):
         raise BadInput(

@@ -3,7 +3,8 @@
 python build/submit.py send --message "…" [--kernel infer] [--version N] [--owner NAME] [--no-wait] [--limit-s S]
 python build/submit.py list       the table: does the judge predict the board?
 
-send: 0 scored, or accepted with --no-wait; 1 an error; 2 refused before anything was sent; 3 the time limit passed.
+send: 0 scored, or accepted with --no-wait; 1 an error; 2 refused before anything was sent; 3 the time limit passed;
+130 Ctrl-C. The same command a second time goes on waiting and sends nothing.
 """
 
 import argparse
@@ -12,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import kaggle_client
-from dataset import TooLate
 from kaggle_client import AnswerLost, KaggleTrouble, connect, username
+from kernel_push import StillUnknown
 from project import ROOT
 from pushes import KERNELS, now
 from submission_calls import listed, submit
@@ -124,7 +125,7 @@ def wait(api, root: Path, submission: Submission, limit_s: float) -> Submission:
         if submission.status != PENDING:
             break
         if waited_s > limit_s:
-            raise TooLate(
+            raise StillUnknown(
                 f"{submission.message!r} was not scored in time",
                 expected=f"a score within {limit_s:.0f} s",
                 got=f"{submission.status} after {waited_s:.0f} s",
@@ -173,12 +174,15 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
         if not options.no_wait:
             wait(api, root, submission, options.limit_s)
             show(root)
-    except TooLate as error:
+    except StillUnknown as error:
         print(error, file=sys.stderr)
         return 3
     except BadInput as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command goes on from here", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -67,7 +67,6 @@ def _opened(archive: Path) -> zipfile.ZipFile | tarfile.TarFile:
         return tarfile.open(archive)
     with archive.open("rb") as file:
         start = file.read(120)
-    archive.unlink()
     raise _refused(archive, f"{start!r}…")
 
 
@@ -95,9 +94,11 @@ def _read(inside: zipfile.ZipFile | tarfile.TarFile, name: str) -> BinaryIO:
 
 
 def _refused(archive: Path, got: str) -> BadInput:
+    """The error; the archive is removed, so that the next attempt does not meet it again."""
+    archive.unlink()
     return BadInput(
-        f"{archive.name} is refused",
+        f"{archive.name} is refused and was removed",
         expected="a .zip or .tar.gz with plain files below one folder",
         got=got,
-        do="look at the page it comes from; where it is an error page, try again later",
+        do="look at the page it comes from; where this is an error page, try again later",
     )

@@ -1,5 +1,8 @@
 """One file into Kaggle's store by the client's resumable upload: what arrived before an interruption is kept."""
 
+import contextlib
+import io
+import re
 import sys
 from pathlib import Path
 
@@ -30,7 +33,7 @@ def upload(api, path: Path, context) -> str:
         if not resumed:
             state.upload_initiated(ask(f"start the upload of {path.name}", lambda: _start(api, state), repeatable=True))
         address = state.start_blob_upload_response.create_url
-        result = api.upload_complete(str(path), address, quiet=not sys.stderr.isatty(), resume=resumed)
+        result = _send(api, path, address, resumed)
         if result == ResumableUploadResult.COMPLETE:
             state.upload_completed()
             return state.get_token()
@@ -44,6 +47,16 @@ def upload(api, path: Path, context) -> str:
             print(f"{path.name}: interrupted, attempt {attempt} of {_ATTEMPTS}", flush=True)
             kaggle_client.sleep(_PAUSE_S * attempt)
     raise _not_uploaded(path, f"{_ATTEMPTS} interruptions")
+
+
+def _send(api, path: Path, address: str, resume: bool) -> object:
+    """The client's result; what it prints of a failure is shown without addresses, which are as good as passwords."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        result = api.upload_complete(str(path), address, quiet=not sys.stderr.isatty(), resume=resume)
+    if said.getvalue().strip():
+        print(re.sub(r"\?\S+", "?…", redacted(said.getvalue().strip())), flush=True)
+    return result
 
 
 def _request(path: Path) -> ApiStartBlobUploadRequest:

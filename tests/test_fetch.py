@@ -180,7 +180,8 @@ def test_names_that_leave_the_folder_are_refused(contest, tmp_path, name, capsys
     contest.state.competitions["birdclef-2026"].files[name] = b"x"
     assert fetch.main(["data"], tmp_path) == 1
     assert "leave the folder" in capsys.readouterr().err
-    assert not (tmp_path / "data" / "birdclef-2026").exists()
+    assert lies_in(tmp_path / "data") == {}
+    assert not (tmp_path / "out.txt").exists()
 
 
 def test_a_link_in_a_tar_is_refused(tmp_path):

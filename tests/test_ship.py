@@ -152,6 +152,18 @@ def test_a_changed_file_is_not_mistaken_for_the_one_half_sent(kaggle, cargo, tmp
     assert held(kaggle)["a.whl"] == b"A" * 5000
 
 
+def test_an_upload_address_is_not_shown_when_the_connection_fails(kaggle, cargo, tmp_path, pauses, monkeypatch, capsys):
+    start = kaggle.state.StartBlobUpload
+    dead = "http://127.0.0.1:9/upload/x?upload_id=ABPsecret"
+    monkeypatch.setattr(kaggle.state, "StartBlobUpload", lambda asked: start(asked) | {"createUrl": dead})
+    monkeypatch.setattr("upload._ATTEMPTS", 1)
+    monkeypatch.setattr("requests.Session.put", lambda self, url, **more: (_ for _ in ()).throw(OSError(f"no {url}")))
+    assert send(tmp_path) == 1
+    said = "".join(capsys.readouterr())
+    assert "no http://127.0.0.1:9/upload/x?…" in said
+    assert "ABPsecret" not in said
+
+
 def test_a_refused_file_publishes_nothing(kaggle, cargo, tmp_path, pauses, capsys):
     kaggle.fail("PUT", *[refused(403, "the quota is used up")] * 2)
     assert send(tmp_path) == 1

@@ -217,6 +217,22 @@ def test_a_receipt_of_another_submission_is_refused(kaggle, home, capsys):
     assert "do not belong together" in capsys.readouterr().err
 
 
+def test_what_is_no_receipt_is_refused(kaggle, home, capsys):
+    write_json(kernel_folder(home, SLUG) / "v1" / "receipt.json", {"submission": "1"})
+    assert send(home) == 2
+    assert "no recipe, recipe_score, recipe_interval, lib_fingerprint, alarms" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_waiting_loses_nothing(kaggle, home, contest, monkeypatch):
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kaggle_client, "sleep", interrupted)
+    assert send(home) == 130
+    assert send(home) == 0
+    assert len(sent(kaggle)) == 1
+
+
 def test_alarms_in_the_receipt_are_shown(kaggle, home, public, classes, capsys):
     add_version(kaggle, home, public, classes, alarms=["a corrupt file"])
     assert send(home) == 0
