@@ -11,6 +11,7 @@ import zipfile
 
 import fetch
 import kaggle_client
+import loopback
 import pytest
 import unpack
 from loopback import cut, hang, page, refused, reset
@@ -79,6 +80,20 @@ def test_a_store_that_cannot_continue_is_not_asked_for_ever(contest, tmp_path, p
     assert fetch.main(["data"], tmp_path) == 1
     assert len(pauses) == 6
     assert "could not be downloaded" in capsys.readouterr().err
+
+
+def test_a_store_that_sends_the_whole_again_does_not_double_the_beginning(contest, tmp_path, pauses, monkeypatch):
+    part_of_file = loopback._Handler._file
+
+    def whole_file(handler):
+        del handler.headers["Range"]
+        return part_of_file(handler)
+
+    monkeypatch.setattr(loopback._Handler, "_file", whole_file)
+    contest.fail("GET", cut(4000))
+    assert fetch.main(["data"], tmp_path) == 0
+    assert len(gets(contest)) == 3
+    assert lies_in(tmp_path / "data" / "birdclef-2026") == FILES
 
 
 def test_a_second_run_goes_on_where_the_first_gave_up(contest, tmp_path, pauses, capsys):

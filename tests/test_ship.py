@@ -13,7 +13,7 @@ import kaggle_client
 import pack
 import pytest
 import ship
-from loopback import cut, hang, instead, page, refused, reset
+from loopback import changed, cut, hang, instead, page, refused, reset
 from project import ROOT
 
 from lib.blend.recipe import save_recipe
@@ -241,6 +241,14 @@ def test_processing_is_waited_for_and_its_failure_or_delay_told_apart(kaggle, ca
     dataset.statuses = ["BLOBS_RECEIVED"]
     assert send(tmp_path, "wheels", "--limit-s", "0") == 3
     assert "was not ready in time" in capsys.readouterr().err
+
+
+def test_ready_is_believed_only_of_the_new_version(kaggle, cargo, tmp_path, pauses):
+    assert send(tmp_path) == 0
+    old = changed(currentVersionNumber=1)
+    kaggle.fail("GetDataset", old, old, old)  # before sending, and twice after it
+    assert send(tmp_path) == 0
+    assert len(pauses) == 2
 
 
 def test_too_many_requests_and_server_errors_are_waited_out(kaggle, cargo, tmp_path, pauses):
