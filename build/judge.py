@@ -124,6 +124,7 @@ def assess(
     macro = {name: report.macro for name, report in reports.items()}
     differences = compare_all(macro, drawn, reference) if len(drawn) > 1 else {}
     decisive = [part for part in slices(prepared) if part.view in DECISIVE]
+    gains = gains_by_part(labels, scores, reference, decisive, seed=seed)
     stds = {name: fold_spread(labels, part).std for name, part in scores.items()}
     evidence = {}
     for name, part in scores.items():
@@ -135,7 +136,7 @@ def assess(
             difference=differences.get(name),
             fold_std=stds[name],
             reference_fold_std=stds[reference],
-            parts=tuple(gains_by_part(labels, part, scores[reference], decisive, seed=seed)),
+            parts=tuple(gains[name]),
             budget_share=minutes / BUDGET_MINUTES,
             correlation=rank_correlation(labels, part, scores[reference]),
             weight_in_reference=candidates[reference].parts.get(name, 0.0),

@@ -97,7 +97,9 @@ def test_a_part_is_judged_alone():
     better = base.with_values(values)
     rows = np.ones(len(ROWS), bool)
     parts = [Slice("class", name, rows, np.array([name == "x", name == "y"])) for name in "xy"]
-    x, y = gains_by_part(labels, better, base, [*parts, Slice("none", "none", ~rows, rows[:2])], seed=0)
+    named = {"base": base, "better": better}
+    parts.append(Slice("none", "none", ~rows, np.array([True, True])))
+    x, y = gains_by_part(labels, named, "base", parts, seed=0)["better"]
     assert (x.gain, x.interval.low, x.interval.high) == (0, 0, 0)
     assert y.interval.low > 0
     both = judge(labels, better).macro - judge(labels, base).macro

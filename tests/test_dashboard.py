@@ -122,6 +122,8 @@ def test_a_window_shows_what_was_heard_and_what_was_claimed():
     bars = window_picture(audio, 3, labels, scores, {"a": "Rare frog"}).axes[1]
     heard = int(labels.values[3].sum())
     assert len(bars.patches) == heard + min(4, len(CLASSES) - heard)
+    expected = sorted(1 - losses(labels, scores)[3][labels.values[3]], reverse=True)
+    assert [bar.get_width() for bar in bars.patches[:heard]] == pytest.approx(expected)
     assert "Rare frog" in [text.get_text() for text in bars.get_yticklabels()]
 
 

@@ -104,19 +104,19 @@ def minimum_effect(drawn: Mapping[str, np.ndarray]) -> MinimumEffect:
     return MinimumEffect(half(correlation), correlation, half(SIBLINGS))
 
 
-def gains_by_part(labels: Labels, one: Scores, other: Scores, parts: list[Slice], *, seed: int) -> list[PartGain]:
-    """How much `one` gains over `other` in each part that can be scored."""
-    found = []
+def gains_by_part(
+    labels: Labels, named: Mapping[str, Scores], reference: str, parts: list[Slice], *, seed: int
+) -> dict[str, list[PartGain]]:
+    """How much each gains over the reference in each part that can be scored."""
+    found: dict[str, list[PartGain]] = {name: [] for name in named}
     for part in parts:
-        truth, pair = (
-            cut(labels, part),
-            {"one": cut_scores(labels, one, part), "other": cut_scores(labels, other, part)},
-        )
-        scored = {name: _macro(truth, scores) for name, scores in pair.items()}
-        if all(np.isfinite(value) for value in scored.values()):
-            drawn = bootstrap(truth, pair, seed=seed)
-            gain = scored["one"] - scored["other"]
-            found.append(PartGain(part.view, part.part, gain, paired(scored, drawn, "one", "other")))
+        truth, sliced = cut(labels, part), {name: cut_scores(labels, scores, part) for name, scores in named.items()}
+        scored = {name: _macro(truth, scores) for name, scores in sliced.items()}
+        if np.isfinite(scored[reference]):  # whether a part can be scored is the labels' doing, the same for all
+            drawn = bootstrap(truth, sliced, seed=seed)
+            for name, gains in found.items():
+                gain = scored[name] - scored[reference]
+                gains.append(PartGain(part.view, part.part, gain, paired(scored, drawn, name, reference)))
     return found
 
 
