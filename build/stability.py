@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if (given.solution is None) != (given.competition_with_test is None):
         parser.error("--solution and --competition-with-test go together")
-    if given.data == mini / "public/birdclef-2026" and given.solution is None:
+    if given.data.resolve() == mini / "public/birdclef-2026" and given.solution is None:
         given.solution, given.competition_with_test = mini / "hidden/solution.csv", mini / "rerun/birdclef-2026"
     try:
         prepared = load_prepared(find_one("prepared", str(given.runs)))
@@ -110,7 +110,7 @@ def report(trial: Trial, page: Path) -> None:
     quick = trial.replayed(settings)
     cost = (time.perf_counter() - start) / seconds[PRIMARY]
     parts = [
-        *families_parts(judged, macros(trial.truth, true), trial.where),
+        *families_parts(trial, judged, macros(trial.truth, true)),
         *replay_parts(macros(*quick), judged[PRIMARY], settings, cost),
         *board_parts(trial, *entered_on_the_board(true, *full[PRIMARY])),
     ]
@@ -128,18 +128,25 @@ def macros(labels: Labels, scores: dict[str, Scores]) -> dict[str, float]:
     return {name: judge(labels, part).macro for name, part in scores.items()}
 
 
-def families_parts(judged: dict[str, dict[str, float]], true: dict[str, float], where: str) -> list:
+def families_parts(trial: Trial, judged: dict[str, dict[str, float]], true: dict[str, float]) -> list:
     """The page's part on families: the table, the picture, and every idea."""
     kinds = ["fragile" if name in FRAGILE else "robust" for name in true]
     ideas = pd.DataFrame({"truth": true} | judged).rename_axis("idea").reset_index()
     ideas.insert(1, "by design", kinds)
+    alike = {name: agreement(list(scores.values()), list(true.values())) for name, scores in judged.items()}
+    closest = max(alike, key=lambda name: alike[name].spearman)
+    worse = [name for name in alike if alike[name].interval.high < alike[closest].interval.low]
+    windows = trial.lessons.windows
     return [
         "# Which folds tell robust ideas from fragile ones",
         f"{len(IDEAS)} ideas, {len(FRAGILE)} of them fragile by design: they know the place or the recording rather "
-        f"than what calls. Each is scored out of fold in each family of folds, and on {where}, which says who is "
+        f"than what calls. Each is scored out of fold in each family of folds, and on {trial.where}, which says who is "
         "right. The interval of the rank correlation speaks of further ideas like these.",
+        f"Closest to the truth is '{closest}'; clearly worse: {', '.join(worse) or 'none'}. There are "
+        f"{windows.stem.nunique()} soundscapes of {windows.group.nunique()} sites and days: where the two numbers are "
+        "near each other, whole soundscapes at random are nearly whole sites and days.",
         families_table(judged, true),
-        figures.families(judged, true, FRAGILE, where),
+        figures.families(judged, true, FRAGILE, trial.where),
         ideas.sort_values("truth", ascending=False),
     ]
 

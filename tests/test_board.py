@@ -40,8 +40,10 @@ def test_partitions_never_split_a_site_and_day_and_three_tenths_of_the_files_are
 
 
 def test_both_sides_have_a_recording_however_few_there_are():
-    _, public = partitions(contest(2), count=50, seed=0)
-    assert (public.sum(axis=1) == 1).all()
+    whole = contest(2, files_a_group=9)
+    uneven = whole.take(whole.row_ids[: 10 * 12])  # nine files of one day, one of another
+    for labels in (whole, uneven):
+        assert (partitions(labels, count=50, seed=0)[1].sum(axis=1) == 1).all()
     with pytest.raises(BadInput, match="too few recordings"):
         partitions(contest(1), count=1, seed=0)
 

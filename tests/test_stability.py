@@ -1,5 +1,7 @@
 """Ideas are fitted on what they may see; grouped folds see through a memoriser; the page says what was measured."""
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -74,14 +76,19 @@ def test_a_planted_memoriser_leads_in_random_folds_and_loses_in_grouped_ones():
 
 
 def test_no_fold_learns_from_what_it_holds_out():
-    """With the held-out rows' truth and sound spoiled, the scores of the held-out rows stay as they were."""
+    """With the truth and sound of held-out rows and clips spoiled, the held-out rows' scores stay as they were."""
     lessons, sounds = planted()
     folds = FAMILIES["hybrid"](lessons.clips, lessons.windows, CLASSES, n_folds=3, seed=0)
     held = fold_of_rows(folds, lessons.windows) == 0
     ideas = (Idea("all", False, (Linear(), Nearest(), Calendar()), sigma=1.0),)
-    spoiled = Lessons(lessons.windows, np.where(held[:, None], 99.0, lessons.features),
-                      lessons.truth ^ held[:, None], lessons.clips, lessons.clip_features, lessons.clip_truth,
-                      lessons.clip_known)  # fmt: skip
+    clips_held = (lessons.clips.filename.map(folds.of("clip")) == 0).to_numpy()
+    spoiled = replace(
+        lessons,
+        features=np.where(held[:, None], 99.0, lessons.features),
+        truth=lessons.truth ^ held[:, None],
+        clip_features=np.where(clips_held[:, None], 99.0, lessons.clip_features),
+        clip_truth=lessons.clip_truth ^ clips_held[:, None],
+    )
     scores = [out_of_fold(ideas, some, sounds, CLASSES, folds, [0])["all"] for some in (lessons, spoiled)]
     np.testing.assert_array_equal(scores[0].values, scores[1].values)
     assert set(scores[0].row_ids) == set(lessons.windows.row_id[held])

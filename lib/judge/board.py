@@ -47,7 +47,7 @@ def partitions(labels: Labels, *, count: int, seed: int) -> tuple[np.ndarray, np
     order = np.argsort(rng.random((count, len(files))), axis=1)
     before = np.cumsum(files[order], axis=1) - files[order] / 2
     drawn = before <= PUBLIC_SHARE * files.sum()
-    drawn[:, 0], drawn[:, -1] = True, False
+    drawn[:, 0] = True  # even where the first is large; the last never is public, as half of it lies beyond
     public = np.empty_like(drawn)
     np.put_along_axis(public, order, drawn, axis=1)
     return groups, public

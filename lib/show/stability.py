@@ -40,7 +40,7 @@ def replay(replayed: dict[str, float], full: dict[str, float], baseline: str, fr
     axis.axvline(full[baseline], color="#888", linewidth=1, linestyle=":")
     axis.set_xlabel("full validation")
     axis.set_ylabel("replay")
-    axis.legend(fontsize=8, frameon=False)
+    axis.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return _closed(figure)
 
 
@@ -69,7 +69,7 @@ def regret_of_rules(table: pd.DataFrame) -> Figure:
     axis.plot(table["mean regret"], places, "o", color=ROBUST, label="mean")
     axis.set_yticks(places, table["rule"])
     axis.set_xlabel("below the private best, macro ROC-AUC")
-    axis.legend(fontsize=8, frameon=False, loc="lower right")
+    axis.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     figure.tight_layout()
     return _closed(figure)
 
