@@ -32,6 +32,13 @@ _LOOK_EVERY_S, _SAY_EVERY_S, _LOOKS_AFTER_LOSS = 30.0, 300.0, 4
 
 def plan(api, root: Path, kernel: str, version: int, message: str, data: str) -> Submission:
     """What is to be sent, all checks passed; or what is under way already for this version."""
+    if not message or message != " ".join(message.split()):
+        raise BadInput(
+            "the message is not usable",
+            expected="one line of words with single spaces: Kaggle may trim others, and it is how a submission is found",
+            got=repr(message),
+            do='say what you tried: MESSAGE="…"',
+        )
     refresh(api, root)
     for one in read(root):
         if (one.kernel, one.version) != (kernel, version) or one.status not in (PENDING, COMPLETE):

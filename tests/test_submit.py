@@ -246,6 +246,13 @@ def test_the_same_version_is_not_submitted_twice(kaggle, home, capsys):
     assert len(sent(kaggle)) == 1
 
 
+@pytest.mark.parametrize("message", ["", " ", "two  spaces", "two\nlines", "trailing "])
+def test_a_message_that_could_not_be_found_again_is_refused(kaggle, home, message, capsys):
+    assert send(home, message) == 2
+    assert "the message is not usable" in capsys.readouterr().err
+    assert sent(kaggle) == []
+
+
 def test_a_message_is_used_once(kaggle, home, contest, public, classes, capsys):
     assert send(home) == 0
     add_version(kaggle, home, public, classes)
