@@ -35,7 +35,7 @@ def plan(api, root: Path, kernel: str, version: int, message: str, data: str) ->
     if not message or message != " ".join(message.split()):
         raise BadInput(
             "the message is not usable",
-            expected="one line of words with single spaces: Kaggle may trim others, and it is how a submission is found",
+            expected="one line, single spaces: Kaggle may trim others, and by it a submission is found",
             got=repr(message),
             do='say what you tried: MESSAGE="…"',
         )
