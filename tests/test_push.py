@@ -207,6 +207,13 @@ def test_a_push_that_did_not_arrive_is_sent_again_after_looking(root, kaggle):
     assert len(kaggle.state.kernels[f"alice/{TRAIN}"]) == 1
 
 
+def test_an_earlier_version_of_the_same_notebook_is_not_taken_for_the_lost_one(root, kaggle):
+    assert push.main(["train"], root) == 0
+    kaggle.fail("SaveKernel", reset())
+    assert push.main(["train"], root) == 0
+    assert [line.version for line in lines(root)] == [1, 2]
+
+
 def test_a_push_that_stays_unanswered_is_not_known_and_found_by_the_next_call(root, kaggle, capsys):
     kaggle.fail("SaveKernel", reset(), reset(), reset(done=True))
     kaggle.fail("GetKernel", *[refused(403, "not yet")] * 13)  # before the push, and at every look
@@ -358,10 +365,18 @@ def test_other_weights_than_rehearsed_give_alarm_and_fail_for_a_dataset(
     assert len(rehearsed) == 1
 
 
-def test_the_same_weights_as_rehearsed_are_no_failure(root, kaggle, rehearsed, capsys):
-    kaggle.state.next_runs = [Run(["COMPLETE"], outputs={"receipt.json": receipt(l0="hash-l0", l1="hash-l1")})]
+def test_the_same_weights_as_rehearsed_are_no_failure_whatever_the_competition(root, kaggle, rehearsed, capsys):
+    there = receipt(l0="hash-l0", l1="hash-l1", competition="the real one")
+    kaggle.state.next_runs = [Run(["COMPLETE"], outputs={"receipt.json": there})]
     assert push.main(["infer", "--from", "dataset"], root) == 0
-    assert "ALARM" not in capsys.readouterr().out
+    assert capsys.readouterr().out.count("ALARM") == 1
+
+
+def test_a_submission_that_is_waited_for_again_is_not_rehearsed_again(root, kaggle, rehearsed):
+    assert push.main(["infer", "--no-wait"], root) == 3
+    assert push.main(["infer"], root) == 0
+    assert len(rehearsed) == 1
+    assert rehearsed[0][:2] == ["--kernel", SUBMISSION]
 
 
 def test_all_goes_in_order_stops_at_the_first_failure_and_goes_on_there(root, kaggle, rehearsed, monkeypatch):
