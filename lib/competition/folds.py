@@ -9,6 +9,7 @@ import pandas as pd
 
 from lib.competition import fingerprint
 from lib.competition.errors import BadInput, shortened
+from lib.competition.related import merged_groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,20 +61,23 @@ def read_folds(path: Path, version: str) -> Folds:
     return folds
 
 
-def make_folds(clips: pd.DataFrame, windows: pd.DataFrame, classes, *, n_folds: int, seed: int) -> Folds:
-    """Folds for all clips (grouped by author) and labelled soundscapes (grouped by site and date)."""
+def make_folds(clips: pd.DataFrame, windows: pd.DataFrame, classes, *, n_folds: int, seed: int, related=()) -> Folds:
+    """Folds for all clips (grouped by author) and labelled soundscapes (grouped by site and date).
+
+    `related` names pairs of clips, or of soundscapes, that lie in one fold whatever their groups are.
+    """
     by_clip = classes.multi_hot([(label,) for label in clips.primary_label])
     authors = clips.author.where(clips.author != "", clips.filename)  # an unnamed author is nobody's twin
-    clip_folds = assign(authors.tolist(), by_clip, n_folds=n_folds, seed=seed)
+    authors = merged_groups(clips.filename.tolist(), authors.tolist(), related)
+    clip_folds = assign(authors, by_clip, n_folds=n_folds, seed=seed)
     stems = windows.groupby("stem", sort=True)
     union = classes.multi_hot([sorted({label for labels in group.labels for label in labels}) for _, group in stems])
-    groups = stems.group.first()
-    soundscape_folds = assign(groups.tolist(), union, n_folds=n_folds, seed=seed)
+    nights = stems.group.first()
+    groups = merged_groups(nights.index.tolist(), nights.tolist(), related)
+    soundscape_folds = assign(groups, union, n_folds=n_folds, seed=seed)
     parts = [
         pd.DataFrame({"item": clips.filename, "kind": "clip", "group": authors, "fold": clip_folds}),
-        pd.DataFrame(
-            {"item": groups.index, "kind": "soundscape", "group": groups.to_numpy(), "fold": soundscape_folds}
-        ),
+        pd.DataFrame({"item": nights.index, "kind": "soundscape", "group": groups, "fold": soundscape_folds}),
     ]
     return Folds(pd.concat(parts, ignore_index=True))
 
