@@ -14,7 +14,9 @@ MEMBERS ?= all
 AS_OWNER := $(if $(OWNER),--owner $(OWNER))
 ONLY_SHOW := $(if $(DRY),--dry)
 NO_WAIT := $(if $(filter 0,$(WAIT)),--no-wait)
-PUSH := $(RUN) build/push.py $(AS_OWNER) $(ONLY_SHOW) $(NO_WAIT) --from $(FROM) --runs $(RUNS) $(if $(P),--set "$(P)")
+PUSH := $(RUN) build/push.py $(AS_OWNER) $(ONLY_SHOW) $(NO_WAIT) --from $(FROM) --data $(MINI) --runs $(RUNS) $(if $(P),--set "$(P)")
+
+export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test test-slow lint format miniature demo notebooks ladder judge dashboard stability calibrate kernels rehearse-infer push-prep push-train push-probe push-pseudo push-blend push-infer push-all push-weights push-wheels status logs outputs submit submissions fetch bench lab docs clean

@@ -16,7 +16,7 @@ GRANTED = {
     "models": {"onnxruntime", "onnx", "torch", "timm", "torchaudio"},
     "learn": {"scipy"},
     "blend": {"scipy"},
-    "submit": {"onnxruntime", "scipy", "soundfile"},
+    "submit": {"scipy", "soundfile"},
     "show": {"matplotlib"},
 }
 SUBMISSION = {"numpy", "scipy", "pandas", "soundfile", "onnxruntime"}

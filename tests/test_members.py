@@ -1,10 +1,14 @@
 """Members are cross-fitted, sealed, opened as they were made, and refused when they are not what they claim."""
 
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from project import ROOT
 
 from lib.competition.classes import ClassList
 from lib.competition.errors import BadInput
@@ -144,3 +148,11 @@ def test_the_same_data_and_settings_give_the_same_member(members, prepared, tmp_
 def test_windows_reach_the_member_unchanged():
     audio = np.random.default_rng(0).normal(size=12 * 160_000).astype(np.float32)
     np.testing.assert_array_equal(soundscape_windows(audio).ravel(), audio)
+
+
+def test_nothing_is_reported_to_the_makers_of_the_runtime():
+    """onnxruntime reads the variable at its first import, which must be ours."""
+    code = "import os; from lib.submit.receipt import versions; print(os.environ['ORT_DISABLE_TELEMETRY'], *versions())"
+    bare = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=bare, capture_output=True, text=True, check=True)
+    assert said.stdout.startswith("1 python onnxruntime")

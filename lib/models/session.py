@@ -1,11 +1,16 @@
 """ONNX Runtime behind one small function: inputs and outputs by name, one thread, checked against the card."""
 
+import os
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from lib.competition.errors import BadInput
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at the first import, which is this one: nothing is reported
+import onnxruntime
+
+ORT_VERSION = onnxruntime.__version__
 
 
 class OnnxSession:

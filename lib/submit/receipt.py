@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pandas as pd
 import scipy
 import soundfile
 
 from lib.blend.recipe import Recipe
 from lib.competition import fingerprint
+from lib.models.session import ORT_VERSION
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,9 @@ class Receipt:
 
 def versions() -> dict[str, str]:
     """What is running here: Python and the libraries a submission needs."""
-    modules = (np, scipy, pd, soundfile, onnxruntime)
-    return {"python": platform.python_version()} | {module.__name__: module.__version__ for module in modules}
+    modules = (np, scipy, pd, soundfile)
+    found = {module.__name__: module.__version__ for module in modules}
+    return {"python": platform.python_version(), "onnxruntime": ORT_VERSION} | found
 
 
 def named_inputs(
