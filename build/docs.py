@@ -15,6 +15,7 @@ RUNS = {  # mark in the README -> command, and how many of its last lines are sh
     "demo": (["make", "demo"], 22),
     "test": (["make", "test"], 1),
     "bench": (["make", "bench"], 17),
+    "calibrate": (["make", "calibrate"], 5),
 }
 PAGE, PICTURE = ROOT / "dist/notebooks/index.html", ROOT / "docs/notebooks.png"
 
