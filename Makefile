@@ -4,9 +4,16 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
 READY := $(VENV)/.ready
-MINI := data/mini
-DATA ?= $(MINI)/public/birdclef-2026
-RUNS ?= runs/mini
+# DATA is a competition folder; `DATA=real` means the one that `make fetch WHAT=data` brings. CONTEST holds its modes.
+ifeq ($(DATA),real)
+CONTEST := data/real
+override DATA := data/real/public/birdclef-2026
+else
+CONTEST := data/mini
+DATA ?= data/mini/public/birdclef-2026
+endif
+RUNS ?= runs/$(notdir $(CONTEST))
+SOLUTION := $(wildcard $(CONTEST)/hidden/solution.csv)
 IMAGE ?= here
 MODE ?= both
 FROM ?= kernels
@@ -14,7 +21,7 @@ MEMBERS ?= all
 AS_OWNER := $(if $(OWNER),--owner $(OWNER))
 ONLY_SHOW := $(if $(DRY),--dry)
 NO_WAIT := $(if $(filter 0,$(WAIT)),--no-wait)
-PUSH := $(RUN) build/push.py $(AS_OWNER) $(ONLY_SHOW) $(NO_WAIT) --from $(FROM) --data $(MINI) --runs $(RUNS) $(if $(P),--set "$(P)")
+PUSH := $(RUN) build/push.py $(AS_OWNER) $(ONLY_SHOW) $(NO_WAIT) --from $(FROM) --data $(CONTEST) --runs $(RUNS) $(if $(P),--set "$(P)")
 
 export ORT_DISABLE_TELEMETRY := 1
 
@@ -47,7 +54,7 @@ format: setup  ## let ruff put the code in order
 	$(RUN) -m ruff format .
 
 miniature: setup  ## make the miniature competition in data/mini
-	$(RUN) build/miniature.py $(MINI)
+	$(RUN) build/miniature.py data/mini
 
 demo: setup  ## the whole chain on the miniature competition: ladder, submission, receipt, pages, kernels, rehearsal
 	$(RUN) build/demo.py
@@ -74,8 +81,8 @@ kernels: setup  ## build six self-contained Kaggle kernels in dist/kernels (OWNE
 	$(RUN) build/inline.py $(AS_OWNER) --from $(FROM)
 
 rehearse-infer: kernels  ## run the built submission kernel, sealed (MODE=public|rerun|both, IMAGE=here|kaggle)
-	$(RUN) build/rehearse.py --data $(MINI) --outputs $(RUNS) --mode $(MODE) --image $(IMAGE) \
-		--solution $(MINI)/hidden/solution.csv
+	$(RUN) build/rehearse.py --data $(CONTEST) --outputs $(RUNS) --mode $(MODE) --image $(IMAGE) \
+		$(if $(SOLUTION),--solution $(SOLUTION))
 
 push-prep: setup  ## push 01, wait, fetch the outputs (DRY=1, WAIT=0, P="fold=0", FROM=dataset, OWNER=you)
 	$(PUSH) prep
@@ -121,7 +128,7 @@ submissions: setup  ## offline score, interval, public and private score of ever
 	$(RUN) build/submit.py list
 
 fetch: setup  ## fetch from Kaggle what a home machine needs (WHAT=data|perch|birdnet|outputs, K=infer)
-	$(RUN) build/fetch.py $(WHAT) $(K)
+	$(RUN) build/fetch.py $(WHAT) $(K) $(if $(filter data,$(WHAT)),--to data/real/public/birdclef-2026)
 
 bench: setup  ## compare our front end and metric with the usual libraries, in one run
 	$(RUN) build/bench.py

@@ -104,3 +104,21 @@ def test_measured_blocks_are_replaced_between_their_marks_and_nowhere_else():
 def test_the_readme_has_a_place_for_every_measurement():
     for mark in docs.RUNS:
         assert docs.spliced(text("README.md"), mark, ["x"]) != text("README.md")
+
+
+@pytest.mark.parametrize(
+    ("words", "called"),
+    [
+        (["notebooks"], "all --data data/mini/public/birdclef-2026 --runs runs/mini"),
+        (["notebooks", "DATA=real"], "all --data data/real/public/birdclef-2026 --runs runs/real"),
+        (["notebooks", "DATA=/x", "RUNS=runs/y"], "all --data /x --runs runs/y"),
+        (["fetch", "WHAT=data"], "data --to data/real/public/birdclef-2026"),
+        (
+            ["push-train", "P=fold=0", "WAIT=0"],
+            '--no-wait --from kernels --data data/mini --runs runs/mini --set "fold=0" train',
+        ),
+    ],
+)
+def test_options_reach_the_code(words, called):
+    shown = subprocess.run(["make", "-n", "-o", "setup", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert called in " ".join(shown.stdout.split())
