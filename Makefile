@@ -128,7 +128,7 @@ submissions: setup  ## offline score, interval, public and private score of ever
 	$(RUN) build/submit.py list
 
 fetch: setup  ## fetch from Kaggle what a home machine needs (WHAT=data|perch|birdnet|outputs, K=infer)
-	$(RUN) build/fetch.py $(WHAT) $(K) $(if $(filter data,$(WHAT)),--to data/real/public/birdclef-2026)
+	$(RUN) build/fetch.py $(WHAT) $(K)
 
 bench: setup  ## compare our front end and metric with the usual libraries, in one run
 	$(RUN) build/bench.py

@@ -1,6 +1,6 @@
 """Fetch what a home machine needs from Kaggle: the competition's files, frozen embedders, a pushed kernel's outputs.
 
-python build/fetch.py data                    the competition's files into data/birdclef-2026
+python build/fetch.py data                    the competition's files into data/real/public/birdclef-2026
 python build/fetch.py perch|birdnet           an embedder into data/perch or data/birdnet (--handle: another one)
 python build/fetch.py outputs infer           log and outputs of a kernel's newest version (--version N: of that one)
 """
@@ -21,7 +21,7 @@ from project import ROOT
 from unpack import unpack
 
 from lib.competition.errors import BadInput
-from lib.competition.places import MARKERS, SLUG
+from lib.competition.places import MARKERS, REAL, SLUG
 
 # Where public solutions of 2026 took them from. A dataset is owner/slug[/version], a model has five parts.
 HANDLES = {"perch": "rishikeshjani/perch-onnx-for-birdclef-2026", "birdnet": "nehpadvi/birdnet-v3-0"}
@@ -119,7 +119,7 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     if options.what == "outputs":
         version = ["--version", str(options.version)] if options.version else []
         return watch.main(["outputs", options.kernel, *version], root)
-    folder = options.to or root / "data" / (SLUG if options.what == "data" else options.what)
+    folder = options.to or root / (REAL if options.what == "data" else f"data/{options.what}")
     try:
         if options.what == "data":
             fetch_data(connect(), folder)

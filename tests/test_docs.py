@@ -112,7 +112,6 @@ def test_the_readme_has_a_place_for_every_measurement():
         (["notebooks"], "all --data data/mini/public/birdclef-2026 --runs runs/mini"),
         (["notebooks", "DATA=real"], "all --data data/real/public/birdclef-2026 --runs runs/real"),
         (["notebooks", "DATA=/x", "RUNS=runs/y"], "all --data /x --runs runs/y"),
-        (["fetch", "WHAT=data"], "data --to data/real/public/birdclef-2026"),
         (
             ["push-train", "P=fold=0", "WAIT=0"],
             '--no-wait --from kernels --data data/mini --runs runs/mini --set "fold=0" train',

@@ -52,7 +52,7 @@ def lies_in(folder):
 
 def test_the_competition_is_unpacked_once_and_the_archive_removed(contest, tmp_path, capsys):
     assert fetch.main(["data"], tmp_path) == 0
-    assert lies_in(tmp_path / "data") == {f"birdclef-2026/{name}": data for name, data in FILES.items()}
+    assert lies_in(tmp_path / "data/real/public") == {f"birdclef-2026/{name}": data for name, data in FILES.items()}
     contest.requests.clear()
     assert fetch.main(["data"], tmp_path) == 0
     assert "already" in capsys.readouterr().out
@@ -64,14 +64,14 @@ def test_a_broken_download_goes_on_where_it_stopped(contest, tmp_path, pauses):
     assert fetch.main(["data"], tmp_path) == 0
     assert gets(contest) == [None, None, "bytes=4000-"]
     assert pauses == [2.0]
-    assert lies_in(tmp_path / "data" / "birdclef-2026") == FILES
+    assert lies_in(tmp_path / "data/real/public" / "birdclef-2026") == FILES
 
 
 def test_a_line_that_breaks_often_is_followed_as_long_as_something_comes(contest, tmp_path, pauses):
     contest.fail("GET", *[cut(1000)] * 19)  # each attempt asks twice: for the address, and for the rest
     assert fetch.main(["data"], tmp_path) == 0
     assert len(pauses) == 10
-    assert lies_in(tmp_path / "data" / "birdclef-2026") == FILES
+    assert lies_in(tmp_path / "data/real/public" / "birdclef-2026") == FILES
 
 
 def test_a_store_that_cannot_continue_is_not_asked_for_ever(contest, tmp_path, pauses, monkeypatch, capsys):
@@ -93,20 +93,20 @@ def test_a_store_that_sends_the_whole_again_does_not_double_the_beginning(contes
     contest.fail("GET", cut(4000))
     assert fetch.main(["data"], tmp_path) == 0
     assert len(gets(contest)) == 3
-    assert lies_in(tmp_path / "data" / "birdclef-2026") == FILES
+    assert lies_in(tmp_path / "data/real/public" / "birdclef-2026") == FILES
 
 
 def test_a_second_run_goes_on_where_the_first_gave_up(contest, tmp_path, pauses, capsys):
     contest.fail("GET", cut(4000), *[cut(0)] * 10)
     assert fetch.main(["data"], tmp_path) == 1
     assert "it goes on where birdclef-2026.archive.part ends" in capsys.readouterr().err
-    part = tmp_path / "data" / "birdclef-2026.archive.part"
+    part = tmp_path / "data/real/public" / "birdclef-2026.archive.part"
     assert part.stat().st_size == 4000
     contest.faults["GET"].clear()
     contest.requests.clear()
     assert fetch.main(["data"], tmp_path) == 0
     assert gets(contest) == [None, "bytes=4000-"]
-    assert lies_in(tmp_path / "data" / "birdclef-2026") == FILES
+    assert lies_in(tmp_path / "data/real/public" / "birdclef-2026") == FILES
     assert not part.exists()
 
 
@@ -115,7 +115,7 @@ def test_a_killed_download_goes_on(contest, tmp_path):
     contest.fail("GET", cut(4 << 20), hang(20))
     code = f"import fetch; fetch.main(['data'], fetch.Path({str(tmp_path)!r}))"
     child = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT / "build", stdout=subprocess.DEVNULL)
-    part, deadline = tmp_path / "data" / "birdclef-2026.archive.part", time.monotonic() + 20
+    part, deadline = tmp_path / "data/real/public" / "birdclef-2026.archive.part", time.monotonic() + 20
     while not (part.exists() and part.stat().st_size >= 3 << 20) and time.monotonic() < deadline:
         time.sleep(0.02)
     child.send_signal(signal.SIGKILL)
@@ -125,18 +125,18 @@ def test_a_killed_download_goes_on(contest, tmp_path):
     kept = part.stat().st_size
     assert fetch.main(["data"], tmp_path) == 0
     assert gets(contest)[-1] == f"bytes={kept}-"
-    assert lies_in(tmp_path / "data" / "birdclef-2026") == contest.state.competitions["birdclef-2026"].files
+    assert lies_in(tmp_path / "data/real/public" / "birdclef-2026") == contest.state.competitions["birdclef-2026"].files
 
 
 def test_the_beginning_of_another_version_is_not_continued(contest, tmp_path, pauses):
     contest.fail("GET", cut(4000), *[cut(0)] * 10)
     assert fetch.main(["data"], tmp_path) == 1
-    assert (tmp_path / "data" / "birdclef-2026.archive.part").stat().st_size == 4000
+    assert (tmp_path / "data/real/public" / "birdclef-2026.archive.part").stat().st_size == 4000
     contest.faults["GET"].clear()
     files = contest.state.competitions["birdclef-2026"].files
     files["train_audio/x/a.ogg"] = files["train_audio/x/a.ogg"][::-1]  # as long as before
     assert fetch.main(["data"], tmp_path) == 0
-    assert lies_in(tmp_path / "data" / "birdclef-2026") == files
+    assert lies_in(tmp_path / "data/real/public" / "birdclef-2026") == files
 
 
 def test_rules_that_were_not_accepted_say_what_to_click(contest, tmp_path, capsys):
@@ -146,7 +146,7 @@ def test_rules_that_were_not_accepted_say_what_to_click(contest, tmp_path, capsy
     assert "https://www.kaggle.com/competitions/birdclef-2026/rules" in said
     assert "I Understand and Accept" in said
     assert "You must accept" in said
-    assert not (tmp_path / "data" / "birdclef-2026").exists()
+    assert not (tmp_path / "data/real/public" / "birdclef-2026").exists()
 
 
 def test_a_full_disk_is_noticed_before_the_first_byte(contest, tmp_path, monkeypatch, capsys):
@@ -155,7 +155,7 @@ def test_a_full_disk_is_noticed_before_the_first_byte(contest, tmp_path, monkeyp
     monkeypatch.setattr(unpack.shutil, "disk_usage", lambda folder: free)
     assert fetch.main(["data"], tmp_path) == 1
     assert "the disk is too full" in capsys.readouterr().err
-    assert lies_in(tmp_path / "data") == {}
+    assert lies_in(tmp_path / "data/real/public") == {}
 
 
 @pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "application/xml"])
@@ -163,14 +163,14 @@ def test_an_error_page_is_not_kept_as_a_file(contest, tmp_path, pauses, capsys, 
     contest.fail("GET", page(body="<Error><Code>ExpiredToken</Code></Error>", kind=kind))
     assert fetch.main(["data"], tmp_path) == 1
     assert "ExpiredToken" in capsys.readouterr().err
-    assert lies_in(tmp_path / "data") == {}
+    assert lies_in(tmp_path / "data/real/public") == {}
 
 
 def test_a_page_in_disguise_is_found_when_it_is_opened(contest, tmp_path, capsys):
     contest.fail("GET", page(body="<?xml version='1.0'?><Error/>", kind="application/zip"))
     assert fetch.main(["data"], tmp_path) == 1
     assert "<?xml version" in capsys.readouterr().err
-    assert lies_in(tmp_path / "data") == {}
+    assert lies_in(tmp_path / "data/real/public") == {}
     assert fetch.main(["data"], tmp_path) == 0
 
 
@@ -178,8 +178,8 @@ def test_damage_in_the_archive_is_found_by_its_checksums(contest, tmp_path, caps
     contest.state.storage = Damaging()
     assert fetch.main(["data"], tmp_path) == 1
     assert "damaged and was removed" in capsys.readouterr().err
-    assert not (tmp_path / "data" / "birdclef-2026").exists()
-    assert not (tmp_path / "data" / "birdclef-2026.archive").exists()
+    assert not (tmp_path / "data/real/public" / "birdclef-2026").exists()
+    assert not (tmp_path / "data/real/public" / "birdclef-2026.archive").exists()
 
 
 class Damaging(dict):
@@ -195,7 +195,7 @@ def test_names_that_leave_the_folder_are_refused(contest, tmp_path, name, capsys
     contest.state.competitions["birdclef-2026"].files[name] = b"x"
     assert fetch.main(["data"], tmp_path) == 1
     assert "leave the folder" in capsys.readouterr().err
-    assert lies_in(tmp_path / "data") == {}
+    assert lies_in(tmp_path / "data/real/public") == {}
     assert not (tmp_path / "out.txt").exists()
 
 
@@ -219,11 +219,11 @@ def test_unpacking_that_was_killed_begins_anew(tmp_path):
 
 
 def test_files_that_lie_in_the_way_are_not_touched(contest, tmp_path, capsys):
-    (tmp_path / "data" / "birdclef-2026").mkdir(parents=True)
-    (tmp_path / "data" / "birdclef-2026" / "mine.txt").write_text("mine")
+    (tmp_path / "data/real/public" / "birdclef-2026").mkdir(parents=True)
+    (tmp_path / "data/real/public" / "birdclef-2026" / "mine.txt").write_text("mine")
     assert fetch.main(["data"], tmp_path) == 1
     assert "in the way" in capsys.readouterr().err
-    assert lies_in(tmp_path / "data") == {"birdclef-2026/mine.txt": b"mine"}
+    assert lies_in(tmp_path / "data/real/public") == {"birdclef-2026/mine.txt": b"mine"}
 
 
 def test_another_competition_in_the_archive_is_an_error(contest, tmp_path, capsys):

@@ -68,7 +68,7 @@ def test_a_checkout_finds_its_local_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "notebooks_src")
     mini = mark(tmp_path / "data/mini/public/birdclef-2026")
     assert find_competition() == mini
-    real = mark(tmp_path / "data/birdclef-2026")
+    real = mark(tmp_path / "data/real/public/birdclef-2026")
     assert find_competition() == real
     assert output_folder("01_data_prep") == tmp_path / "runs/mini/01_data_prep"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from lib.competition.errors import BadInput, shortened
 
 SLUG = "birdclef-2026"
+REAL, MINIATURE = f"data/real/public/{SLUG}", f"data/mini/public/{SLUG}"  # in a checkout
 MARKERS = ("sample_submission.csv", "taxonomy.csv", "train_soundscapes_labels.csv")
 DATA_VARIABLE = "PANTANAL_DATA"  # a competition folder, for those who keep it elsewhere
 KAGGLE_VARIABLE = "PANTANAL_KAGGLE"  # a folder that stands in for /kaggle where none can be mounted
@@ -63,8 +64,8 @@ def _known_places() -> Iterator[Path]:
     if on_kaggle():
         yield from sorted(inputs.glob(f"datasets/*/{SLUG}"))
     if project := checkout():
-        yield project / "data" / SLUG
-        yield project / "data" / "mini" / "public" / SLUG
+        yield project / REAL
+        yield project / MINIATURE
 
 
 def _state(folder: Path) -> str:
