@@ -17,6 +17,7 @@ from lib.competition.scores import load_scores
 from lib.models import listening
 from lib.models.applied_network import AppliedNetwork
 from lib.models.card import read_card
+from lib.models.hearing import Hearing
 from lib.models.members import open_member
 from lib.sound.decode import decode
 
@@ -133,5 +134,5 @@ def test_a_fold_asked_alone_gives_the_out_of_fold_scores_and_all_together_their_
         np.testing.assert_allclose(networks.score(audio, [fold]), oof.values[rows], atol=1e-6)
     alone = [networks.score(audio, [number]) for number in prepared.folds.numbers]
     assert np.abs(alone[0] - alone[1]).max() > 0.01
-    together = open_member(network_member, classes).score(parse_soundscape(stem), audio)
+    together = open_member(network_member, classes).score(Hearing(parse_soundscape(stem), audio))
     np.testing.assert_allclose(together, np.mean(alone, axis=0), atol=1e-6)

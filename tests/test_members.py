@@ -21,6 +21,7 @@ from lib.judge.provenance import judge_member, unseen_scores
 from lib.learn.crossfit import ClassicalSettings, clip_targets, fit_prior_member, fit_statistics_member
 from lib.learn.logistic import LogisticSettings
 from lib.models.card import read_card
+from lib.models.hearing import Hearing
 from lib.models.members import open_member
 from lib.models.prior import PriorSettings, fit_prior
 from lib.sound.decode import decode, soundscape_windows
@@ -87,7 +88,7 @@ def test_a_clips_secondary_labels_are_neither_positive_nor_negative(prepared):
 def test_an_opened_member_gives_probabilities_for_twelve_windows(members, public, classes, name):
     member = open_member(members / name, classes)
     path = next(iter(sorted((public / "train_soundscapes").glob("*.ogg"))))
-    scores = member.score(parse_soundscape(path.name), decode(path))
+    scores = member.score(Hearing(parse_soundscape(path.name), decode(path)))
     assert scores.shape == (12, len(classes))
     assert scores.min() >= 0
     assert scores.max() <= 1
@@ -136,7 +137,7 @@ def test_another_front_end_than_trained_cannot_slip_through(members, classes, pu
     member = open_member(altered(members / "l1_statistics", tmp_path, config=front_end), classes)
     path = next((public / "train_soundscapes").glob("*.ogg"))
     with pytest.raises(Exception, match="Got invalid dimensions"):
-        member.score(parse_soundscape(path.name), decode(path))
+        member.score(Hearing(parse_soundscape(path.name), decode(path)))
 
 
 def test_the_same_data_and_settings_give_the_same_member(members, prepared, tmp_path):

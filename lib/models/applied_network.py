@@ -1,12 +1,13 @@
 """A network member at work: its folds' files on the pictures of a soundscape."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from lib.competition.records import from_json
 from lib.models.card import MemberCard
+from lib.models.hearing import Hearing
 from lib.models.listening import Listening, mean_chances
 from lib.models.probe import check_probe
 from lib.models.session import OnnxSession
@@ -25,8 +26,19 @@ class AppliedNetwork:
         }
         check_probe(folder, lambda sound: np.array([self.score(sound, [fold]) for fold in self._sessions]))
 
-    def score(self, audio: np.ndarray, folds: Sequence[int] | None = None) -> np.ndarray:
-        """(12, classes) chances in the windows of a soundscape: the mean of the named folds' networks, or of all."""
-        asked = [self._sessions[fold] for fold in (self._sessions if folds is None else folds)]
+    def hear(self, hearing: Hearing) -> np.ndarray:
+        """(12, classes) chances in the windows of a soundscape: the mean of all folds' networks."""
+        key = ("pictures", self.front_end, self.listening)
+        return self._chances(hearing.once(key, lambda: self._pictures(hearing.audio)), self._sessions)
+
+    def score(self, audio: np.ndarray, folds: Sequence[int]) -> np.ndarray:
+        """The same by the named folds' networks alone."""
+        return self._chances(self._pictures(audio), folds)
+
+    def _pictures(self, audio: np.ndarray) -> np.ndarray:
+        return self.listening.pictures(audio, self.front_end)
+
+    def _chances(self, pictures: np.ndarray, folds: Iterable[int]) -> np.ndarray:
+        asked = [self._sessions[fold] for fold in folds]
         networks = [lambda pictures, session=session: session.run(picture=pictures) for session in asked]
-        return mean_chances(self.listening.pictures(audio, self.front_end), self.listening, networks)
+        return mean_chances(pictures, self.listening, networks)

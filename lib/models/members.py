@@ -8,25 +8,22 @@ import numpy as np
 
 from lib.competition.classes import ClassList
 from lib.competition.errors import BadInput
-from lib.competition.names import Soundscape
 from lib.models.applied_network import AppliedNetwork
 from lib.models.card import MemberCard, read_card
+from lib.models.hearing import Hearing
 from lib.models.prior import load_prior
 from lib.models.session import OnnxSession
-from lib.sound.decode import soundscape_windows
 from lib.sound.front_end import FrontEnd
 from lib.sound.statistics import statistics
-
-ScoreSoundscape = Callable[[Soundscape, np.ndarray | None], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Member:
-    """An opened member: `score(soundscape, audio)` gives (12, classes) probabilities; audio may be None if unneeded."""
+    """An opened member: `score` gives (12, classes) probabilities; it may not need the audio, only the name."""
 
     card: MemberCard
     needs_audio: bool
-    score: ScoreSoundscape
+    score: Callable[[Hearing], np.ndarray]
 
 
 def open_member(folder: Path, classes: ClassList) -> Member:
@@ -41,7 +38,7 @@ def open_member(folder: Path, classes: ClassList) -> Member:
 def _open_prior(folder: Path, card: MemberCard) -> Member:
     """L0: needs the file's name only."""
     prior = load_prior(folder / "prior.npz")
-    return Member(card, needs_audio=False, score=lambda soundscape, audio: prior.windows(soundscape))
+    return Member(card, needs_audio=False, score=lambda hearing: prior.windows(hearing.soundscape))
 
 
 def _open_statistics(folder: Path, card: MemberCard) -> Member:
@@ -49,8 +46,9 @@ def _open_statistics(folder: Path, card: MemberCard) -> Member:
     session = OnnxSession(folder / "model.onnx", inputs=card.inputs, outputs=card.outputs)
     front_end = FrontEnd(**card.config["front_end"])
 
-    def score(soundscape: Soundscape, audio: np.ndarray) -> np.ndarray:
-        return session.run(features=statistics(soundscape_windows(audio), front_end))[0]
+    def score(hearing: Hearing) -> np.ndarray:
+        features = hearing.once(("statistics", front_end), lambda: statistics(hearing.windows(), front_end))
+        return session.run(features=features)[0]
 
     return Member(card, needs_audio=True, score=score)
 
@@ -58,7 +56,7 @@ def _open_statistics(folder: Path, card: MemberCard) -> Member:
 def _open_network(folder: Path, card: MemberCard) -> Member:
     """L2: the mean of the folds' networks on pictures, once they answer the probe as they did in training."""
     networks = AppliedNetwork(folder, card)
-    return Member(card, needs_audio=True, score=lambda soundscape, audio: networks.score(audio))
+    return Member(card, needs_audio=True, score=networks.hear)
 
 
 FAMILIES: dict[str, Callable[[Path, MemberCard], Member]] = {

@@ -16,6 +16,7 @@ from lib.competition.names import parse_soundscape, row_ids
 from lib.competition.progress import progress
 from lib.competition.records import check_seal
 from lib.competition.scores import Scores, joined
+from lib.models.hearing import Hearing
 from lib.models.members import Member, open_member
 from lib.sound.decode import UnreadableAudio, decode
 
@@ -54,8 +55,9 @@ def listen(files: Sequence[Path], members: dict[str, Member], prior: str, classe
         try:
             audio = decode(file)
         except UnreadableAudio as error:
-            return {prior: members[prior].score(soundscape, None)}, f"unreadable, scored by the prior: {error}"
-        return {name: member.score(soundscape, audio) for name, member in members.items()}, ""
+            return {prior: members[prior].score(Hearing(soundscape, None))}, f"unreadable, scored by the prior: {error}"
+        hearing = Hearing(soundscape, audio)
+        return {name: member.score(hearing) for name, member in members.items()}, ""
 
     with ThreadPoolExecutor(cpu_count()) as pool:
         results = list(progress(pool.map(one, files), "listening", len(files)))
@@ -77,7 +79,7 @@ def execute(recipe: Recipe, heard: Heard) -> Scores:
 def prior_scores(row_ids_asked: Sequence[str], prior: Member, classes: ClassList) -> Scores:
     """The prior's scores of any rows, from their names alone: the first valid submission."""
     stems = list(dict.fromkeys(row.rpartition("_")[0] for row in row_ids_asked))
-    values = [(Path(stem), prior.score(parse_soundscape(stem), None)) for stem in stems]
+    values = [(Path(stem), prior.score(Hearing(parse_soundscape(stem), None))) for stem in stems]
     return _scores(values, classes).take(row_ids_asked)
 
 

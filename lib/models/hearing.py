@@ -1,0 +1,31 @@
+"""A soundscape as the members hear it: what one of them makes of the sound, the others need not make again."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+
+from lib.competition.names import Soundscape
+from lib.sound.decode import soundscape_windows
+
+Made = TypeVar("Made")
+
+
+@dataclass(eq=False)
+class Hearing:
+    """One soundscape, heard by one thread: its name, its decoded audio (None where only the name is known)."""
+
+    soundscape: Soundscape
+    audio: np.ndarray | None
+    _made: dict[Hashable, object] = field(default_factory=dict, repr=False)
+
+    def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What `make` gives, made when the key is first asked for and kept for whoever asks next."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    def windows(self) -> np.ndarray:
+        """(12, 160000) the windows, cut from the audio."""
+        return self.once("windows", lambda: soundscape_windows(self.audio))
