@@ -37,6 +37,25 @@ def test_nan_is_not_json(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@dataclass(frozen=True)
+class Leaf:
+    size: int
+
+
+@dataclass(frozen=True)
+class Branch:
+    first: Leaf
+    leaves: list[Leaf]
+    names: list[str]
+
+
+def test_a_record_that_holds_records_comes_back_whole_and_says_which_of_them_is_wrong():
+    branch = Branch(Leaf(1), [Leaf(2), Leaf(3)], ["a"])
+    assert from_json(Branch, to_json(branch), "it") == branch
+    with pytest.raises(BadInput, match=r"it, leaves\[1\] is not a valid Leaf"):
+        from_json(Branch, {"first": {"size": 1}, "leaves": [{"size": 2}, {"wings": 3}], "names": []}, "it")
+
+
 def test_writing_leaves_no_other_file(tmp_path):
     write_text(tmp_path / "a.txt", "one")
     write_text(tmp_path / "a.txt", "two")

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import tempfile
+import typing
 from pathlib import Path
 
 from lib.competition import fingerprint
@@ -16,7 +17,10 @@ def to_json(record: object) -> dict:
 
 
 def from_json(kind: type, data: dict, where: str):
-    """A `kind` made from the dictionary; keys must be exactly its fields (those with defaults may be absent)."""
+    """A `kind` made from the dictionary; keys must be exactly its fields (those with defaults may be absent).
+
+    A field that is a record, or a list of records, is made likewise.
+    """
     fields = {field.name: field for field in dataclasses.fields(kind)}
     needed = {name for name, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING}
     unknown, missing = sorted(set(data) - set(fields)), sorted(needed - set(data))
@@ -27,7 +31,18 @@ def from_json(kind: type, data: dict, where: str):
             got=f"unknown {unknown or 'none'}, missing {missing or 'none'}",
             do="make it anew with this version of the project, or mend the key",
         )
-    return kind(**data)
+    hints = typing.get_type_hints(kind)
+    return kind(**{name: _made(hints[name], value, f"{where}, {name}") for name, value in data.items()})
+
+
+def _made(hint: object, value: object, where: str) -> object:
+    """The value, as the records that its type asks for."""
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return from_json(hint, value, where)
+    (inner,) = typing.get_args(hint) if typing.get_origin(hint) is list else (None,)
+    if dataclasses.is_dataclass(inner):
+        return [from_json(inner, each, f"{where}[{n}]") for n, each in enumerate(value)]
+    return value
 
 
 def read_json(path: Path) -> dict:
