@@ -12,6 +12,7 @@ from pathlib import Path
 import requests
 import watch
 from download import download
+from ending import ended
 from kaggle_client import KaggleTrouble, connect
 from kagglesdk.competitions.types.competition_api_service import ApiDownloadDataFilesRequest
 from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetRequest
@@ -120,18 +121,15 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
         version = ["--version", str(options.version)] if options.version else []
         return watch.main(["outputs", options.kernel, *version], root)
     folder = options.to or root / (REAL if options.what == "data" else f"data/{options.what}")
-    try:
+
+    def work() -> int:
         if options.what == "data":
             fetch_data(connect(), folder)
         else:
             fetch_handle(connect(), options.handle, folder)
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ninterrupted: the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+        return 0
+
+    return ended(work)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 
 import metadata
 from dataset import Dataset
+from ending import ended
 from kaggle_client import connect, username
-from kernel_push import StillUnknown
 from pack import pack_weights
 from project import ROOT
 from upload import upload
@@ -114,26 +114,21 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     parser.add_argument("--dry", action="store_true", help="say what would be sent, and send nothing")
     parser.add_argument("--limit-s", type=float, default=LIMIT_S, help="how long to wait for Kaggle's processing")
     options = parser.parse_args(arguments)
-    try:
-        if options.what == "weights":
-            pack_weights(options.runs, root / "dist" / "weights")
-        cargo = load(root / "dist" / options.what, MAKE[options.what])
-        if options.dry:
-            print(describe(cargo, options.owner or metadata.PLACEHOLDER), "nothing was sent", sep="\n")
-            return 0
-        api = connect()
-        owner = options.owner or username(api)
-        print(describe(cargo, owner), flush=True)
-        print(ship(api, owner, cargo, options.limit_s))
-    except StillUnknown as error:
-        print(error, file=sys.stderr)
-        return 3
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ninterrupted: the same command goes on from here", file=sys.stderr)
-        return 130
+    return ended(lambda: _send(options, root))
+
+
+def _send(options: argparse.Namespace, root: Path) -> int:
+    """Pack, say what would be sent, and unless that is all that is wanted, send it."""
+    if options.what == "weights":
+        pack_weights(options.runs, root / "dist" / "weights")
+    cargo = load(root / "dist" / options.what, MAKE[options.what])
+    if options.dry:
+        print(describe(cargo, options.owner or metadata.PLACEHOLDER), "nothing was sent", sep="\n")
+        return 0
+    api = connect()
+    owner = options.owner or username(api)
+    print(describe(cargo, owner), flush=True)
+    print(ship(api, owner, cargo, options.limit_s))
     return 0
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import kaggle_client
+from ending import ended
 from kaggle_client import AnswerLost, KaggleTrouble, connect, username
 from kernel_push import StillUnknown
 from project import ROOT
@@ -162,34 +163,32 @@ def show(root: Path) -> None:
 def main(arguments: list[str], root: Path = ROOT) -> int:
     """The command line; the exit codes are those above."""
     options = _parser().parse_args(arguments)
+    return ended(lambda: _list(root) if options.what == "list" else _send(options, root))
+
+
+def _list(root: Path) -> int:
+    """Refresh the scores and print the table."""
+    refresh(connect(), root)
+    show(root)
+    return 0
+
+
+def _send(options: argparse.Namespace, root: Path) -> int:
+    """Submit a version, unless it was, and wait for its score; what may not be sent gives 2."""
+    api = connect()
+    kernel = f"{options.owner or username(api)}/{KERNELS.get(options.kernel, options.kernel)}"
     try:
-        api = connect()
-        if options.what == "list":
-            refresh(api, root)
-            show(root)
-            return 0
-        kernel = f"{options.owner or username(api)}/{KERNELS.get(options.kernel, options.kernel)}"
-        try:
-            version = options.version or newest_complete(root, kernel)
-            planned = plan(api, root, kernel, version, options.message, options.data)
-        except KaggleTrouble:
-            raise
-        except BadInput as error:
-            print(f"{error}\nnothing was sent", file=sys.stderr)
-            return 2
-        submission = planned if planned.ref else send(api, root, planned)
-        if not options.no_wait:
-            wait(api, root, submission, options.limit_s)
-            show(root)
-    except StillUnknown as error:
-        print(error, file=sys.stderr)
-        return 3
+        version = options.version or newest_complete(root, kernel)
+        planned = plan(api, root, kernel, version, options.message, options.data)
+    except KaggleTrouble:
+        raise
     except BadInput as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ninterrupted: the same command goes on from here", file=sys.stderr)
-        return 130
+        print(f"{error}\nnothing was sent", file=sys.stderr)
+        return 2
+    submission = planned if planned.ref else send(api, root, planned)
+    if not options.no_wait:
+        wait(api, root, submission, options.limit_s)
+        show(root)
     return 0
 
 

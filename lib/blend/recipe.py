@@ -83,7 +83,4 @@ def save_recipe(folder: Path, recipe: Recipe) -> None:
 
 def load_recipe(path: Path) -> Recipe:
     """The recipe in a file, checked."""
-    data = read_json(path)
-    data["members"] = [from_json(Ingredient, member, f"{path.name}, members") for member in data.get("members", [])]
-    data["steps"] = [from_json(Step, step, f"{path.name}, steps") for step in data.get("steps", [])]
-    return from_json(Recipe, data, path.name)
+    return from_json(Recipe, read_json(path), path.name)
