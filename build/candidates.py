@@ -52,14 +52,14 @@ def gather(runs: Path, members: str, blends: list[str]) -> tuple[Prepared, dict[
         for name in RECIPES:
             recipe = load_recipe(find_one("recipes", str(runs)) / f"{name}.json")
             try:
-                if recipe.searched:
+                if recipe.searched is not None:
                     refuse_self_judged(fitted_on(f"recipe {name}", prepared.labels.row_ids), prepared.labels.row_ids)
                 prepared.classes.check_hash(recipe.class_hash, f"recipe {name}")
-                scores = recipe.execute({name: candidate.scores for name, candidate in known.items()})
+                scores = recipe.execute({name: candidate.scores for name, candidate in known.items()}).scores
             except BadInput as error:
                 left_out.append(f"recipe {name}: {error.what} ({error.do}); 05 judged it at {recipe.score:.4f}")
                 continue
-            parts = [(known[part.name], part.weight) for part in recipe.members]
+            parts = [(known[name], weight) for name, weight in recipe.weights.items()]
             found[name] = _mixed(name, scores, parts)
     return prepared, found, left_out
 

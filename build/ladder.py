@@ -23,8 +23,10 @@ from lib.judge.metric import judge
 from lib.judge.provenance import judge_member
 from lib.show.figures import ladder
 from lib.show.pages import write_page
-from lib.submit.engine import execute, listen, open_members
+from lib.submit.clock import Clock
+from lib.submit.engine import execute, open_members, prior_scores
 from lib.submit.rows import asked_rows
+from lib.submit.stream import listen
 
 
 def climb(competition: Path, solution: Path, runs: Path) -> pd.DataFrame:
@@ -34,12 +36,17 @@ def climb(competition: Path, solution: Path, runs: Path) -> pd.DataFrame:
     prepared = load_prepared(find_one("prepared", str(runs)))
     folders = {folder.name: folder for folder in find_made("member", str(runs))}
     recipes = [load_recipe(find_one("recipes", str(runs)) / f"{name}.json") for name in RECIPES]
-    members = open_members(recipes[0], list(folders.values()), classes)
-    heard = listen(asked_rows(competition).soundscapes, members, recipes[0].prior, classes)
-    named = heard.parts | {_rung(recipe): execute(recipe, heard) for recipe in recipes}
+    members, ingredients = {}, {}
+    for recipe in recipes:
+        members |= open_members(recipe, list(folders.values()), classes).members
+        ingredients |= {ingredient.name: ingredient for ingredient in recipe.members}
+    asked = asked_rows(competition)
+    prior = prior_scores(asked.row_ids, members[recipes[0].prior], classes)
+    heard = listen(asked.soundscapes, members, list(ingredients.values()), prior, Clock())
+    named = heard.parts | {_rung(recipe): execute(recipe, heard).scores for recipe in recipes}
     out_of_fold = {
         name: judge_member(folders[name], prepared.labels, prepared.folds, related=prepared.related).macro
-        for name in members
+        for name in heard.parts
     }
     out_of_fold |= {_rung(recipe): recipe.score for recipe in recipes}
     cost = {name: member.card.seconds_per_soundscape for name, member in members.items()}
@@ -70,7 +77,7 @@ def _rung(recipe: Recipe) -> str:
 
 def _cost(recipe: Recipe) -> float:
     """Seconds a soundscape that the recipe's members with weight take together."""
-    return sum(member.seconds_per_soundscape for member in recipe.members if member.weight > 0)
+    return sum(member.seconds_per_soundscape for member in recipe.members if recipe.weights[member.name] > 0)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,7 +5,7 @@ import shutil
 import loopback_guard  # noqa: F401 - first of all, so that onnxruntime stays silent
 import pytest
 
-from lib.blend.recipe import Ingredient, Recipe, Step
+from lib.blend.recipe import Ingredient, Mix, Part, Recipe, Step
 from lib.competition.classes import read_class_list
 from lib.competition.findings import Findings
 from lib.competition.folds import make_folds
@@ -114,14 +114,17 @@ def recipe(members, prepared_folder):
         name="safe",
         class_hash=prepared.classes.hash,
         fold_version=prepared.folds.version,
-        members=[
-            Ingredient(folder.name, check_seal(folder), weight, 0.1)
-            for folder, weight in zip(folders, (0.25, 0.75), strict=True)
+        members=[Ingredient(folder.name, check_seal(folder), 0.1) for folder in folders],
+        mixes=[
+            Mix(
+                "blend",
+                "rank",
+                [Part(folder.name, weight) for folder, weight in zip(folders, (0.25, 0.75), strict=True)],
+                [Step("smooth_windows", {"sigma": 0.5})],
+            )
         ],
-        steps=[Step("smooth_windows", {"sigma": 0.5})],
         prior="l0_prior",
         score=0.6,
         interval=[0.5, 0.7],
         scored_classes=9,
-        searched=False,
     )

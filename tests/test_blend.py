@@ -1,6 +1,4 @@
-"""Ranks, steps, recipes and the search: exact on small cases, invariant where they claim to be."""
-
-from dataclasses import replace
+"""Ranks, smoothing and the search: exact on small cases, invariant where they claim to be."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.blend.ranks import percentile_ranks, rank_blend
-from lib.blend.recipe import Ingredient, Recipe, Step, load_recipe, save_recipe
 from lib.blend.search import Choice, candidates, evidence_weights, search
 from lib.blend.steps import apply_step, smooth_windows
 from lib.competition.errors import BadInput
@@ -82,43 +79,6 @@ def test_smoothing_needs_whole_soundscapes_in_order():
 def test_an_unknown_step_lists_the_known_ones():
     with pytest.raises(BadInput, match="smooth_windows"):
         apply_step(scores(0), "magic", {})
-
-
-@pytest.fixture
-def made():
-    members = [Ingredient("p", "m1", 0.25, 0.0), Ingredient("q", "m2", 0.75, 0.1)]
-    steps = [Step("smooth_windows", {"sigma": 0.5})]
-    return Recipe("safe", "hash", "folds", members, steps, "p", 0.7, [0.6, 0.8], 30, False)
-
-
-def test_a_recipe_survives_its_file_and_says_everything(made, tmp_path):
-    save_recipe(tmp_path, made)
-    assert load_recipe(tmp_path / "safe.json") == made
-
-
-def test_a_recipe_executes_what_it_says(made):
-    parts = {"p": scores(0), "q": scores(1), "unused": scores(2)}
-    expected = smooth_windows(rank_blend([parts["p"], parts["q"]], [0.25, 0.75]), sigma=0.5)
-    np.testing.assert_array_equal(made.execute(parts).values, expected.values)
-
-
-def test_a_recipe_that_names_an_absent_member_says_which(made):
-    with pytest.raises(BadInput, match="no q; there are p"):
-        made.execute({"p": scores(0)})
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"prior": "nobody"},
-        {"steps": [Step("magic", {})]},
-        {"members": [Ingredient("p", "m", 0.5, 0.0), Ingredient("p", "m", 0.5, 0.0)]},
-        {"members": [Ingredient("p", "m", 0.5, 0.0)]},
-    ],
-)
-def test_an_unusable_recipe_is_refused(made, change):
-    with pytest.raises(BadInput):
-        replace(made, **change)
 
 
 def test_candidates_are_all_the_weights_on_the_grid():

@@ -90,7 +90,7 @@ def short(plan: NetworkPlan) -> NetworkPlan:
 def test_a_preset_trains_into_a_member_that_opens_and_is_judged(name, two_folds, networks, public, classes):
     plan, prepared = short(preset_named(name)), load_prepared(two_folds)
     if plan.embedder:
-        write_standin(networks / "standin.onnx", plan.network.distil_size)
+        write_standin(networks / "standin.onnx")
         plan = changed(plan, embedder=str(networks / "standin.onnx"))
     teacher = plan.pseudo.teacher
     if teacher and not (networks / "members" / teacher).exists():

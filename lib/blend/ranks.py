@@ -9,18 +9,18 @@ from lib.competition.scores import Scores, check_same
 
 def percentile_ranks(scores: Scores) -> Scores:
     """Each class's values as ranks in (0, 1], ties sharing their mean rank."""
-    return scores.with_values(_percentiles(scores), "rank")
+    return scores.with_values(percentiles(scores), "rank")
 
 
-def _percentiles(scores: Scores) -> np.ndarray:
+def percentiles(scores: Scores) -> np.ndarray:
     """(rows, classes) ranks in (0, 1], in double precision: single would part ties that a blend makes."""
     rows = len(scores.row_ids)
     return rankdata(scores.values, axis=0) / rows if rows else scores.values
 
 
 def check_weights(weights: list[float]) -> None:
-    """Refuse weights that are negative or do not sum to one."""
-    if min(weights, default=-1.0) < 0 or abs(sum(weights) - 1.0) > 1e-9:
+    """Refuse weights that are negative, not finite, or do not sum to one."""
+    if not (min(weights, default=-1.0) >= 0 and abs(sum(weights) - 1.0) <= 1e-9):
         raise BadInput(
             "blend weights are not usable", expected="none negative, sum 1", got=weights, do="mend the recipe"
         )
@@ -30,5 +30,5 @@ def rank_blend(parts: list[Scores], weights: list[float]) -> Scores:
     """The weighted mean of the parts' percentile ranks."""
     check_weights(weights)
     check_same(parts)
-    mean = sum(weight * _percentiles(part) for weight, part in zip(weights, parts, strict=True))
+    mean = sum(weight * percentiles(part) for weight, part in zip(weights, parts, strict=True))
     return parts[0].with_values(np.clip(mean, 0.0, 1.0), "rank")

@@ -1,9 +1,16 @@
-"""The recipe: which members, with which weights and steps. 06 executes it and decides nothing by itself."""
+"""The recipe: which members, mixed how, followed by which steps. 06 executes it and decides nothing by itself.
 
-from dataclasses import dataclass
+A recipe is a list of mixes. Each takes members, or mixes made before it, and the last one is the answer. Steps follow a
+part before it is mixed, or the mix itself. A sidecar is a step too: a member that may move what is already there.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lib.blend.ranks import check_weights, rank_blend
+from lib.blend.mix import SPACES, mix
+from lib.blend.ranks import check_weights, percentile_ranks
+from lib.blend.sidecar import AnchorKept
 from lib.blend.steps import STEPS, apply_step
 from lib.competition.errors import BadInput
 from lib.competition.records import from_json, read_json, to_json, write_json
@@ -14,66 +21,162 @@ RECIPES = ("safe", "bold")  # always both: one that searches nothing, and one th
 
 @dataclass(frozen=True)
 class Ingredient:
-    """One member of the blend, as it was when the recipe was made."""
+    """A member as it was when the recipe was made: what it costs, and what the blend would lose without it."""
 
     name: str
     manifest: str
-    weight: float
-    seconds_per_soundscape: float
+    seconds_per_soundscape: float  # of its own
+    shared: dict[str, float] = field(default_factory=dict)  # embedder -> its seconds, spent once for all who need it
+    required: bool = True  # one that is not may be left out, with an alarm, when it is absent, damaged or too slow
+    value: float = 0.0  # the out-of-fold score that would be lost without it
 
 
 @dataclass(frozen=True)
 class Step:
-    """One post-processing step and its parameters."""
+    """A post-processing step and its parameters; those called `member…` name whose scores the step looks at."""
 
     name: str
     parameters: dict
 
 
 @dataclass(frozen=True)
+class Part:
+    """What goes into a mix: a member or an earlier mix, its weight, and steps of its own before it is mixed."""
+
+    name: str
+    weight: float
+    steps: list[Step] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Parts blended in a space; `class_weights` replaces the parts' weights for the classes it names."""
+
+    name: str
+    space: str
+    parts: list[Part]
+    steps: list[Step] = field(default_factory=list)
+    class_weights: dict[str, list[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a recipe makes of its members' scores, and what it could not do."""
+
+    scores: Scores
+    alarms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """`recipes/<name>.json`. Blends are means of percentile ranks; `prior` scores what cannot be heard."""
+    """`recipes/<name>.json`. `prior` scores what cannot be heard; `score` is honest, `searched` was searched on."""
 
     name: str
     class_hash: str
     fold_version: str
     members: list[Ingredient]
-    steps: list[Step]
+    mixes: list[Mix]
     prior: str
     score: float
     interval: list[float]
     scored_classes: int
-    searched: bool
+    searched: float | None = None
 
     def __post_init__(self):
-        check_weights([member.weight for member in self.members])
         names = [member.name for member in self.members]
-        unknown = [step.name for step in self.steps if step.name not in STEPS]
-        if len(set(names)) < len(names) or self.prior not in names or unknown:
-            raise BadInput(
-                f"recipe {self.name} is not usable",
-                expected="each member once, its prior among them, known steps",
-                got=f"members {names}, prior {self.prior!r}, unknown steps {unknown}",
-                do="make it anew by 05",
-            )
+        known, faults = set(names), [f"{name} twice" for name in set(names) if names.count(name) > 1]
+        for made in self.mixes:
+            check_weights([part.weight for part in made.parts])
+            for weights in made.class_weights.values():
+                check_weights(weights)
+            wanted = {part.name for part in made.parts} | {name for step in _steps(made) for name in _looks_at(step)}
+            faults += [f"{made.name} wants {name}" for name in sorted(wanted - known)]
+            faults += [f"{made.name} knows no step {step.name}" for step in _steps(made) if step.name not in STEPS]
+            faults += [f"{made.name} mixes in {made.space!r}"] if made.space not in SPACES else []
+            faults += [f"{made.name} twice"] if made.name in known else []
+            known.add(made.name)
+        faults += [] if self.prior in names else [f"no prior {self.prior!r}"]
+        faults += [] if self.mixes else ["no mix"]
+        if faults:
+            raise BadInput(f"recipe {self.name} is not usable", expected="members, mixes and steps by their names",
+                           got="; ".join(faults), do="make it anew by 05")  # fmt: skip
 
-    def refuse_absent(self, have) -> None:
-        """Refuse to go on when a member that the recipe names is not among those at hand."""
-        if absent := [member.name for member in self.members if member.name not in have]:
-            raise BadInput(
-                f"recipe {self.name} names members that are not there",
-                expected=", ".join(member.name for member in self.members),
-                got=f"no {', '.join(absent)}; there are {', '.join(sorted(have)) or 'none'}",
-                do="attach the outputs of 02 to 04, or make the recipe anew by 05",
-            )
+    @property
+    def weights(self) -> dict[str, float]:
+        """What each member weighs in the end, through all mixes; sidecars and class weights apart."""
+        inside: dict[str, dict[str, float]] = {member.name: {member.name: 1.0} for member in self.members}
+        for made in self.mixes:
+            inside[made.name] = {}
+            for part in made.parts:
+                for name, share in inside[part.name].items():
+                    inside[made.name][name] = inside[made.name].get(name, 0.0) + part.weight * share
+        return {member.name: inside[self.mixes[-1].name].get(member.name, 0.0) for member in self.members}
 
-    def execute(self, parts: dict[str, Scores]) -> Scores:
-        """The blend of the members' scores after all steps, as ranks."""
-        self.refuse_absent(parts)
-        scores = rank_blend([parts[m.name] for m in self.members], [m.weight for m in self.members])
-        for step in self.steps:
-            scores = apply_step(scores, step.name, step.parameters)
+    def refuse_absent(self, have: Collection[str]) -> None:
+        """Refuse to go on when a member that the recipe requires is not among those at hand."""
+        needed = [member.name for member in self.members if member.required]
+        if absent := [name for name in needed if name not in have]:
+            raise BadInput(f"recipe {self.name} requires members that are not there", expected=", ".join(needed),
+                           got=f"no {', '.join(absent)}; there are {', '.join(sorted(have)) or 'none'}",
+                           do="attach the outputs of 02 to 04, or make the recipe anew by 05")  # fmt: skip
+
+    def without(self, dropped: Collection[str]) -> "Recipe":
+        """The recipe without some members: the other weights in proportion, and no step that looked at them."""
+        gone, mixes = set(dropped), []
+        for made in self.mixes:
+            kept = [n for n, part in enumerate(made.parts) if part.name not in gone]
+            shares = _shares([made.parts[n].weight for n in kept])
+            if not shares:
+                gone.add(made.name)
+                continue
+            parts = [replace(made.parts[n], weight=share, steps=_blind(made.parts[n].steps, gone))
+                     for n, share in zip(kept, shares, strict=True)]  # fmt: skip
+            of_class = {label: _shares([weights[n] for n in kept]) for label, weights in made.class_weights.items()}
+            of_class = {label: weights or shares for label, weights in of_class.items()}
+            mixes.append(replace(made, parts=parts, steps=_blind(made.steps, gone), class_weights=of_class))
+        members = [member for member in self.members if member.name not in gone]
+        return replace(self, members=members, mixes=mixes)
+
+    def execute(self, scores: Mapping[str, Scores]) -> Outcome:
+        """The last mix of the members' scores."""
+        self.refuse_absent(scores)
+        known, alarms = dict(scores), []
+        for made in self.mixes:
+            parts = [self._through(part.steps, known[part.name], known, alarms) for part in made.parts]
+            mixed = mix(parts, [part.weight for part in made.parts], space=made.space, class_weights=made.class_weights)
+            known[made.name] = self._through(made.steps, mixed, known, alarms)
+        return Outcome(known[self.mixes[-1].name], tuple(alarms))
+
+    def _through(self, steps: list[Step], scores: Scores, known: Mapping[str, Scores], alarms: list[str]) -> Scores:
+        """The scores after the steps; a sidecar that may not move them leaves them as they were, and says why."""
+        for step in steps:
+            try:
+                scores = apply_step(scores, step.name, step.parameters, known)
+            except AnchorKept as kept:
+                scores = percentile_ranks(scores)  # what would have been corrected
+                alarms.append(f"{step.name} {' '.join(_looks_at(step))}: the anchor is kept, {kept}")
         return scores
+
+
+def _steps(made: Mix) -> list[Step]:
+    """All steps of a mix and of its parts."""
+    return [*made.steps, *(step for part in made.parts for step in part.steps)]
+
+
+def _looks_at(step: Step) -> list[str]:
+    """The members or mixes whose scores the step looks at."""
+    return [name for parameter, name in step.parameters.items() if parameter.startswith("member")]
+
+
+def _blind(steps: list[Step], gone: set[str]) -> list[Step]:
+    """The steps without those that looked at somebody who is gone."""
+    return [step for step in steps if not gone.intersection(_looks_at(step))]
+
+
+def _shares(weights: list[float]) -> list[float]:
+    """The weights in proportion, with sum one; none where all are nothing."""
+    total = sum(weights)
+    return [weight / total for weight in weights] if total > 0 else []
 
 
 def save_recipe(folder: Path, recipe: Recipe) -> None:

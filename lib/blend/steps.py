@@ -1,43 +1,80 @@
-"""Post-processing steps: pure functions on Scores, each with named parameters, looked up by name from a recipe."""
+"""Post-processing steps: pure functions on Scores, each with named parameters, looked up by name from a recipe.
 
-from collections.abc import Callable
+There is no step for thresholds or isotonic curves by class: like a temperature, they leave every class's order as it
+is, and the score is made of orders alone.
+"""
 
-import numpy as np
-from scipy.ndimage import gaussian_filter1d
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
+from lib.blend.ranks import percentile_ranks
+from lib.blend.sidecar import sidecar
+from lib.blend.step_gates import gate_alone, gate_lasting
+from lib.blend.step_odds import add_prior, temper
+from lib.blend.step_taxa import damp_below_mean, mirror_in_groups, share_in_groups
+from lib.blend.step_windows import (
+    lift_to_neighbours,
+    scale_by_file,
+    smooth_by_kernel,
+    smooth_unsure_windows,
+    smooth_windows,
+)
 from lib.competition.errors import BadInput
-from lib.competition.names import WINDOWS_PER_SOUNDSCAPE, split_row_id, window_ends
 from lib.competition.scores import Scores
 
 
-def smooth_windows(scores: Scores, *, sigma: float) -> Scores:
-    """Each class smoothed over a soundscape's windows by a Gaussian of `sigma` windows; edges repeat."""
-    if sigma == 0:
-        return scores
-    values = gaussian_filter1d(_by_soundscape(scores), sigma, axis=1, mode="nearest")
-    return scores.with_values(np.clip(values.reshape(scores.values.shape), *_range(scores)))
+@dataclass(frozen=True)
+class StepKind:
+    """A step and what can be said of it whatever its parameters.
+
+    `rank_neutral`: it leaves each class's order over all rows, so alone it changes no score. `file_local`: a row's
+    result needs only the rows of its soundscape, so it can run as files finish.
+    """
+
+    apply: Callable[..., Scores]
+    rank_neutral: bool
+    file_local: bool
 
 
-STEPS: dict[str, Callable[..., Scores]] = {"smooth_windows": smooth_windows}
+STEPS: dict[str, StepKind] = {
+    step.__name__: StepKind(step, rank_neutral, file_local)
+    for step, rank_neutral, file_local in (
+        (smooth_windows, False, True),
+        (smooth_by_kernel, False, True),
+        (lift_to_neighbours, False, True),
+        (smooth_unsure_windows, False, True),
+        (scale_by_file, False, True),
+        (add_prior, False, True),
+        (temper, True, True),
+        (share_in_groups, False, True),
+        (mirror_in_groups, False, True),
+        (damp_below_mean, True, False),
+        (gate_alone, False, False),
+        (gate_lasting, False, False),
+        (percentile_ranks, True, False),
+        (sidecar, False, False),
+    )
+}
 
 
-def apply_step(scores: Scores, name: str, parameters: dict) -> Scores:
-    """The named step's result; an unknown step is an error that lists those there are."""
+def apply_step(scores: Scores, name: str, parameters: dict, parts: Mapping[str, Scores] | None = None) -> Scores:
+    """The named step's result; parameters called `member…` name scores among the parts, of the same rows."""
     if name not in STEPS:
         raise BadInput("the recipe names an unknown step", expected=sorted(STEPS), got=name, do="mend the recipe")
-    return STEPS[name](scores, **parameters)
+    step, parts = STEPS[name].apply, parts or {}
+    _refuse_parameters(name, parameters)
+    named = {parameter: value for parameter, value in parameters.items() if parameter.startswith("member")}
+    if absent := [value for value in named.values() if value not in parts]:
+        raise BadInput(f"step {name} names members that are not there", expected=sorted(parts) or "parts of the blend",
+                       got=absent, do="name members or mixes that the recipe has by then")  # fmt: skip
+    return step(scores, **{**parameters, **{parameter: parts[value] for parameter, value in named.items()}})
 
 
-def _by_soundscape(scores: Scores) -> np.ndarray:
-    """(soundscapes, 12, classes): rows must be whole soundscapes, in time order."""
-    ends = [split_row_id(row)[1] for row in scores.row_ids]
-    stems = [row.rpartition("_")[0] for row in scores.row_ids]
-    whole = len(ends) % WINDOWS_PER_SOUNDSCAPE == 0 and ends == window_ends() * (len(ends) // WINDOWS_PER_SOUNDSCAPE)
-    if not whole or any(len(set(stems[i : i + 12])) > 1 for i in range(0, len(stems), WINDOWS_PER_SOUNDSCAPE)):
-        raise BadInput("rows are not whole soundscapes", expected="twelve rows a soundscape, in time order",
-                       got=f"{len(ends)} rows", do="apply the step before taking rows")  # fmt: skip
-    return scores.values.reshape(-1, WINDOWS_PER_SOUNDSCAPE, len(scores.classes))
-
-
-def _range(scores: Scores) -> tuple[float, float]:
-    return (-np.inf, np.inf) if scores.kind == "logit" else (0.0, 1.0)
+def _refuse_parameters(name: str, parameters: dict) -> None:
+    """Refuse parameters that the step does not take, or lacks."""
+    _, *takes = inspect.signature(STEPS[name].apply).parameters.values()
+    needed = {parameter.name for parameter in takes if parameter.default is parameter.empty}
+    if not needed <= set(parameters) <= {parameter.name for parameter in takes}:
+        raise BadInput(f"step {name} cannot take these parameters", expected=[parameter.name for parameter in takes],
+                       got=sorted(parameters), do="mend the recipe")  # fmt: skip

@@ -101,10 +101,10 @@ def joined(parts: list[Scores]) -> Scores:
     return Scores(np.concatenate([part.values for part in parts]), rows, parts[0].classes, parts[0].kind)
 
 
-def check_same(parts: list[Scores], rows: bool = True) -> None:
-    """Refuse scores that differ in kind, in classes or (unless told otherwise) in rows."""
+def check_same(parts: list[Scores], rows: bool = True, kinds: bool = True) -> None:
+    """Refuse scores that differ in classes or (unless told otherwise) in kind or in rows."""
     for part in parts[1:]:
-        if part.kind != parts[0].kind:
+        if kinds and part.kind != parts[0].kind:
             raise _refused("kinds are mixed", parts[0].kind, part.kind)
         if part.classes != parts[0].classes:
             raise _refused("classes differ", shortened(parts[0].classes, 3), shortened(part.classes, 3))

@@ -40,10 +40,10 @@ def bootstrap(labels: Labels, named: dict, *, draws: int = 1000, seed: int = 0) 
     tables = {name: scores.take(labels.row_ids).values for name, scores in named.items()}
     macro = {name: macro_of_draws(labels, groups, table, drawn) for name, table in tables.items()}
     middle = {name: np.nanmedian(values) for name, values in macro.items()}  # a draw may leave no class to score
-    return {name: middle[name] + _few(count) * (values - middle[name]) for name, values in macro.items()}
+    return {name: middle[name] + few_groups(count) * (values - middle[name]) for name, values in macro.items()}
 
 
-def _few(groups: int) -> float:
+def few_groups(groups: int) -> float:
     """How much wider few groups make the truth's spread than their own redraws': Student's tails, and n over n - 1."""
     if groups < 2:
         return 1.0

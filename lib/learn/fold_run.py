@@ -21,9 +21,11 @@ from lib.learn.loop import Trained, train
 from lib.learn.losses import distil_loss, make_loss, output_loss
 from lib.learn.plan import NetworkPlan
 from lib.learn.pseudo import joined_sources, open_teacher, pseudo_source
-from lib.models.embedder import Embedder, find_embedder
+from lib.models.frozen_files import find_embedder
 from lib.models.network import Network, build_network
 from lib.models.parity import probabilities, torch_runner
+from lib.models.perch import Perch
+from lib.models.session import OnnxFile
 from lib.sound.augment_picture import augmented_pictures
 from lib.sound.crops import crop_start, cut
 from lib.sound.mel import pictures
@@ -128,7 +130,7 @@ def step_loss_of(plan: NetworkPlan, mel: MelPictures, examples: Examples) -> Cal
     return step_loss
 
 
-def embedder_of(plan: NetworkPlan) -> Embedder | None:
+def embedder_of(plan: NetworkPlan) -> Perch | None:
     """The embedder that the plan distils from, opened, if it names one; a plan that cannot is an error."""
     if not plan.embedder and not plan.network.distil_size:
         return None
@@ -136,10 +138,11 @@ def embedder_of(plan: NetworkPlan) -> Embedder | None:
         raise BadInput("the plan cannot distil", expected=f"an embedder, and crops of {WINDOW_S} seconds",
                        got=f"embedder {plan.embedder!r}, {plan.crop.seconds} seconds",
                        do="name an embedder, or set distil_size to 0")  # fmt: skip
-    embedder = Embedder(find_embedder(plan.embedder))
-    if embedder.size != plan.network.distil_size:
-        raise BadInput(f"{plan.embedder} has other embeddings than the network is to foretell", got=embedder.size,
-                       expected=f"distil_size {plan.network.distil_size}", do="set distil_size to it")  # fmt: skip
+    embedder = Perch(OnnxFile(find_embedder(plan.embedder)))
+    if embedder.embedding_size != plan.network.distil_size:
+        raise BadInput(f"{plan.embedder} has other embeddings than the network is to foretell",
+                       expected=f"distil_size {embedder.embedding_size}", got=plan.network.distil_size,
+                       do="set distil_size to it")  # fmt: skip
     return embedder
 
 

@@ -1,38 +1,70 @@
-"""A frozen embedder with Perch v2's interface: five seconds at 32 kHz in, an embedding out, both found by name."""
+"""Embedders: frozen models packed in sealed folders, speaking of the project's classes."""
 
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from lib.competition import fingerprint
+from lib.competition.classes import ClassList
 from lib.competition.errors import BadInput
-from lib.competition.names import WINDOW_SAMPLES
-from lib.competition.places import checkout, folders_below, inputs_root
-from lib.models.session import OnnxSession
+from lib.competition.records import check_seal, from_json, read_json
+from lib.models.frozen import Frozen, open_frozen
+from lib.models.label_map import LabelMap
+from lib.models.tokens import BLOCK, Tokens
+
+LABELS = "labels.csv"
+
+
+@dataclass(frozen=True)
+class EmbedderCard:
+    """`embedder.json`: what is asked of the model, and which of its labels stand for which class."""
+
+    name: str
+    file: str
+    source: str  # the fingerprint of the file that it was packed from
+    class_hash: str
+    widths: dict[str, int]  # of each part of its tokens, under the name by which heads ask for it
+    columns: list[list[int]]  # a list for each class: the model's labels that stand for it
+    how: list[str]  # by class: how they were found
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """The blocks that it tells of."""
+        return tuple(name.removeprefix(BLOCK) for name in self.widths if name.startswith(BLOCK))
 
 
 class Embedder:
-    """An opened embedder; `size` is the length of its embeddings."""
+    """An opened embedder; `manifest` tells it from every other."""
 
-    def __init__(self, path: Path):
-        self._session = OnnxSession(path, inputs=["inputs"], outputs=["embedding"])
-        self._more = (1,) * (self._session.ranks["inputs"] - 2)  # some exports want (rows, samples, 1, 1)
-        self.size = self.embeddings(np.zeros((1, WINDOW_SAMPLES), dtype=np.float32)).shape[1]
+    def __init__(self, card: EmbedderCard, manifest: str, frozen: Frozen, classes: ClassList):
+        self.card, self.manifest, self.widths = card, manifest, card.widths
+        self._frozen = frozen
+        columns, labels = tuple(map(tuple, card.columns)), len(frozen.labels)
+        self._label_map = LabelMap(classes.labels, columns, tuple(card.how), labels)
 
-    def embeddings(self, windows: np.ndarray) -> np.ndarray:
-        """(rows, size) float32 of (rows, 160000) audio."""
-        rows = np.ascontiguousarray(windows, dtype=np.float32).reshape(*windows.shape, *self._more)
-        return self._session.run(inputs=rows)[0]
+    def hear(self, windows: np.ndarray) -> Tokens:
+        """What it says of (rows, 160000) audio."""
+        raw = self._frozen.hear(windows, self.card.blocks)
+        return Tokens(raw.embedding, self._label_map.logits(raw.logits), raw.blocks)
 
 
-def find_embedder(where: str) -> Path:
-    """The embedder's file: `where` itself, or a file of that name among what is attached or was fetched."""
-    if Path(where).is_file():
-        return Path(where)
-    project = checkout()
-    roots = [root for root in (inputs_root(), *([project / "data"] if project else [])) if root.is_dir()]
-    found = sorted(folder / where for root in roots for folder in folders_below(root, 6) if (folder / where).is_file())
-    if not found:
-        raise BadInput(f"the embedder {where} is not there", expected="an ONNX file with Perch's interface",
-                       got=f"looked below {', '.join(map(str, roots))}",
-                       do="`make fetch WHAT=perch`, attach it, or give its path")  # fmt: skip
-    return found[0]
+_OPENED: dict[tuple[str, str], Embedder] = {}  # by manifest and classes: an embedder's heads share one session
+_OPENING = threading.Lock()
+
+
+def open_embedder(folder: Path, classes: ClassList) -> Embedder:
+    """The embedder in a folder, checked when this process first opens it: undamaged, and made for these classes."""
+    if not (folder / "manifest.json").is_file():
+        raise BadInput(f"no embedder lies in {folder}", expected="a sealed folder of one", got="no manifest.json",
+                       do="run the notebook that packs it, attach its output")  # fmt: skip
+    manifest = fingerprint.of_file(folder / "manifest.json")
+    key = manifest, classes.hash
+    with _OPENING:
+        if key not in _OPENED:
+            check_seal(folder)
+            card = from_json(EmbedderCard, read_json(folder / "embedder.json"), f"{folder.name}/embedder.json")
+            classes.check_hash(card.class_hash, f"embedder {card.name}")
+            _OPENED[key] = Embedder(card, manifest, open_frozen(folder / card.file, folder / LABELS), classes)
+    return _OPENED[key]

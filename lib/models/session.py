@@ -1,4 +1,4 @@
-"""ONNX Runtime behind one small function: inputs and outputs by name, one thread, checked against the card."""
+"""ONNX Runtime behind one small function: inputs and outputs by name, on one thread."""
 
 import os
 from pathlib import Path
@@ -13,21 +13,36 @@ import onnxruntime
 ORT_VERSION = onnxruntime.__version__
 
 
-class OnnxSession:
-    """One model file, opened; safe to call from several threads at once."""
+class OnnxFile:
+    """One model file, opened, with the shapes of its inputs and outputs; safe to call from several threads at once."""
 
-    def __init__(self, path: Path, *, inputs: list[str], outputs: list[str]):
-        options = onnxruntime.SessionOptions()
+    def __init__(self, path: Path):
+        self.path, options = path, onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # files run side by side instead: measured faster than threads within one
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the runtime has a type of its own for each thing that may be wrong
+            raise BadInput(f"{path} cannot be opened", expected=f"a model that ONNX Runtime {ORT_VERSION} reads",
+                           got=error, do="fetch or export it again") from error  # fmt: skip
+        self.inputs = {node.name: tuple(node.shape) for node in self._session.get_inputs()}
+        self.outputs = {node.name: tuple(node.shape) for node in self._session.get_outputs()}
+
+    def ask(self, outputs: list[str], **inputs: np.ndarray) -> list[np.ndarray]:
+        """The outputs of these names, in this order."""
+        return self._session.run(outputs, inputs)
+
+
+class OnnxSession(OnnxFile):
+    """A model file whose interface is what a member's card says."""
+
+    def __init__(self, path: Path, *, inputs: list[str], outputs: list[str]):
+        super().__init__(path)
         self._outputs = outputs
-        self.ranks = {node.name: len(node.shape) for node in self._session.get_inputs()}
-        have = [node.name for node in self._session.get_inputs()], [node.name for node in self._session.get_outputs()]
-        if sorted(have[0]) != sorted(inputs) or not set(outputs) <= set(have[1]):
+        if sorted(self.inputs) != sorted(inputs) or not set(outputs) <= set(self.outputs):
             raise BadInput(f"{path} has another interface than its card says", expected=f"{inputs} -> {outputs}",
-                           got=f"{have[0]} -> {have[1]}", do="export the member again")  # fmt: skip
+                           got=f"{[*self.inputs]} -> {[*self.outputs]}", do="export the member again")  # fmt: skip
 
     def run(self, **inputs: np.ndarray) -> list[np.ndarray]:
         """The card's outputs, in the card's order."""
-        return self._session.run(self._outputs, inputs)
+        return self.ask(self._outputs, **inputs)

@@ -1,0 +1,123 @@
+"""Mixes: weighted means of members, or of earlier mixes, each in a space that says what is averaged."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+from scipy.special import expit, logit, xlogy
+
+from lib.blend.ranks import check_weights, percentiles
+from lib.competition.errors import BadInput, shortened
+from lib.competition.scores import Scores, check_same
+
+_NEAREST = 1e-7  # a logit's probability is kept this far from 0 and 1, about what single precision can tell apart
+
+Tables = Iterable[np.ndarray]
+ClassWeights = Mapping[str, list[float]]
+
+
+def _arithmetic(tables: Tables, shares: np.ndarray) -> np.ndarray:
+    return sum(share * table for share, table in zip(shares, tables, strict=True))
+
+
+def _quadratic(tables: Tables, shares: np.ndarray) -> np.ndarray:
+    return np.sqrt(_arithmetic((np.square(table) for table in tables), shares))
+
+
+def _geometric(tables: Tables, shares: np.ndarray) -> np.ndarray:
+    return np.exp(sum(xlogy(share, table) for share, table in zip(shares, tables, strict=True)))
+
+
+def _vlom(tables: Tables, shares: np.ndarray) -> np.ndarray:
+    tables = list(tables)
+    return (_geometric(tables, shares) + _quadratic(tables, shares)) / 2
+
+
+SPACES: dict[str, Callable[[Tables, np.ndarray], np.ndarray]] = {
+    "rank": _arithmetic,
+    "logit": _arithmetic,
+    "prob": _arithmetic,
+    "geometric": _geometric,
+    "rms": _quadratic,
+    "vlom": _vlom,
+}
+
+
+def mix(parts: list[Scores], weights: list[float], *, space: str, class_weights: ClassWeights | None = None) -> Scores:
+    """The parts' weighted mean in the space, same rows and classes; `class_weights` overrule the weights by label.
+
+    `rank` takes any kinds, even mixed, and gives ranks. `logit` takes logits and probabilities and gives logits. The
+    others take logits and probabilities and give probabilities, or take ranks alone and give ranks.
+    """
+    if space not in SPACES:
+        raise BadInput("the mix is in an unknown space", expected=sorted(SPACES), got=space, do="mend the recipe")
+    _check_aligned(parts)
+    shares = _shares(parts[0].classes, weights, class_weights or {})
+    kind, read = _reading(parts, space)
+    mean = SPACES[space]((read(part) for part in parts), shares)
+    return parts[0].with_values(mean if kind == "logit" else np.clip(mean, 0.0, 1.0), kind)
+
+
+def without_flat(
+    parts: list[Scores], weights: list[float], class_weights: ClassWeights | None = None
+) -> dict[str, list[float]]:
+    """Class weights that give a part nothing where its column is flat, and its share to the others in proportion.
+
+    Holds the classes that are overruled already or need it; one that nobody with a weight can tell stays as it is.
+    """
+    _check_aligned(parts)
+    given = class_weights or {}
+    shares = _shares(parts[0].classes, weights, given)
+    flat = np.stack([np.ptp(part.values, axis=0) == 0 for part in parts])
+    kept = np.where(flat, 0.0, shares)
+    total = kept.sum(axis=0)
+    told = np.divide(kept, total, out=shares.copy(), where=total > 0)
+    changed = (told != shares).any(axis=0)
+    return {
+        label: told[:, column].tolist()
+        for column, label in enumerate(parts[0].classes)
+        if changed[column] or label in given
+    }
+
+
+def _check_aligned(parts: list[Scores]) -> None:
+    """Refuse parts of other rows or classes; of what kind they may be is the space's business."""
+    check_same(parts, kinds=False)
+
+
+def _shares(classes: tuple[str, ...], weights: list[float], class_weights: ClassWeights) -> np.ndarray:
+    """(parts, classes) the weight of each part in each class."""
+    if unknown := sorted(set(class_weights) - set(classes)):
+        raise BadInput("class weights name unknown classes", expected=shortened(classes, 3), got=shortened(unknown),
+                       do="resolve groups of classes to labels when the recipe is made")  # fmt: skip
+    for each in (weights, *class_weights.values()):
+        check_weights(each)
+        if len(each) != len(weights):
+            raise BadInput("class weights do not fit the parts", expected=f"{len(weights)} weights", got=each,
+                           do="mend the recipe")  # fmt: skip
+    return np.array([class_weights.get(label, weights) for label in classes], dtype=np.float64).T
+
+
+def _reading(parts: list[Scores], space: str) -> tuple[str, Callable[[Scores], np.ndarray]]:
+    """The kind that comes out, and how each part's table is read."""
+    kinds = {part.kind for part in parts}
+    if space == "rank":
+        return "rank", percentiles
+    if "rank" not in kinds:
+        return ("logit", _logits) if space == "logit" else ("prob", _probabilities)
+    if space == "logit" or len(kinds) > 1:
+        raise BadInput(f"a mix in space {space} cannot take these kinds",
+                       expected="logits and probabilities" + ("" if space == "logit" else ", or ranks alone"),
+                       got=[part.kind for part in parts], do="mix them in space rank")  # fmt: skip
+    return "rank", _doubles
+
+
+def _logits(part: Scores) -> np.ndarray:
+    return _doubles(part) if part.kind == "logit" else logit(np.clip(_doubles(part), _NEAREST, 1 - _NEAREST))
+
+
+def _probabilities(part: Scores) -> np.ndarray:
+    return expit(_doubles(part)) if part.kind == "logit" else _doubles(part)
+
+
+def _doubles(part: Scores) -> np.ndarray:
+    return part.values.astype(np.float64)

@@ -1,0 +1,130 @@
+"""A recipe says everything that changes a score, executes just that, and goes on without what it may leave out."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lib.blend.mix import mix
+from lib.blend.ranks import percentile_ranks
+from lib.blend.recipe import Ingredient, Mix, Part, Recipe, Step, load_recipe, save_recipe
+from lib.blend.sidecar import SidecarSettings, correct
+from lib.blend.steps import apply_step
+from lib.competition.errors import BadInput
+from lib.competition.names import row_ids
+from lib.competition.records import to_json
+from lib.competition.scores import Scores
+
+ROWS = [row for n in range(4) for row in row_ids(f"BC2026_Test_{n:04d}_S{n:02d}_20250101_000000")]
+FREE = SidecarSettings(cap=0.5, budget=0.1, max_active_share=1.0, min_top3=0.0, min_top10=0.0)
+
+
+def scores(seed, classes=4):
+    values = np.random.default_rng(seed).random((len(ROWS), classes))
+    return Scores(values, ROWS, list("abcdefgh")[:classes], "prob")
+
+
+@pytest.fixture
+def parts():
+    return {name: scores(seed) for seed, name in enumerate("pqrs")}
+
+
+@pytest.fixture
+def made():
+    """Two networks by logits, then with the prior by ranks, then a sidecar."""
+    smooth, scale = Step("smooth_windows", {"sigma": 0.5}), Step("scale_by_file", {"top_windows": 2, "power": 0.4})
+    side = Step("sidecar", {"member": "s", "gate": {"a": 0.3, "c": 0.2}, "settings": to_json(FREE)})
+    return Recipe(
+        name="safe",
+        class_hash="hash",
+        fold_version="folds",
+        members=[
+            Ingredient("p", "m1", 0.0),
+            Ingredient("q", "m2", 0.1, {"perch": 0.5}, required=False, value=0.02),
+            Ingredient("r", "m3", 0.2, required=False),
+            Ingredient("s", "m4", 0.2, required=False),
+        ],
+        mixes=[
+            Mix("networks", "logit", [Part("q", 0.6, [smooth]), Part("r", 0.4)]),
+            Mix("all", "rank", [Part("p", 0.25), Part("networks", 0.75)], [scale, side], {"b": [0.0, 1.0]}),
+        ],
+        prior="p",
+        score=0.7,
+        interval=[0.6, 0.8],
+        scored_classes=30,
+    )
+
+
+def test_a_recipe_survives_its_file(made, tmp_path):
+    save_recipe(tmp_path, made)
+    assert load_recipe(tmp_path / "safe.json") == made
+
+
+def test_a_recipe_executes_what_it_says(made, parts):
+    smooth = apply_step(parts["q"], "smooth_windows", {"sigma": 0.5})
+    networks = mix([smooth, parts["r"]], [0.6, 0.4], space="logit")
+    whole = mix([parts["p"], networks], [0.25, 0.75], space="rank", class_weights={"b": [0.0, 1.0]})
+    anchor = apply_step(whole, "scale_by_file", {"top_windows": 2, "power": 0.4})
+    expected = correct(anchor, parts["s"], {"a": 0.3, "c": 0.2}, FREE).scores
+    outcome = made.execute(parts)
+    np.testing.assert_array_equal(outcome.scores.values, expected.values)
+    assert outcome.alarms == ()
+    assert (expected.values != percentile_ranks(anchor).values).any()
+
+
+def test_the_members_weights_are_those_through_all_mixes(made):
+    assert made.weights == pytest.approx({"p": 0.25, "q": 0.45, "r": 0.3, "s": 0.0})
+
+
+def test_a_sidecar_that_breaks_a_guard_leaves_the_anchors_ranks_and_says_so(made, parts):
+    strict = to_json(replace(FREE, max_active_share=0.0))
+    steps = [made.mixes[1].steps[0], Step("sidecar", {"member": "s", "gate": {"a": 0.3}, "settings": strict})]
+    guarded = replace(made, mixes=[made.mixes[0], replace(made.mixes[1], steps=steps)])
+    bare = replace(made, mixes=[made.mixes[0], replace(made.mixes[1], steps=steps[:1])])
+    outcome = guarded.execute(parts)
+    np.testing.assert_array_equal(outcome.scores.values, percentile_ranks(bare.execute(parts).scores).values)
+    assert "sidecar s: the anchor is kept" in outcome.alarms[0]
+
+
+def test_without_a_member_the_others_keep_their_proportions_and_its_steps_go(made, parts):
+    less = made.without({"q", "s"})
+    assert less.weights == pytest.approx({"p": 0.25, "r": 0.75})
+    assert [step.name for step in less.mixes[1].steps] == ["scale_by_file"]
+    less.execute({name: parts[name] for name in "pr"})
+
+
+def test_a_mix_whose_parts_are_all_gone_goes_too_and_overruled_classes_follow(made):
+    less = made.without({"q", "r"})
+    assert [mix.name for mix in less.mixes] == ["all"]
+    assert less.weights == pytest.approx({"p": 1.0, "s": 0.0})
+    assert less.mixes[0].class_weights == {"b": [1.0]}
+
+
+def test_a_recipe_cannot_lose_its_prior(made):
+    with pytest.raises(BadInput, match="no prior"):
+        made.without({"p"})
+
+
+def test_a_required_member_that_is_absent_is_named(made, parts):
+    with pytest.raises(BadInput, match="no p; there are q, r, s"):
+        made.execute({name: parts[name] for name in "qrs"})
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda r: {"prior": "nobody"}, "no prior 'nobody'"),
+        (lambda r: {"members": [*r.members, r.members[0]]}, "p twice"),
+        (lambda r: {"mixes": r.mixes[::-1]}, "all wants networks"),
+        (lambda r: {"mixes": [replace(r.mixes[0], steps=[Step("magic", {})])]}, "no step magic"),
+        (lambda r: {"mixes": [replace(r.mixes[0], steps=[Step("sidecar", {"member": "x"})])]}, "wants x"),
+        (lambda r: {"mixes": [replace(r.mixes[0], space="dream")]}, "'dream'"),
+        (lambda r: {"mixes": [replace(r.mixes[0], name="p")]}, "p twice"),
+        (lambda r: {"mixes": []}, "no mix"),
+        (lambda r: {"mixes": [replace(r.mixes[0], parts=[Part("p", 0.9)])]}, "0.9"),
+        (lambda r: {"mixes": [replace(r.mixes[0], class_weights={"a": [0.5, 0.6]})]}, "0.6"),
+    ],
+)
+def test_an_unusable_recipe_is_refused_with_its_fault(made, change, fault):
+    with pytest.raises(BadInput, match=fault):
+        replace(made, **change(made))
