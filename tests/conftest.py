@@ -106,6 +106,14 @@ def network_member(prepared_folder, public, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def standin_file(tmp_path_factory):
+    """A small frozen network with Perch's interface, and its labels beside it."""
+    from tinystandin import tiny_standin
+
+    return tiny_standin(tmp_path_factory.mktemp("standin"))
+
+
+@pytest.fixture(scope="session")
 def recipe(members, prepared_folder):
     """A recipe of both members."""
     prepared = load_prepared(prepared_folder)

@@ -65,3 +65,16 @@ def test_a_file_with_another_interface_is_refused(data, tmp_path):
     for inputs, outputs in ((["audio"], ["prob"]), (["features"], ["embedding"])):
         with pytest.raises(BadInput, match="another interface"):
             OnnxSession(tmp_path / "a.onnx", inputs=inputs, outputs=outputs)
+
+
+def test_a_fit_in_all_directions_but_one_that_says_nothing_is_the_fit_itself():
+    rng = np.random.default_rng(3)
+    features = rng.normal(size=(200, 5))
+    features = np.concatenate([features, features[:, :1]], axis=1)  # rank 5
+    targets = rng.random((200, 3)) < 1 / (1 + np.exp(-2 * features[:, :3]))
+    cells = np.ones(targets.shape)
+    whole = fit_logistic(features, targets, cells, LogisticSettings())
+    reduced = fit_logistic(features, targets, cells, LogisticSettings(components=5))
+    np.testing.assert_allclose(reduced.logits(features), whole.logits(features), atol=1e-3)
+    fewer = fit_logistic(features, targets, cells, LogisticSettings(components=2))
+    assert np.linalg.matrix_rank(fewer.weights) == 2

@@ -6,11 +6,9 @@ leaves nothing wrong behind, and the next goes on where it stopped. A second tak
 earlier versions of a recording left is never removed: other runs may be reading it.
 """
 
-import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -21,6 +19,7 @@ from lib.competition import fingerprint
 from lib.competition.errors import BadInput
 from lib.competition.names import SAMPLE_RATE, SOUNDSCAPE_SAMPLES
 from lib.competition.progress import progress
+from lib.learn.folder_lock import alone
 from lib.sound.crops import energy_by_tenth
 from lib.sound.decode import UnreadableAudio, decode
 
@@ -64,7 +63,7 @@ def fill_cache(competition: Path, items: Iterable[str], folder: Path, settings: 
     items = list(dict.fromkeys(items))
     folder.mkdir(parents=True, exist_ok=True)
     keys, unusable = {}, []
-    with _alone(folder):
+    with alone(folder):
         for part in folder.glob(f"*{_PART}"):  # of a run that was killed: nobody else is at work here
             part.unlink()
         space = _Space(folder, settings.disk_gb)
@@ -137,11 +136,3 @@ def _ensure(competition: Path, item: str, folder: Path, settings: CacheSettings,
     np.rint(audio.clip(-1, 1) * _FULL_SCALE).astype(np.int16).tofile(part)
     os.replace(part, folder / name)
     return key, ""
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait until nobody else fills the folder; the lock dies with the process that holds it."""
-    with (folder / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -6,7 +6,7 @@ contest's own data (other recordings, earlier rounds' pseudo-labels) is not part
 
 from lib.competition.errors import BadInput
 from lib.learn.plan import NetworkPlan, changed
-from lib.sound.front_end import FrontEnd
+from lib.sound.front_end import PERCH, FrontEnd
 
 FRONT_ENDS = {
     # few, wide bands, each without what hums through the whole window: made for nets that begin at random
@@ -15,7 +15,7 @@ FRONT_ENDS = {
     "mel128 minmax": FrontEnd(mel_scale="slaney", normalise="zscore minmax"),  # 9th
     "mel256": FrontEnd(n_mels=256, normalise="zscore"),  # the public SED
     "pcen128": FrontEnd(hop_samples=627, level="pcen", normalise="zscore"),  # S4's sidecar: 256 frames
-    "perch": FrontEnd(n_fft=1024, taper_samples=640, hop_samples=320, fmin_hz=60.0, magnitude_power=1.0, level="log"),
+    "perch": PERCH,
 }
 
 _SMALL = changed(

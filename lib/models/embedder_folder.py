@@ -16,8 +16,15 @@ from lib.models.embedder import LABELS, EmbedderCard
 from lib.models.frozen import open_frozen
 from lib.models.frozen_files import find_labels, read_labels
 from lib.models.label_map import LabelMap
-from lib.models.tap import tap
+from lib.models.tap import list_blocks, tap
 from lib.models.tokens import BLOCK
+
+
+def tappable(source: Path) -> tuple[str, ...]:
+    """The blocks that a model's file can be made to tell of, in their order."""
+    if source.suffix == ".onnx":
+        return tuple(block.name for block in list_blocks(source))
+    return open_frozen(source).blocks
 
 
 def pack_embedder(

@@ -8,6 +8,7 @@ import numpy as np
 
 from lib.competition.classes import ClassList
 from lib.competition.errors import BadInput
+from lib.models.applied_head import AppliedHead
 from lib.models.applied_network import AppliedNetwork
 from lib.models.card import MemberCard, read_card
 from lib.models.hearing import Hearing
@@ -32,16 +33,16 @@ def open_member(folder: Path, classes: ClassList) -> Member:
     if card.family not in FAMILIES:
         raise BadInput(f"member {card.name} is of an unknown family", expected=sorted(FAMILIES), got=card.family,
                        do="use a version of the project that knows it")  # fmt: skip
-    return FAMILIES[card.family](folder, card)
+    return FAMILIES[card.family](folder, card, classes)
 
 
-def _open_prior(folder: Path, card: MemberCard) -> Member:
+def _open_prior(folder: Path, card: MemberCard, classes: ClassList) -> Member:
     """L0: needs the file's name only."""
     prior = load_prior(folder / "prior.npz")
     return Member(card, needs_audio=False, score=lambda hearing: prior.windows(hearing.soundscape))
 
 
-def _open_statistics(folder: Path, card: MemberCard) -> Member:
+def _open_statistics(folder: Path, card: MemberCard, classes: ClassList) -> Member:
     """L1: classical descriptors through a linear model in ONNX."""
     session = OnnxSession(folder / "model.onnx", inputs=card.inputs, outputs=card.outputs)
     front_end = FrontEnd(**card.config["front_end"])
@@ -53,14 +54,20 @@ def _open_statistics(folder: Path, card: MemberCard) -> Member:
     return Member(card, needs_audio=True, score=score)
 
 
-def _open_network(folder: Path, card: MemberCard) -> Member:
+def _open_network(folder: Path, card: MemberCard, classes: ClassList) -> Member:
     """L2: the mean of the folds' networks on pictures, once they answer the probe as they did in training."""
     networks = AppliedNetwork(folder, card)
     return Member(card, needs_audio=True, score=networks.hear)
 
 
-FAMILIES: dict[str, Callable[[Path, MemberCard], Member]] = {
+def _open_head(folder: Path, card: MemberCard, classes: ClassList) -> Member:
+    """L3: small heads on what a frozen embedder says, once they answer the probe as they did in training."""
+    return Member(card, needs_audio=True, score=AppliedHead(folder, card, classes).hear)
+
+
+FAMILIES: dict[str, Callable[[Path, MemberCard, ClassList], Member]] = {
     "prior": _open_prior,
     "statistics": _open_statistics,
     "network": _open_network,
+    "head": _open_head,
 }

@@ -75,3 +75,6 @@ def _empty_bands(front_end: FrontEnd) -> int:
     edges = band_edges_hz(front_end.n_mels, front_end.fmin_hz, front_end.fmax_hz, front_end.mel_scale)
     bins = edges * front_end.n_fft / SAMPLE_RATE
     return int((np.ceil(bins[2:]) - np.floor(bins[:-2]) < 2).sum())
+
+
+PERCH = FrontEnd(n_fft=1024, taper_samples=640, hop_samples=320, fmin_hz=60.0, magnitude_power=1.0, level="log")
