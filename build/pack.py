@@ -9,10 +9,10 @@ import project  # noqa: F401
 from lib.blend.recipe import RECIPES, load_recipe
 from lib.competition import fingerprint
 from lib.competition.errors import BadInput, shortened
-from lib.competition.places import find_made, find_one
+from lib.competition.places import find_one, folders_below, manifest_kind
 from lib.competition.records import check_seal, write_json
 
-KINDS = ("prepared", "member", "recipes")
+KINDS = ("prepared", "embedder", "member", "recipes")
 
 
 def pack_weights(runs: Path, folder: Path) -> list[Path]:
@@ -50,7 +50,7 @@ def write_archive(sealed: Path, archive: Path) -> Path:
 def _sealed_folders(runs: Path) -> dict[str, Path]:
     """Every sealed folder below `runs` by its name; two different ones of one name are an error."""
     sealed: dict[str, Path] = {}
-    for made in (made for kind in KINDS for made in find_made(kind, str(runs))):
+    for made in (folder for folder in folders_below(runs, depth=6) if manifest_kind(folder) in KINDS):
         twin = sealed.setdefault(made.name, made)
         if (twin / "manifest.json").read_bytes() != (made / "manifest.json").read_bytes():
             raise BadInput(

@@ -86,6 +86,14 @@ def test_all_folds_together_give_their_mean_chance(studio, hearing_of):
     assert np.abs(alone[0] - alone[1]).max() > 1e-3
 
 
+def test_a_dataset_of_a_folder_each_serves_as_well_as_a_notebooks_output(run, studio, tmp_path):
+    dataset = tmp_path / "dataset"
+    for folder in (*(run / "members").iterdir(), *(run / "embedders").iterdir()):
+        shutil.copytree(folder, dataset / folder.name / folder.name)
+    shutil.rmtree(run)
+    assert opened(dataset / "linear" / "linear", studio)
+
+
 def test_an_absent_embedder_is_refused_with_what_to_do(run, studio):
     shutil.rmtree(run / "embedders")
     with pytest.raises(BadInput, match=r"through the embedder ear, which is not there(.|\n)*attach the output"):
