@@ -2,7 +2,6 @@
 
 from lib.competition import progress as module
 from lib.competition.progress import progress
-from lib.submit.clock import Clock
 
 
 def test_items_pass_unchanged_and_the_end_is_told(capsys):
@@ -19,8 +18,3 @@ def test_lines_come_at_intervals(capsys, monkeypatch):
 def test_nothing_to_do_prints_nothing(capsys):
     assert list(progress([], "counting", 0)) == []
     assert capsys.readouterr().out == ""
-
-
-def test_the_clock_projects_the_scaled_stage_only():
-    clock = Clock({"opening": 30.0, "listening": 10.0, "writing": 30.0})
-    assert clock.projected_minutes(0.5, "listening") == (60 + 300) / 60

@@ -95,7 +95,8 @@ class Recipe:
             faults += [f"{made.name} mixes in {made.space!r}"] if made.space not in SPACES else []
             faults += [f"{made.name} twice"] if made.name in known else []
             known.add(made.name)
-        faults += [] if self.prior in names else [f"no prior {self.prior!r}"]
+        needed = {member.name for member in self.members if member.required}
+        faults += [] if self.prior in needed else [f"no prior {self.prior!r} that is required"]
         faults += [] if self.mixes else ["no mix"]
         if faults:
             raise BadInput(f"recipe {self.name} is not usable", expected="members, mixes and steps by their names",

@@ -1,89 +1,104 @@
-"""The engine: soundscapes in, each decoded once, each member's scores out; a file that cannot be read is an alarm."""
+"""The engine: a recipe's members are opened, they listen, and the recipe makes ranks of what they said."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from os import cpu_count
 from pathlib import Path
 
 import numpy as np
 
 from lib.blend.ranks import percentile_ranks
-from lib.blend.recipe import Recipe
+from lib.blend.recipe import Ingredient, Outcome, Recipe
 from lib.competition.classes import ClassList
-from lib.competition.errors import BadInput
-from lib.competition.names import parse_soundscape, row_ids
-from lib.competition.progress import progress
+from lib.competition.errors import BadInput, shortened
+from lib.competition.names import row_ids
 from lib.competition.records import check_seal
 from lib.competition.scores import Scores, joined
-from lib.models.hearing import Hearing
 from lib.models.members import Member, open_member
-from lib.sound.decode import UnreadableAudio, decode
+from lib.submit.hear import prior_table
+from lib.submit.stream import Heard
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
-    """What the members made of the soundscapes: scores of what could be read, the prior's of all, and the alarms."""
+class Opened:
+    """The members that could be opened, what is left of the recipe with them alone, and why others could not be."""
 
-    parts: dict[str, Scores]
-    prior: Scores
-    alarms: tuple[str, ...]
+    recipe: Recipe
+    left: Recipe
+    members: dict[str, Member]
+    lost: dict[str, str]
+
+    @property
+    def alarms(self) -> list[str]:
+        """One sentence for each that could not be opened."""
+        return [f"{name} is left out from the start: {why}" for name, why in self.lost.items()]
 
 
-def open_members(recipe: Recipe, folders: Sequence[Path], classes: ClassList) -> dict[str, Member]:
-    """The recipe's members, opened; one that is absent, or not the one the recipe was made with, is an error."""
+def open_members(recipe: Recipe, folders: Sequence[Path], classes: ClassList) -> Opened:
+    """The recipe's members, opened; one that is absent, damaged or another is an error, or left out if optional."""
     classes.check_hash(recipe.class_hash, f"recipe {recipe.name}")
     by_name = {folder.name: folder for folder in folders}
     recipe.refuse_absent(by_name)
+    members, lost = {}, {}
     for ingredient in recipe.members:
-        manifest = check_seal(by_name[ingredient.name])
-        if manifest != ingredient.manifest:
-            raise BadInput(
-                f"member {ingredient.name} is not the one of the recipe",
-                expected=f"manifest {ingredient.manifest}",
-                got=manifest,
-                do="run 05 again after changing a member",
-            )
-    return {ingredient.name: open_member(by_name[ingredient.name], classes) for ingredient in recipe.members}
-
-
-def listen(files: Sequence[Path], members: dict[str, Member], prior: str, classes: ClassList) -> Heard:
-    """Score the soundscapes, several at a time; the result does not depend on how many."""
-
-    def one(file: Path) -> tuple[dict[str, np.ndarray], str]:
-        soundscape = parse_soundscape(file.name)
         try:
-            audio = decode(file)
-        except UnreadableAudio as error:
-            return {prior: members[prior].score(Hearing(soundscape, None))}, f"unreadable, scored by the prior: {error}"
-        hearing = Hearing(soundscape, audio)
-        return {name: member.score(hearing) for name, member in members.items()}, ""
-
-    with ThreadPoolExecutor(cpu_count()) as pool:
-        results = list(progress(pool.map(one, files), "listening", len(files)))
-    readable = [(file, values) for file, (values, alarm) in zip(files, results, strict=True) if not alarm]
-    parts = {name: _scores([(file, values[name]) for file, values in readable], classes) for name in members}
-    everything = _scores([(file, values[prior]) for file, (values, _) in zip(files, results, strict=True)], classes)
-    return Heard(parts, everything, tuple(alarm for _, alarm in results if alarm))
+            members[ingredient.name] = _open(ingredient, by_name, classes)
+        except Exception as error:  # what is wrong with a damaged folder can be anything
+            if ingredient.required or ingredient.name == recipe.prior:
+                raise
+            lost[ingredient.name] = " ".join(f"{error}".split())
+    return Opened(recipe, recipe.without(lost) if lost else recipe, members, lost)
 
 
-def execute(recipe: Recipe, heard: Heard) -> Scores:
-    """The recipe's blend of all rows; rows of unreadable soundscapes take the prior's rank among all rows."""
-    blended = recipe.execute(heard.parts)
-    known = set(blended.row_ids)
-    unheard = [row for row in heard.prior.row_ids if row not in known]
-    whole = joined([blended, percentile_ranks(heard.prior).take(unheard)]) if unheard else blended
-    return whole.take(heard.prior.row_ids)
+def _open(ingredient: Ingredient, by_name: dict[str, Path], classes: ClassList) -> Member:
+    """The member, if it is the very one the recipe was made with."""
+    if ingredient.name not in by_name:
+        raise BadInput(f"no member {ingredient.name}", expected="its folder among the inputs",
+                       got=shortened(sorted(by_name)) or "none", do="attach the output it is in")  # fmt: skip
+    manifest = check_seal(by_name[ingredient.name])
+    if manifest != ingredient.manifest:
+        raise BadInput(f"member {ingredient.name} is not the one of the recipe",
+                       expected=f"manifest {ingredient.manifest}", got=manifest,
+                       do="run 05 again after changing a member")  # fmt: skip
+    return open_member(by_name[ingredient.name], classes)
 
 
-def prior_scores(row_ids_asked: Sequence[str], prior: Member, classes: ClassList) -> Scores:
+def prior_scores(rows: Sequence[str], prior: Member, classes: ClassList) -> Scores:
     """The prior's scores of any rows, from their names alone: the first valid submission."""
-    stems = list(dict.fromkeys(row.rpartition("_")[0] for row in row_ids_asked))
-    values = [(Path(stem), prior.score(Hearing(parse_soundscape(stem), None))) for stem in stems]
-    return _scores(values, classes).take(row_ids_asked)
+    stems = list(dict.fromkeys(row.rpartition("_")[0] for row in rows))
+    tables = [prior_table(prior, stem) for stem in stems]
+    values = np.concatenate(tables) if tables else np.zeros((0, len(classes)))
+    return Scores(values, [row for stem in stems for row in row_ids(stem)], classes.labels, "prob").take(rows)
 
 
-def _scores(values: list[tuple[Path, np.ndarray]], classes: ClassList) -> Scores:
-    """(12 rows a file, classes) probabilities under one name."""
-    table = np.concatenate([part for _, part in values]) if values else np.zeros((0, len(classes)))
-    return Scores(table, [row for file, _ in values for row in row_ids(file.stem)], classes.labels, "prob")
+def execute(recipe: Recipe, heard: Heard) -> Outcome:
+    """The recipe's ranks of all rows; those of soundscapes that nobody heard are the prior's ranks among all rows."""
+    prior, alarms = percentile_ranks(heard.prior), []
+    known = {row for part in heard.parts.values() for row in part.row_ids}
+    scores = prior
+    if known and (left := _left(recipe, heard, alarms)):
+        outcome = left.execute(heard.parts)
+        alarms += outcome.alarms
+        unheard = [row for row in prior.row_ids if row not in known]
+        # Ranks again, whatever the last mix was: the prior's rows stand beside them, and only order is scored.
+        scores = joined([percentile_ranks(outcome.scores), prior.take(unheard)]).take(prior.row_ids)
+    if len(known) > 0 and (flat := flat_classes(scores)):
+        alarms.append(f"the same for all rows in {len(flat)} of {len(scores.classes)} classes: {shortened(flat)}")
+    return Outcome(scores, tuple(alarms))
+
+
+def _left(recipe: Recipe, heard: Heard, alarms: list[str]) -> Recipe | None:
+    """The recipe of those who are left; None, with an alarm, where nobody is."""
+    if not heard.dropped:
+        return recipe
+    try:
+        return recipe.without(heard.dropped)
+    except BadInput:
+        alarms.append("nobody is left to be mixed: the prior speaks for all")
+        return None
+
+
+def flat_classes(scores: Scores) -> list[str]:
+    """The classes that have the same score in all rows, where there is more than one row."""
+    if len(scores.row_ids) < 2:
+        return []
+    return np.array(scores.classes)[np.ptp(scores.values, axis=0) == 0].tolist()

@@ -27,7 +27,7 @@ def write_frame(path: Path, frame: pd.DataFrame, asked: tuple[str, ...], classes
     frame = frame.set_index("row_id").loc[list(asked)].reset_index()
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        frame.to_csv(aside, index=False)
+        _save(frame, aside)
         written = read_submission(aside)
         check_submission(written, asked, classes)
         if not np.array_equal(
@@ -40,6 +40,15 @@ def write_frame(path: Path, frame: pd.DataFrame, asked: tuple[str, ...], classes
     finally:
         aside.unlink(missing_ok=True)
     return fingerprint.of_file(path)
+
+
+def _save(frame: pd.DataFrame, path: Path) -> None:
+    """Write the table; a folder that does not take it is an error that names it."""
+    try:
+        frame.to_csv(path, index=False)
+    except OSError as error:
+        raise BadInput("the submission cannot be written", expected=f"a folder that can be written to: {path.parent}",
+                       got=error, do="give another output_dir, or make room on the disk") from error  # fmt: skip
 
 
 def read_submission(path: Path) -> pd.DataFrame:
