@@ -29,6 +29,7 @@ preset: str = "small_sed"  # the network, by its name in lib/learn/presets.py; e
 member: str = ""  # what the network member is called; empty: as the preset
 fold: str = "all"  # the fold to train; only all of them make a member
 seed: int = 1  # of the network
+again: str = ""  # views of the whole member, comma separated: shifts, half, s3, long (lib/learn/hear_again.py)
 front_end: str = ""  # by its name in lib/learn/presets.py; empty (and below: empty or -1) leaves it to the preset
 backbone: str = ""  # plain, or a network of timm
 weights: str = ""  # pretrained weights: none, timm (online), or a file, folder or attached dataset
@@ -68,6 +69,7 @@ from lib.judge.provenance import unseen_scores
 from lib.learn.before_after import loudest_crop, pictures_after, sounds_after
 from lib.learn.crossfit import ClassicalSettings, fit_prior_member, fit_statistics_member
 from lib.learn.fit_network import fit_network
+from lib.learn.hear_again import make_view, view_named
 from lib.learn.logistic import LogisticSettings
 from lib.learn.network_views import hears_over_time, precisions
 from lib.learn.plan import NetworkPlan, changed, chosen, differences, settings_in
@@ -120,6 +122,7 @@ plan = chosen(
     epochs=epochs, steps_per_epoch=steps_per_epoch, learning_rate=learning_rate, average=average, precision=precision,
 )  # fmt: skip
 plan = changed(plan, **settings_in(also))
+views = {name: view_named(name) for name in again.replace(",", " ").split()}
 table(pd.DataFrame(differences(plan, NetworkPlan()).items(), columns=["setting", preset or "no network"]))
 
 # %% [markdown]
@@ -181,6 +184,17 @@ if fitted:
 if fitted and fitted.card:
     display(fitted.parity)
     display(precisions(output / "members" / fitted.card.name, fitted.run, prepared))
+
+# %% [markdown]
+# ### Asked again
+# The same networks, shown each soundscape several times: windows shifted, louder, backwards, or averaged where they
+# overlap. A view is a member of its own, so that the judge can compare it with its source, and a recipe can pay for it.
+
+# %%
+for name, view in views.items() if fitted and fitted.card else ():
+    start, source = time.perf_counter(), output / "members" / fitted.card.name
+    cards.append(make_view(source, view, prepared, competition, source.with_name(f"{source.name}_{name}")))
+    seconds_of[cards[-1].name] = time.perf_counter() - start
 
 # %% [markdown]
 # ## What the judge says

@@ -9,120 +9,220 @@
 # %% [markdown]
 # # 05 · Blend
 #
-# Members become a recipe. **safe** searches nothing: each member weighs by how far its interval's lower end lies above
-# chance, with a fixed, mild smoothing. **bold** takes the weights and the smoothing that did best out of fold, and is
-# believed only by its *nested* score: what was chosen on four folds, judged on the fifth.
+# Members become recipes. **safe** searches nothing: each member weighs by how far its interval's lower end lies above
+# chance, with fixed, mild steps. **bold** takes what did best out of fold, and is believed only by its *nested* score:
+# what was chosen on four folds, judged on the fifth. A third recipe can be made from a **template**: the blend of one
+# of 2026's entries, played by the members at hand.
 #
-# **Reads** `prepared/` and every `members/*`. **Writes** `recipes/safe.json` and `recipes/bold.json`.
+# **Reads** the taxonomy, `prepared/` and every `members/*`. **Writes** a file a recipe in `recipes/`.
 
 # %% tags=["parameters"]
-competition_dir: str = ""  # unused here: labels come from prepared/
+competition_dir: str = ""  # the competition folder, for its taxonomy; empty: look in every known place
 inputs_dir: str = ""  # where earlier outputs lie; empty: Kaggle's inputs, or runs/mini
 output_dir: str = ""  # where to write; empty: Kaggle's working folder, or runs/mini/05_blend
 prior: str = "l0_prior"  # the member that scores what cannot be heard
-safe_sigma: float = 0.5  # smoothing over windows in the safe recipe, in windows
-weight_steps: int = 20  # the search tries all weights that are multiples of 1/weight_steps
+sigma: float = 0.5  # smoothing over windows, in windows; bold searches it
+file_power: float = 0.0  # how much a window gains by what its file is sure of, a power; 0: nothing
+method: str = "greedy"  # how bold is searched: greedy, ascent or tpe
+seed: int = 0  # of the search
+sidecar: str = ""  # the member that may correct the blend where it has earned it; empty: the one least like it
+template: str = ""  # an entry's blend, by its name in lib/blend/templates.py; empty: none
+roles: str = ""  # who plays which role in it, such as proto:l3_mlps,sed:small_sed; empty: who is most like it
 
 # %%
 import time
+from dataclasses import replace
 
-import numpy as np
 import pandas as pd
+from IPython.display import display
 
-from lib.blend.recipe import RECIPES, Ingredient, Recipe, Step, load_recipe, save_recipe
-from lib.blend.search import Choice, blend, candidates, evidence_weights, search
+from lib.blend.ablation import ablate, member_values
+from lib.blend.class_weights import by_regression
+from lib.blend.evaluate import evaluate
+from lib.blend.gates import fit_gate, nested_sidecar
+from lib.blend.ingredients import ingredient, trimmed
+from lib.blend.recipe import Mix, Part, Recipe, Step, save_recipe
+from lib.blend.search import evidence_weights, search
+from lib.blend.sidecar import SidecarSettings
+from lib.blend.space import Knob, Space
+from lib.blend.stacking import stack, worth_keeping
+from lib.blend.template import Material, default_roles, make_mixes, nested, read_roles
+from lib.blend.templates import overview, template_named
 from lib.competition import fingerprint
-from lib.competition.places import find_made, find_one, ledger_path, output_folder
+from lib.competition.findings import Findings
+from lib.competition.places import find_competition, find_made, find_one, ledger_path, output_folder
 from lib.competition.prepared import load_prepared
-from lib.competition.records import check_seal, seal, to_json
+from lib.competition.records import seal, to_json
+from lib.competition.tables import read_taxonomy
 from lib.judge.intervals import bootstrap, interval
 from lib.judge.ledger import LedgerLine, append
 from lib.judge.metric import judge
 from lib.judge.provenance import unseen_scores
 from lib.models.card import read_card
+from lib.models.embedder import known_by_name
+from lib.show.blend import gate_picture, searched_against_nested, waterfall, weights_by_fold
 from lib.show.figures import ladder
+from lib.show.pieces import table
 
 start = time.perf_counter()
 output = output_folder("05_blend", output_dir)
 prepared = load_prepared(find_one("prepared", inputs_dir))
-folders = sorted(find_made("member", inputs_dir), key=lambda folder: folder.name)
-cards = [read_card(folder, prepared.classes) for folder in folders]
-parts = [unseen_scores(folder, prepared.folds, related=prepared.related) for folder in folders]
+labels = prepared.labels
+folders = {folder.name: folder for folder in sorted(find_made("member", inputs_dir), key=lambda folder: folder.name)}
+cards = {name: read_card(folder, prepared.classes) for name, folder in folders.items()}
+parts = {
+    name: unseen_scores(folder, prepared.folds, related=prepared.related, others=folders)
+    for name, folder in folders.items()
+}
+alone = {name: judge(labels, part).macro for name, part in parts.items()}
+drawn = bootstrap(labels, parts)
+sure = {name: interval(alone[name], drawn[name]) for name in parts}
 pd.DataFrame(
-    {"member": card.name, "family": card.family, "folder": str(folder)}
-    for card, folder in zip(cards, folders, strict=True)
-)
+    {
+        "member": name,
+        "family": card.family,
+        "out of fold": alone[name],
+        "90 % interval": str(sure[name]),
+        "ms per soundscape": 1000 * card.seconds_per_soundscape,
+    }
+    for name, card in cards.items()
+).round(3)
 
 # %% [markdown]
 # ## How alike the members are
 # Two members that rank alike add nothing to each other.
 
 # %%
-flat = np.stack([part.values.ravel() for part in parts])
-pd.DataFrame(flat.T, columns=[card.name for card in cards]).corr("spearman").round(3)
+alike = pd.DataFrame({name: part.values.ravel() for name, part in parts.items()}).corr("spearman")
+alike.round(2)
 
 # %% [markdown]
 # ## Safe: nothing searched
 
 # %%
-alone = [judge(prepared.labels, part).macro for part in parts]
-drawn = bootstrap(prepared.labels, dict(enumerate(parts)))
-low = [interval(score, drawn[n]).low for n, score in enumerate(alone)]
-safe = Choice(evidence_weights(low), safe_sigma)
-safe_scores = blend(parts, safe)
-pd.DataFrame({"member": [card.name for card in cards], "lower end": low, "weight": safe.weights}).round(3)
+weights = evidence_weights([sure[name].low for name in parts])
+steps = [Step("smooth_windows", {"sigma": sigma})]
+steps += [Step("scale_by_file", {"top_windows": 2, "power": file_power})] if file_power else []
+best = max(alone, key=alone.get)
+ingredients = [ingredient(card, folders[name]) for name, card in cards.items()]
+mixed = Mix("blend", "rank", [Part(name, weight) for name, weight in zip(parts, weights, strict=True)], steps)
+safe = Recipe("safe", prepared.classes.hash, prepared.folds.version, ingredients, [mixed], prior, 0.0, [0.0, 0.0], 0)
+table(pd.DataFrame(safe.weights.items(), columns=["member", "weight"]).round(3))
 
 # %% [markdown]
 # ## Bold: searched, and judged nested
+# Weights of members, and the smoothing. The *optimism* is what the search believed and other folds did not
+# give back.
 
 # %%
-choices = candidates(len(parts), steps=weight_steps, sigmas=[0.0, 0.5, 1.0])
-found = search(parts, prepared.labels, prepared.folds, choices)
-nested = judge(prepared.labels, found.nested)
-print(f"{found.tried} blends tried; best {found.choice}")
-print(f"searched {found.searched:.4f}, nested {nested}: optimism {found.searched - nested.macro:.4f}")
+knob = Knob("blend", "smooth_windows", "sigma", (0.0, 0.25, 0.5, 0.75, 1.0))
+space = Space(replace(safe, name="bold"), "blend", (knob,))
+found = search(space, parts, labels, method=method, seed=seed)
+print(found)
+weights_by_fold(found, list(parts))
+
+# %% [markdown]
+# Weights of their own for each class, drawn towards the common ones where few windows speak for them, are kept only
+# where they are surely better on folds that they were not fitted on.
+
+# %%
+each_class = by_regression([[label] for label in labels.classes])
+stacked = stack(each_class, found.recipe, "blend", parts, labels, plain=found.nested, by_fold=found.recipes)
+print(f"weights by class: {stacked.verdict}")
+kept = stacked if stacked.verdict.keep else found
+bold, bold_scores, by_fold = kept.recipe, kept.nested, kept.recipes
+safe_scores = evaluate(safe, parts, labels)
+searched_against_nested({"bold": found}, {"safe": judge(labels, safe_scores).macro, best: alone[best]})
+
+# %% [markdown]
+# ## What each adds
+# Left: members join as they are listed, then the steps take effect. Right: what the whole recipe would lose, each gain
+# by choices that were made without the fold it is judged on.
+
+# %%
+waterfall(ablate(bold, parts, labels, by_fold=by_fold))
+
+# %% [markdown]
+# ## A sidecar: correct, do not replace
+# A member outside the blend may move the ranks of those classes alone where that helped on other folds, and no further
+# than a budget. It joins the bold recipe only if the corrected blend is surely better.
+
+# %%
+light = [name for name in parts if bold.weights[name] == 0 and name != prior]
+side = sidecar or (min(light, key=lambda name: alike.loc[name, best]) if light else "")
+gate = None
+if side:
+    settings = SidecarSettings()
+    corrected = nested_sidecar(labels, bold_scores, parts[side], settings)
+    gate = worth_keeping(labels, bold_scores, corrected.scores)
+    print(f"{side}: {gate}; {len(corrected.kept)} of {len(corrected.gates)} folds keep the anchor as it is")
+    if gate.keep:
+        earned = fit_gate(labels, bold_scores, parts[side], settings).weights
+        step = Step("sidecar", {"member": side, "gate": earned, "settings": to_json(settings)})
+        bold = replace(bold, mixes=[replace(bold.mixes[0], steps=[*bold.mixes[0].steps, step])])
+        bold_scores = corrected.scores
+    display(gate_picture(next(iter(corrected.gates.values())).table, f"{side} on one fold's gate"))
+
+# %% [markdown]
+# ## A source's blend
+# What it takes from its source, what is ours, and who plays whom here. Its score is nested like bold's.
+
+# %%
+recipes = {
+    "safe": (safe, safe_scores, None),
+    "bold": (bold, bold_scores, by_fold),
+}
+if template:
+    taxonomy = read_taxonomy(find_competition(competition_dir), prepared.classes, Findings())
+    embedders = {folder.parents[1] / "embedders" for folder in folders.values()}
+    packed = [folder for place in embedders if place.is_dir() for folder in sorted(place.iterdir())]
+    material = Material(taxonomy, labels, parts, known_by_name(packed, prepared.classes))
+    played = template_named(template)
+    cast = default_roles(played, list(cards.values())) | read_roles(roles)
+    made = make_mixes(played, cast, material)
+    recipes[template] = (replace(safe, name=template, mixes=made.mixes), nested(played, cast, material), None)
+    print(*made.left_out, sep="\n")
+    display(pd.DataFrame([{"role": role, "member": name} for role, name in cast.items()]))
+    for role, earned in made.gates.items():
+        display(gate_picture(earned.table, f"{template}: {role} by {cast[role]}"))
+table(overview()[lambda rows: rows.template == template] if template else overview())
 
 # %% [markdown]
 # ## The ladder, out of fold
+# And the question that decides whether blending was worth it: is a recipe surely better than the best member alone?
 
 # %%
-named = {card.name: part for card, part in zip(cards, parts, strict=True)} | {"safe": safe_scores, "bold": found.nested}
-reports = {name: judge(prepared.labels, part) for name, part in named.items()}
-drawn = bootstrap(prepared.labels, named)
+named = parts | {name: scores for name, (_, scores, _) in recipes.items()}
+reports = {name: judge(labels, scores) for name, scores in named.items()}
+drawn = bootstrap(labels, named)
 sure = {name: interval(reports[name].macro, values) for name, values in drawn.items()}
-rungs = pd.DataFrame(
-    {"rung": name, "score": reports[name].macro, "low": sure[name].low, "high": sure[name].high} for name in named
-)
-ladder(rungs)
+for name in recipes:
+    print(f"{name} against {best}: {worth_keeping(labels, parts[best], named[name])}")
+rungs = [{"rung": name, "score": reports[name].macro, "low": sure[name].low, "high": sure[name].high} for name in named]
+ladder(pd.DataFrame(rungs))
 
 # %% [markdown]
 # ## The recipes
-# Everything that changes a score is in these files. 06 executes one of them and decides nothing by itself.
+# Everything that changes a score is in these files. 06 executes one of them and decides nothing by itself, except which
+# of the members that are not required still fit the clock, by what they are worth for each second.
 
 # %%
-for name, choice in zip(RECIPES, (safe, found.choice), strict=True):
-    recipe = Recipe(
-        name=name,
-        class_hash=prepared.classes.hash,
-        fold_version=prepared.folds.version,
-        members=[
-            Ingredient(card.name, check_seal(folder), weight, card.seconds_per_soundscape)
-            for card, folder, weight in zip(cards, folders, choice.weights, strict=True)
-        ],
-        steps=[Step("smooth_windows", {"sigma": choice.sigma})],
-        prior=prior,
+lines = []
+for name, (recipe, _, chosen) in recipes.items():
+    values = member_values(recipe, parts, labels, by_fold=chosen)
+    recipe = replace(
+        trimmed(recipe, values, {prior, best}),
         score=reports[name].macro,
         interval=[sure[name].low, sure[name].high],
         scored_classes=len(reports[name].scored),
-        searched=name == "bold",
     )
     save_recipe(output / "recipes", recipe)
     line = LedgerLine(
-        question=f"how good is the {name} blend of {len(cards)} members",
+        question=f"how good is the {name} blend of {len(recipe.members)} members",
         config=fingerprint.of_json(to_json(recipe)),
         fold_version=prepared.folds.version,
         data_version=prepared.facts.data_version,
-        seed=prepared.facts.seed,
+        seed=seed,
         score=recipe.score,
         interval=tuple(recipe.interval),
         classes=recipe.scored_classes,
@@ -131,14 +231,11 @@ for name, choice in zip(RECIPES, (safe, found.choice), strict=True):
         verdict="promote",
     )
     append(ledger_path(output), line)
+    lines += [
+        {"recipe": name, "member": member.name, "weight": recipe.weights[member.name], "value": member.value,
+         "required": member.required, "own ms": 1000 * member.seconds_per_soundscape,
+         "shared ms": 1000 * sum(member.shared.values())}
+        for member in recipe.members
+    ]  # fmt: skip
 seal(output / "recipes", "recipes")
-pd.DataFrame(
-    {
-        "recipe": name,
-        **{m.name: m.weight for m in r.members},
-        "smoothing": r.steps[0].parameters["sigma"],
-        "score": r.score,
-    }
-    for name in RECIPES
-    for r in [load_recipe(output / "recipes" / f"{name}.json")]
-)
+table(pd.DataFrame(lines).round(4))

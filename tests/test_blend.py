@@ -1,19 +1,16 @@
 """Ranks, smoothing and the search: exact on small cases, invariant where they claim to be."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.blend.ranks import percentile_ranks, rank_blend
-from lib.blend.search import Choice, candidates, evidence_weights, search
 from lib.blend.steps import apply_step, smooth_windows
 from lib.competition.errors import BadInput
-from lib.competition.folds import Folds
-from lib.competition.names import parse_soundscape, row_ids
-from lib.competition.scores import Labels, Scores
-from lib.judge.metric import class_auc, judge
+from lib.competition.names import row_ids
+from lib.competition.scores import Scores
+from lib.judge.metric import class_auc
 
 STEMS = [f"BC2026_Train_{n:04d}_S{n:02d}_20250101_000000" for n in range(6)]
 ROWS = [row for stem in STEMS for row in row_ids(stem)]
@@ -79,56 +76,3 @@ def test_smoothing_needs_whole_soundscapes_in_order():
 def test_an_unknown_step_lists_the_known_ones():
     with pytest.raises(BadInput, match="smooth_windows"):
         apply_step(scores(0), "magic", {})
-
-
-def test_candidates_are_all_the_weights_on_the_grid():
-    assert [choice.weights for choice in candidates(2, steps=2, sigmas=[0.0])] == [(0.0, 1.0), (0.5, 0.5), (1.0, 0.0)]
-    assert len(candidates(3, steps=4, sigmas=[0.0, 1.0])) == 15 * 2
-
-
-def test_evidence_weights_follow_the_lower_ends():
-    assert evidence_weights([0.4, 0.7, 0.6]) == pytest.approx((0.0, 2 / 3, 1 / 3))
-    assert evidence_weights([0.4, 0.5]) == (0.5, 0.5)
-
-
-def simulated(seed=0, noise=(1.0, 1.0)):
-    rng = np.random.default_rng(seed)
-    truth = rng.random((len(ROWS), 4)) < 0.4
-    parts = [Scores(truth + n * rng.normal(size=truth.shape), ROWS, list("abcd"), "logit") for n in noise]
-    groups = [parse_soundscape(stem).group for stem in STEMS]
-    folds = Folds(pd.DataFrame({"item": STEMS, "kind": "soundscape", "group": groups, "fold": [0, 0, 1, 1, 2, 2]}))
-    return parts, Labels(truth, ROWS, list("abcd")), folds
-
-
-def test_the_search_finds_the_better_member_and_the_nested_score_was_not_searched_on():
-    parts, labels, folds = simulated(noise=(0.5, 50.0))
-    found = search(parts, labels, folds, candidates(2, steps=4, sigmas=[0.0]))
-    assert found.choice.weights[0] >= 0.75
-    assert judge(labels, found.nested).macro > 0.8
-
-
-def test_on_pure_noise_the_search_is_optimistic_and_the_nested_score_is_not():
-    searched, nested = [], []
-    for seed in range(12):
-        parts, labels, folds = simulated(seed, noise=(1e6, 1e6, 1e6))
-        found = search(parts, labels, folds, candidates(3, steps=6, sigmas=[0.0, 1.0]))
-        searched.append(found.searched)
-        nested.append(judge(labels, found.nested).macro)
-    assert np.mean(searched) > 0.52
-    assert abs(np.mean(nested) - 0.5) < 0.02
-
-
-def test_a_fold_is_scored_by_a_choice_that_did_not_see_it():
-    """Turn one fold's labels round: its own nested values may not change, for they were chosen elsewhere."""
-    parts, labels, folds = simulated(noise=(0.5, 0.6))
-    choices = candidates(2, steps=10, sigmas=[0.0, 1.0])
-    before = search(parts, labels, folds, choices).nested
-    here = slice(0, 24)  # the rows of fold 0
-    turned = labels.values.copy()
-    turned[here] = ~turned[here]
-    after = search(parts, Labels(turned, labels.row_ids, labels.classes), folds, choices).nested
-    np.testing.assert_array_equal(after.values[here], before.values[here])
-
-
-def test_choices_are_plain_values():
-    assert Choice((0.5, 0.5), 0.0) == Choice((0.5, 0.5), 0.0)

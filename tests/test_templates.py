@@ -13,7 +13,7 @@ from lib.blend.evaluate import evaluate
 from lib.blend.gates import fit_gate
 from lib.blend.recipe import Ingredient, Recipe, load_recipe, save_recipe
 from lib.blend.sidecar import SidecarSettings
-from lib.blend.template import Material, default_roles, make_mixes, nested
+from lib.blend.template import Material, default_roles, make_mixes, nested, read_roles
 from lib.blend.templates import TEMPLATES, overview, template_named
 from lib.competition.errors import BadInput
 from lib.competition.names import row_ids
@@ -420,3 +420,11 @@ def test_the_overview_tells_of_each_template_and_an_unknown_one_is_refused():
     assert template_named("s4") is TEMPLATES["s4"]
     with pytest.raises(BadInput, match="s5"):
         template_named("s5")
+
+
+def test_roles_are_read_from_text_and_what_cannot_be_read_is_refused():
+    assert read_roles("") == {}
+    assert read_roles("proto:l3_mlps, sed:small_sed") == {"proto": "l3_mlps", "sed": "small_sed"}
+    for text in ("proto", "proto:", ":l3", "proto=l3"):
+        with pytest.raises(BadInput, match="role:member"):
+            read_roles(text)

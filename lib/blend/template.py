@@ -130,6 +130,15 @@ def default_roles(template: Template, cards: list[MemberCard]) -> dict[str, str]
     return {role.name: cast[role.name] for role in template.roles if role.name in cast}
 
 
+def read_roles(text: str) -> dict[str, str]:
+    """Role -> member, of "role:member" pairs separated by commas."""
+    pairs = [pair.strip().partition(":") for pair in text.split(",") if pair.strip()]
+    if any(not (role and member) for role, _, member in pairs):
+        raise BadInput("the roles cannot be read", expected="proto:l3_mlps,sed:small_sed", got=text,
+                       do="write role:member, separated by commas")  # fmt: skip
+    return {role.strip(): member.strip() for role, _, member in pairs}
+
+
 def _words(card: MemberCard) -> set[str]:
     """What a role may ask for: the words of a member's name, family, head, embedder, backbone and level."""
     said = [card.name, card.family, card.config.get("head", ""), card.config.get("embedder", "")]

@@ -1,6 +1,7 @@
 """Embedders: frozen models packed in sealed folders, speaking of the project's classes."""
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,13 @@ class Embedder:
         """What it says of (rows, 160000) audio."""
         raw = self._frozen.hear(windows, self.card.blocks)
         return Tokens(raw.embedding, self._label_map.logits(raw.logits), raw.blocks)
+
+
+def known_by_name(folders: Iterable[Path], classes: ClassList) -> frozenset[str]:
+    """The labels that any of the embedders in these folders knows by a name of their own."""
+    cards = [from_json(EmbedderCard, read_json(folder / "embedder.json"), str(folder)) for folder in folders]
+    named = [zip(classes.labels, card.how, strict=True) for card in cards]
+    return frozenset(label for pairs in named for label, how in pairs if how in ("name", "synonym"))
 
 
 _OPENED: dict[tuple[str, str], Embedder] = {}  # by manifest and classes: an embedder's heads share one session

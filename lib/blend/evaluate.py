@@ -1,0 +1,76 @@
+"""Recipes judged out of fold: executed within each fold's rows, for each fold's models have a scale of their own.
+
+One list of all folds' rows would measure how the offsets of their models differ, and not what a recipe does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.blend.recipe import Recipe
+from lib.competition.errors import BadInput
+from lib.competition.scores import Labels, Scores, joined
+from lib.judge.metric import class_auc
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One stratum: its labelled rows, and the members' scores of all rows of the soundscapes that these lie in."""
+
+    number: object
+    labels: Labels
+    parts: dict[str, Scores]
+    pairs: np.ndarray  # (classes,) pairs of a positive and a negative
+
+
+def make_folds(parts: Mapping[str, Scores], labels: Labels) -> list[Fold]:
+    """The strata of the labels, each with its part of the members' scores; steps may need whole soundscapes."""
+    first = next(iter(parts.values()))
+    stratum_of = {_stem(row): stratum for row, stratum in zip(labels.row_ids, labels.strata.tolist(), strict=True)}
+    folds = []
+    for number in np.unique(labels.strata).tolist():
+        rows = [row for row in first.row_ids if stratum_of.get(_stem(row)) == number]
+        here = np.flatnonzero(labels.strata == number)
+        own = labels.take([labels.row_ids[row] for row in here])
+        positives = own.values.sum(axis=0)
+        taken = {name: part.take(rows) for name, part in parts.items()}
+        folds.append(Fold(number, own, taken, positives * (len(here) - positives)))
+    return folds
+
+
+def evaluate(recipe: Recipe, parts: Mapping[str, Scores], labels: Labels) -> Scores:
+    """What the recipe makes of out-of-fold scores, all rows of labelled soundscapes, executed within each fold."""
+    return executed(recipe, make_folds(parts, labels))
+
+
+def executed(recipe: Recipe, folds: list[Fold]) -> Scores:
+    """What the recipe makes of each fold's scores, joined."""
+    return joined([recipe.execute(fold.parts).scores for fold in folds])
+
+
+def tally(recipe: Recipe, folds: list[Fold]) -> np.ndarray:
+    """(folds, classes) the pairs won, ties half: sums over any folds, over their pairs, are AUC on those folds."""
+    won = []
+    for fold in folds:
+        values = recipe.execute(fold.parts).scores.take(fold.labels.row_ids).values
+        won.append(np.nan_to_num(class_auc(fold.labels.values, values)) * fold.pairs)
+    return np.stack(won)
+
+
+def macro_of_tally(won: np.ndarray, folds: list[Fold]) -> float:
+    """The macro AUC of pairs won (folds, classes) in these folds, over the classes that have pairs there."""
+    refuse_unscored(folds)
+    pairs = sum(fold.pairs for fold in folds)
+    return float((won.sum(axis=0)[pairs > 0] / pairs[pairs > 0]).mean())
+
+
+def refuse_unscored(folds: list[Fold]) -> None:
+    """Refuse folds in which no class has both a positive and a negative."""
+    if not any(fold.pairs.any() for fold in folds):
+        raise BadInput("no class can be scored in these folds", expected="a class with positives and negatives",
+                       got=[fold.number for fold in folds], do="use folds with more labels")  # fmt: skip
+
+
+def _stem(row_id: str) -> str:
+    return row_id.rpartition("_")[0]
