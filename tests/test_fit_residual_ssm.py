@@ -77,7 +77,9 @@ def test_first_pass_and_correction_leave_in_one_graph(corrected, tmp_path):
 
 
 def test_by_default_it_corrects_proto_ssm_with_site_and_hour_and_is_applied_as_that_is(tmp_path):
-    first = ProtoSettings(network=ProtoNetwork(width=8, states=4, layers=1), loop=LoopSettings(epochs=2))
+    first = ProtoSettings(
+        rolls=(-1, 0), flip=True, network=ProtoNetwork(width=8, states=4, layers=1), loop=LoopSettings(epochs=2)
+    )
     settings = replace(SHORT, first_pass=first)
     head = fit_residual_ssm(lesson_of(12), settings, seed=0)
     head.export(tmp_path / "fold0.onnx")
@@ -86,7 +88,7 @@ def test_by_default_it_corrects_proto_ssm_with_site_and_hour_and_is_applied_as_t
     everything = OTHERS.tokens | {"site": OTHERS.sites, "hour": OTHERS.hours}
     (said,) = session.run(**{name: everything[name] for name in inputs})
     np.testing.assert_allclose(said, head.logits(OTHERS), atol=1e-4)
-    assert (settings.rolls, settings.flip) == (first.rolls, True)
+    assert (settings.rolls, settings.flip) == ((-1, 0), True)
 
 
 def test_the_same_seed_gives_the_same_head_and_another_seed_another():

@@ -17,13 +17,13 @@ from lib.models.proto_ssm import ProtoNetwork, ProtoSSM
 
 @dataclass(frozen=True)
 class ProtoSettings:
-    """The public chain's recipe."""
+    """The public chain's recipe, applied once."""
 
     inputs: tuple[str, ...] = ("embedding", "logits")
     positive_weight_cap: float = 25.0
     logits_share: float = 0.15  # of the loss that keeps the answer near the embedder's own
-    rolls: tuple[int, ...] = (-2, -1, 0, 1, 2)  # windows by which a soundscape is rolled when applied, and averaged
-    flip: bool = True  # applied in reverse too
+    rolls: tuple[int, ...] = (0,)  # windows by which a soundscape is rolled when applied, and averaged
+    flip: bool = False  # applied in reverse too. The public chain rolls by -2 to 2 and flips, at six times the cost
     network: ProtoNetwork = field(default_factory=ProtoNetwork)
     loop: LoopSettings = field(default_factory=LoopSettings)
 
