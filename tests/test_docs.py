@@ -13,7 +13,7 @@ from lib.competition.errors import BadInput
 
 PAPERS = ["README.md", "CONTRIBUTING.md"]
 GENERATED = ("dist", "runs", "data", ".venv")
-TRAVELLING = ("training/", "prepared/", "members/", "recipes/")  # what notebooks hand to each other
+TRAVELLING = ("training/", "embedders/", "prepared/", "members/", "recipes/")  # what notebooks hand to each other
 
 
 def text(paper):

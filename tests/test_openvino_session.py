@@ -1,16 +1,17 @@
-"""OpenVINO answers by name, and is as silent as everything else here."""
+"""OpenVINO answers by name, to several threads at once, in the precision asked for, and is silent as all else here."""
 
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from project import ROOT
 
-from lib.models.openvino_session import OpenvinoSession, openvino_installed
+from lib.models.openvino_session import OpenvinoSession, multiplies_bfloat16, openvino_installed
 
 pytestmark = pytest.mark.skipif(not openvino_installed(), reason="OpenVINO is optional")
 
@@ -26,6 +27,40 @@ def test_inputs_and_outputs_go_by_name(tmp_path):
     more, less = session.run(b=np.array([1.0, 5.0], np.float32), a=np.array([2.0, 3.0], np.float32))
     np.testing.assert_array_equal(more, [3.0, 8.0])
     np.testing.assert_array_equal(less, [1.0, -2.0])
+
+
+@pytest.fixture
+def product(tmp_path):
+    """The file of a graph `a` (rows, 64) -> `b` (rows, 64) = a @ weights, and the weights."""
+    weights = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", 64]) for name in "ab"]
+    node = helper.make_node("MatMul", ["a", "weights"], ["b"])
+    graph = helper.make_graph([node], "g", infos[:1], infos[1:], [numpy_helper.from_array(weights, "weights")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), tmp_path / "g.onnx")
+    return tmp_path / "g.onnx", weights
+
+
+def test_several_threads_may_ask_at_once_and_what_was_answered_stays(product):
+    path, weights = product
+    session = OpenvinoSession(path, inputs=["a"], outputs=["b"])
+    asked = [np.random.default_rng(n).normal(size=(200, 64)).astype(np.float32) for n in range(60)]
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda a: session.run(a=a)[0], asked))
+    for a, answer in zip(asked, answers, strict=True):
+        np.testing.assert_allclose(answer, a @ weights, rtol=1e-4, atol=1e-4)
+
+
+def test_float32_is_float32_and_bfloat16_is_rounder(product):
+    path, weights = product
+    a = np.random.default_rng(1).normal(size=(12, 64)).astype(np.float32)
+    errors = {
+        precision: np.abs(
+            OpenvinoSession(path, inputs=["a"], outputs=["b"], precision=precision).run(a=a)[0] - a @ weights
+        )
+        for precision in ("f32", "bf16")
+    }
+    assert errors["f32"].max() < 1e-4
+    assert 1e-3 < errors["bf16"].max() < 0.5 or not multiplies_bfloat16()
 
 
 def test_nothing_is_reported_to_the_makers_of_openvino(tmp_path):

@@ -1,6 +1,6 @@
 """A soundscape as the members hear it: what one of them makes of the sound, the others need not make again."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -25,6 +25,16 @@ class Hearing:
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
+
+    def each(self, name: str, keys: Sequence[Hashable], make: Callable[[list[Hashable]], list[Made]]) -> list[Made]:
+        """The things of these keys; those that nobody asked for before, `make` gives together."""
+
+        def together() -> list[Made]:
+            missing = [key for key in keys if (name, key) not in self._made]
+            self._made |= {(name, key): thing for key, thing in zip(missing, make(missing), strict=True)}
+            return [self._made[name, key] for key in keys]
+
+        return self.once((name, tuple(keys)), together)
 
     def windows(self) -> np.ndarray:
         """(12, 160000) the windows, cut from the audio."""

@@ -3,7 +3,7 @@
 Training, export and submission all come through here, so that none of them can mean something else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,6 @@ from lib.competition.names import (
     SOUNDSCAPE_SAMPLES,
     WINDOW_S,
     WINDOW_SAMPLES,
-    WINDOWS_PER_SOUNDSCAPE,
 )
 from lib.sound.decode import fit_length
 from lib.sound.front_end import FrontEnd
@@ -43,11 +42,15 @@ class Listening:
         """The samples before the row, and as many after it."""
         return (self.samples - WINDOW_SAMPLES) // 2
 
-    def pictures(self, audio: np.ndarray, front_end: FrontEnd) -> np.ndarray:
-        """(12, 1, mels, frames) what the network sees of a soundscape; beyond its ends the sound is mirrored."""
-        margin = self.margin_samples
-        whole = np.pad(fit_length(audio, SOUNDSCAPE_SAMPLES), margin, mode="reflect")
-        starts = [row * WINDOW_SAMPLES for row in range(WINDOWS_PER_SOUNDSCAPE)]
+    def pictures(self, audio: np.ndarray, front_end: FrontEnd, shifts_samples: Sequence[int] = (0,)) -> np.ndarray:
+        """(12 for each shift, 1, mels, frames) what the network sees of a soundscape, mirrored beyond its ends.
+
+        A shift lets all windows begin so much later; shifts of whole hops have frames in common, made once.
+        """
+        further = max(abs(shift) for shift in shifts_samples)
+        whole = np.pad(fit_length(audio, SOUNDSCAPE_SAMPLES), self.margin_samples + further, mode="reflect")
+        firsts = range(further, further + SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES)
+        starts = [first + shift for shift in shifts_samples for first in firsts]
         return soundscape_pictures(whole, front_end, starts, self.samples)[:, None]
 
     def row_frames(self, frames: int) -> tuple[int, int]:
