@@ -59,7 +59,7 @@ from lib.judge.ledger import LedgerLine, append
 from lib.judge.metric import judge
 from lib.judge.provenance import unseen_scores
 from lib.models.card import read_card
-from lib.models.embedder import known_by_name
+from lib.models.embedder_card import known_by_name
 from lib.show.blend import gate_picture, searched_against_nested, waterfall, weights_by_fold
 from lib.show.figures import ladder
 from lib.show.pieces import table

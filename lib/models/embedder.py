@@ -1,8 +1,6 @@
 """Embedders: frozen models packed in sealed folders, speaking of the project's classes."""
 
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,30 +8,11 @@ import numpy as np
 from lib.competition import fingerprint
 from lib.competition.classes import ClassList
 from lib.competition.errors import BadInput
-from lib.competition.records import check_seal, from_json, read_json
+from lib.competition.records import check_seal
+from lib.models.embedder_card import LABELS, EmbedderCard, read_embedder_card
 from lib.models.frozen import Frozen, open_frozen
 from lib.models.label_map import LabelMap
-from lib.models.tokens import BLOCK, Tokens
-
-LABELS = "labels.csv"
-
-
-@dataclass(frozen=True)
-class EmbedderCard:
-    """`embedder.json`: what is asked of the model, and which of its labels stand for which class."""
-
-    name: str
-    file: str
-    source: str  # the fingerprint of the file that it was packed from
-    class_hash: str
-    widths: dict[str, int]  # of each part of its tokens, under the name by which heads ask for it
-    columns: list[list[int]]  # a list for each class: the model's labels that stand for it
-    how: list[str]  # by class: how they were found
-
-    @property
-    def blocks(self) -> tuple[str, ...]:
-        """The blocks that it tells of."""
-        return tuple(name.removeprefix(BLOCK) for name in self.widths if name.startswith(BLOCK))
+from lib.models.tokens import Tokens
 
 
 class Embedder:
@@ -51,13 +30,6 @@ class Embedder:
         return Tokens(raw.embedding, self._label_map.logits(raw.logits), raw.blocks)
 
 
-def known_by_name(folders: Iterable[Path], classes: ClassList) -> frozenset[str]:
-    """The labels that any of the embedders in these folders knows by a name of their own."""
-    cards = [from_json(EmbedderCard, read_json(folder / "embedder.json"), str(folder)) for folder in folders]
-    named = [zip(classes.labels, card.how, strict=True) for card in cards]
-    return frozenset(label for pairs in named for label, how in pairs if how in ("name", "synonym"))
-
-
 _OPENED: dict[tuple[str, str], Embedder] = {}  # by manifest and classes: an embedder's heads share one session
 _OPENING = threading.Lock()
 
@@ -72,7 +44,7 @@ def open_embedder(folder: Path, classes: ClassList) -> Embedder:
     with _OPENING:
         if key not in _OPENED:
             check_seal(folder)
-            card = from_json(EmbedderCard, read_json(folder / "embedder.json"), f"{folder.name}/embedder.json")
+            card = read_embedder_card(folder)
             classes.check_hash(card.class_hash, f"embedder {card.name}")
             _OPENED[key] = Embedder(card, manifest, open_frozen(folder / card.file, folder / LABELS), classes)
     return _OPENED[key]

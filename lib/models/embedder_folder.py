@@ -12,7 +12,7 @@ from lib.competition.classes import ClassList
 from lib.competition.errors import BadInput, shortened
 from lib.competition.names import WINDOW_SAMPLES
 from lib.competition.records import seal, to_json, write_json
-from lib.models.embedder import LABELS, EmbedderCard
+from lib.models.embedder_card import LABELS, EmbedderCard
 from lib.models.frozen import open_frozen
 from lib.models.frozen_files import find_labels, read_labels
 from lib.models.label_map import LabelMap
