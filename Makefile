@@ -133,8 +133,8 @@ submissions: setup  ## offline score, interval, public and private score of ever
 fetch: setup  ## fetch from Kaggle what a home machine needs (WHAT=data|perch|birdnet|outputs, K=infer)
 	$(RUN) build/fetch.py $(WHAT) $(K)
 
-bench: setup  ## compare our front end, metric and training with the usual libraries, in one run
-	$(RUN) build/bench.py
+bench: setup  ## compare front end, metric, training and submission with the usual ways, in one run (N=60 soundscapes)
+	$(RUN) build/bench.py $(if $(N),--soundscapes $(N))
 
 lab: setup  ## open the notebooks in JupyterLab
 	$(PIP) -r requirements-lab.txt

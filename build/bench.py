@@ -1,21 +1,26 @@
 """Ours against the usual libraries, in one run: interleaved, one thread, median CPU milliseconds and ratios; then
-training against the straightforward loop, by the clock.
+training against the straightforward loop, by the clock; then submission and embedding against the plain way.
 
-python build/bench.py [--rounds 9]
+python build/bench.py [--rounds 9] [--soundscapes 12]
 """
 
 import argparse
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from statistics import median
 
+import bench_embedding
+import bench_engine
 import librosa
 import numpy as np
 import pandas as pd
 import project  # noqa: F401 - makes lib importable
 import torch
 from bench_training import compare, torchaudio_mel
+from bench_world import SOUNDSCAPES, made_world
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
@@ -174,20 +179,31 @@ def _printed(table: pd.DataFrame) -> str:
     return table.to_string(index=False, float_format=lambda value: f"{value:.2f}")
 
 
+def submissions(soundscapes: int) -> Iterator[str]:
+    """What the engine's and the embedder's benches say of one world."""
+    with tempfile.TemporaryDirectory() as folder:
+        world = made_world(Path(folder), soundscapes, np.random.default_rng(0))
+        yield from bench_engine.report(world)
+        yield from bench_embedding.report(world)
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Print a table of all benches, and one of training."""
+    """Print a table of all small benches, one of training, and those of submission."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9, help="counted rounds, but of training")
-    rounds = parser.parse_args(arguments).rounds
+    parser.add_argument("--soundscapes", type=int, default=SOUNDSCAPES, help="that are submitted")
+    given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     rows = []
     for what, make in BENCHES.items():
         with threadpool_limits(1):  # a BLAS's waiting threads would be counted to whoever comes next
-            times = measure(make(np.random.default_rng(0)), rounds)
+            times = measure(make(np.random.default_rng(0)), given.rounds)
         rows += [(what, name, spent, spent / times["ours"]) for name, spent in times.items()]
     table = pd.DataFrame(rows, columns=["what", "who", "CPU ms", "times ours"])
     print(_printed(table), flush=True)
-    print(f"\n{_printed(compare(TRAINING_ROUNDS))}")
+    print(f"\n{_printed(compare(TRAINING_ROUNDS))}", flush=True)
+    for part in submissions(given.soundscapes):
+        print(f"\n{part}", flush=True)
     return 0
 
 

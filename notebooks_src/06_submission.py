@@ -35,6 +35,7 @@ competition_dir: str = ""  # the competition folder; empty: look in every known 
 inputs_dir: str = ""  # where earlier outputs lie; empty: Kaggle's inputs, or runs/mini
 output_dir: str = ""  # where to write; empty: Kaggle's working folder, or runs/mini/06_submission
 recipe_name: str = "safe"  # which recipe to execute: safe or bold
+runtime: str = "onnxruntime"  # or "openvino": networks in bfloat16, where it is installed and ranks alike
 rehearsal_soundscapes: int = 8  # training soundscapes to listen to where the test folder is empty
 
 # %%
@@ -44,6 +45,8 @@ from lib.submit.clock import CONTEST_SOUNDSCAPES, Clock
 clock = Clock()
 with clock.stage("wheels"):
     print(ensure("onnxruntime", minimum="1.24"))
+    if runtime == "openvino":
+        print(ensure("openvino"))
 
 # %%
 from os import cpu_count
@@ -55,6 +58,7 @@ from lib.competition.classes import read_class_list
 from lib.competition.names import row_ids
 from lib.competition.places import find_competition, find_made, find_one, output_folder
 from lib.competition.records import check_seal, to_json, write_json
+from lib.models.runtimes import settle
 from lib.submit.costs import planned_costs
 from lib.submit.engine import execute, open_members, prior_scores
 from lib.submit.plan_time import make_plan, plan_table
@@ -119,6 +123,9 @@ plan_table(listeners, planned, paper, workers).round(4)
 stand_ins = sorted((competition / "train_soundscapes").glob("*.ogg"))[:rehearsal_soundscapes]
 soundscapes = asked.soundscapes if asked.mode == "rerun" else stand_ins
 all_rows = [row for soundscape in soundscapes for row in row_ids(soundscape.stem)]
+with clock.stage("settling the runtime"):
+    runtimes = settle(runtime, opened.members, soundscapes)
+print(runtimes)
 
 
 def keep(heard):
@@ -153,7 +160,7 @@ plan_table(left, heard.meter.costs(), contest, heard.workers).round(4)
 
 # %%
 alarms = [*asked.alarms, *opened.alarms, *heard.alarms, *outcome.alarms]
-receipt = make_receipt(asked, opened, inputs, submission, clock, heard, scores, alarms)
+receipt = make_receipt(asked, opened, inputs, submission, clock, heard, scores, alarms, runtimes)
 write_json(output / "receipt.json", to_json(receipt))
 for alarm in alarms:
     print(f"ALARM: {alarm}")

@@ -39,7 +39,7 @@ def drill(monkeypatch, tmp_path):
         written_as = write_submission(tmp_path / "submission.csv", outcome.scores, prior.row_ids, ClassList(CLASSES))
         asked = Asked("rerun", tuple(FILES), prior.row_ids, ())
         opened = Opened(RECIPE, RECIPE, members, {})
-        receipt = make_receipt(asked, opened, {}, written_as, clock, heard, outcome.scores, list(heard.alarms))
+        receipt = make_receipt(asked, opened, {}, written_as, clock, heard, outcome.scores, list(heard.alarms), {})
         written = read_submission(tmp_path / "submission.csv")
         assert tuple(written.row_id) == prior.row_ids
         assert max(machine.at) / 60 < BUDGET_MINUTES

@@ -132,12 +132,6 @@ def test_an_optional_member_that_cannot_be_opened_is_left_out_with_the_reason(
     assert opened.recipe.members[1] == side
 
 
-def test_the_prior_is_required_even_if_it_is_called_optional(recipe, members, classes):
-    loose = replace(recipe, members=[replace(member, required=False) for member in recipe.members])
-    with pytest.raises(BadInput, match="no member l0_prior"):
-        open_members(loose, sorted(members.iterdir())[1:], classes)
-
-
 FILES = soundscapes(4)
 INGREDIENTS = [Ingredient("prior", "m", 0.0), Ingredient("a", "m", 1.0), optional("b", 1.0, 0.01)]
 

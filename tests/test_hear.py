@@ -1,5 +1,7 @@
 """Whatever a file or a member does, a soundscape has an answer that says so."""
 
+import time
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -8,6 +10,7 @@ from fakemachine import CLASSES, table_of
 from onnx import TensorProto, helper
 
 from lib.models.members import Member
+from lib.models.session_time import in_session
 from lib.submit.clock import GUARD_MINUTES, Clock
 from lib.submit.hear import hear
 
@@ -104,6 +107,17 @@ def expand(times):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(None, {"x": np.ones(1, np.float32), "shape": np.array([times])})
+
+
+def test_time_inside_sessions_is_part_of_the_members_time(sound, tmp_path):
+    tables = {"a": member(lambda hearing: wait(0.02) or GOOD), "b": member(lambda hearing: GOOD)}
+    spent = answer(sound(1), tables).spent
+    assert 0.02 <= spent.sessions <= spent.own["a"]
+
+
+def wait(seconds):
+    with in_session():
+        time.sleep(seconds)
 
 
 def no_memory(hearing):

@@ -30,7 +30,7 @@ GRANTED = {
     "show": {"matplotlib", "umap"},
 }
 SUBMISSION = {"numpy", "scipy", "pandas", "soundfile", "onnxruntime"}
-WHERE_USED = {"ai_edge_litert"}  # imported only when such a model is opened
+WHERE_USED = {"ai_edge_litert", "openvino"}  # imported only when such a model or runtime is asked for
 MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "lib").rglob("*.py"))
 
 
@@ -93,7 +93,6 @@ MAKERS = {
         "linear_export",
         "network",
         "network_export",
-        "openvino_session",
         "parity",
         "plain",
         "precision",

@@ -9,7 +9,7 @@ from tinynetwork import graph, pictures_of, trained
 
 from lib.competition.errors import BadInput
 from lib.models.listening import Listening
-from lib.models.parity import NOT_INSTALLED, onnx_runner, openvino_runner, parity, probabilities, rank_agreement
+from lib.models.parity import NOT_INSTALLED, onnx_runner, openvino_runner, parity, probabilities
 
 CHANCES = Listening().chances
 
@@ -84,18 +84,3 @@ def test_every_picture_is_asked_once_in_order(exported, pictures):
     asked = probabilities(run, pictures, lambda clip, frames: clip)
     np.testing.assert_array_equal(asked, np.concatenate([run(pictures[n : n + 12])[0] for n in (0, 12, 24)]))
     assert len(asked) == 30
-
-
-def test_rank_agreement_is_spearmans_per_class():
-    from scipy.stats import spearmanr
-
-    random = np.random.default_rng(0)
-    truth, values = random.normal(size=(40, 3)).round(1), random.normal(size=(40, 3)).round(1)
-    values[:, 1] = np.exp(truth[:, 1])
-    expected = [spearmanr(truth[:, n], values[:, n]).statistic for n in range(3)]
-    np.testing.assert_allclose(rank_agreement(truth, values), expected, atol=1e-12)
-
-
-def test_rank_agreement_of_constant_columns():
-    truth = np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 2.0]])
-    np.testing.assert_array_equal(rank_agreement(truth, np.array([[3.0, 1.0, 0.0], [3.0, 2.0, 0.0]])), [1.0, 0.0, 0.0])

@@ -32,7 +32,13 @@ def run():
     meter = Meter()
     for _ in FILES:
         meter.add(
-            Spent(0.25, {"prior": 0.0, "anchor": 0.5, "dear": 0.125}, {("tokens", 1): 0.125}, {("tokens", 1): {"dear"}})
+            Spent(
+                0.25,
+                {"prior": 0.0, "anchor": 0.5, "dear": 0.125},
+                {("tokens", 1): 0.125},
+                {("tokens", 1): {"dear"}},
+                0.5,
+            )
         )
     parts = {name: scores_of(name, FILES) for name in ("prior", "anchor", "dear")}
     heard = Heard(parts, scores_of("prior", FILES), {"slow": Dropped("too slow", 12.5)}, (), meter, 2)
@@ -44,7 +50,7 @@ def run():
 def receipt_of(run, scores=None):
     asked, opened, clock, heard = run
     inputs = {"recipes": {"path": "there", "manifest": "abc"}}
-    return make_receipt(asked, opened, inputs, "abc", clock, heard, scores or scores_of("a", FILES), ["x"])
+    return make_receipt(asked, opened, inputs, "abc", clock, heard, scores or scores_of("a", FILES), ["x"], {})
 
 
 def test_each_member_says_what_it_cost_and_why_it_is_not_in(run):
@@ -62,6 +68,7 @@ def test_time_is_told_by_stage_by_soundscape_and_for_the_contest(run):
     assert receipt.seconds_per_soundscape == 0.5
     assert receipt.projected_minutes_600 == pytest.approx((12 + 300) / 60)
     assert receipt.shared_s == {"decoding": 0.25, "tokens": 0.125}
+    assert receipt.floor_ratio == 4.0 * 2 / (8 * 0.5)
     assert receipt.busy == pytest.approx(8 * 1.0 / (4.0 * 2))
     assert (receipt.soundscapes, receipt.heard, receipt.rows, receipt.workers) == (8, 8, 96, 2)
 

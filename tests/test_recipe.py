@@ -114,6 +114,7 @@ def test_a_required_member_that_is_absent_is_named(made, parts):
     ("change", "fault"),
     [
         (lambda r: {"prior": "nobody"}, "no prior 'nobody'"),
+        (lambda r: {"prior": "q"}, "no prior 'q' that is required"),
         (lambda r: {"members": [*r.members, r.members[0]]}, "p twice"),
         (lambda r: {"mixes": r.mixes[::-1]}, "all wants networks"),
         (lambda r: {"mixes": [replace(r.mixes[0], steps=[Step("magic", {})])]}, "no step magic"),

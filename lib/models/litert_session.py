@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.competition.errors import BadInput
+from lib.models.session_time import in_session
 
 
 class LitertFile:
@@ -26,7 +27,8 @@ class LitertFile:
         for row in range(len(next(iter(inputs.values())))):
             for name, values in inputs.items():
                 interpreter.set_tensor(self._places[name][0], values[row : row + 1])
-            interpreter.invoke()
+            with in_session():
+                interpreter.invoke()
             answers.append([self._value(interpreter, name) for name in outputs])
         return [np.concatenate(parts) for parts in zip(*answers, strict=True)]
 

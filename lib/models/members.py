@@ -1,6 +1,6 @@
 """Opening members: a folder becomes something that scores a soundscape, whatever its family."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ class Member:
     card: MemberCard
     needs_audio: bool
     score: Callable[[Hearing], np.ndarray]
+    round_if_alike: Callable[[Sequence[np.ndarray]], str] | None = None  # of networks: see `lib.models.runtimes`
 
 
 def open_member(folder: Path, classes: ClassList) -> Member:
@@ -57,7 +58,7 @@ def _open_statistics(folder: Path, card: MemberCard, classes: ClassList) -> Memb
 def _open_network(folder: Path, card: MemberCard, classes: ClassList) -> Member:
     """L2: the mean of the folds' networks on pictures, once they answer the probe as they did in training."""
     networks = AppliedNetwork(folder, card)
-    return Member(card, needs_audio=True, score=networks.hear)
+    return Member(card, needs_audio=True, score=networks.hear, round_if_alike=networks.round_if_alike)
 
 
 def _open_head(folder: Path, card: MemberCard, classes: ClassList) -> Member:

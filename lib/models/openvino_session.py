@@ -9,6 +9,8 @@ from types import ModuleType
 
 import numpy as np
 
+from lib.models.session_time import in_session
+
 
 def openvino_installed() -> bool:
     """Whether OpenVINO can be imported here."""
@@ -45,5 +47,6 @@ class OpenvinoSession:
         """The outputs, in the order given."""
         if not hasattr(self._own, "request"):
             self._own.request = self._model.create_infer_request()
-        answers = self._own.request.infer({name: inputs[name] for name in self._inputs})
+        with in_session():
+            answers = self._own.request.infer({name: inputs[name] for name in self._inputs})
         return [answers[name] for name in self._outputs]

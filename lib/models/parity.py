@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from lib.competition.errors import BadInput
+from lib.models.agreement import rank_agreement
 from lib.models.network import Network
 from lib.models.network_export import INPUTS, OUTPUTS
 from lib.models.openvino_session import OpenvinoSession, openvino_installed
@@ -47,16 +48,6 @@ def _row(truth: np.ndarray, values: np.ndarray) -> dict:
         "rank_lowest": float(ranks.min()),
         "note": "",
     }
-
-
-def rank_agreement(truth: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(classes,) Spearman's correlation of each column; 1 where both are constant, 0 where one is, NaN counts as 0."""
-    ranks = [pd.DataFrame(table).rank().to_numpy() - (len(table) + 1) / 2 for table in (truth, values)]
-    sizes = [np.sqrt(np.square(table).sum(axis=0)) for table in ranks]
-    both = (sizes[0] == 0) & (sizes[1] == 0)
-    scale = sizes[0] * sizes[1]
-    agreement = np.divide((ranks[0] * ranks[1]).sum(axis=0), scale, out=both.astype(float), where=scale > 0)
-    return np.nan_to_num(agreement)
 
 
 def probabilities(run: Runner, pictures: np.ndarray, chances: Chances) -> np.ndarray:

@@ -11,8 +11,9 @@ import pandas as pd
 
 from lib.competition.errors import BadInput
 from lib.judge.metric import class_auc
+from lib.models.agreement import rank_agreement
 from lib.models.network_export import INPUTS
-from lib.models.parity import BATCH, Chances, onnx_runner, probabilities, rank_agreement
+from lib.models.parity import BATCH, Chances, onnx_runner, probabilities
 
 LEAST_RANK = 0.99  # of the class at the 5th percentile: float16 was measured above .999, int8 at .7 to .9
 _ROUNDS = 5

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.competition.errors import BadInput
+from lib.models.session_time import in_session
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at the first import, which is this one: nothing is reported
 import onnxruntime
@@ -30,7 +31,8 @@ class OnnxFile:
 
     def ask(self, outputs: list[str], **inputs: np.ndarray) -> list[np.ndarray]:
         """The outputs of these names, in this order."""
-        return self._session.run(outputs, inputs)
+        with in_session():
+            return self._session.run(outputs, inputs)
 
 
 class OnnxSession(OnnxFile):

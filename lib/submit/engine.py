@@ -43,7 +43,7 @@ def open_members(recipe: Recipe, folders: Sequence[Path], classes: ClassList) ->
         try:
             members[ingredient.name] = _open(ingredient, by_name, classes)
         except Exception as error:  # what is wrong with a damaged folder can be anything
-            if ingredient.required or ingredient.name == recipe.prior:
+            if ingredient.required:
                 raise
             lost[ingredient.name] = " ".join(f"{error}".split())
     return Opened(recipe, recipe.without(lost) if lost else recipe, members, lost)

@@ -9,6 +9,7 @@ import numpy as np
 from lib.competition.names import WINDOWS_PER_SOUNDSCAPE, parse_soundscape
 from lib.models.hearing import Hearing
 from lib.models.members import Member
+from lib.models.session_time import session_seconds
 from lib.sound.decode import decode
 from lib.submit.clock import Clock
 from lib.submit.meter import Spent, TimedHearing
@@ -33,7 +34,7 @@ def hear(file: Path, members: Mapping[str, Member], width: int, clock: Clock, la
 
     Too little memory is a MemoryError, since others working at once may be why; at the last try it is a fault.
     """
-    start = clock.now()
+    start, before_s = clock.now(), session_seconds()
     try:
         audio = decode(file)
     except Exception as error:  # whatever a file makes a reader do, it costs its own rows at most
@@ -47,6 +48,7 @@ def hear(file: Path, members: Mapping[str, Member], width: int, clock: Clock, la
             return Answer(file, late=True)
         if name in members:  # it may have been dropped since this soundscape was begun
             _ask(answer, hearing, name, member, width, last_try)
+    spent.sessions = session_seconds() - before_s
     return answer
 
 

@@ -21,6 +21,7 @@ class Spent:
     own: dict[str, float] = field(default_factory=dict)
     shared: dict[Hashable, float] = field(default_factory=dict)
     asked_by: dict[Hashable, set[str]] = field(default_factory=dict)
+    sessions: float = 0.0  # inside sessions, which is part of the others
 
 
 @dataclass(eq=False)
@@ -59,12 +60,14 @@ class Meter:
 
     def __init__(self) -> None:
         self.soundscapes = 0
+        self.sessions_s = 0.0
         self._last: deque[Spent] = deque(maxlen=_LAST)
         self._sums: dict[str, tuple[float, int]] = {}
 
     def add(self, spent: Spent) -> None:
         """Count one soundscape."""
         self.soundscapes += 1
+        self.sessions_s += spent.sessions
         self._last.append(spent)
         named: dict[str, float] = {"decoding": spent.decoding, **spent.own}
         for key, seconds in spent.shared.items():

@@ -39,7 +39,8 @@ class MemberLine:
 
 @dataclass(frozen=True)
 class Receipt:
-    """`receipt.json`. `shared_s` are means a soundscape; `busy` is the share of the threads' time spent on soundscapes.
+    """`receipt.json`. `shared_s` are means a soundscape; `busy` is the share of the threads' time spent on soundscapes,
+    `floor_ratio` all of their time over that inside sessions: what no engine could save.
 
     `would_go_at_600`: optional members that a contest's test set would not leave time for, which the projection is
     without.
@@ -64,11 +65,13 @@ class Receipt:
     would_go_at_600: list[str]
     minutes: float
     busy: float
+    floor_ratio: float | None
     peak_memory_mib: float
     stages_s: dict[str, float]
     constant_classes: list[str]
     alarms: list[str]
     versions: dict[str, str]
+    runtimes: dict[str, str]
 
 
 def versions() -> dict[str, str]:
@@ -102,8 +105,9 @@ def make_receipt(
     heard: Heard,
     scores: Scores,
     alarms: list[str],
+    runtimes: dict[str, str],
 ) -> Receipt:
-    """The receipt of one run, in which `scores` were written."""
+    """The receipt of one run, in which `scores` were written and the members' networks worked in these runtimes."""
     recipe, listening_s = opened.recipe, clock.stages["listening"]
     soundscapes = len(heard.prior.row_ids) // WINDOWS_PER_SOUNDSCAPE
     per_soundscape = listening_s / max(soundscapes, 1)
@@ -130,11 +134,13 @@ def make_receipt(
         would_go_at_600=list(contest.dropped),
         minutes=clock.minutes,
         busy=heard.meter.busy_s() / max(listening_s * heard.workers, 1e-9),
+        floor_ratio=listening_s * heard.workers / heard.meter.sessions_s if heard.meter.sessions_s else None,
         peak_memory_mib=peak_memory_mib(),
         stages_s=clock.stages,
         constant_classes=flat_classes(scores),
         alarms=alarms,
         versions=versions(),
+        runtimes=runtimes,
     )
 
 

@@ -1,0 +1,43 @@
+"""Whether two runs of a model rank windows alike: the score is made of each class's order alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+# Between what was measured on trained networks: bfloat16 has a median of .9997 and more and loses no score; int8 has
+# .90 to .98, at the 5th percentile .70 to .88, and loses .7 to 2.1 points.
+LEAST_MEDIAN, LEAST_P5 = 0.999, 0.99
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Spearman's correlation over so many windows: the middle class's, and that of the class at the 5th percentile."""
+
+    windows: int
+    median: float
+    p5: float
+
+    @property
+    def alike(self) -> bool:
+        """Whether the one may stand for the other."""
+        return self.median >= LEAST_MEDIAN and self.p5 >= LEAST_P5
+
+    def __str__(self) -> str:
+        return f"rank agreement {self.median:.4f}, at the 5th percentile {self.p5:.4f}, over {self.windows} windows"
+
+
+def agreement(truth: np.ndarray, values: np.ndarray) -> Agreement:
+    """How alike two (windows, classes) tables rank the windows."""
+    ranks = rank_agreement(truth, values)
+    return Agreement(len(truth), float(np.median(ranks)), float(np.percentile(ranks, 5)))
+
+
+def rank_agreement(truth: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(classes,) Spearman's correlation of each column; 1 where both are constant, 0 where one is, NaN counts as 0."""
+    ranks = [pd.DataFrame(table).rank().to_numpy() - (len(table) + 1) / 2 for table in (truth, values)]
+    sizes = [np.sqrt(np.square(table).sum(axis=0)) for table in ranks]
+    both = (sizes[0] == 0) & (sizes[1] == 0)
+    scale = sizes[0] * sizes[1]
+    agreement = np.divide((ranks[0] * ranks[1]).sum(axis=0), scale, out=both.astype(float), where=scale > 0)
+    return np.nan_to_num(agreement)
