@@ -26,8 +26,7 @@ class Verdict:
     interval: Interval
 
     def __str__(self) -> str:
-        why = "surely above" if self.keep else "not surely above"
-        return f"{'keep' if self.keep else 'leave'}: {self.gain:+.4f} {self.interval}, {why} the plain blend"
+        return f"{self.gain:+.4f} {self.interval}, {'surely better' if self.keep else 'not surely better'}"
 
 
 @dataclass(frozen=True, eq=False)

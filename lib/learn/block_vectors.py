@@ -1,5 +1,6 @@
 """What a frozen model's blocks say of some clips of each species: the material of the block probe."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from lib.competition import fingerprint
 from lib.competition.prepared import Prepared
 from lib.learn.embedding_cache import fill_tokens
+from lib.models.tokens import BLOCK
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,9 +22,9 @@ class BlockVectors:
 
 
 def block_vectors(
-    prepared: Prepared, competition: Path, embedder: Path, cache: Path, *, clips_a_class: int
+    prepared: Prepared, competition: Path, embedder: Path, cache: Path, *, blocks: Sequence[str], clips_a_class: int
 ) -> BlockVectors:
-    """The loudest window of up to so many clips of each class, by every token of a packed embedder but its logits.
+    """The loudest window of up to so many clips of each class, by a packed embedder's blocks, in order, and embedding.
 
     Clips of one author, or copies of one recording, count as one recording.
     """
@@ -34,5 +36,6 @@ def block_vectors(
     said = [heard.tokens(name) for name in clips.filename]
     copies = prepared.related
     recordings = [copies.get(name, author) for name, author in zip(clips.filename, clips.author, strict=True)]
-    vectors = {token: np.concatenate([of[token] for of in said]) for token in heard.widths if token != "logits"}
+    asked = [*(BLOCK + block for block in blocks), "embedding"]
+    vectors = {token: np.concatenate([of[token] for of in said]) for token in asked}
     return BlockVectors(vectors, clips.primary_label.to_numpy(), np.array(recordings))

@@ -1,0 +1,44 @@
+"""A recipe's ingredients tell what members cost alone and together, and only those that matter stay."""
+
+from dataclasses import replace
+
+import pytest
+
+from lib.blend.ingredients import ingredient, trimmed, used
+from lib.blend.recipe import Ingredient, Mix, Part, Recipe, Step
+from lib.competition.records import check_seal
+from lib.models.card import read_card
+
+
+def recipe(*steps, class_weights=None):
+    members = [Ingredient(name, "m", 0.1) for name in "pqrst"]
+    weights = {"p": 0.0, "q": 0.6, "r": 0.4, "s": 0.0}
+    mixed = Mix("blend", "rank", [Part(*pair) for pair in weights.items()], list(steps), class_weights or {})
+    return Recipe("bold", "hash", "folds", members, [mixed], "p", 0.0, [0.0, 0.0], 0)
+
+
+def test_a_member_costs_what_its_card_says(members, classes):
+    folder = members / "l1_statistics"
+    card = read_card(folder, classes)
+    assert ingredient(card, folder) == Ingredient(card.name, check_seal(folder), card.seconds_per_soundscape)
+
+
+def test_a_head_costs_its_own_seconds_and_shares_its_embedders(members, classes):
+    folder = members / "l1_statistics"
+    head = replace(read_card(folder, classes), config={"seconds": {"head": 0.01, "embedder": 0.5}, "embedder": "perch"})
+    made = ingredient(head, folder)
+    assert (made.seconds_per_soundscape, made.shared) == (0.01, {"perch": 0.5})
+
+
+def test_used_are_those_with_a_weight_anywhere_and_those_whom_a_step_looks_at():
+    assert used(recipe()) == {"q", "r"}
+    assert used(recipe(class_weights={"a": [0.0, 0.5, 0.0, 0.5]})) == {"q", "r", "s"}
+    assert used(recipe(Step("add_prior", {"member": "t", "strength": 0.1}))) == {"q", "r", "t"}
+
+
+def test_trimming_keeps_the_answer_and_the_required_and_writes_down_what_each_is_worth():
+    kept = trimmed(recipe(), {"q": 0.02, "r": 0.01}, {"p", "q"})
+    assert {member.name: (member.required, member.value) for member in kept.members} == {
+        "p": (True, 0.0), "q": (True, 0.02), "r": (False, 0.01),
+    }  # fmt: skip
+    assert kept.weights == pytest.approx({"p": 0.0, "q": 0.6, "r": 0.4})
