@@ -5,8 +5,9 @@ from pathlib import Path
 
 import project  # noqa: F401  makes lib importable
 
+from lib.blend.evaluate import evaluate
 from lib.blend.ranks import rank_blend
-from lib.blend.recipe import RECIPES, load_recipe
+from lib.blend.recipe import load_recipes
 from lib.competition import fingerprint
 from lib.competition.errors import BadInput, shortened
 from lib.competition.places import find_made, find_one, manifest_kind
@@ -49,13 +50,13 @@ def gather(runs: Path, members: str, blends: list[str]) -> tuple[Prepared, dict[
     for text in blends:
         found[text] = _blend(text, known)
     if any(manifest_kind(folder) == "recipes" for folder in runs.glob("*/*")):
-        for name in RECIPES:
-            recipe = load_recipe(find_one("recipes", str(runs)) / f"{name}.json")
+        for recipe in load_recipes(find_one("recipes", str(runs))):
+            name = recipe.name
             try:
                 if recipe.searched is not None:
                     refuse_self_judged(fitted_on(f"recipe {name}", prepared.labels.row_ids), prepared.labels.row_ids)
                 prepared.classes.check_hash(recipe.class_hash, f"recipe {name}")
-                scores = recipe.execute({name: candidate.scores for name, candidate in known.items()}).scores
+                scores = evaluate(recipe, {of: candidate.scores for of, candidate in known.items()}, prepared.labels)
             except BadInput as error:
                 left_out.append(f"recipe {name}: {error.what} ({error.do}); 05 judged it at {recipe.score:.4f}")
                 continue

@@ -12,7 +12,7 @@ import pandas as pd
 from notebook_source import shown
 from project import ROOT
 
-from lib.blend.recipe import RECIPES, Recipe, load_recipe
+from lib.blend.recipe import Recipe, load_recipes
 from lib.competition.classes import read_class_list
 from lib.competition.errors import BadInput
 from lib.competition.places import find_made, find_one
@@ -35,7 +35,7 @@ def climb(competition: Path, solution: Path, runs: Path) -> pd.DataFrame:
     labels = read_solution(solution, classes)
     prepared = load_prepared(find_one("prepared", str(runs)))
     folders = {folder.name: folder for folder in find_made("member", str(runs))}
-    recipes = [load_recipe(find_one("recipes", str(runs)) / f"{name}.json") for name in RECIPES]
+    recipes = load_recipes(find_one("recipes", str(runs)))
     members, ingredients = {}, {}
     for recipe in recipes:
         members |= open_members(recipe, list(folders.values()), classes).members

@@ -6,7 +6,7 @@ from pathlib import Path
 import metadata
 import project  # noqa: F401
 
-from lib.blend.recipe import RECIPES, load_recipe
+from lib.blend.recipe import load_recipes
 from lib.competition import fingerprint
 from lib.competition.errors import BadInput, shortened
 from lib.competition.places import find_one, folders_below, manifest_kind
@@ -64,11 +64,10 @@ def _sealed_folders(runs: Path) -> dict[str, Path]:
 
 def _check_recipes(recipes: Path, seals: dict[str, str]) -> None:
     """Refuse recipes whose members are not the very ones that would travel with them: 06 would refuse them there."""
-    for name in RECIPES:
-        recipe = load_recipe(recipes / f"{name}.json")
+    for recipe in load_recipes(recipes):
         if wrong := [member.name for member in recipe.members if seals.get(member.name) != member.manifest]:
             raise BadInput(
-                f"recipe {name} was made with other members than those at hand",
+                f"recipe {recipe.name} was made with other members than those at hand",
                 expected=", ".join(f"{m.name} {m.manifest}" for m in recipe.members if m.name in wrong),
                 got=shortened(f"{member} {seals.get(member, 'absent')}" for member in wrong),
                 do="run 05 again on these members, then ship",

@@ -30,6 +30,7 @@ template: str = ""  # an entry's blend, by its name in lib/blend/templates.py; e
 roles: str = ""  # who plays which role in it, such as proto:l3_mlps,sed:small_sed; empty: who is most like it
 
 # %%
+import shutil
 import time
 from dataclasses import replace
 
@@ -208,6 +209,7 @@ ladder(pd.DataFrame(rungs))
 
 # %%
 lines = []
+shutil.rmtree(output / "recipes", ignore_errors=True)
 for name, (recipe, _, chosen) in recipes.items():
     values = member_values(recipe, parts, labels, by_fold=chosen)
     recipe = replace(

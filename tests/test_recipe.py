@@ -7,7 +7,7 @@ import pytest
 
 from lib.blend.mix import mix
 from lib.blend.ranks import percentile_ranks
-from lib.blend.recipe import Ingredient, Mix, Part, Recipe, Step, load_recipe, save_recipe
+from lib.blend.recipe import Ingredient, Mix, Part, Recipe, Step, load_recipe, load_recipes, save_recipe
 from lib.blend.sidecar import SidecarSettings, correct
 from lib.blend.steps import apply_step
 from lib.competition.errors import BadInput
@@ -129,3 +129,10 @@ def test_a_required_member_that_is_absent_is_named(made, parts):
 def test_an_unusable_recipe_is_refused_with_its_fault(made, change, fault):
     with pytest.raises(BadInput, match=fault):
         replace(made, **change(made))
+
+
+def test_a_folders_recipes_come_safe_first_and_templates_last(made, tmp_path):
+    for name in ("s4", "bold", "chain_a", "safe"):
+        save_recipe(tmp_path, replace(made, name=name))
+    (tmp_path / "manifest.json").write_text("{}")
+    assert [recipe.name for recipe in load_recipes(tmp_path)] == ["safe", "bold", "chain_a", "s4"]

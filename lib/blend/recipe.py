@@ -188,3 +188,10 @@ def save_recipe(folder: Path, recipe: Recipe) -> None:
 def load_recipe(path: Path) -> Recipe:
     """The recipe in a file, checked."""
     return from_json(Recipe, read_json(path), path.name)
+
+
+def load_recipes(folder: Path) -> list[Recipe]:
+    """All recipes of a folder: safe and bold, then those made from templates."""
+    paths = [path for path in folder.glob("*.json") if path.name != "manifest.json"]
+    order = {name: n for n, name in enumerate(RECIPES)}
+    return [load_recipe(path) for path in sorted(paths, key=lambda path: (order.get(path.stem, len(order)), path.stem))]

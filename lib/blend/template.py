@@ -117,8 +117,12 @@ def nested(template: Template, roles: Cast, material: Material) -> Scores:
 
 
 def default_roles(template: Template, cards: list[MemberCard]) -> dict[str, str]:
-    """A member for each role that one is like, none twice: required roles first, and who is most like a role first."""
-    free, cast = {card.name: _words(card) for card in sorted(cards, key=lambda card: card.name)}, {}
+    """A member for each role that one is like, none twice: required roles first, and who is most like a role first.
+
+    A network asked again would only play its own part twice.
+    """
+    own = [card for card in cards if "again" not in card.config]
+    free, cast = {card.name: _words(card) for card in sorted(own, key=lambda card: card.name)}, {}
     for required in (True, False):
         roles = [role for role in template.roles if role.required is required]
         wishes = [(rank, role.name, word) for role in roles for rank, word in enumerate(role.like)]
