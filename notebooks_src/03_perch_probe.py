@@ -41,7 +41,9 @@ from lib.competition.wheels import ensure
 print(ensure("onnxruntime", minimum="1.24"), ensure("onnx_ir"), ensure("onnxscript"), sep="\n")
 
 # %%
+import tempfile
 import time
+from pathlib import Path
 
 import pandas as pd
 from IPython.display import display
@@ -78,6 +80,7 @@ output = output_folder("03_perch_probe", output_dir)
 cache = cache_folder(output, cache_dir) / "tokens"
 prepared = load_prepared(find_one("prepared", inputs_dir))
 taxonomy = read_taxonomy(competition, prepared.classes, Findings())
+aside = tempfile.TemporaryDirectory()  # for what no later notebook should find
 source = chosen_embedder(embedder, cache.parent)
 name = source.stem
 print(f"competition: {competition}\nembedder:    {source}\noutput:      {output}")
@@ -100,7 +103,7 @@ coverage_bars(coverage(mapped, taxonomy))
 
 # %%
 every_block = tappable(source)
-asked_all = cache.parent / "embedders" / f"{name}-all"
+asked_all = Path(aside.name) / f"{name}-all"
 pack_embedder(source, None, mapped, prepared.classes, asked_all, blocks=every_block)
 clips = block_vectors(prepared, competition, asked_all, cache, blocks=every_block, clips_a_class=probe_clips)
 report = block_probe(
@@ -197,7 +200,7 @@ view_table(prepared.labels, parts, slices(prepared, taxon_of)).round(3)
 # chain looks on the labelled soundscapes: the score is real and says nothing, and the judge refuses it.
 
 # %%
-leaky = cache.parent / "leaky" / "l3_linear_leaky"
+leaky = Path(aside.name) / "l3_linear_leaky"
 fit_head_member(prepared, lesson, everything(chosen_heads("linear", ())["linear"]), leaky, packed, [0])
 claimed = judge(prepared.labels, load_scores(leaky / "oof.parquet")).macro
 honest = reports["l3_linear"].macro if "l3_linear" in reports else float("nan")
