@@ -29,7 +29,7 @@ export ORT_DISABLE_TELEMETRY := 1
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow lint format miniature demo notebooks ladder judge dashboard stability calibrate kernels rehearse-infer push-prep push-train push-probe push-pseudo push-blend push-infer push-all push-weights push-wheels status logs outputs submit submissions fetch bench lab docs clean
+.PHONY: help setup test test-slow lint format miniature demo notebooks endurance ladder judge dashboard stability calibrate kernels rehearse-infer push-prep push-train push-probe push-pseudo push-blend push-infer push-all push-weights push-wheels status logs outputs submit submissions fetch bench lab docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ demo: setup  ## the whole chain on the miniature competition: ladder, submission
 
 notebooks: setup  ## run the six notebooks (DATA=, RUNS=, ONLY="02 05", P="-p name=value") and write their pages
 	$(RUN) build/run.py $(or $(ONLY),all) --data $(DATA) --runs $(RUNS) $(P)
+
+endurance: setup  ## run 06 on as many soundscapes as the contest has (N=600, RECIPE=safe, RUNTIME=openvino)
+	$(RUN) build/endurance.py --soundscapes $(or $(N),600) --runs $(RUNS) --recipe $(or $(RECIPE),safe) --runtime $(or $(RUNTIME),onnxruntime)
 
 ladder: setup  ## score members and recipes on the miniature competition's hidden test
 	$(RUN) build/ladder.py --runs $(RUNS)

@@ -12,15 +12,18 @@ import pandas as pd
 from notebook_source import shown
 from project import ROOT
 
+from lib.blend.ingredients import ingredient, used
 from lib.blend.recipe import Recipe, load_recipes
 from lib.competition.classes import read_class_list
 from lib.competition.errors import BadInput
 from lib.competition.places import find_made, find_one
 from lib.competition.prepared import load_prepared
 from lib.competition.tables import read_solution
+from lib.judge.compare import paired
 from lib.judge.intervals import bootstrap, interval
 from lib.judge.metric import judge
 from lib.judge.provenance import judge_member
+from lib.models.members import open_member
 from lib.show.figures import ladder
 from lib.show.pages import write_page
 from lib.submit.clock import Clock
@@ -29,8 +32,11 @@ from lib.submit.rows import asked_rows
 from lib.submit.stream import listen
 
 
-def climb(competition: Path, solution: Path, runs: Path) -> pd.DataFrame:
-    """One row a rung: its out-of-fold score, its hidden-test score with interval, its cost."""
+def climb(competition: Path, solution: Path, runs: Path) -> tuple[pd.DataFrame, list[str]]:
+    """One row a rung: its out-of-fold score, its hidden-test score with interval, its cost; and a line a recipe.
+
+    The line says whether the blend beats the member that turned out best, and how much of its own score was luck.
+    """
     classes = read_class_list(competition)
     labels = read_solution(solution, classes)
     prepared = load_prepared(find_one("prepared", str(runs)))
@@ -40,13 +46,17 @@ def climb(competition: Path, solution: Path, runs: Path) -> pd.DataFrame:
     for recipe in recipes:
         members |= open_members(recipe, list(folders.values()), classes).members
         ingredients |= {ingredient.name: ingredient for ingredient in recipe.members}
+    for name in folders.keys() - members.keys():  # no recipe wants them: their rungs are worth seeing all the same
+        members[name] = open_member(folders[name], classes)
+        ingredients[name] = ingredient(members[name].card, folders[name])
     asked = asked_rows(competition)
     prior = prior_scores(asked.row_ids, members[recipes[0].prior], classes)
     heard = listen(asked.soundscapes, members, list(ingredients.values()), prior, Clock())
-    named = heard.parts | {_rung(recipe): execute(recipe, heard).scores for recipe in recipes}
+    parts = dict(sorted(heard.parts.items()))
+    named = parts | {_rung(recipe): execute(recipe, heard).scores for recipe in recipes}
     out_of_fold = {
         name: judge_member(folders[name], prepared.labels, prepared.folds, related=prepared.related).macro
-        for name in heard.parts
+        for name in parts
     }
     out_of_fold |= {_rung(recipe): recipe.score for recipe in recipes}
     cost = {name: member.card.seconds_per_soundscape for name, member in members.items()}
@@ -67,7 +77,18 @@ def climb(competition: Path, solution: Path, runs: Path) -> pd.DataFrame:
                 "ms per soundscape": 1000 * cost[name],
             }
         )
-    return pd.DataFrame(rows)
+    scored = {row["rung"]: row["score"] for row in rows}
+    best = max(parts, key=scored.get)
+    return pd.DataFrame(rows), [_verdict(recipe, best, scored, drawn) for recipe in recipes]
+
+
+def _verdict(recipe: Recipe, best: str, scored: dict, drawn: dict) -> str:
+    """Whether the recipe's blend beats that member on the hidden test, and what was searched."""
+    rung = _rung(recipe)
+    gain = f"{rung} - {best}: {scored[rung] - scored[best]:+.3f} {paired(scored, drawn, rung, best)}"
+    if recipe.searched is None:
+        return f"{gain}; nothing was searched"
+    return f"{gain}; searched {recipe.searched:.3f}, nested {recipe.score:.3f}"
 
 
 def _rung(recipe: Recipe) -> str:
@@ -76,8 +97,10 @@ def _rung(recipe: Recipe) -> str:
 
 
 def _cost(recipe: Recipe) -> float:
-    """Seconds a soundscape that the recipe's members with weight take together."""
-    return sum(member.seconds_per_soundscape for member in recipe.members if recipe.weights[member.name] > 0)
+    """Seconds a soundscape that the members take together on whom the recipe's answer depends."""
+    needed = [member for member in recipe.members if member.name in used(recipe)]
+    shared = {name: seconds for member in needed for name, seconds in member.shared.items()}
+    return sum(member.seconds_per_soundscape for member in needed) + sum(shared.values())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -91,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--page", type=Path, default=ROOT / "dist/ladder.html", help="where the page goes")
     options = parser.parse_args(arguments)
     try:
-        rows = climb(options.competition, options.solution, options.runs)
+        rows, verdicts = climb(options.competition, options.solution, options.runs)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 1
@@ -99,8 +122,9 @@ def main(arguments: list[str] | None = None) -> int:
     table = table.rename(columns={"score": "hidden test", "interval": "90 % interval"})
     table = table[["rung", "out of fold", "hidden test", "90 % interval", "classes", "ms per soundscape"]]
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    print(*verdicts, sep="\n")
     prose = "Macro ROC-AUC on the hidden test soundscapes; intervals by drawing whole recordings anew, 90 %."
-    write_page(options.page, "The ladder", [prose, ladder(rows), table])
+    write_page(options.page, "The ladder", [prose, ladder(rows), table, *verdicts])
     print(f"page: {shown(options.page)}")
     return 0
 

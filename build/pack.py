@@ -17,7 +17,7 @@ KINDS = ("prepared", "embedder", "member", "recipes")
 
 def pack_weights(runs: Path, folder: Path) -> list[Path]:
     """The archives, now in `folder` beside the dataset's metadata, of every sealed folder below `runs`."""
-    sealed = _sealed_folders(runs)
+    sealed = sealed_folders(runs)
     _check_recipes(find_one("recipes", str(runs)), {name: check_seal(made) for name, made in sealed.items()})
     folder.mkdir(parents=True, exist_ok=True)
     archives = [write_archive(made, folder / f"{name}.zip") for name, made in sorted(sealed.items())]
@@ -47,7 +47,7 @@ def write_archive(sealed: Path, archive: Path) -> Path:
     return archive
 
 
-def _sealed_folders(runs: Path) -> dict[str, Path]:
+def sealed_folders(runs: Path) -> dict[str, Path]:
     """Every sealed folder below `runs` by its name; two different ones of one name are an error."""
     sealed: dict[str, Path] = {}
     for made in (folder for folder in folders_below(runs, depth=6) if manifest_kind(folder) in KINDS):

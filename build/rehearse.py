@@ -18,11 +18,10 @@ import psutil
 import rehearsal_verdict as verdict
 import sandbox
 import wheels
-from pack import KINDS
+from pack import sealed_folders
 from project import ROOT
 
 from lib.competition.errors import BadInput
-from lib.competition.places import find_made
 
 KERNEL = "pantanal-06-submission"
 MODES = ("public", "rerun")
@@ -101,7 +100,7 @@ def _dataset(root: Path, source: str, given: argparse.Namespace) -> dict[str, Pa
     """The folders that make up one dataset, by their place in it; wheels are collected where the image needs them."""
     slug, folder = source.partition("/")[2], root / "dist" / "wheels"
     if slug == metadata.WEIGHTS:
-        return {f"/{made.name}": made for kind in KINDS for made in find_made(kind, str(given.outputs))}
+        return {f"/{name}": made for name, made in sealed_folders(given.outputs).items()}
     if slug != metadata.WHEELS:
         raise BadInput(
             f"no folder stands for the dataset {source}",

@@ -16,7 +16,9 @@ from lib.judge.ledger import read
 from lib.models.members import FAMILIES
 
 NOTEBOOKS = ["01", "02", "03", "04", "05"]
-BARELY_TRAINED = ["-p", "02:epochs=1", "-p", "02:steps_per_epoch=2"]  # whether networks learn is shown by `make demo`
+BARELY_TRAINED = [  # whether networks and heads learn is shown by `make demo`
+    "-p", "02:epochs=1", "-p", "02:steps_per_epoch=2", "-p", "03:heads=zero_shot linear", "-p", "03:clip_windows=1",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +52,12 @@ def test_the_submission_is_what_the_platform_wants(ran, wide):
 
 def test_the_rungs_and_both_recipes_are_there_and_noted_in_the_ledger(ran):
     members = {path.parent.name for path in ran.glob("*/members/*/member.json")}
-    assert members == {"l0_prior", "l1_statistics", "small_sed"}
-    assert {
-        json.loads((ran / f"02_fold_training/members/{m}/member.json").read_text())["family"] for m in members
-    } <= set(FAMILIES)
+    assert members == {"l0_prior", "l1_statistics", "small_sed", "l3_zero_shot", "l3_linear"}
+    cards = [json.loads(path.read_text()) for path in ran.glob("*/members/*/member.json")]
+    assert {card["family"] for card in cards} == set(FAMILIES)
     assert {path.stem for path in (ran / "05_blend/recipes").glob("*.json")} == {"safe", "bold", "manifest"}
     questions = [line.question for line in read(ran.parent / "ledger.jsonl")]
-    assert len(questions) == 5
+    assert len(questions) == 7
 
 
 def test_every_notebook_has_a_page_and_the_index_names_it(ran):
@@ -101,11 +102,11 @@ def test_two_builds_are_byte_identical(ran):
     assert built() == built()
 
 
-def test_a_missing_member_stops_06_before_any_row_is_written(ran, wide, tmp_path, capsys):
+def test_a_missing_member_that_is_required_stops_06_before_any_row_is_written(ran, wide, tmp_path, capsys):
     import shutil
 
-    inputs = shutil.copytree(ran, tmp_path / "inputs", ignore=shutil.ignore_patterns("l1_statistics", "06_submission"))
+    inputs = shutil.copytree(ran, tmp_path / "inputs", ignore=shutil.ignore_patterns("l0_prior", "06_submission"))
     arguments = ["--data", str(wide / "rerun/birdclef-2026"), "--runs", str(inputs), "--dist", str(tmp_path / "dist")]
     assert run.main(["06", *arguments]) == 1
-    assert "names members that are not there" in capsys.readouterr().err
+    assert "requires members that are not there" in capsys.readouterr().err
     assert not (inputs / "06_submission" / "submission.csv").exists()
