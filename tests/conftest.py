@@ -1,6 +1,7 @@
 """Fixtures that many tests share: the tiny miniature competition, and the tables read from it."""
 
 import shutil
+import signal
 
 import loopback_guard  # noqa: F401 - first of all, so that onnxruntime stays silent
 import pytest
@@ -24,6 +25,9 @@ from lib.sound.inventory import take_inventory
 from lib.sound.qa_sound import bad_sound
 
 pytest_plugins = ["loopback"]
+
+# A shell's background job ignores interrupts, and so would every child that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
