@@ -12,6 +12,8 @@ from plain_way import PlainWay
 from lib.models.session import OnnxFile
 from lib.submit.engine import open_members
 
+pytestmark = pytest.mark.slow  # ten models are made first; the engine's own tests are elsewhere
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):

@@ -17,7 +17,8 @@ from lib.models.members import FAMILIES
 
 NOTEBOOKS = ["01", "02", "03", "04", "05"]
 BARELY_TRAINED = [  # whether networks and heads learn is shown by `make demo`
-    "-p", "02:epochs=1", "-p", "02:steps_per_epoch=2", "-p", "03:heads=zero_shot linear", "-p", "03:clip_windows=1",
+    "-p", "02:epochs=1", "-p", "02:steps_per_epoch=2", "-p", "02:windows_per_clip=1",
+    "-p", "03:heads=zero_shot linear", "-p", "03:clip_windows=1", "-p", "03:draws=3",
 ]  # fmt: skip
 
 
@@ -28,12 +29,13 @@ def wide(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def ran(wide, tmp_path_factory):
+def ran(wide, standin_file, tmp_path_factory):
     """The folder `runs/wide` after all six notebooks, the last on the rerun's files."""
     top = tmp_path_factory.mktemp("project")
     runs, dist = top / "runs" / "wide", top / "dist"
     common = ["--runs", str(runs), "--dist", str(dist)]
-    assert run.main([*NOTEBOOKS, "--data", str(wide / "public/birdclef-2026"), *common, *BARELY_TRAINED]) == 0
+    hears = ["-p", f"03:embedder={standin_file}"]
+    assert run.main([*NOTEBOOKS, "--data", str(wide / "public/birdclef-2026"), *common, *BARELY_TRAINED, *hears]) == 0
     assert run.main(["06", "--data", str(wide / "rerun/birdclef-2026"), *common]) == 0
     return runs
 
