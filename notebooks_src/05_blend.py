@@ -99,9 +99,11 @@ alike.round(2)
 
 # %% [markdown]
 # ## Safe: nothing searched
+# Heads that hear through one embedder are one voice: however many they are, they have one vote together.
 
 # %%
-weights = evidence_weights([sure[name].low for name in parts])
+voices = [card.config["embedder"] if card.family == "head" else name for name, card in cards.items()]
+weights = evidence_weights([sure[name].low for name in parts], voices)
 steps = [Step("smooth_windows", {"sigma": sigma})]
 steps += [Step("scale_by_file", {"top_windows": 2, "power": file_power})] if file_power else []
 best = max(alone, key=alone.get)

@@ -239,3 +239,11 @@ def test_tpe_tries_the_start_first_and_keeps_within_the_ranges(monkeypatch):
     assert asked[0] == Choice((600, 300, 100), (0.5,))
     assert all(0.0 <= choice.values[0] <= 2.0 for choice in asked)
     assert all(one != other for one, other in pairwise(asked))
+
+
+def test_members_of_one_voice_have_one_vote_together():
+    alone = evidence_weights([0.6, 0.7])
+    together = evidence_weights([0.6, 0.6, 0.6, 0.7], ["perch", "perch", "perch", "own"])
+    assert sum(together[:3]) == pytest.approx(alone[0])
+    assert together[3] == pytest.approx(alone[1])
+    assert evidence_weights([0.4, 0.5], ["a", "a"]) == (0.5, 0.5)

@@ -67,9 +67,14 @@ def by_evidence(parts: Sequence[Scores], *, draws: int = 200, seed: int = 0) -> 
     return weights
 
 
-def evidence_weights(lower_ends: Sequence[float]) -> tuple[float, ...]:
-    """Weights in proportion to how far each lower end lies above chance; equal ones where none does."""
+def evidence_weights(lower_ends: Sequence[float], voices: Sequence[str] | None = None) -> tuple[float, ...]:
+    """Weights in proportion to how far each lower end lies above chance; equal ones where none does.
+
+    Members with the same voice, such as heads that hear through one embedder, have one vote together.
+    """
     excess = np.maximum(np.asarray(lower_ends) - 0.5, 0.0)
+    if voices is not None:
+        excess /= [list(voices).count(voice) for voice in voices]
     shares = excess / excess.sum() if excess.sum() > 0 else np.full(len(excess), 1 / len(excess))
     return tuple(shares.tolist())
 
