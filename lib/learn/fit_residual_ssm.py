@@ -27,7 +27,7 @@ class ResidualSettings:
 
     inputs: tuple[str, ...] = ("embedding", "logits")
     first_pass: Any = field(default_factory=ProtoSettings)
-    first_pass_folds: int = 3  # its scores of what the correction learns from are out of fold
+    first_pass_folds: int = 2  # its scores of what the correction learns from are out of fold
     network: ResidualNetwork = field(default_factory=ResidualNetwork)
     loop: LoopSettings = field(default_factory=lambda: LoopSettings(epochs=30))
 
