@@ -1,26 +1,22 @@
 """Class weights go to whom the class knows, are shares, and come home where positives are few."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy.special import expit
 from test_stacking import complementary
 from tinyblend import heard_by, labels_of, recipe_of
 
-from lib.blend.class_weights import RegressionSettings, _logistic, _ridge, by_regression, by_search, member_table
+from lib.blend.class_weights import RegressionSettings, _logistic, _ridge, by_regression
 from lib.blend.evaluate import make_folds
 from lib.blend.mix import mix
 from lib.competition.errors import BadInput
 from lib.competition.scores import Labels
-from lib.judge.metric import judge
 
 ALONE = [["a"], ["b"], ["c"], ["d"]]
 FREE = {how: RegressionSettings(how, half_at=0.0) for how in ("ridge", "logistic")}
 FITS = {
     "ridge": lambda groups, half_at=0.0: by_regression(groups, RegressionSettings("ridge", half_at=half_at)),
     "logistic": lambda groups, half_at=0.0: by_regression(groups, RegressionSettings("logistic", half_at=half_at)),
-    "search": lambda groups, half_at=0.0: by_search(groups, half_at=half_at),
 }
 
 
@@ -113,18 +109,3 @@ def test_what_cannot_be_regressed_is_refused():
         by_regression(ALONE, RegressionSettings("magic"))
     with pytest.raises(BadInput, match="rank or logit"):
         by_regression(ALONE)(recipe_of("pq", space="geometric"), "all", folds)
-    weighed = recipe_of("pq", space="geometric")
-    assert replace(weighed) == weighed
-    assert set(by_search(ALONE)(weighed, "all", folds)) == set("abcd")
-
-
-def test_the_member_table_tells_who_hears_which_group():
-    labels = labels_of()
-    named = complementary(labels)
-    table = member_table(named, labels, {"first": ["a", "b"], "last": ["c", "d"]}).set_index("member")
-    assert list(table.columns) == ["all", "first", "last"]
-    report = judge(labels, named["p"])
-    assert table["all"]["p"] == pytest.approx(report.macro)
-    assert table["first"]["p"] == pytest.approx((report.per_class["a"] + report.per_class["b"]) / 2)
-    assert table["first"]["p"] > table["first"]["q"]
-    assert table["last"]["q"] > table["last"]["p"]

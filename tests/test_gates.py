@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.blend.gates import GateSettings, coverage_caps, fit_gate, nested_sidecar, read_gate_weights
+from lib.blend.gates import GateSettings, coverage_caps, fit_gate, nested_sidecar
 from lib.blend.ranks import percentile_ranks
 from lib.blend.sidecar import SidecarSettings, correct
 from lib.competition.errors import BadInput
@@ -169,23 +169,6 @@ def test_a_gate_survives_its_file_the_same_bytes_each_time(tmp_path):
     for name in ("one.csv", "other.csv"):
         fit_gate(labels, anchor, side, LOOSE, FEW).save(tmp_path / name)
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "other.csv").read_bytes()
-    weights = fit_gate(labels, anchor, side, LOOSE, FEW).weights
-    assert read_gate_weights(tmp_path / "one.csv") == pytest.approx(weights)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["label,gate_weight\na,0.1\n", "primary_label,gate_weight\na,0.1\na,0.2\n", "primary_label,gate_weight\na,\n"],
-)
-def test_what_is_no_gate_table_is_refused(tmp_path, text):
-    (tmp_path / "gate.csv").write_text(text)
-    with pytest.raises(BadInput, match="no gate table"):
-        read_gate_weights(tmp_path / "gate.csv")
-
-
-def test_labels_that_look_like_numbers_or_nothing_stay_labels(tmp_path):
-    (tmp_path / "gate.csv").write_text("primary_label,gate_weight\n0022961,0.1\nNA,0.2\nz,0.0\n")
-    assert read_gate_weights(tmp_path / "gate.csv") == {"0022961": 0.1, "NA": 0.2}
 
 
 def test_caps_follow_coverage():

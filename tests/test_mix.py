@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import gmean, pmean
 
-from lib.blend.mix import SPACES, mix, without_flat
+from lib.blend.mix import SPACES, mix
 from lib.blend.ranks import percentile_ranks, rank_blend
 from lib.competition.errors import BadInput
 from lib.competition.scores import Scores
@@ -155,27 +155,3 @@ def test_what_cannot_be_mixed_is_refused():
     ):
         with pytest.raises((BadInput, ValueError), match=r"weights|unknown space|not aligned|classes differ|zip"):
             mix(parts, weights, space=space)
-
-
-def flattened(part, *columns):
-    values = part.values.copy()
-    values[:, list(columns)] = 0.25
-    return part.with_values(values)
-
-
-def test_a_flat_part_gives_its_share_to_the_others_in_proportion():
-    parts = [flattened(PARTS[0], 0, 2), flattened(PARTS[1], 2), flattened(PARTS[2], 2)]
-    found = without_flat(parts, WEIGHTS)
-    assert list(found) == ["a"]  # in c nobody can tell: as it was; in b and d all can
-    assert found["a"] == pytest.approx([0.0, 0.6, 0.4])
-    mixed = mix(parts, WEIGHTS, space="rank", class_weights=found)
-    np.testing.assert_allclose(mixed.values[:, 0], mix(parts[1:], [0.6, 0.4], space="rank").values[:, 0], rtol=1e-6)
-
-
-def test_leaving_out_starts_from_the_weights_that_a_class_has():
-    parts = [flattened(PARTS[0], 0), *PARTS[1:]]
-    given_weights = {"a": [0.8, 0.05, 0.15], "b": [0.0, 0.0, 1.0]}
-    found = without_flat(parts, WEIGHTS, given_weights)
-    assert found["a"] == pytest.approx([0.0, 0.25, 0.75])
-    assert found["b"] == given_weights["b"]
-    assert set(found) == {"a", "b"}

@@ -4,26 +4,22 @@ A group is a taxon, or a class alone. One with few positives keeps the mix's wei
 the way, n its positive windows.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from scipy.optimize import minimize, nnls
 from scipy.special import expit
 
 from lib.blend.evaluate import Fold
 from lib.blend.mix import ClassWeights
-from lib.blend.objective import Objective
 from lib.blend.ready import make_ready, ready_parts
 from lib.blend.recipe import Recipe
-from lib.blend.search import METHODS
-from lib.blend.space import Space, mix_of, towards
+from lib.blend.space import mix_of, towards
 from lib.blend.stacking import Fit
 from lib.competition.errors import BadInput
-from lib.competition.scores import Labels, Scores
+from lib.competition.scores import Labels
 from lib.judge.pairs import WHOLE
-from lib.judge.views import Slice, view_table
 
 Groups = Sequence[Sequence[str]]
 Own = Callable[[Sequence[str]], np.ndarray]  # a group's own weights, not yet of sum one; all zero where it has none
@@ -63,29 +59,6 @@ def by_regression(groups: Groups, settings: RegressionSettings | None = None) ->
         return own
 
     return _shrunk_by_group(groups, settings.half_at, prepared)
-
-
-def by_search(groups: Groups, *, method: str = "greedy", half_at: float = 100.0, seed: int = 0) -> Fit:
-    """A fit that searches each group's weights for the macro AUC of its own classes."""
-
-    def prepared(recipe: Recipe, mix: str, folds: list[Fold]) -> Own:
-        def own(group: Sequence[str]) -> np.ndarray:
-            objective = Objective(Space(recipe, mix), [_of_group(fold, group) for fold in folds])
-            everywhere = tuple(range(len(folds)))
-            return np.array(METHODS[method](objective, objective.space.start, everywhere, seed).weights)
-
-        return own
-
-    return _shrunk_by_group(groups, half_at, prepared)
-
-
-def member_table(named: Mapping[str, Scores], labels: Labels, groups: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """One row a member: its macro AUC over all classes, and over each group's; what weights by group can live on."""
-    rows = np.ones(len(labels.row_ids), dtype=bool)
-    parts = [Slice("all", "all", rows, np.ones(len(labels.classes), dtype=bool))]
-    parts += [Slice("group", name, rows, np.isin(labels.classes, group)) for name, group in groups.items()]
-    table = view_table(labels, named, parts).set_index("part")[list(named)].T
-    return table.rename_axis(index="member", columns=None).reset_index()
 
 
 def _shrunk_by_group(groups: Groups, half_at: float, prepared: Callable[[Recipe, str, list[Fold]], Own]) -> Fit:

@@ -63,17 +63,6 @@ class NestedSidecar:
     kept: dict[object, str]
 
 
-def read_gate_weights(path: Path) -> dict[str, float]:
-    """The weight of each class that a gate table opens, ours or another's."""
-    table = pd.read_csv(path, dtype={"primary_label": str}, keep_default_na=False, na_values={"gate_weight": [""]})
-    usable = {"primary_label", "gate_weight"} <= set(table.columns)
-    if not usable or table.primary_label.duplicated().any() or not np.isfinite(table.gate_weight).all():
-        raise BadInput(f"{path} is no gate table", expected="each primary_label once, with a finite gate_weight",
-                       got=shortened(table.columns), do="fit the gate anew")  # fmt: skip
-    opened = table[table.gate_weight > 0]
-    return dict(zip(opened.primary_label, opened.gate_weight.tolist(), strict=True))
-
-
 def coverage_caps(
     class_names: Mapping[str, str],
     *,

@@ -57,28 +57,6 @@ def mix(parts: list[Scores], weights: list[float], *, space: str, class_weights:
     return parts[0].with_values(mean if kind == "logit" else np.clip(mean, 0.0, 1.0), kind)
 
 
-def without_flat(
-    parts: list[Scores], weights: list[float], class_weights: ClassWeights | None = None
-) -> dict[str, list[float]]:
-    """Class weights that give a part nothing where its column is flat, and its share to the others in proportion.
-
-    Holds the classes that are overruled already or need it; one that nobody with a weight can tell stays as it is.
-    """
-    _check_aligned(parts)
-    given = class_weights or {}
-    shares = _shares(parts[0].classes, weights, given)
-    flat = np.stack([np.ptp(part.values, axis=0) == 0 for part in parts])
-    kept = np.where(flat, 0.0, shares)
-    total = kept.sum(axis=0)
-    told = np.divide(kept, total, out=shares.copy(), where=total > 0)
-    changed = (told != shares).any(axis=0)
-    return {
-        label: told[:, column].tolist()
-        for column, label in enumerate(parts[0].classes)
-        if changed[column] or label in given
-    }
-
-
 def _check_aligned(parts: list[Scores]) -> None:
     """Refuse parts of other rows or classes; of what kind they may be is the space's business."""
     check_same(parts, kinds=False)
