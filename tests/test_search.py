@@ -12,8 +12,8 @@ from lib.blend.evaluate import evaluate, make_folds
 from lib.blend.greedy import ROUNDS, greedy
 from lib.blend.objective import Objective
 from lib.blend.recipe import Step
-from lib.blend.search import METHODS, by_evidence, equal, evidence_weights, search
-from lib.blend.space import Choice, Knob, Space, whole
+from lib.blend.search import METHODS, evidence_weights, search
+from lib.blend.space import Choice, Knob, Space
 from lib.competition.errors import BadInput
 from lib.competition.scores import Labels
 from lib.judge.metric import judge
@@ -72,8 +72,7 @@ def test_the_same_seed_gives_the_same_result(method):
     np.testing.assert_array_equal(first.nested.values, again.nested.values)
 
 
-@pytest.mark.parametrize("home", [None, equal(3)], ids=["free", "shrunk"])
-def test_a_fold_is_scored_by_a_choice_that_did_not_see_it(method, home):
+def test_a_fold_is_scored_by_a_choice_that_did_not_see_it(method):
     """Turn one fold's labels round: its own nested values may not change, for they were chosen elsewhere."""
     labels = labels_of(seed=2)
     parts = members(labels, 1.0, 1.3, 1.6)
@@ -82,10 +81,10 @@ def test_a_fold_is_scored_by_a_choice_that_did_not_see_it(method, home):
         np.where(here[:, None], ~labels.values, labels.values), labels.row_ids, labels.classes, labels.strata
     )
     space = Space(recipe_of("pqr"), "all")
-    before, after = (search(space, parts, truth, method=method, home=home) for truth in (labels, turned))
+    before, after = (search(space, parts, truth, method=method) for truth in (labels, turned))
     assert before.by_fold[1] == after.by_fold[1]
     np.testing.assert_array_equal(before.nested.values[here], after.nested.values[here])
-    assert home is not None or before.by_fold != after.by_fold
+    assert before.by_fold != after.by_fold
 
 
 def test_on_pure_noise_the_search_is_optimistic_and_the_nested_score_is_not():
@@ -167,52 +166,15 @@ def test_greedy_weights_are_counts_of_a_bag():
     assert min(found.choice.weights[:2]) > 0
 
 
-def test_with_a_home_weights_go_there_where_members_are_alike_and_stay_where_one_is_better():
-    alike, apart = [], []
-    for seed in range(3):
-        labels = labels_of(seed, rate=0.2)
-        parts = [members(labels, *sizes, first=10 * seed) for sizes in ((2.0, 2.0, 2.0), (0.5, 30.0, 30.0))]
-        space = Space(recipe_of("pqr"), "all")
-        alike.append(search(space, parts[0], labels, home=equal(3)))
-        apart.append(search(space, parts[1], labels, home=equal(3)))
-    assert np.mean([found.shrunk for found in alike]) >= 0.5
-    assert all(found.shrunk == 0.0 for found in apart)
-    for found in alike:
-        if found.shrunk == 1.0:
-            assert found.choice.thousandths == whole([1, 1, 1])
-
-
-def test_a_home_is_made_of_the_labels_of_the_folds_chosen_on():
-    labels = labels_of(folds=3)
-    met = []
-
-    def home(seen):
-        met.append(frozenset(np.unique(seen.strata).tolist()))
-        return (0.5, 0.5)
-
-    search(Space(recipe_of("pq"), "all"), members(labels, 1.0, 1.0), labels, home=home)
-    assert set(met) == {frozenset(some) for some in ([0, 1, 2], [0, 1], [0, 2], [1, 2], [0], [1], [2])}
-    assert len(met) == len(set(met))
-
-
 def test_evidence_weights_follow_the_lower_ends():
-    assert evidence_weights([0.4, 0.7, 0.6]) == pytest.approx((0.0, 2 / 3, 1 / 3))
-    assert evidence_weights([0.4, 0.5]) == (0.5, 0.5)
-
-
-def test_evidence_is_for_the_member_that_surely_beats_chance():
-    labels = labels_of()
-    weights = by_evidence(list(members(labels, 0.5, 2.0, 1e6).values()), draws=100)(labels)
-    assert weights[0] > weights[1] > weights[2]
-    assert sum(weights) == pytest.approx(1.0)
+    assert evidence_weights([0.4, 0.7, 0.6], "abc") == pytest.approx((0.0, 2 / 3, 1 / 3))
+    assert evidence_weights([0.4, 0.5], "ab") == (0.5, 0.5)
 
 
 def test_too_few_folds_and_unknown_methods_are_refused():
     labels = labels_of(folds=2)
     space, parts = Space(recipe_of("pq"), "all"), members(labels, 1.0, 1.0)
     search(space, parts, labels)
-    with pytest.raises(BadInput, match="fold to judge on"):
-        search(space, parts, labels, home=equal(2))
     one = labels.take(labels.row_ids[:24])
     with pytest.raises(BadInput, match="fold to judge on"):
         search(space, parts, one)
@@ -242,7 +204,7 @@ def test_tpe_tries_the_start_first_and_keeps_within_the_ranges(monkeypatch):
 
 
 def test_members_of_one_voice_have_one_vote_together():
-    alone = evidence_weights([0.6, 0.7])
+    alone = evidence_weights([0.6, 0.7], ["perch", "own"])
     together = evidence_weights([0.6, 0.6, 0.6, 0.7], ["perch", "perch", "perch", "own"])
     assert sum(together[:3]) == pytest.approx(alone[0])
     assert together[3] == pytest.approx(alone[1])
