@@ -25,7 +25,7 @@ from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from lib.blend.ranks import rank_blend
+from lib.blend.mix import mix
 from lib.competition.names import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES, row_ids
 from lib.competition.scores import Labels, Scores
 from lib.judge.intervals import bootstrap, recording_groups
@@ -122,7 +122,7 @@ def blends(rng: np.random.Generator) -> Candidates:
     counter, weights = make_pair_counter(labels, parts), np.array([[400, 300, 150, 100, 50]])
     return {
         "ours": lambda: counter.many(weights),
-        "ours, without the counter": lambda: judge(labels, rank_blend(parts, [0.4, 0.3, 0.15, 0.1, 0.05])).macro,
+        "ours, without the counter": lambda: judge(labels, mix(parts, [0.4, 0.3, 0.15, 0.1, 0.05], space="rank")).macro,
         "sklearn, a class at a time": lambda: sklearn_macro(
             labels.values, sum(w * rankdata(part.values, axis=0) for w, part in zip(weights[0], parts, strict=True))
         ),

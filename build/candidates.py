@@ -6,7 +6,7 @@ from pathlib import Path
 import project  # noqa: F401  makes lib importable
 
 from lib.blend.evaluate import evaluate
-from lib.blend.ranks import rank_blend
+from lib.blend.mix import mix
 from lib.blend.recipe import load_recipes
 from lib.competition import fingerprint
 from lib.competition.errors import BadInput, shortened
@@ -73,7 +73,7 @@ def _blend(text: str, known: dict[str, Candidate]) -> Candidate:
     except (ValueError, KeyError) as error:
         raise BadInput("a blend cannot be read", expected=f"a:0.6,b:0.4 of {', '.join(known)}", got=text,
                        do="name members and weights that sum to 1") from error  # fmt: skip
-    return _mixed(text, rank_blend([part.scores for part, _ in chosen], list(parts.values())), chosen)
+    return _mixed(text, mix([part.scores for part, _ in chosen], list(parts.values()), space="rank"), chosen)
 
 
 def _mixed(name: str, scores: Scores, parts: list[tuple[Candidate, float]]) -> Candidate:

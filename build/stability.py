@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from project import ROOT
 
-from lib.blend.ranks import rank_blend
+from lib.blend.mix import mix
 from lib.competition.errors import BadInput
 from lib.competition.fold_families import FAMILIES
 from lib.competition.places import find_one
@@ -60,7 +60,8 @@ def entered_on_the_board(
     tested, entered = ({name: side[name] for name in names} for side in (true, offline))
     for parts in (tested, entered):
         blends = {
-            name: rank_blend([parts[member] for member in names], recipe.tolist()) for name, recipe in recipes.items()
+            name: mix([parts[member] for member in names], recipe.tolist(), space="rank")
+            for name, recipe in recipes.items()
         }
         parts.update(blends)
     score = {name: judge(labels, part).macro for name, part in entered.items()}

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.blend.ranks import percentile_ranks, rank_blend
+from lib.blend.mix import mix
+from lib.blend.ranks import percentile_ranks
 from lib.blend.steps import apply_step, smooth_windows
 from lib.competition.errors import BadInput
 from lib.competition.names import row_ids
@@ -28,7 +29,7 @@ def test_ranks_are_percentiles_and_ties_share():
 def test_a_blend_of_one_keeps_every_classs_auc():
     part = scores(0)
     truth = np.random.default_rng(1).random(part.values.shape) < 0.3
-    np.testing.assert_allclose(class_auc(truth, rank_blend([part], [1.0]).values), class_auc(truth, part.values))
+    np.testing.assert_allclose(class_auc(truth, mix([part], [1.0], space="rank").values), class_auc(truth, part.values))
 
 
 @settings(deadline=None, max_examples=30)
@@ -36,17 +37,17 @@ def test_a_blend_of_one_keeps_every_classs_auc():
 def test_a_rank_blend_keeps_shape_and_range_and_ignores_each_members_scale(seed, weight, power):
     one, other = scores(seed), scores(seed + 1)
     weights = [weight / 20, 1 - weight / 20]
-    blended = rank_blend([one, other], weights)
+    blended = mix([one, other], weights, space="rank")
     assert blended.values.shape == one.values.shape
     assert 0 <= blended.values.min() <= blended.values.max() <= 1
     scaled = one.with_values(one.values.astype(np.float64) ** power * 0.5)
-    np.testing.assert_allclose(rank_blend([scaled, other], weights).values, blended.values, atol=1e-6)
+    np.testing.assert_allclose(mix([scaled, other], weights, space="rank").values, blended.values, atol=1e-6)
 
 
 @pytest.mark.parametrize("weights", [[0.5, 0.6], [1.5, -0.5], [0.5]])
 def test_unusable_weights_are_refused(weights):
     with pytest.raises((BadInput, ValueError), match=r"weights|zip"):
-        rank_blend([scores(0), scores(1)], weights)
+        mix([scores(0), scores(1)], weights, space="rank")
 
 
 @settings(deadline=None, max_examples=30)

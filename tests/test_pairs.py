@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from lib.blend.ranks import rank_blend
+from lib.blend.mix import mix
 from lib.competition.errors import BadInput
 from lib.competition.scores import Labels, Scores
 from lib.judge.metric import class_auc, judge
@@ -43,7 +43,7 @@ def test_every_blend_equals_ranking_it(case):
 def test_it_is_what_the_judge_says_of_the_blend_over_the_same_classes(case):
     labels, parts = case
     counter = make_pair_counter(labels, parts)
-    report = judge(labels, rank_blend(parts, [0.25, 0.5, 0.125, 0.125]))
+    report = judge(labels, mix(parts, [0.25, 0.5, 0.125, 0.125], space="rank"))
     assert counter.macro([250, 500, 125, 125]) == pytest.approx(report.macro, abs=1e-9)
     assert counter.classes == report.scored
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.blend.ranks import check_weights, percentile_ranks, percentiles, rank_blend
+from lib.blend.mix import mix
+from lib.blend.ranks import check_weights, percentile_ranks, percentiles
 from lib.competition.errors import BadInput
 from lib.competition.scores import Scores
 
@@ -38,7 +39,7 @@ def test_no_rows_have_no_ranks():
 def test_a_blend_keeps_the_ties_that_single_precision_would_part():
     rising = np.arange(708)[:, None]
     both = [scores(rising, "logit"), scores(-rising, "logit")]
-    assert len(set(rank_blend(both, [0.5, 0.5]).values[:, 0].tolist())) == 1
+    assert len(set(mix(both, [0.5, 0.5], space="rank").values[:, 0].tolist())) == 1
 
 
 @pytest.mark.parametrize("weights", [[], [0.5, 0.6], [1.5, -0.5], [float("nan"), 1.0], [0.0, 0.0]])

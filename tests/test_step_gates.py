@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.blend.ranks import rank_blend
+from lib.blend.mix import mix
 from lib.blend.step_gates import gate_alone, gate_lasting
 from lib.competition.errors import BadInput
 from lib.competition.names import row_ids
@@ -38,7 +38,7 @@ def test_a_gate_moves_the_cells_it_opens_by_its_share_and_no_other():
 def test_ranked_members_make_the_third_gate():
     one, other = members(3)
     ranks = [part.with_values(pandas_ranks(part.values), "rank") for part in (one, other)]
-    blend = rank_blend([one, other], [0.6, 0.4])
+    blend = mix([one, other], [0.6, 0.4], space="rank")
     after = gate_alone(blend, member=ranks[1], member_against=ranks[0], above=0.95, below=0.8, share=0.12)
     opened = (ranks[1].values > 0.95) & (ranks[0].values < 0.8)
     assert opened.any()
@@ -48,7 +48,7 @@ def test_ranked_members_make_the_third_gate():
 
 def test_the_lasting_gate_follows_the_formula():
     one, other = members(4)
-    blend = rank_blend([one, other], [0.6, 0.4])
+    blend = mix([one, other], [0.6, 0.4], space="rank")
     after = gate_lasting(blend, member=one, member_against=other, kernel=KERNEL,
                          lasting_above=0.88, rank_above=0.75, below=0.12, share=0.15)  # fmt: skip
     context = np.zeros_like(one.values, dtype=float)
@@ -66,7 +66,7 @@ def test_the_lasting_gate_follows_the_formula():
 @pytest.mark.parametrize("which", ["member", "member_against"])
 def test_both_members_must_fit_the_thresholds_and_the_rows(which):
     pair = dict(zip(("member", "member_against"), members(5), strict=True))
-    blend = rank_blend(list(pair.values()), [0.6, 0.4])
+    blend = mix(list(pair.values()), [0.6, 0.4], space="rank")
     for wrong, reason in (
         (pair[which].with_values(pair[which].values, "logit"), "kind prob or rank"),
         (pair[which].take(ROWS[::-1]), "other row_ids"),

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from lib.competition.errors import BadInput
-from lib.competition.scores import Scores, check_same
+from lib.competition.scores import Scores
 
 
 def percentile_ranks(scores: Scores) -> Scores:
@@ -24,11 +24,3 @@ def check_weights(weights: list[float]) -> None:
         raise BadInput(
             "blend weights are not usable", expected="none negative, sum 1", got=weights, do="mend the recipe"
         )
-
-
-def rank_blend(parts: list[Scores], weights: list[float]) -> Scores:
-    """The weighted mean of the parts' percentile ranks."""
-    check_weights(weights)
-    check_same(parts)
-    mean = sum(weight * percentiles(part) for weight, part in zip(weights, parts, strict=True))
-    return parts[0].with_values(np.clip(mean, 0.0, 1.0), "rank")
