@@ -29,7 +29,7 @@ export ORT_DISABLE_TELEMETRY := 1
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow lint format miniature demo notebooks endurance ladder judge dashboard stability calibrate kernels rehearse-infer push-prep push-train push-probe push-pseudo push-blend push-infer push-all push-weights push-wheels status logs outputs submit submissions fetch bench lab docs clean
+.PHONY: help setup test test-slow lint format miniature demo notebooks endurance ladder judge dashboard stability calibrate kernels rehearse-infer push-prep push-train push-probe push-pseudo push-blend push-infer push-all push-weights push-wheels status logs outputs submit submissions fetch bench sweep mlflow lab unpair docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,7 @@ test: setup  ## the tests, a few minutes
 	$(RUN) -m pytest
 
 test-slow: setup  ## the proofs that take longer, the Kaggle image's versions among them
+	$(PIP) -r requirements-lab.txt -r requirements-docs.txt -r requirements-sweeps.txt
 	$(RUN) -m pytest -m slow
 
 lint: setup  ## ruff, over everything
@@ -139,9 +140,20 @@ fetch: setup  ## fetch from Kaggle what a home machine needs (WHAT=data|perch|bi
 bench: setup  ## compare front end, metric, training and submission with the usual ways, in one run (N=60 soundscapes)
 	$(RUN) build/bench.py $(if $(N),--soundscapes $(N))
 
-lab: setup  ## open the notebooks in JupyterLab
+sweep: setup  ## many runs of a notebook side by side, and a page of them (SWEEP=sweeps/losses.yaml ENGINE=tcp://… DRY=1)
+	$(PIP) -r requirements-sweeps.txt
+	$(RUN) build/sweep.py $(SWEEP) --runs $(RUNS) --data $(DATA) $(if $(ENGINE),--engine $(ENGINE)) $(ONLY_SHOW)
+
+mlflow: setup  ## show the ledger and the sweeps in MLflow's pages (RUNS=, DRY=1 only exports, PORT=5000)
+	$(PIP) -r requirements-sweeps.txt
+	$(RUN) build/mlflow_export.py --runs $(RUNS) $(ONLY_SHOW) $(if $(PORT),--port $(PORT))
+
+lab: setup  ## open the notebooks in JupyterLab (PAIRED=1: in notebooks/, where outputs are kept)
 	$(PIP) -r requirements-lab.txt
-	$(RUN) build/lab.py
+	$(RUN) build/lab.py $(if $(PAIRED),--paired)
+
+unpair: setup  ## show what was edited in notebooks/ and write it into the percent scripts (ONLY="02", DRY=1)
+	$(RUN) build/paired.py --back $(ONLY) $(ONLY_SHOW)
 
 docs: setup  ## run demo, test and bench, and put their output and a picture into the README (needs chromium)
 	$(PIP) -r requirements-docs.txt

@@ -12,7 +12,7 @@ from imports import Import, imports_of, parsed, top_level_names
 
 from lib.competition.errors import BadInput, shortened
 
-ROOMS = ("competition", "sound", "judge", "models", "learn", "blend", "submit", "show")
+ROOMS = ("competition", "sound", "judge", "models", "learn", "blend", "submit", "teach", "show")
 
 
 @dataclass(frozen=True)

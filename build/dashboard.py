@@ -26,7 +26,7 @@ from lib.show.dashboard import correlation_heatmap, fold_dots, ledger_history, l
 from lib.show.errors import failure_modes, losses, mode_table, signal_to_noise, window_picture, worst_windows
 from lib.show.figures import ladder
 from lib.show.pages import write_page
-from lib.show.players import player, write_sound_page
+from lib.show.players import player
 from lib.sound.decode import decode, soundscape_windows
 from lib.submit.clock import BUDGET_MINUTES, CONTEST_SOUNDSCAPES
 
@@ -155,7 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
         lines = ledger.read(ledger_path(options.runs))
         errors = options.page.with_name("errors.html")
         write_page(options.page, "Dashboard", dashboard_parts(board, taxonomy, lines))
-        write_sound_page(errors, "Error analysis", error_parts(board, options.data, taxonomy))
+        write_page(errors, "Error analysis", error_parts(board, options.data, taxonomy))
     except BadInput as error:
         print(error, file=sys.stderr)
         return 1

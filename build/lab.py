@@ -2,19 +2,20 @@
 
     python build/lab.py            browse notebooks_src
     python build/lab.py 02         open that notebook
+    python build/lab.py --paired   browse notebooks/, made of the sources: they keep outputs (build/paired.py)
     python build/lab.py --no-browser --port=9999    options other than --help go to JupyterLab
 
-The sources hold no outputs, so closing a notebook drops them; `python build/run.py` keeps them, in dist/notebooks.
+The sources hold no outputs, so closing a notebook drops them; --paired and `python build/run.py` keep them.
 A double click on a module of lib also shows a notebook: choose "Open With, Editor" there.
 """
 
 import argparse
 import os
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from paired import FOLDER, SOURCES, pair, source_named
 from project import ROOT
 
 from lib.competition.errors import BadInput
@@ -24,9 +25,10 @@ SETTINGS = Path(__file__).with_name("lab_settings")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run JupyterLab until it is stopped, and return its exit status."""
+    """Become JupyterLab, so that Ctrl-C asks what it asks; 2 where that cannot be."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebook", nargs="?", default="", help="a number or name")
+    parser.add_argument("--paired", action="store_true", help="open notebooks that keep their outputs")
     options, lab_options = parser.parse_known_args(arguments)
     try:
         if find_spec("jupyterlab") is None:
@@ -36,36 +38,31 @@ def main(arguments: list[str] | None = None) -> int:
                 got=sys.executable,
                 do="pip install -r requirements-lab.txt",
             )
-        asked = command(options.notebook, lab_options)
+        asked = command(options.notebook, options.paired, lab_options)
+        if options.paired:
+            print(*pair(ROOT), sep="\n", flush=True)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
-    return subprocess.run(asked, env=environment(os.environ), cwd=ROOT).returncode
+    os.chdir(ROOT)
+    os.execve(asked[0], asked, environment(os.environ))
 
 
-def command(notebook: str, lab_options: list[str]) -> list[str]:
-    """What starts JupyterLab at the root, where it finds jupytext.toml, and shows the sources or one of them."""
-    page = "notebooks_src"
+def command(notebook: str, paired: bool, lab_options: list[str]) -> list[str]:
+    """What starts JupyterLab at the root, where it finds jupytext.toml, and shows all notebooks or one of them."""
+    page = FOLDER if paired else SOURCES
     if notebook:
-        found = sorted((ROOT / page).glob(f"{Path(notebook).stem}*.py"))
-        if len(found) != 1:
-            raise BadInput(
-                f"{notebook} does not name one notebook",
-                expected="one of " + ", ".join(path.stem for path in sorted((ROOT / page).glob("*.py"))),
-                got=", ".join(path.stem for path in found) or "no such file",
-                do="use its number",
-            )
-        page += f"/{found[0].name}?factory=Jupytext%20Notebook"
+        source = source_named(ROOT, notebook)
+        page += f"/{source.stem}.ipynb" if paired else f"/{source.name}?factory=Jupytext%20Notebook"
     root = f"--ServerApp.root_dir={ROOT}"
     return [sys.executable, "-m", "jupyterlab", root, f"--LabApp.default_url=/lab/tree/{page}", *lab_options]
 
 
 def environment(inherited: dict[str, str]) -> dict[str, str]:
-    """The environment in which kernels find lib and JupyterLab finds the project's settings."""
+    """The environment in which kernels find lib and draw inline, and JupyterLab finds the project's settings."""
     added = {"PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_PATH": str(SETTINGS)}
-    return {**inherited} | {
-        name: os.pathsep.join(filter(None, [value, inherited.get(name)])) for name, value in added.items()
-    }
+    kept = {name: value for name, value in inherited.items() if name != "MPLBACKEND"}  # the kernel sets inline
+    return kept | {name: os.pathsep.join(filter(None, [value, kept.get(name)])) for name, value in added.items()}
 
 
 if __name__ == "__main__":

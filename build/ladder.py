@@ -12,7 +12,7 @@ import pandas as pd
 from notebook_source import shown
 from project import ROOT
 
-from lib.blend.ingredients import ingredient, used
+from lib.blend.ingredients import ingredient, seconds_together, used
 from lib.blend.recipe import Recipe, load_recipes
 from lib.competition.classes import read_class_list
 from lib.competition.errors import BadInput
@@ -55,12 +55,15 @@ def climb(competition: Path, solution: Path, runs: Path) -> tuple[pd.DataFrame, 
     parts = dict(sorted(heard.parts.items()))
     named = parts | {_rung(recipe): execute(recipe, heard).scores for recipe in recipes}
     out_of_fold = {
-        name: judge_member(folders[name], prepared.labels, prepared.folds, related=prepared.related).macro
+        name: judge_member(
+            folders[name], prepared.labels, prepared.folds, related=prepared.related, others=folders
+        ).macro
         for name in parts
     }
     out_of_fold |= {_rung(recipe): recipe.score for recipe in recipes}
     cost = {name: member.card.seconds_per_soundscape for name, member in members.items()}
-    cost |= {_rung(recipe): _cost(recipe) for recipe in recipes}
+    for recipe in recipes:
+        cost[_rung(recipe)] = seconds_together(member for member in recipe.members if member.name in used(recipe))
     drawn = bootstrap(labels, named)
     rows = []
     for name, scores in named.items():
@@ -94,13 +97,6 @@ def _verdict(recipe: Recipe, best: str, scored: dict, drawn: dict) -> str:
 def _rung(recipe: Recipe) -> str:
     """What the ladder calls a recipe's blend."""
     return f"{recipe.name} blend"
-
-
-def _cost(recipe: Recipe) -> float:
-    """Seconds a soundscape that the members take together on whom the recipe's answer depends."""
-    needed = [member for member in recipe.members if member.name in used(recipe)]
-    shared = {name: seconds for member in needed for name, seconds in member.shared.items()}
-    return sum(member.seconds_per_soundscape for member in needed) + sum(shared.values())
 
 
 def main(arguments: list[str] | None = None) -> int:

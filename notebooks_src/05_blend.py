@@ -14,6 +14,8 @@
 # what was chosen on four folds, judged on the fifth. A third recipe can be made from a **template**: the blend of one
 # of 2026's entries, played by the members at hand.
 #
+# Each carries along what it would be without a fold's labels: that is how it is judged, and how it may teach in 04.
+#
 # **Reads** the taxonomy, `prepared/` and every `members/*`. **Writes** a file a recipe in `recipes/`.
 
 # %% tags=["parameters"]
@@ -38,16 +40,16 @@ import pandas as pd
 from IPython.display import display
 
 from lib.blend.ablation import ablate, member_values
+from lib.blend.blind import carrying, evidence, made_blind, nested_scores
 from lib.blend.class_weights import by_regression
-from lib.blend.evaluate import evaluate
 from lib.blend.gates import fit_gate, nested_sidecar
 from lib.blend.ingredients import ingredient, trimmed
 from lib.blend.recipe import Mix, Part, Recipe, Step, save_recipe
-from lib.blend.search import evidence_weights, search
+from lib.blend.search import search
 from lib.blend.sidecar import SidecarSettings
 from lib.blend.space import Knob, Space
 from lib.blend.stacking import stack, worth_keeping
-from lib.blend.template import Material, default_roles, make_mixes, nested, read_roles
+from lib.blend.template import Material, default_roles, make_mixes, read_roles
 from lib.blend.templates import overview, template_named
 from lib.competition import fingerprint
 from lib.competition.findings import Findings
@@ -99,17 +101,26 @@ alike.round(2)
 
 # %% [markdown]
 # ## Safe: nothing searched
-# Heads that hear through one embedder are one voice: however many they are, they have one vote together.
+# Heads that hear through one embedder are one voice: however many they are, they have one vote together. The weights
+# know the labels, so for its score they are made without each fold's.
 
 # %%
 voices = [card.config["embedder"] if card.family == "head" else name for name, card in cards.items()]
-weights = evidence_weights([sure[name].low for name in parts], voices)
 steps = [Step("smooth_windows", {"sigma": sigma})]
 steps += [Step("scale_by_file", {"top_windows": 2, "power": file_power})] if file_power else []
 best = max(alone, key=alone.get)
 ingredients = [ingredient(card, folders[name]) for name, card in cards.items()]
-mixed = Mix("blend", "rank", [Part(name, weight) for name, weight in zip(parts, weights, strict=True)], steps)
-safe = Recipe("safe", prepared.classes.hash, prepared.folds.version, ingredients, [mixed], prior, 0.0, [0.0, 0.0], 0)
+facts = {"class_hash": prepared.classes.hash, "fold_version": prepared.folds.version, "prior": prior}
+facts |= {"score": 0.0, "interval": [0.0, 0.0], "scored_classes": 0}  # which are not known yet
+
+
+def safe_by(seen):
+    """The safe recipe that these labels make."""
+    weighted = [Part(name, weight) for name, weight in zip(parts, evidence(seen, parts, voices), strict=True)]
+    return Recipe("safe", members=ingredients, mixes=[Mix("blend", "rank", weighted, steps)], **facts)
+
+
+safe, safe_by_fold = safe_by(labels), made_blind(safe_by, labels)
 table(pd.DataFrame(safe.weights.items(), columns=["member", "weight"]).round(3))
 
 # %% [markdown]
@@ -133,8 +144,8 @@ each_class = by_regression([[label] for label in labels.classes])
 stacked = stack(each_class, found.recipe, "blend", parts, labels, plain=found.nested, by_fold=found.recipes)
 print(f"weights by class: {stacked.verdict}")
 kept = stacked if stacked.verdict.keep else found
-bold, bold_scores, by_fold = kept.recipe, kept.nested, kept.recipes
-safe_scores = evaluate(safe, parts, labels)
+bold, bold_scores, bold_by_fold = kept.recipe, kept.nested, kept.recipes
+safe_scores = nested_scores(safe_by_fold, parts, labels)
 searched_against_nested({"bold": found}, {"safe": judge(labels, safe_scores).macro, best: alone[best]})
 
 # %% [markdown]
@@ -143,12 +154,13 @@ searched_against_nested({"bold": found}, {"safe": judge(labels, safe_scores).mac
 # by choices that were made without the fold it is judged on.
 
 # %%
-waterfall(ablate(bold, parts, labels, by_fold=by_fold))
+waterfall(ablate(bold, parts, labels, by_fold=bold_by_fold))
 
 # %% [markdown]
 # ## A sidecar: correct, do not replace
 # A member outside the blend may move the ranks of those classes alone where that helped on other folds, and no further
-# than a budget. It joins the bold recipe only if the corrected blend is surely better.
+# than a budget. It joins the bold recipe only if the corrected blend is surely better; what bold is without a fold's
+# labels stays without it, for its gate is fitted on all of them.
 
 # %%
 light = [name for name in parts if bold.weights[name] == 0 and name != prior]
@@ -172,8 +184,8 @@ if side:
 
 # %%
 recipes = {
-    "safe": (safe, safe_scores, None),
-    "bold": (bold, bold_scores, by_fold),
+    "safe": (safe, safe_scores, safe_by_fold),
+    "bold": (bold, bold_scores, bold_by_fold),
 }
 if template:
     taxonomy = read_taxonomy(find_competition(competition_dir), prepared.classes, Findings())
@@ -183,7 +195,13 @@ if template:
     played = template_named(template)
     cast = default_roles(played, list(cards.values())) | read_roles(roles)
     made = make_mixes(played, cast, material)
-    recipes[template] = (replace(safe, name=template, mixes=made.mixes), nested(played, cast, material), None)
+
+    def played_by(seen):
+        """The template's recipe that these labels make."""
+        return replace(safe, name=template, mixes=make_mixes(played, cast, replace(material, labels=seen)).mixes)
+
+    by_fold = made_blind(played_by, labels)
+    recipes[template] = (replace(safe, name=template, mixes=made.mixes), nested_scores(by_fold, parts, labels), by_fold)
     print(*made.left_out, sep="\n")
     display(pd.DataFrame([{"role": role, "member": name} for role, name in cast.items()]))
     for role, earned in made.gates.items():
@@ -212,10 +230,10 @@ ladder(pd.DataFrame(rungs))
 # %%
 lines = []
 shutil.rmtree(output / "recipes", ignore_errors=True)
-for name, (recipe, _, chosen) in recipes.items():
-    values = member_values(recipe, parts, labels, by_fold=chosen)
+for name, (recipe, _, by_fold) in recipes.items():
+    values = member_values(recipe, parts, labels, by_fold=by_fold)
     recipe = replace(
-        trimmed(recipe, values, {prior, best}),
+        trimmed(carrying(recipe, by_fold), values, {prior, best}),
         score=reports[name].macro,
         interval=[sure[name].low, sure[name].high],
         scored_classes=len(reports[name].scored),

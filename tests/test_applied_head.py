@@ -84,6 +84,10 @@ def test_all_folds_together_give_their_mean_chance(studio, hearing_of):
     alone = [head.hear(hearing_of(), [fold]) for fold in studio.prepared.folds.numbers]
     np.testing.assert_allclose(head.hear(hearing_of()), np.mean(alone, axis=0), atol=1e-6)
     assert np.abs(alone[0] - alone[1]).max() > 1e-3
+    asked = [head.by_fold(fold)(hearing_of()) for fold in studio.prepared.folds.numbers]
+    np.testing.assert_array_equal(asked, alone)
+    with pytest.raises(BadInput, match="linear has no model of fold 7"):
+        head.by_fold(7)
 
 
 def test_a_dataset_of_a_folder_each_serves_as_well_as_a_notebooks_output(run, studio, tmp_path):

@@ -14,11 +14,15 @@ from lib.competition.names import parse_soundscape
 from lib.competition.prepared import load_prepared
 from lib.competition.records import read_json, seal, write_json
 from lib.competition.scores import load_scores
-from lib.models import listening
+from lib.models import applied_network, listening
 from lib.models.applied_network import AppliedNetwork
 from lib.models.card import read_card
 from lib.models.hearing import Hearing
+from lib.models.listening import mean_chances
 from lib.models.members import open_member
+from lib.models.network_export import INPUTS, OUTPUTS
+from lib.models.probe import probe_sound, write_probe
+from lib.models.session import OnnxSession
 from lib.sound.decode import decode
 
 
@@ -136,3 +140,87 @@ def test_a_fold_asked_alone_gives_the_out_of_fold_scores_and_all_together_their_
     assert np.abs(alone[0] - alone[1]).max() > 0.01
     together = open_member(network_member, classes).score(Hearing(parse_soundscape(stem), audio))
     np.testing.assert_allclose(together, np.mean(alone, axis=0), atol=1e-6)
+
+
+def alone(path, networks, audio):
+    """(12, classes) what a file says of audio."""
+    session = OnnxSession(path, inputs=INPUTS, outputs=OUTPUTS)
+    pictures = networks.listening.pictures(audio, networks.front_end)
+    return mean_chances(pictures, networks.listening, [lambda picture: session.run(picture=picture)])
+
+
+@pytest.fixture
+def whole(twin, classes):
+    """The member, which has a network that learned from everything, too: that one answers the probe."""
+    networks = AppliedNetwork(twin, read_card(twin, classes))
+    shutil.copy(twin / "fold0.onnx", twin / "whole.onnx")
+    nudged(twin / "whole.onnx")
+    write_probe(twin, alone(twin / "whole.onnx", networks, probe_sound())[None])
+    seal(twin, "member")
+    return twin
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The names of the files that were opened."""
+    names, open_file = [], OnnxSession.__init__
+
+    def noted(self, path, **interface):
+        names.append(path.name)
+        open_file(self, path, **interface)
+
+    monkeypatch.setattr(OnnxSession, "__init__", noted)
+    return names
+
+
+def test_a_network_that_learned_from_everything_is_served_alone_and_the_folds_answer_only_who_asks(
+    whole, network_member, public, classes, opened
+):
+    before, member = open_member(network_member, classes), open_member(whole, classes)
+    assert opened == ["fold0.onnx", "fold1.onnx", "fold2.onnx", "whole.onnx"]
+    path = sorted((public / "train_soundscapes").glob("*.ogg"))[0]
+    hearing = Hearing(parse_soundscape(path.name), decode(path))
+    networks = AppliedNetwork(whole, read_card(whole, classes))
+    expected = alone(whole / "whole.onnx", networks, hearing.audio)
+    np.testing.assert_allclose(member.score(hearing), expected, atol=1e-6)
+    opened.clear()
+    said = [member.by_fold(fold)(hearing) for fold in range(3)]
+    assert opened == ["fold0.onnx", "fold1.onnx", "fold2.onnx"]
+    assert [np.abs(answer - expected).max() > 1e-3 for answer in said] == [True] * 3
+    np.testing.assert_allclose(np.mean(said, axis=0), before.score(hearing), atol=1e-6)
+    opened.clear()
+    assert [before.by_fold(fold)(hearing).tolist() for fold in range(3)] == [answer.tolist() for answer in said]
+    assert opened == []  # they are served, so they are open
+
+
+@pytest.mark.parametrize("what", ["other weights", "no whole network", "another member's whole network"])
+def test_a_served_network_that_is_not_the_trained_one_is_refused(whole, classes, what):
+    if what == "other weights":
+        nudged(whole / "whole.onnx")
+    elif what == "no whole network":
+        (whole / "whole.onnx").unlink()
+    else:
+        shutil.copy(whole / "fold2.onnx", whole / "whole.onnx")
+    seal(whole, "member")
+    with pytest.raises(BadInput, match=r"does not hear as it did|is not whole"):
+        open_member(whole, classes)
+
+
+def test_a_fold_that_is_not_there_is_named(whole, network_member, classes):
+    (whole / "fold1.onnx").unlink()
+    seal(whole, "member")
+    with pytest.raises(BadInput, match=r"has no model of fold 1(.|\n)*folds 0, 2"):
+        open_member(whole, classes).by_fold(1)
+    with pytest.raises(BadInput, match="has no model of fold 3"):
+        AppliedNetwork(network_member, read_card(network_member, classes)).score(probe_sound(), [3])
+
+
+def test_pictures_are_drawn_once_for_all_folds(network_member, public, classes, monkeypatch):
+    member, drawn = open_member(network_member, classes), []
+    shown = applied_network.shown_pictures
+    monkeypatch.setattr(applied_network, "shown_pictures", lambda *how: drawn.append(how[-1]) or shown(*how))
+    path = sorted((public / "train_soundscapes").glob("*.ogg"))[0]
+    hearing = Hearing(parse_soundscape(path.name), decode(path))
+    for fold in range(3):
+        member.by_fold(fold)(hearing)
+    assert len([asked for asked in drawn if asked]) == 1

@@ -16,7 +16,7 @@ from project import ROOT
 from lib.competition.errors import BadInput
 from lib.competition.names import SAMPLE_RATE, SOUNDSCAPE_SAMPLES
 from lib.learn import audio_cache
-from lib.learn.audio_cache import CacheSettings, as_float, fill_cache, sound_path
+from lib.learn.audio_cache import CacheSettings, as_float, external_folder, fill_cache, sound_path
 from lib.sound.crops import energy_by_tenth
 
 STEM = "BC2026_Train_0001_S01_20250101_050000"
@@ -66,6 +66,16 @@ def test_what_is_read_is_what_was_decoded_to_half_a_16_bit_step(competition, tmp
 def test_a_second_of_audio_takes_64_kilobytes(competition, tmp_path):
     fill_cache(competition, CLIPS, tmp_path / "cache", SETTINGS)
     assert sum(path.stat().st_size for path in (tmp_path / "cache").iterdir()) == 8 * 64_000
+
+
+def test_a_piece_of_an_external_recording_is_found_beside_the_cache(tmp_path):
+    folder, contest = external_folder(tmp_path / "cache"), tmp_path / "train_soundscapes" / "x.ogg"
+    assert sound_path(tmp_path, "x", tmp_path / "cache") == contest
+    folder.mkdir(parents=True)
+    (folder / "x.flac").touch()
+    assert sound_path(tmp_path, "x", tmp_path / "cache") == folder / "x.flac"
+    assert sound_path(tmp_path, "x") == contest
+    assert sound_path(tmp_path, "ani/x.ogg", tmp_path / "cache") == tmp_path / "train_audio" / "ani" / "x.ogg"
 
 
 def test_what_is_louder_than_full_scale_is_cut_there(competition, tmp_path, monkeypatch):

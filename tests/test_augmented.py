@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lib.competition.errors import BadInput
-from lib.learn.augmented import augmented
+from lib.learn.augmented import augmented, mixed_with_clips
 from lib.learn.batch import Batch, generator_of
 from lib.sound.augment import AugmentSettings
 
@@ -92,3 +92,23 @@ def test_what_the_batch_does_not_bring_is_missed_aloud(batch):
         augmented(replace(batch, background=None), generator, replace(OFF, background_p=0.5))
     soundscapes = replace(batch, soundscape=torch.ones(8, dtype=torch.bool), background=None)
     augmented(soundscapes, generator, AugmentSettings(mixup_p=1))
+
+
+def test_each_crop_that_a_teacher_labelled_is_mixed_half_and_half_with_a_clip_and_is_no_soundscape_any_more(batch):
+    taught = replace(batch, taught=torch.arange(8) == 7)
+    taught.targets[7, 7] = 0.75
+    met = set()
+    for number in range(30):
+        out = mixed_with_clips(taught, generator_of(0, number, "cpu"))
+        (partner,) = out.targets[7, :7].nonzero()[:, 0].tolist()
+        met.add(partner)
+        assert out.targets[7, partner] == 1
+        assert out.targets[7, 7] == 0.75
+        torch.testing.assert_close(out.audio[7], torch.full((100,), (8 + partner + 1) / 2))
+        assert torch.equal(out.audio[:7], batch.audio[:7])
+        assert torch.equal(out.targets[:7], batch.targets[:7])
+        assert out.soundscape.tolist() == [False] * 6 + [True, False]
+        assert out.taught.tolist() == taught.taught.tolist()
+    assert met == set(range(6))
+    with pytest.raises(BadInput, match="no clip to be mixed with"):
+        mixed_with_clips(replace(taught, soundscape=torch.ones(8, dtype=torch.bool)), generator_of(0, 0, "cpu"))

@@ -1,6 +1,7 @@
 """Batches hold the sound and the truth of their rows, nothing held out, and come again the same at any time."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from lib.competition.names import SAMPLE_RATE
 from lib.learn.audio_cache import CacheSettings, fill_cache
 from lib.learn.examples import Source, TargetSettings, fold_examples
 from lib.learn.feeder import Feeder, Prefetched
+from lib.learn.pseudo import PseudoSettings
 from lib.learn.samplers import SamplerSettings
 from lib.sound.crops import CropSettings
 
@@ -160,3 +162,24 @@ def test_without_unlabelled_soundscapes_there_is_no_background(world):
     assert Feeder(examples, world[1], SECOND, HALF, 0, with_background=True).batch(0).background is None
     assert feeder(world, 0).batch(0).background is None
     assert FREE in fold_examples(tiny_prepared(), STEMS, 0, TargetSettings(), 5).backgrounds
+
+
+def test_pseudo_labelled_crops_come_last_with_their_own_targets_weights_and_mark(world):
+    targets, weights = np.array([[0.75, 0, 0], [0, 0.5, 0]], np.float32), np.full((2, 3), 0.25, np.float32)
+    source = Source((FREE, STEMS[3]), targets, weights, np.array([10, 55]), targets > 0)
+    examples = replace(fold_examples(tiny_prepared(), STEMS, None, TargetSettings(), 5), pseudo=source)
+    settings = {"context_samples": 3, "with_background": True, "pseudo": PseudoSettings(pseudo_ratio=1.0)}
+    fed = Feeder(examples, world[1], SECOND, HALF, 0, **settings)
+    for number in range(4):
+        batch = fed.batch(number)
+        assert batch.taught.tolist() == [False, False, False, True]
+        assert batch.soundscape.tolist() == [False, False, True, True]
+        assert len(batch.background) == len(batch.audio) == 4
+        row = source.items.index(heard(world, batch.audio)[-1])
+        assert batch.targets[-1].tolist() == source.targets[row].tolist()
+        assert batch.weights[-1].tolist() == [0.25] * 3
+        assert set(batch.weights[:-1].unique().tolist()) <= {0, 1}
+    assert feeder(world, None).batch(0).taught is None
+    substituted = Feeder(examples, world[1], SECOND, HALF, 0, pseudo=PseudoSettings(0.5, pseudo_way="substitute"))
+    counts = {int(substituted.batch(number).taught.sum()) for number in range(20)}
+    assert counts == {0, 1, 2}

@@ -6,24 +6,29 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from project import ROOT
+from tinylabels import tiny_labels, write_labels
 from tinyplan import TINY_PLAN, fit
 
 from lib.competition.errors import BadInput
-from lib.competition.names import row_ids
+from lib.competition.names import parse_soundscape, row_ids
 from lib.competition.prepared import load_prepared
-from lib.competition.records import check_seal, read_json, seal, write_json
+from lib.competition.records import check_seal, read_json, seal, to_json, write_json
 from lib.competition.scores import load_scores
 from lib.judge.provenance import judge_member
 from lib.learn import fit_network
 from lib.learn.examples import fold_examples, soundscape_stems
 from lib.learn.plan import changed
+from lib.models.applied_network import AppliedNetwork
 from lib.models.card import read_card
+from lib.models.hearing import Hearing
 from lib.models.members import open_member
+from lib.models.probe import probe_sound
 
 TIMED = {"seconds_per_soundscape"}  # on the card; with it, the card's line in the manifest
 
@@ -47,6 +52,10 @@ def here(monkeypatch):
 def beside(network_member, tmp_path):
     """A copy of the member, of its training and of the audio cache, in which a test may go on."""
     return shutil.copytree(network_member.parents[1], tmp_path / "networks")
+
+
+def stem_of(public):
+    return soundscape_stems(public)[0]
 
 
 def trainings(folder):
@@ -117,29 +126,79 @@ def test_an_unknown_fold_or_none_is_refused(prepared_folder, public, tmp_path, f
         fit(TINY_PLAN, "l2_tiny", prepared_folder, public, tmp_path, folds=folds)
 
 
-def test_a_teacher_that_cannot_teach_is_refused_before_anything_is_decoded(members, prepared_folder, public, tmp_path):
-    with pytest.raises(BadInput, match=r"the teacher l9_owl is not there(.|\n)*train it first"):
-        fit(changed(TINY_PLAN, teacher="l9_owl"), "student", prepared_folder, public, tmp_path)
-    shutil.copytree(members / "l1_statistics", tmp_path / "members" / "l1_statistics")
-    with pytest.raises(BadInput, match="cannot teach fold by fold"):
-        fit(changed(TINY_PLAN, teacher="l1_statistics"), "student", prepared_folder, public, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["members"]
+TAUGHT = changed(TINY_PLAN, pseudo_ratio=1.0)
 
 
-def test_what_a_folds_process_refuses_arrives_as_it_was_said(prepared_folder, public, tmp_path):
-    with pytest.raises(BadInput, match="timm knows no network 'owl9'"):
-        fit(changed(TINY_PLAN, backbone="owl9"), "l2_owl", prepared_folder, public, tmp_path, folds=[0])
-    assert not (tmp_path / "members").exists()
+@pytest.fixture
+def labels(beside, prepared, public):
+    """Soft labels that the member is said to have made."""
+    teacher = beside / "members" / "l2_tiny"
+    return tiny_labels(beside / "labels" / "first", prepared, public, {"l2_tiny": teacher})
 
 
-@pytest.mark.slow
-def test_a_student_names_its_teacher_and_is_judged_through_it(beside, here, prepared, prepared_folder, public, classes):
+def test_labels_and_a_ratio_go_together(labels, beside, prepared_folder, public):
+    with pytest.raises(BadInput, match=r"labels and pseudo_ratio go together(.|\n)*labels None(.|\n)*04_pseudo_labels"):
+        fit(TAUGHT, "student", prepared_folder, public, beside)
+    with pytest.raises(BadInput, match=r"go together(.|\n)*pseudo_ratio 0"):
+        fit(TINY_PLAN, "student", prepared_folder, public, beside, labels=labels)
+
+
+def test_labels_that_cannot_teach_are_refused_before_anything_is_decoded(
+    labels, beside, prepared, prepared_folder, public, tmp_path
+):
+    def refused(match, folder=labels, plan=TAUGHT, **how):
+        with pytest.raises(BadInput, match=match):
+            fit(plan, "student", prepared_folder, public, beside, labels=folder, cache_folder=tmp_path / "new", **how)
+        assert not (tmp_path / "new").exists()
+
+    refused("no soft labels at", folder=tmp_path / "nowhere")
+    refused(r"the teacher l2_tiny is not there(.|\n)*among l9_owl", others={"l9_owl": beside})
+    refused("nothing passes the gate, of fold 0", plan=changed(TAUGHT, above=0.99))
+    refused("keeps nothing out, of fold 0", plan=changed(TAUGHT, above=0.001))
+    few = tiny_labels(tmp_path / "few", replace(prepared, folds=prepared.folds), public, {})
+    card = read_json(few / "labels.json")
+    write_json(few / "labels.json", card | {"folds": card["folds"][:2]})
+    seal(few, "labels")
+    refused(r"not made for every fold(.|\n)*none for \[2\]", folder=few)
+    write_json(few / "labels.json", card | {"fold_version": "owl"})
+    seal(few, "labels")
+    refused("other folds", folder=few)
+    stems = [*card["stems"], "BC2026_Train_9999_S99_20250101_050000"]
+    chances = np.zeros((len(stems), 12, len(prepared.classes)))
+    chances[:, 0, 0] = 0.9
+    gone = write_labels(tmp_path / "gone", prepared, dict.fromkeys(prepared.folds.numbers, chances), stems, {})
+    refused(r"labelled are not there(.|\n)*no BC2026_Train_9999", folder=gone)
+    teacher = beside / "members" / "l2_tiny"
+    training = read_json(teacher / "training.json")
+    stem, fold = next(iter(prepared.folds.of("soundscape").items()))
+    training["soundscapes"][stem].append(fold)
+    write_json(teacher / "training.json", training)
+    seal(teacher, "member")
+    refused("is another one than made the labels")
+    leaky = tiny_labels(tmp_path / "leaky", prepared, public, {"l2_tiny": teacher})
+    refused("l2_tiny claims scores", folder=leaky)  # who learns from it would learn in vain
+
+
+def test_a_student_names_its_teacher_and_what_it_met_and_is_judged_through_it(
+    labels, beside, here, prepared, prepared_folder, public, classes, capsys
+):
     teacher, student = beside / "members" / "l2_tiny", beside / "members" / "student"
-    alone = fit(TINY_PLAN, "alone", prepared_folder, public, beside, folds=[0])
-    taught = fit(changed(TINY_PLAN, teacher="l2_tiny"), "student", prepared_folder, public, beside)
-    assert taught.history.loss[0] != alone.history.loss[0]
-    assert read_json(student / "training.json")["teachers"] == ["l2_tiny"]
-    open_member(student, classes)
+    few = changed(TAUGHT, epochs=1, steps_per_epoch=2, serve="one")
+    fitted = fit(few, "student", prepared_folder, public, beside, labels=labels)
+    said = capsys.readouterr().out
+    assert "fold 0: " in said
+    assert f"{prepared.windows.stem.nunique()} labelled" in said
+    assert "GB once they are decoded" in said
+    training = read_json(student / "training.json")
+    assert (training["teachers"], training["pooled_teachers"]) == (["l2_tiny"], [])
+    for fold in prepared.folds.numbers:
+        met = {stem for stem, folds in training["soundscapes"].items() if fold in folds}
+        own = fitted.run.examples(prepared, fold)
+        assert met == {*own.soundscapes.items, *own.pseudo.items}
+    assert read_card(student, classes).config["labels"] == check_seal(labels)
+    assert set(fitted.run.examples(prepared, None).pseudo.items) >= set(own.pseudo.items)
+    assert len(open_member(student, classes).score(Hearing(parse_soundscape(stem_of(public)), probe_sound()))) == 12
+    assert (student / "whole.onnx").is_file()
     assert 0 < judge_member(student, prepared.labels, prepared.folds).macro < 1
     training = read_json(teacher / "training.json")
     stem, fold = next(iter(prepared.folds.of("soundscape").items()))
@@ -147,16 +206,65 @@ def test_a_student_names_its_teacher_and_is_judged_through_it(beside, here, prep
     write_json(teacher / "training.json", training)
     with pytest.raises(BadInput, match=r"student claims scores(.|\n)*through l2_tiny"):
         judge_member(student, prepared.labels, prepared.folds)
-    seal(teacher, "member")
-    with pytest.raises(BadInput, match="l2_tiny claims scores"):  # who learns from it would learn in vain
-        fit(changed(TINY_PLAN, teacher="l2_tiny"), "student", prepared_folder, public, beside, folds=[0])
-    training["soundscapes"][stem].remove(fold)
-    write_json(teacher / "training.json", training)
-    write_json(teacher / "member.json", read_json(teacher / "member.json") | {"seconds_per_soundscape": 9.0})
-    seal(teacher, "member")  # the teacher is another one now, so what its student learned is void
-    before = trainings(beside)
-    fit(changed(TINY_PLAN, teacher="l2_tiny"), "student", prepared_folder, public, beside, folds=[0])
-    assert len(trainings(beside)) == len(before) + 1
+
+
+def test_other_labels_or_pooled_ones_are_another_training_and_another_config(
+    labels, beside, here, prepared, prepared_folder, public, tmp_path
+):
+    few, before = changed(TAUGHT, epochs=1, steps_per_epoch=1), len(trainings(beside))
+    other = tiny_labels(tmp_path / "other", prepared, public, {}, seed=1)
+    prints = set()
+    for how in ({"labels": labels}, {"labels": labels, "pooled": True}, {"labels": other}, {"labels": labels}):
+        fitted = fit(few, "student", prepared_folder, public, beside, folds=[0], **how)
+        prints.add(fitted.config_fingerprint)
+    assert len(prints) == 3
+    assert len(trainings(beside)) == before + 3
+
+
+def test_a_student_of_pooled_labels_is_refused_by_the_judge(labels, beside, here, prepared, prepared_folder, public):
+    few = changed(TAUGHT, epochs=1, steps_per_epoch=1)
+    leaky = fit(few, "leaky", prepared_folder, public, beside, labels=labels, pooled=True, folds=[0])
+    training = fit_network._training(leaky.run, prepared)
+    assert (training.teachers, training.pooled_teachers) == ([], ["l2_tiny"])
+    assert any(fold in training.soundscapes[stem] for stem, fold in prepared.folds.of("soundscape").items())
+    for told in (
+        training,
+        replace(training, soundscapes={}),
+    ):  # for what it heard itself, and for what its teachers did
+        member = shutil.copytree(beside / "members" / "l2_tiny", beside / "members" / "leaky", dirs_exist_ok=True)
+        write_json(member / "training.json", to_json(told))
+        with pytest.raises(BadInput, match="leaky claims scores of rows it has seen"):
+            judge_member(member, prepared.labels, prepared.folds)
+
+
+@pytest.mark.slow
+def test_one_network_of_everything_is_served_and_the_folds_scores_stay_as_they_are(
+    beside, here, prepared, prepared_folder, public, classes, capsys
+):
+    alone, (training,) = beside / "members" / "l2_tiny", trainings(beside)
+    oof, parts = (alone / "oof.parquet").read_bytes(), sorted(path.name for path in alone.glob("*.onnx"))
+    fitted = fit(changed(TINY_PLAN, serve="one"), "l2_tiny", prepared_folder, public, beside)
+    assert trainings(beside) == [training]  # the folds are as they were
+    assert capsys.readouterr().out.count("finished before") == 3
+    assert (alone / "oof.parquet").read_bytes() == oof
+    assert sorted(path.name for path in alone.glob("*.onnx")) == [*parts, "whole.onnx"]
+    assert set(fitted.parity.index.get_level_values("fold")) == {"fold 0", "fold 1", "fold 2", "whole"}
+    assert np.load(alone / "probe.npy").shape[0] == 1
+    assert fitted.whole.epoch.tolist() == [1, 2]
+    assert "soundscapes" not in fitted.whole
+    whole = fitted.run.examples(prepared, None)
+    assert set(whole.soundscapes.items) == set(prepared.windows.stem)
+    assert len(whole.clips) == len(prepared.clips)
+    opened = AppliedNetwork(alone, read_card(alone, classes))
+    mean = np.mean([opened.score(probe_sound(), [fold]) for fold in prepared.folds.numbers], axis=0)
+    assert not np.allclose(opened.answers(probe_sound())[0], mean, atol=1e-3)
+    assert 0 < judge_member(alone, prepared.labels, prepared.folds).macro < 1
+
+
+def test_what_a_folds_process_refuses_arrives_as_it_was_said(prepared_folder, public, tmp_path):
+    with pytest.raises(BadInput, match="timm knows no network 'owl9'"):
+        fit(changed(TINY_PLAN, backbone="owl9"), "l2_owl", prepared_folder, public, tmp_path, folds=[0])
+    assert not (tmp_path / "members").exists()
 
 
 @pytest.mark.slow

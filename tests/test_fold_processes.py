@@ -18,12 +18,12 @@ from lib.learn.fold_processes import devices, train_folds
 
 def test_each_fold_answers_from_a_process_of_its_own_and_what_it_prints_is_told(capsys, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    answers = train_folds([2, 0], fold_that_answers, ["cpu"])  # one after the other
-    assert list(answers) == [2, 0]
+    answers = train_folds([2, None], fold_that_answers, ["cpu"])  # one after the other; None is the whole
+    assert list(answers) == [2, None]
     assert all(answers[fold][:3] == (fold, "cpu", 1) for fold in answers)
     assert len({pid for *_rest, pid in answers.values()} | {os.getpid()}) == 3
     told = capsys.readouterr().out.splitlines()
-    assert told == ["fold 2 | hello from cpu", "fold 0 | hello from cpu"]
+    assert told == ["fold 2 | hello from cpu", "whole | hello from cpu"]
 
 
 def test_an_error_comes_back_with_its_traceback_while_the_others_run_and_ends_them():

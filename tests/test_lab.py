@@ -100,7 +100,10 @@ def test_every_source_is_saved_by_lab_as_it_is(project: Path):
 
 
 def test_the_settings_lie_where_the_environment_points():
-    environment = lab.environment({"PYTHONPATH": "/elsewhere", "JUPYTER_CONFIG_PATH": "/mine"})
+    inherited = {"PYTHONPATH": "/elsewhere", "JUPYTER_CONFIG_PATH": "/mine", "HOME": "/me", "MPLBACKEND": "Agg"}
+    environment = lab.environment(inherited)
+    assert environment["HOME"] == "/me"
+    assert "MPLBACKEND" not in environment  # else figures would not be drawn inline
     assert environment["PYTHONPATH"] == os.pathsep.join([str(ROOT), "/elsewhere"])
     first = Path(environment["JUPYTER_CONFIG_PATH"].split(os.pathsep)[0])
     settings = json.loads((first / "labconfig/default_setting_overrides.json").read_text())

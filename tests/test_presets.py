@@ -3,6 +3,7 @@
 import pytest
 import torch
 from standin import write_standin
+from tinylabels import tiny_labels
 from tinyplan import fit
 
 from lib.competition.errors import BadInput
@@ -43,17 +44,16 @@ def test_a_preset_can_be_fed_and_taught(name):
     loss.backward()
     assert logits.grad.abs().sum() > 0
     primary = torch.arange(20).repeat(3).numpy()
-    clips, soundscapes = Sampler(primary, 50, plan.sampler, 0).rows(0)
-    assert len(clips) + len(soundscapes) == plan.sampler.batch_size
+    heard = torch.eye(20, dtype=bool).numpy() if plan.pseudo.pseudo_ratio else None
+    clips, soundscapes, taught = Sampler(primary, 50, plan.sampler, 0, heard, plan.pseudo).rows(0)
+    assert (len(taught) > 0) == (heard is not None)
+    assert len(clips) + len(soundscapes) + len(taught) == plan.sampler.batch_size
     assert len(soundscapes) or not (plan.sampler.soundscape_share or plan.augment.soundscape_mixup_p)
 
 
-def test_presets_differ_from_each_other_and_a_teacher_is_a_preset_that_has_none():
+def test_presets_differ_from_each_other():
     plans = list(PRESETS.values())
     assert all(differences(one, other) for n, one in enumerate(plans) for other in plans[:n])
-    teachers = {plan.pseudo.teacher for plan in plans} - {""}
-    assert teachers
-    assert not any(preset_named(name).pseudo.teacher for name in teachers)
 
 
 def test_a_preset_or_front_end_of_no_such_name_is_refused_with_all_that_are():
@@ -92,10 +92,8 @@ def test_a_preset_trains_into_a_member_that_opens_and_is_judged(name, two_folds,
     if plan.embedder:
         write_standin(networks / "standin.onnx")
         plan = changed(plan, embedder=str(networks / "standin.onnx"))
-    teacher = plan.pseudo.teacher
-    if teacher and not (networks / "members" / teacher).exists():
-        fit(short(preset_named(teacher)), teacher, two_folds, public, networks)
-    fitted = fit(plan, name, two_folds, public, networks)
+    how = {"labels": tiny_labels(networks / "labels", prepared, public, {})} if plan.pseudo.pseudo_ratio else {}
+    fitted = fit(plan, name, two_folds, public, networks, **how)
     assert len(fitted.history) == 2
     assert fitted.history.loss.between(0, 100).all()
     open_member(networks / "members" / name, classes)

@@ -1,128 +1,140 @@
-"""Pseudo-labels: the teacher's own words about its surest crops, and never about what the fold holds out."""
-
-from pathlib import Path
+"""Pseudo-labels: what passes a fold's gate teaches it with the teachers' words, and nothing near what is held out."""
 
 import numpy as np
 import pytest
 from tinyexamples import CLASSES, EXCLUDED, FREE, LABELLED, RELATED, SAME_DAY, STEMS, tiny_prepared
+from tinylabels import write_labels
 
 from lib.competition.errors import BadInput
-from lib.learn import fold_run
-from lib.learn.examples import Source
-from lib.learn.fold_run import FoldRun
+from lib.competition.fingerprint import of_file
+from lib.learn.gates import GateSettings
 from lib.learn.plan import NetworkPlan, changed
-from lib.learn.pseudo import PseudoSettings, joined_sources, open_teacher, pseudo_source
+from lib.learn.pseudo import PseudoSettings, Taught, crops_that_pass
 
 ONE, TWO = STEMS[3], STEMS[4]
-
-
-class Teacher:
-    """Says of window n of a soundscape what its table says, and remembers what it was asked."""
-
-    def __init__(self, tables):
-        self.tables, self.asked = tables, []
-
-    def score(self, audio, folds):
-        stem = STEMS[round(float(audio[0]) * 32767)]
-        self.asked.append((stem, folds))
-        return self.tables[stem]
-
-
-class Cache:
-    """Each recording is one level of its own: its number."""
-
-    def samples(self, stem):
-        return np.full(8, STEMS.index(stem), dtype=np.int16)
+TAXA = ("Insecta", "Insecta", "Mammalia")
+ABROAD = "abroad_0001"  # no contest recording: its name tells neither site nor day
 
 
 def table(*said):
-    """(12, 3) chances of .1, but for (window, class, chance)."""
-    chances = np.full((12, 3), 0.1)
+    """(12, 3) chances of .125, but for (window, class, chance)."""
+    chances = np.full((12, 3), 0.125)
     for window, column, chance in said:
         chances[window, column] = chance
     return chances
 
 
-TABLES = {ONE: table((3, 0, 0.9), (7, 1, 0.6)), TWO: table((0, 2, 0.8), (1, 0, 0.3), (11, 1, 0.7))}
+SAID = np.array([table((3, 0, 0.875), (7, 1, 0.625)), table((0, 2, 0.75), (1, 0, 0.25), (11, 1, 0.6875))])
 
 
-def said(crops, seconds=5, fold=2, **settings):
-    return pseudo_source(Teacher(TABLES), fold, [ONE, TWO], Cache(), seconds, crops, PseudoSettings(**settings))
+def passing(seconds=5, gate=None, **settings):
+    return crops_that_pass(SAID, [ONE, TWO], seconds, GateSettings(**(gate or {})), PseudoSettings(**settings), TAXA)
 
 
-def test_the_surest_crops_are_taken_with_the_teachers_words_as_soft_targets():
-    source = said(crops=3, pseudo_weight=0.25)
-    assert source.items == (ONE, TWO, TWO)
-    assert source.starts_s.tolist() == [15, 0, 55]
-    expected = [TABLES[ONE][3], TABLES[TWO][0], TABLES[TWO][11]]
-    np.testing.assert_allclose(source.targets, expected, rtol=1e-6)
-    np.testing.assert_array_equal(source.weights, np.full((3, 3), 0.25))
+def test_crops_that_pass_have_the_teachers_words_as_soft_targets():
+    source = passing(pseudo_weight=0.25)
+    assert source.items == (ONE, ONE, TWO, TWO)
+    assert source.starts_s.tolist() == [15, 35, 0, 55]
+    np.testing.assert_array_equal(source.targets, [SAID[0, 3], SAID[0, 7], SAID[1, 0], SAID[1, 11]])
+    np.testing.assert_array_equal(source.weights, np.full((4, 3), 0.25))
+    assert source.heard.tolist() == [
+        [True, False, False],
+        [False, True, False],
+        [False, False, True],
+        [False, True, False],
+    ]
     assert source.targets.dtype == source.weights.dtype == np.float32
 
 
 def test_longer_crops_have_what_any_of_their_windows_has():
-    source = said(crops=1, seconds=10)
-    assert (source.items, source.starts_s.tolist()) == ((ONE,), [10])  # of the two crops with the .9, the earlier
-    np.testing.assert_allclose(source.targets, [[0.9, 0.1, 0.1]], rtol=1e-6)
-    whole = said(crops=2, seconds=60)
+    source = passing(seconds=10)
+    assert list(zip(source.items, source.starts_s.tolist(), strict=True)) == [
+        (ONE, 10), (ONE, 15), (ONE, 30), (ONE, 35), (TWO, 0), (TWO, 50),
+    ]  # fmt: skip
+    np.testing.assert_array_equal(source.targets[4], [0.25, 0.125, 0.75])
+    whole = passing(seconds=60, gate={"gate": "none"})
     assert whole.starts_s.tolist() == [0, 0]
-    np.testing.assert_allclose(whole.targets, [[0.9, 0.6, 0.1], [0.3, 0.7, 0.8]], rtol=1e-6)
+    np.testing.assert_array_equal(whole.targets, [[0.875, 0.625, 0.125], [0.25, 0.6875, 0.75]])
 
 
-@pytest.mark.parametrize(("ratio", "count"), [(0.5, 2), (1.0, 4), (2.0, 8), (100.0, 24)])
-def test_as_many_as_the_ratio_says_or_all_there_are(ratio, count):
-    assert len(said(crops=4, pseudo_ratio=ratio)) == count
+def test_the_gates_settings_are_heeded_and_a_shut_taxon_does_not_count():
+    source = passing(gate={"by_taxon": "Mammalia=off", "targets": "hard"}, pseudo_weight=0.5)
+    assert source.items == (ONE, ONE, TWO)
+    assert source.weights.tolist() == [[0.5, 0.5, 0]] * 3
+    assert source.targets.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 0]]
 
 
-def test_nobody_to_ask_about_is_said():
-    with pytest.raises(BadInput, match="no unlabelled soundscape"):
-        pseudo_source(Teacher({}), 0, [], Cache(), 5, 3, PseudoSettings())
+@pytest.mark.parametrize("wrong", [
+    {"pseudo_way": "odd"}, {"pseudo_loss": "odd"}, {"pseudo_ratio": -1.0}, {"pseudo_weight": 0.0}, {"temperature": 0.0},
+    {"pseudo_way": "substitute", "pseudo_ratio": 1.5}, {"pseudo_way": "mixup", "pseudo_loss": "kld"},
+])  # fmt: skip
+def test_settings_that_teach_nothing_are_refused(wrong):
+    with pytest.raises(BadInput, match="pseudo-label settings"):
+        PseudoSettings(**wrong)
 
 
-def test_sources_join_row_by_row():
-    source = said(crops=3)
-    other = Source(("x",), np.ones((1, 3), np.float32), np.zeros((1, 3), np.float32), np.array([20]))
-    joined = joined_sources(other, source)
-    assert joined.items == ("x", ONE, TWO, TWO)
-    assert joined.starts_s.tolist() == [20, 15, 0, 55]
-    np.testing.assert_array_equal(joined.targets, np.concatenate([other.targets, source.targets]))
-    np.testing.assert_array_equal(joined.weights[:, 0], [0, 0.5, 0.5, 0.5])
+@pytest.fixture
+def taught(tmp_path):
+    """Labels in which fold n says that class n is heard in window 5 + n, of all soundscapes and one from abroad."""
+    stems = [*STEMS, ABROAD]
+    by_fold = {fold: np.array([table((5 + fold, fold, 0.875))] * len(stems)) for fold in range(3)}
+    folder = write_labels(tmp_path / "labels", tiny_prepared(), by_fold, stems, {}, [ABROAD])
+    return Taught(folder, False, TAXA)
 
 
-class Enough(Exception):
-    """What was to be seen was seen."""
+def crops(taught, fold):
+    return taught.crops(tiny_prepared(), fold, 5, GateSettings(), PseudoSettings())
 
 
-@pytest.mark.parametrize(("fold", "unfit"), [(0, SAME_DAY), (1, RELATED), (2, None)])
-def test_a_folds_network_asks_the_same_folds_teacher_and_nothing_near_what_is_held_out(monkeypatch, fold, unfit):
-    teacher, fed = Teacher({stem: table((4, 1, 0.9)) for stem in STEMS}), []
-    monkeypatch.setattr(fold_run, "load_prepared", lambda folder: tiny_prepared())
-    monkeypatch.setattr(fold_run, "open_teacher", lambda folder, classes: teacher)
-
-    def feeder(examples, *rest, **options):
-        fed.append(examples)
-        raise Enough
-
-    monkeypatch.setattr(fold_run, "Feeder", feeder)
-    unlabelled = tuple(stem for stem in STEMS if stem not in LABELLED)
-    run = FoldRun(changed(NetworkPlan(), teacher="t"), Path(), unlabelled, Cache(), Path(), 0, Path("t"))
-    with pytest.raises(Enough):
-        run(fold, "cpu")
-    fit = {SAME_DAY, RELATED, FREE} - {unfit}
-    assert {stem for stem, _ in teacher.asked} == fit
-    assert all(folds == [fold] for _, folds in teacher.asked)
-    own = run.examples(tiny_prepared(), fold).soundscapes
-    soundscapes = fed[0].soundscapes
-    assert soundscapes.items[: len(own)] == own.items
-    assert len(soundscapes) == min(2 * len(own), len(own) + 12 * len(fit))
-    assert set(soundscapes.items[len(own) :]) <= fit
-    assert not {*soundscapes.items, *fed[0].backgrounds} & {EXCLUDED, LABELLED[fold]}
+@pytest.mark.parametrize(("fold", "near"), [(0, SAME_DAY), (1, RELATED), (2, None)])
+def test_a_fold_hears_its_own_teachers_and_nothing_near_what_is_held_out(taught, fold, near):
+    source = crops(taught, fold)
+    assert set(source.items) == {SAME_DAY, RELATED, FREE, ABROAD} - {near}
+    assert set(source.starts_s.tolist()) == {5 * (5 + fold)}
+    assert set(np.argmax(source.targets, axis=1)) == {fold}
 
 
-def test_a_teacher_that_is_missing_of_another_family_or_for_other_classes_is_refused(members, network_member, classes):
-    with pytest.raises(BadInput, match=r"owl is not there(.|\n)*preset=owl"):
-        open_teacher(members / "owl", classes)
-    with pytest.raises(BadInput, match="cannot teach fold by fold"):
-        open_teacher(members / "l1_statistics", classes)
-    with pytest.raises(BadInput, match="another class list"):
-        open_teacher(network_member, CLASSES)
+def test_a_network_of_everything_hears_the_mean_of_all_teachers_on_what_has_no_labels(taught):
+    with pytest.raises(BadInput, match="nothing passes the gate, of the network of everything"):
+        crops(taught, None)  # two of three teachers hear nothing
+    source = taught.crops(tiny_prepared(), None, 5, GateSettings(above=0.375), PseudoSettings())
+    assert set(source.items) == {SAME_DAY, RELATED, FREE, ABROAD}
+    assert set(source.starts_s.tolist()) == {25, 30, 35}
+
+
+def test_the_leak_hears_everything_but_bad_sound_by_all_teachers(taught):
+    leak = Taught(taught.folder, True, TAXA)
+    for fold in (0, None):
+        source = leak.crops(tiny_prepared(), fold, 5, GateSettings(above=0.375), PseudoSettings())
+        assert set(source.items) == {*STEMS, ABROAD} - {EXCLUDED}
+        assert set(source.starts_s.tolist()) == {25, 30, 35}
+
+
+def test_what_is_left_out_is_counted(taught):
+    prepared = tiny_prepared()
+    said = taught.told(prepared, 0, crops(taught, 0))
+    assert said == ("3 crops of 3 soundscapes pass the gate; left out: 1 excluded, 3 labelled,"
+                    " 1 of a day and site that are held out")  # fmt: skip
+    assert "1 related to what is held out" in taught.told(prepared, 1, crops(taught, 1))
+
+
+def test_labels_of_nothing_that_a_fold_may_hear_are_refused(tmp_path):
+    stems = [*LABELLED, SAME_DAY]
+    by_fold = dict.fromkeys(range(3), np.array([table((5, 0, 0.875))] * len(stems)))
+    taught = Taught(write_labels(tmp_path / "labels", tiny_prepared(), by_fold, stems, {}), False, TAXA)
+    with pytest.raises(BadInput, match=r"no soundscape for fold 0(.|\n)*3 labelled, 1 of a day"):
+        crops(taught, 0)
+    assert crops(taught, 2).items == (SAME_DAY,)
+
+
+def test_labels_are_told_apart_by_their_manifest(taught):
+    assert taught.manifest == of_file(taught.folder / "manifest.json") == taught.opened(tiny_prepared()).manifest
+    assert len(CLASSES) == len(TAXA)
+
+
+def test_a_plan_reaches_gate_and_pseudo_labels_by_name():
+    plan = changed(NetworkPlan(), gate="top_k", targets="hard", pseudo_way="mixup", temperature=2.0, serve="one")
+    assert (plan.gate.gate, plan.gate.targets, plan.targets) == ("top_k", "hard", NetworkPlan().targets)
+    assert (plan.pseudo.pseudo_way, plan.pseudo.temperature, plan.serve) == ("mixup", 2.0, "one")
+    with pytest.raises(BadInput, match="unknown serve"):
+        changed(plan, serve="two")

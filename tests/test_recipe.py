@@ -55,9 +55,38 @@ def made():
     )
 
 
-def test_a_recipe_survives_its_file(made, tmp_path):
-    save_recipe(tmp_path, made)
-    assert load_recipe(tmp_path / "safe.json") == made
+@pytest.fixture
+def knowing(made):
+    """The same, and what it is without the labels of fold 0, where q weighs more, and of fold 3, where t speaks."""
+    more = Mix("all", "rank", [Part("p", 0.1), Part("q", 0.9)], [made.mixes[1].steps[1]], {"b": [1.0, 0.0]})
+    other = Mix("all", "rank", [Part("q", 0.5), Part("t", 0.5)], [Step("add_prior", {"member": "r", "strength": 0.1})])
+    return replace(made, by_fold={"0": [more], "3": [other]}, set_aside=[Ingredient("t", "m5", 0.3)])
+
+
+def test_a_recipe_survives_its_file(made, knowing, tmp_path):
+    for recipe in (made, knowing):
+        save_recipe(tmp_path, recipe)
+        assert load_recipe(tmp_path / "safe.json") == recipe
+
+
+def test_a_recipe_blind_to_a_fold_is_what_it_was_made_without_that_folds_labels(knowing, made, parts):
+    assert knowing.blind_to(0).weights == pytest.approx({"p": 0.1, "q": 0.9, "r": 0.0, "s": 0.0, "t": 0.0})
+    assert knowing.blind_to(3).mixes == knowing.by_fold["3"]
+    said = knowing.blind_to(3).execute(parts | {"t": scores(9)}).scores
+    assert (said.values != made.execute(parts).scores.values).any()
+
+
+def test_what_is_carried_along_changes_no_answer(knowing, made, parts):
+    np.testing.assert_array_equal(knowing.execute(parts).scores.values, made.execute(parts).scores.values)
+    assert knowing.weights == made.weights
+
+
+@pytest.mark.parametrize("fold", [1, 4])
+def test_a_recipe_that_knows_a_folds_labels_may_not_teach_there(knowing, made, fold):
+    with pytest.raises(BadInput, match=rf"knows the labels of fold {fold}(.|\n)*\['0', '3'\](.|\n)*anew by 05"):
+        knowing.blind_to(fold)
+    with pytest.raises(BadInput, match="knows the labels of fold 0"):
+        made.blind_to(0)
 
 
 def test_a_recipe_executes_what_it_says(made, parts):
@@ -100,6 +129,16 @@ def test_a_mix_whose_parts_are_all_gone_goes_too_and_overruled_classes_follow(ma
     assert less.mixes[0].class_weights == {"b": [1.0]}
 
 
+def test_without_members_it_is_blind_to_folds_as_far_as_somebody_is_left_there(knowing):
+    less = knowing.without({"q", "s", "t"})
+    assert (less.weights, list(less.by_fold)) == (pytest.approx({"p": 0.25, "r": 0.75}), ["0"])
+    assert less.blind_to(0).mixes == [Mix("all", "rank", [Part("p", 1.0)], [], {"b": [1.0]})]
+    assert less.set_aside == []
+    with pytest.raises(BadInput, match="knows the labels of fold 3"):
+        less.blind_to(3)
+    assert knowing.without({"r"}).by_fold["3"][0].steps == []
+
+
 def test_a_recipe_cannot_lose_its_prior(made):
     with pytest.raises(BadInput, match="no prior"):
         made.without({"p"})
@@ -122,6 +161,14 @@ def test_a_required_member_that_is_absent_is_named(made, parts):
         (lambda r: {"mixes": [replace(r.mixes[0], space="dream")]}, "'dream'"),
         (lambda r: {"mixes": [replace(r.mixes[0], name="p")]}, "p twice"),
         (lambda r: {"mixes": []}, "no mix"),
+        (lambda r: {"by_fold": {"2": []}}, "no mix, without fold 2"),
+        (lambda r: {"by_fold": {"2": r.mixes[::-1]}}, "all wants networks, without fold 2"),
+        (lambda r: {"by_fold": {"2": [Mix("all", "rank", [Part("t", 1.0)])]}}, "all wants t, without fold 2"),
+        (
+            lambda r: {"mixes": [Mix("all", "rank", [Part("t", 1.0)])], "set_aside": [replace(r.members[0], name="t")]},
+            "all wants t",
+        ),
+        (lambda r: {"set_aside": r.members[:1]}, "p twice"),
         (lambda r: {"mixes": [replace(r.mixes[0], parts=[Part("p", 0.9)])]}, "0.9"),
         (lambda r: {"mixes": [replace(r.mixes[0], class_weights={"a": [0.5, 0.6]})]}, "0.6"),
     ],

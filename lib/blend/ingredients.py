@@ -1,6 +1,6 @@
 """Ingredients: members as a recipe names them, with what each costs alone and what it shares with others."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,13 +19,20 @@ def ingredient(card: MemberCard, folder: Path) -> Ingredient:
 
 
 def trimmed(recipe: Recipe, values: dict[str, float], required: Collection[str]) -> Recipe:
-    """The recipe with those members only that its answer depends on, or that are required; each with its value."""
-    idle = [member.name for member in recipe.members if member.name not in {*required, *used(recipe)}]
-    kept = recipe.without(idle)
+    """The recipe with those members only that its answer depends on, or that are required; each with its value.
+
+    Those that it would depend on without some fold's labels are set aside.
+    """
+    wanted = {*required, *used(recipe)}
+    blind = set().union(*(used(recipe.blind_to(fold)) for fold in recipe.by_fold))
+    idle = [member for member in recipe.members if member.name not in wanted]
+    aside = [member for member in idle if member.name in blind]
+    less = recipe.without([member.name for member in idle])
     members = [
-        replace(member, required=member.name in required, value=values.get(member.name, 0.0)) for member in kept.members
+        replace(member, required=member.name in required, value=values.get(member.name, 0.0)) for member in less.members
     ]
-    return replace(kept, members=members)
+    by_fold = recipe.without([member.name for member in idle if member not in aside]).by_fold
+    return replace(less, members=members, by_fold=by_fold, set_aside=[*less.set_aside, *aside])
 
 
 def used(recipe: Recipe) -> set[str]:
@@ -37,3 +44,10 @@ def used(recipe: Recipe) -> set[str]:
         for weights in made.class_weights.values():
             weighed |= {part.name for part, weight in zip(made.parts, weights, strict=True) if weight > 0}
     return (weighed | looked_at) & {member.name for member in recipe.members}
+
+
+def seconds_together(members: Iterable[Ingredient]) -> float:
+    """Seconds a soundscape that they take, what they share counted once."""
+    members = list(members)
+    shared = {name: seconds for member in members for name, seconds in member.shared.items()}
+    return sum(member.seconds_per_soundscape for member in members) + sum(shared.values())

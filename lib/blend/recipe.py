@@ -2,6 +2,9 @@
 
 A recipe is a list of mixes. Each takes members, or mixes made before it, and the last one is the answer. Steps follow a
 part before it is mixed, or the mix itself. A sidecar is a step too: a member that may move what is already there.
+
+A recipe knows the labels that it was made with. What it would be without a fold's labels it carries along, so that it
+may speak of that fold's soundscapes to whoever learns from it.
 """
 
 from collections.abc import Collection, Mapping
@@ -69,7 +72,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Recipe:
-    """`recipes/<name>.json`. `prior` scores what cannot be heard; `score` is honest, `searched` was searched on."""
+    """`recipes/<name>.json`. `prior` scores what cannot be heard; `score` is honest, `searched` was searched on.
+
+    `by_fold` holds the mixes as they are without that fold's labels; `set_aside` are members that only these need.
+    """
 
     name: str
     class_hash: str
@@ -81,23 +87,18 @@ class Recipe:
     interval: list[float]
     scored_classes: int
     searched: float | None = None
+    by_fold: dict[str, list[Mix]] = field(default_factory=dict)
+    set_aside: list[Ingredient] = field(default_factory=list)
 
     def __post_init__(self):
         names = [member.name for member in self.members]
-        known, faults = set(names), [f"{name} twice" for name in set(names) if names.count(name) > 1]
-        for made in self.mixes:
-            check_weights([part.weight for part in made.parts])
-            for weights in made.class_weights.values():
-                check_weights(weights)
-            wanted = {part.name for part in made.parts} | {name for step in _steps(made) for name in _looks_at(step)}
-            faults += [f"{made.name} wants {name}" for name in sorted(wanted - known)]
-            faults += [f"{made.name} knows no step {step.name}" for step in _steps(made) if step.name not in STEPS]
-            faults += [f"{made.name} mixes in {made.space!r}"] if made.space not in SPACES else []
-            faults += [f"{made.name} twice"] if made.name in known else []
-            known.add(made.name)
+        everyone = [*names, *(member.name for member in self.set_aside)]
+        faults = [f"{name} twice" for name in dict.fromkeys(everyone) if everyone.count(name) > 1]
+        faults += _faults(self.mixes, names)
+        for fold, mixes in self.by_fold.items():
+            faults += [f"{fault}, without fold {fold}" for fault in _faults(mixes, everyone)]
         needed = {member.name for member in self.members if member.required}
         faults += [] if self.prior in needed else [f"no prior {self.prior!r} that is required"]
-        faults += [] if self.mixes else ["no mix"]
         if faults:
             raise BadInput(f"recipe {self.name} is not usable", expected="members, mixes and steps by their names",
                            got="; ".join(faults), do="make it anew by 05")  # fmt: skip
@@ -121,22 +122,24 @@ class Recipe:
                            got=f"no {', '.join(absent)}; there are {', '.join(sorted(have)) or 'none'}",
                            do="attach the outputs of 02 to 04, or make the recipe anew by 05")  # fmt: skip
 
+    def blind_to(self, fold: int) -> "Recipe":
+        """The recipe as it is without that fold's labels; one that does not know is an error."""
+        if str(fold) not in self.by_fold:
+            raise BadInput(f"recipe {self.name} knows the labels of fold {fold}, so it may not teach there",
+                           expected="its mixes without that fold's labels", got=f"those of folds {[*self.by_fold]}",
+                           do="make it anew by 05")  # fmt: skip
+        members = [*self.members, *self.set_aside]
+        return replace(self, members=members, mixes=self.by_fold[str(fold)], by_fold={}, set_aside=[])
+
     def without(self, dropped: Collection[str]) -> "Recipe":
         """The recipe without some members: the other weights in proportion, and no step that looked at them."""
-        gone, mixes = set(dropped), []
-        for made in self.mixes:
-            kept = [n for n, part in enumerate(made.parts) if part.name not in gone]
-            shares = _shares([made.parts[n].weight for n in kept])
-            if not shares:
-                gone.add(made.name)
-                continue
-            parts = [replace(made.parts[n], weight=share, steps=_blind(made.parts[n].steps, gone))
-                     for n, share in zip(kept, shares, strict=True)]  # fmt: skip
-            of_class = {label: _shares([weights[n] for n in kept]) for label, weights in made.class_weights.items()}
-            of_class = {label: weights or shares for label, weights in of_class.items()}
-            mixes.append(replace(made, parts=parts, steps=_blind(made.steps, gone), class_weights=of_class))
-        members = [member for member in self.members if member.name not in gone]
-        return replace(self, members=members, mixes=mixes)
+        members, set_aside = (
+            [member for member in those if member.name not in dropped] for those in (self.members, self.set_aside)
+        )
+        by_fold = {fold: _without(mixes, dropped) for fold, mixes in self.by_fold.items()}
+        by_fold = {fold: mixes for fold, mixes in by_fold.items() if mixes}
+        mixes = _without(self.mixes, dropped)
+        return replace(self, members=members, mixes=mixes, by_fold=by_fold, set_aside=set_aside)
 
     def execute(self, scores: Mapping[str, Scores]) -> Outcome:
         """The last mix of the members' scores."""
@@ -157,6 +160,39 @@ class Recipe:
                 scores = percentile_ranks(scores)  # what would have been corrected
                 alarms.append(f"{step.name} {' '.join(_looks_at(step))}: the anchor is kept, {kept}")
         return scores
+
+
+def _faults(mixes: list[Mix], names: Collection[str]) -> list[str]:
+    """What is wrong with mixes of members of these names."""
+    known, faults = set(names), [] if mixes else ["no mix"]
+    for made in mixes:
+        check_weights([part.weight for part in made.parts])
+        for weights in made.class_weights.values():
+            check_weights(weights)
+        wanted = {part.name for part in made.parts} | {name for step in _steps(made) for name in _looks_at(step)}
+        faults += [f"{made.name} wants {name}" for name in sorted(wanted - known)]
+        faults += [f"{made.name} knows no step {step.name}" for step in _steps(made) if step.name not in STEPS]
+        faults += [f"{made.name} mixes in {made.space!r}"] if made.space not in SPACES else []
+        faults += [f"{made.name} twice"] if made.name in known else []
+        known.add(made.name)
+    return faults
+
+
+def _without(mixes: list[Mix], dropped: Collection[str]) -> list[Mix]:
+    """The mixes that are left without some members: the other weights in proportion, no step that looked at them."""
+    gone, left = set(dropped), []
+    for made in mixes:
+        kept = [n for n, part in enumerate(made.parts) if part.name not in gone]
+        shares = _shares([made.parts[n].weight for n in kept])
+        if not shares:
+            gone.add(made.name)
+            continue
+        parts = [replace(made.parts[n], weight=share, steps=_blind(made.parts[n].steps, gone))
+                 for n, share in zip(kept, shares, strict=True)]  # fmt: skip
+        of_class = {label: _shares([weights[n] for n in kept]) for label, weights in made.class_weights.items()}
+        of_class = {label: weights or shares for label, weights in of_class.items()}
+        left.append(replace(made, parts=parts, steps=_blind(made.steps, gone), class_weights=of_class))
+    return left
 
 
 def _steps(made: Mix) -> list[Step]:
@@ -187,7 +223,12 @@ def save_recipe(folder: Path, recipe: Recipe) -> None:
 
 def load_recipe(path: Path) -> Recipe:
     """The recipe in a file, checked."""
-    return from_json(Recipe, read_json(path), path.name)
+    data = read_json(path)
+    by_fold = {
+        fold: [from_json(Mix, made, f"{path.name}, without fold {fold}") for made in mixes]
+        for fold, mixes in data.get("by_fold", {}).items()
+    }
+    return from_json(Recipe, data | {"by_fold": by_fold}, path.name)
 
 
 def load_recipes(folder: Path) -> list[Recipe]:

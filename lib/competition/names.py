@@ -51,6 +51,14 @@ def parse_soundscape(name: str) -> Soundscape:
     return Soundscape(name.removesuffix(".ogg"), split, number, f"S{site}", date, time)
 
 
+def soundscape_named(name: str) -> Soundscape | None:
+    """The parts of a contest recording's name; None for any other recording."""
+    try:
+        return parse_soundscape(name)
+    except BadInput:
+        return None
+
+
 def window_ends() -> list[int]:
     """The end seconds of a soundscape's twelve windows: 5, 10, … 60."""
     return list(range(WINDOW_S, SOUNDSCAPE_S + 1, WINDOW_S))

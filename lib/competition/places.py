@@ -13,7 +13,7 @@ REAL, MINIATURE = f"data/real/public/{SLUG}", f"data/mini/public/{SLUG}"  # in a
 MARKERS = ("sample_submission.csv", "taxonomy.csv", "train_soundscapes_labels.csv")
 DATA_VARIABLE = "PANTANAL_DATA"  # a competition folder, for those who keep it elsewhere
 KAGGLE_VARIABLE = "PANTANAL_KAGGLE"  # a folder that stands in for /kaggle where none can be mounted
-_NEVER_SEARCHED = {"train_audio", "train_soundscapes", "test_soundscapes"}
+_NEVER_SEARCHED = {"sweeps", "train_audio", "train_soundscapes", "test_soundscapes"}
 
 
 def kaggle_root() -> Path:
@@ -77,7 +77,7 @@ def _state(folder: Path) -> str:
 
 
 def folders_below(top: Path, depth: int) -> Iterator[Path]:
-    """All folders under `top`, nearest first, without entering the large audio folders."""
+    """All folders under `top`, nearest first, without entering those that hold audio or sweeps."""
     level = [top]
     for _ in range(depth):
         level = [

@@ -26,6 +26,7 @@ from lib.sound.decode import UnreadableAudio, decode
 _FULL_SCALE = 32767
 _SUFFIX = f".{SAMPLE_RATE // 1000}k.i16"  # another way of keeping samples needs another suffix
 _PART = ".part"
+PIECES_SUFFIX = ".flac"
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,22 @@ def as_float(samples: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     return np.multiply(samples, np.float32(1 / _FULL_SCALE), out=out)
 
 
-def sound_path(competition: Path, item: str) -> Path:
-    """Where a clip (by file name) or a soundscape (by stem) of the training data lies."""
-    return competition / "train_audio" / item if "/" in item else competition / "train_soundscapes" / f"{item}.ogg"
+def as_int16(audio: np.ndarray) -> np.ndarray:
+    """The samples in 16 bit; what is louder than full scale is cut there."""
+    return np.rint(audio.clip(-1, 1) * _FULL_SCALE).astype(np.int16)
+
+
+def external_folder(cache_folder: Path) -> Path:
+    """Where pieces of recordings that are not the contest's lie: beside what is decoded of them."""
+    return cache_folder / "external"
+
+
+def sound_path(competition: Path, item: str, cache_folder: Path | None = None) -> Path:
+    """Where a clip (by file name) or a soundscape (by stem) lies: the contest's, or an external one of this cache."""
+    if "/" in item:
+        return competition / "train_audio" / item
+    external = external_folder(cache_folder) / f"{item}{PIECES_SUFFIX}" if cache_folder else None
+    return external if external and external.is_file() else competition / "train_soundscapes" / f"{item}.ogg"
 
 
 class _Space:
@@ -119,7 +133,7 @@ class _Space:
 
 def _ensure(competition: Path, item: str, folder: Path, settings: CacheSettings, space: _Space) -> tuple[str, str]:
     """The key of an item that the folder now holds, and what is wrong with the item, '' if nothing."""
-    path = sound_path(competition, item)
+    path = sound_path(competition, item, folder)
     if not path.is_file():
         return "", f"{item}: no such file"
     most = settings.clip_s * SAMPLE_RATE if "/" in item else SOUNDSCAPE_SAMPLES
@@ -133,6 +147,6 @@ def _ensure(competition: Path, item: str, folder: Path, settings: CacheSettings,
         return "", str(error)
     space.take(2 * len(audio))
     part = folder / f"{fingerprint.of_text(item)}{_PART}"
-    np.rint(audio.clip(-1, 1) * _FULL_SCALE).astype(np.int16).tofile(part)
+    as_int16(audio).tofile(part)
     os.replace(part, folder / name)
     return key, ""

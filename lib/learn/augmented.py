@@ -33,9 +33,24 @@ def augmented(batch: Batch, generator: torch.Generator, settings: AugmentSetting
     return replace(batch, audio=audio, background=None)
 
 
+def mixed_with_clips(batch: Batch, generator: torch.Generator) -> Batch:
+    """The batch with each crop that a teacher labelled mixed half and half with one of the clips."""
+    rows, clips = batch.taught.nonzero()[:, 0], (~batch.soundscape).nonzero()[:, 0]
+    if not len(clips):
+        raise BadInput("pseudo-labelled crops have no clip to be mixed with", expected="clips in a batch", got="none",
+                       do="lower soundscape_share, or set pseudo_way to rows")  # fmt: skip
+    partners = clips[torch.randint(len(clips), (len(rows),), generator=generator, device=rows.device)]
+    half = (batch.audio[rows] + batch.audio[partners]) / 2
+    return replace(_united(batch, rows, partners, half), soundscape=batch.soundscape & ~batch.taught)
+
+
 def _mixed(batch: Batch, rows: torch.Tensor, partners: torch.Tensor, generator, settings) -> Batch:
     """The batch with these rows mixed with their partners."""
-    audio = mixed(batch.audio[rows], batch.audio[partners], generator, settings)
+    return _united(batch, rows, partners, mixed(batch.audio[rows], batch.audio[partners], generator, settings))
+
+
+def _united(batch: Batch, rows: torch.Tensor, partners: torch.Tensor, audio: torch.Tensor) -> Batch:
+    """The batch with this audio in these rows, and what is true of both them and their partners."""
     targets, weights = united(
         batch.targets[rows], batch.weights[rows], batch.targets[partners], batch.weights[partners]
     )

@@ -14,6 +14,7 @@ class Batch:
     targets: torch.Tensor  # (batch, classes) float32 in [0, 1]
     weights: torch.Tensor  # (batch, classes) float32; 0: unknown, does not count
     soundscape: torch.Tensor  # (batch,) bool: cut from a soundscape, and unmixed
+    taught: torch.Tensor | None = None  # (batch,) bool: the targets are a teacher's; None: nobody's are
     background: torch.Tensor | None = None  # (batch, samples) float32 unlabelled soundscape to lay under the audio
 
     def to(self, device: torch.device | str, non_blocking: bool = True) -> "Batch":

@@ -1,5 +1,6 @@
 """Cross-fitting L0 and L1: a model a fold, scores of what the fold holds out, and a sealed member folder."""
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -44,10 +45,13 @@ def fit_prior_member(prepared: Prepared, folder: Path, settings: PriorSettings) 
     def fit(rows: np.ndarray):
         return fit_prior(windows.site[rows].tolist(), windows.hour[rows].tolist(), truth[rows], settings)
 
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     final = fit(np.ones(len(windows), dtype=bool))
     final.save(folder / "prior.npz")
     models = {fold: fit(fold_of_window != fold) for fold in prepared.folds.numbers}
+    for fold, model in models.items():
+        model.save(folder / f"fold{fold}.npz")
     oof = _held_out(prepared, lambda fold, stem: models[fold].windows(parse_soundscape(stem)))
     start = time.perf_counter()
     for stem in set(windows.stem):
@@ -87,9 +91,12 @@ def fit_statistics_member(
         for fold in progress(prepared.folds.numbers, "fitting folds", len(prepared.folds.numbers))
     }
     oof = _held_out(prepared, lambda fold, stem: expit(models[fold].logits(of_stem[stem])))
-    folder.mkdir(parents=True, exist_ok=True)
-    export_linear(folder / "model.onnx", list(models.values()))
-    parity = _parity(folder / "model.onnx", list(models.values()), features)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    graphs = {"model": list(models.values())} | {f"fold{fold}": [model] for fold, model in models.items()}
+    for name, means in graphs.items():
+        export_linear(folder / f"{name}.onnx", means)
+    parity = max(_parity(folder / f"{name}.onnx", means, features) for name, means in graphs.items())
     config = {"front_end": asdict(FRONT_END), "classical": asdict(classical), "logistic": asdict(logistic)}
     card = _card(
         prepared, folder.name, "statistics", config, seconds, inputs=["features"], outputs=["prob"], parity=parity

@@ -1,6 +1,6 @@
 """Examples: what a fold's network may be shown, what is true of it, and what is not known."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ class Source:
     targets: np.ndarray  # soft where a teacher made them
     weights: np.ndarray
     starts_s: np.ndarray | None = None  # (rows,) the second of a soundscape at which the crop starts; None: a clip
+    heard: np.ndarray | None = None  # (rows, classes) what passed a teacher's gate; None: the targets are people's
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -45,15 +46,17 @@ class Examples:
     primary: np.ndarray  # (clips,) the class of each clip
     soundscapes: Source
     backgrounds: tuple[str, ...]  # unlabelled soundscapes
+    pseudo: Source | None = None  # crops with a teacher's targets
 
     @property
     def items(self) -> list[str]:
-        """All clips and soundscapes that are heard, each once: what the cache holds and the member has met."""
-        return list(dict.fromkeys([*self.clips.items, *self.soundscapes.items, *self.backgrounds]))
+        """All clips and soundscapes that are heard, each once: what the cache holds."""
+        taught = self.pseudo.items if self.pseudo else ()
+        return list(dict.fromkeys([*self.clips.items, *self.soundscapes.items, *self.backgrounds, *taught]))
 
 
 def fold_examples(
-    prepared: Prepared, stems: Iterable[str], held_out: int | None, targets: TargetSettings, seconds: int
+    prepared: Prepared, stems: Sequence[str], held_out: int | None, targets: TargetSettings, seconds: int
 ) -> Examples:
     """What may be shown to the model of the fold `held_out`, or, if None, to one that learns from everything.
 
@@ -62,11 +65,12 @@ def fold_examples(
     """
     clips = prepared.clips[prepared.clips.filename.map(prepared.folds.of("clip")) != held_out]
     windows = prepared.windows[prepared.windows.stem.map(prepared.folds.of("soundscape")) != held_out]
+    barred = unfit(prepared, stems, held_out)
     return Examples(
         clip_source(clips, prepared.classes, targets),
         clips.primary_label.map(prepared.classes.index).to_numpy(dtype=int),
         soundscape_source(windows, prepared.classes, seconds),
-        tuple(_backgrounds(prepared, stems, held_out)),
+        tuple(stem for stem in stems if stem not in barred),
     )
 
 
@@ -112,16 +116,25 @@ def soundscape_stems(competition: Path) -> list[str]:
     return sorted(path.stem for path in (competition / "train_soundscapes").glob("*.ogg"))
 
 
-def _backgrounds(prepared: Prepared, stems: Iterable[str], held_out: int | None) -> list[str]:
-    """The unlabelled soundscapes that share neither day and site nor recording with anything held out."""
+def unfit(
+    prepared: Prepared, stems: Sequence[str], held_out: int | None, external: Collection[str] = ()
+) -> dict[str, str]:
+    """The soundscapes that may not be heard as unlabelled while this fold is held out, each with why.
+
+    `external` are those that are not the contest's: their names tell neither site nor day, for they have none of its.
+    """
     kinds = ("clip", "soundscape")
     held = [item for kind in kinds for item, fold in prepared.folds.of(kind).items() if fold == held_out]
     days = {parse_soundscape(item).group for item in held if "/" not in item}
     cluster = prepared.related
     related = {cluster[item] for item in held if item in cluster}
-    unfit = {*prepared.windows.stem, *excluded(prepared.qa, "soundscape")}
-    return [
-        stem
-        for stem in stems
-        if stem not in unfit and parse_soundscape(stem).group not in days and cluster.get(stem) not in related
-    ]
+    labelled, bad = set(prepared.windows.stem), excluded(prepared.qa, "soundscape")
+    days_of = {stem: parse_soundscape(stem).group for stem in set(stems) - set(external)}
+    reasons = {
+        "labelled": lambda stem: stem in labelled,
+        "excluded": lambda stem: stem in bad,
+        "of a day and site that are held out": lambda stem: days_of.get(stem) in days,
+        "related to what is held out": lambda stem: cluster.get(stem) in related,
+    }
+    found = {stem: next((why for why, holds in reasons.items() if holds(stem)), None) for stem in stems}
+    return {stem: why for stem, why in found.items() if why}

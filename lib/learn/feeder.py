@@ -13,6 +13,7 @@ from lib.competition.names import SAMPLE_RATE, SOUNDSCAPE_SAMPLES
 from lib.learn.audio_cache import AudioCache, as_float
 from lib.learn.batch import Batch
 from lib.learn.examples import Examples, Source
+from lib.learn.pseudo import PseudoSettings
 from lib.learn.samplers import Sampler, SamplerSettings
 from lib.sound.crops import CropSettings, crop_start, cut, cut_reflected
 from lib.sound.decode import fit_length
@@ -33,25 +34,33 @@ class Feeder:
         *,
         context_samples: int = 0,
         with_background: bool = False,
+        pseudo: PseudoSettings | None = None,
     ):
         self._examples, self._cache, self._crop, self._seed = examples, cache, crop, seed
         self._context, self._samples = context_samples, crop.samples + 2 * context_samples
         self._with_background = with_background and len(examples.backgrounds) > 0
-        self._sampler = Sampler(examples.primary, len(examples.soundscapes), sampler, seed)
+        heard = examples.pseudo.heard if examples.pseudo else None
+        self._sampler = Sampler(examples.primary, len(examples.soundscapes), sampler, seed, heard, pseudo)
         self.batches_per_pass = self._sampler.batches_per_pass
 
     def batch(self, number: int) -> Batch:
-        """Batch `number` of the run: clips first, then soundscapes; audio is (batch, samples + 2 context_samples)."""
-        rng = np.random.default_rng([self._seed, 2, number])
-        parts = list(zip((self._examples.clips, self._examples.soundscapes), self._sampler.rows(number), strict=True))
+        """Batch `number` of the run: clips first, then soundscapes, then those that a teacher labelled.
+
+        Audio is (batch, samples + 2 context_samples).
+        """
+        rng, examples = np.random.default_rng([self._seed, 2, number]), self._examples
+        sources = (examples.clips, examples.soundscapes, examples.pseudo)
+        parts = [part for part in zip(sources, self._sampler.rows(number), strict=True) if part[0] is not None]
         count = sum(len(rows) for _, rows in parts)
         audio = self._stacked(chain.from_iterable(self._crops(*part, rng) for part in parts), count)
+        place = torch.arange(count)
         background = self._stacked(self._backgrounds(count, rng), count) if self._with_background else None
         return Batch(
             audio=audio,
             targets=torch.from_numpy(np.concatenate([source.targets[rows] for source, rows in parts])),
             weights=torch.from_numpy(np.concatenate([source.weights[rows] for source, rows in parts])),
-            soundscape=torch.arange(count) >= len(parts[0][1]),
+            soundscape=place >= len(parts[0][1]),
+            taught=place >= count - len(parts[-1][1]) if examples.pseudo else None,
             background=background,
         )
 

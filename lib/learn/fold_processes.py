@@ -17,8 +17,9 @@ from pathlib import Path
 import torch
 
 from lib.competition.errors import BadInput
+from lib.learn.local_processes import end_with_parent
 
-TrainOne = Callable[[int, str], object]
+TrainOne = Callable[[int | None, str], object]
 _LOOK_EVERY_S = 0.5
 
 
@@ -30,7 +31,12 @@ def devices() -> list[str]:
     return ["cpu"] * cores
 
 
-def train_folds(folds: Sequence[int], train_one: TrainOne, places: Sequence[str]) -> dict[int, object]:
+def spoken(fold: int | None) -> str:
+    """What people call a fold; None, which holds nothing out, is the whole."""
+    return "whole" if fold is None else f"fold {fold}"
+
+
+def train_folds(folds: Sequence[int | None], train_one: TrainOne, places: Sequence[str]) -> dict[int | None, object]:
     """What `train_one(fold, device)` returns, by fold; both it and what it returns travel as pickles.
 
     Each fold has a fresh process, with one thread where that is a core of the CPU. What the processes print is printed
@@ -73,7 +79,7 @@ def _refuse_what_a_process_cannot_find(train_one: TrainOne) -> None:
 class _Child:
     """A fold's process, the pipe its answer comes through, and the file it prints to."""
 
-    fold: int
+    fold: int | None
     device: str
     process: BaseProcess
     answer: Connection
@@ -88,7 +94,7 @@ class _Child:
         whole = new if all_of_it else new[: new.rfind(b"\n") + 1]
         self._read += len(whole)
         for line in whole.decode(errors="replace").splitlines():
-            print(f"fold {self.fold} | {line}", flush=True)
+            print(f"{spoken(self.fold)} | {line}", flush=True)
 
     def result(self) -> object:
         """What the process answered; its error is raised, with its traceback as the cause."""
@@ -102,12 +108,12 @@ class _Child:
             return value
         if value is None:
             raise BadInput(
-                f"the process of fold {self.fold} died without a word",
+                f"the process of {spoken(self.fold)} died without a word",
                 expected="a trained fold",
                 got=f"exit code {self.process.exitcode} (-9: killed, most often for want of memory)",
                 do="run again, it goes on from its checkpoint; with fewer places if memory was short",
             )
-        raise value from RuntimeError(f"in the process of fold {self.fold}:\n{trace}")
+        raise value from RuntimeError(f"in the process of {spoken(self.fold)}:\n{trace}")
 
     def stop(self) -> None:
         """End the process, which has nothing to put in order: its checkpoint is whole at any moment."""
@@ -115,22 +121,22 @@ class _Child:
         self.process.join()
 
 
-def _start(fold: int, train_one: TrainOne, device: str, logs: Path) -> _Child:
+def _start(fold: int | None, train_one: TrainOne, device: str, logs: Path) -> _Child:
     """The fold's process, begun. Spawned: CUDA and threads do not survive a fork."""
     context = multiprocessing.get_context("spawn")
     receiving, sending = context.Pipe(duplex=False)
-    log = logs / f"fold{fold}"
+    log = logs / spoken(fold)
     log.touch()
-    process = context.Process(target=_child, args=(fold, train_one, device, str(log), sending), name=f"fold {fold}")
+    process = context.Process(target=_child, args=(fold, train_one, device, str(log), sending), name=spoken(fold))
     process.start()
     sending.close()  # so that the pipe ends when the process does
     return _Child(fold, device, process, receiving, log)
 
 
-def _child(fold: int, train_one: TrainOne, device: str, log: str, answer: Connection) -> None:
+def _child(fold: int | None, train_one: TrainOne, device: str, log: str, answer: Connection) -> None:
     """Train the fold in this process and send (True, result, "") or (False, error, traceback)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to answer
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     file = os.open(log, os.O_WRONLY | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)
@@ -156,9 +162,3 @@ def _error(error: BaseException) -> bytes:
     except Exception:
         sent = pickle.dumps((False, RuntimeError(f"{type(error).__name__}: {error}"), trace))
     return sent
-
-
-def _end_with_parent() -> None:
-    """Wait for the parent's end, however it comes, and end this process with it."""
-    wait([multiprocessing.parent_process().sentinel])
-    os._exit(1)

@@ -13,14 +13,15 @@ from lib.competition.names import WINDOW_S
 from lib.competition.prepared import Prepared, load_prepared
 from lib.judge.metric import class_auc
 from lib.learn.audio_cache import AudioCache, as_float
-from lib.learn.augmented import augmented
+from lib.learn.augmented import augmented, mixed_with_clips
 from lib.learn.batch import Batch
 from lib.learn.examples import Examples, fold_examples
 from lib.learn.feeder import Feeder, Prefetched
+from lib.learn.fold_processes import spoken
 from lib.learn.loop import Trained, train
-from lib.learn.losses import distil_loss, make_loss, output_loss
+from lib.learn.losses import distil_loss, make_loss, output_loss, taught_loss, with_taught
 from lib.learn.plan import NetworkPlan
-from lib.learn.pseudo import joined_sources, open_teacher, pseudo_source
+from lib.learn.pseudo import Taught
 from lib.models.frozen_files import find_embedder
 from lib.models.network import Network, build_network
 from lib.models.parity import probabilities, torch_runner
@@ -31,6 +32,7 @@ from lib.sound.crops import crop_start, cut
 from lib.sound.mel import pictures
 from lib.sound.mel_torch import MelPictures
 
+_SEED_OF_WHOLE = 999  # beyond any fold's number
 _CLIPS_A_CLASS = 5  # held-out clips that an epoch's score is taken from
 _CLIP_ROWS = 64
 _ROOMS = ("competition", "sound", "models", "learn")  # whose code decides on weights: a changed line trains anew
@@ -42,61 +44,66 @@ class FoldRun:
 
     plan: NetworkPlan
     prepared: Path
-    unlabelled: tuple[str, ...]  # soundscapes that may become backgrounds, or be asked about
+    unlabelled: tuple[str, ...]  # soundscapes that may become backgrounds
     cache: AudioCache
     folder: Path
     seed: int
-    teacher: Path | None = None
+    taught: Taught | None = None
 
-    def __call__(self, fold: int, device: str) -> Trained:
-        """Train the fold, or go on where it stopped; its weights are then in `network.pt` of its folder."""
-        prepared, plan, seed = load_prepared(self.prepared), self.plan, 1000 * self.seed + fold
+    def __call__(self, fold: int | None, device: str) -> Trained:
+        """Train the fold, or go on where it stopped; its weights are then in `network.pt` of its folder.
+
+        None is the network of everything. Nothing is left to score it by, so it has no patience.
+        """
+        prepared, plan, whole = load_prepared(self.prepared), self.plan, fold is None
+        seed = 1000 * self.seed + (_SEED_OF_WHOLE if whole else fold)
         examples = self.examples(prepared, fold)
-        if self.teacher:
-            examples = self._with_pseudo_labels(examples, fold, prepared)
         mel = MelPictures(plan.front_end)
         feeder = Feeder(examples, self.cache, plan.crop, plan.sampler, seed, context_samples=mel.context_samples,
-                        with_background=plan.augment.background_p > 0)  # fmt: skip
-        loop = replace(plan.loop, steps_per_epoch=plan.loop.steps_per_epoch or feeder.batches_per_pass)
+                        with_background=plan.augment.background_p > 0, pseudo=plan.pseudo)  # fmt: skip
+        loop = replace(plan.loop, steps_per_epoch=plan.loop.steps_per_epoch or feeder.batches_per_pass,
+                       patience=0 if whole else plan.loop.patience)  # fmt: skip
         torch.manual_seed(seed)
         network = build_network(plan.network, len(prepared.classes), plan.weights)
         network = network.to(memory_format=torch.channels_last)  # as measured, a third faster on a CPU, more on a GPU
-        folder = self.folder / f"fold{fold}"
+        folder = self.folder_of(fold)
         batches, step_loss = batches_ahead(feeder, loop.steps, device), step_loss_of(plan, mel.to(device), examples)
         trained = train(
             network, batches, step_loss, loop, folder, seed=seed, config=self.config(prepared),
-            score=_score(self, prepared, fold), device=device,
+            score=None if whole else _score(self, prepared, fold), device=device,
         )  # fmt: skip
         torch.save(network.cpu().state_dict(), folder / "network.pt")
         return trained
 
-    def examples(self, prepared: Prepared, fold: int) -> Examples:
+    def examples(self, prepared: Prepared, fold: int | None) -> Examples:
         """What the fold's network may hear."""
-        return fold_examples(prepared, self.unlabelled, fold, self.plan.targets, self.plan.crop.seconds)
+        plan, seconds = self.plan, self.plan.crop.seconds
+        own = fold_examples(prepared, self.unlabelled, fold, plan.targets, seconds)
+        if not self.taught:
+            return own
+        return replace(own, pseudo=self.taught.crops(prepared, fold, seconds, plan.gate, plan.pseudo))
+
+    def folder_of(self, fold: int | None) -> Path:
+        """Where the training of the fold lies."""
+        return self.folder / spoken(fold).replace(" ", "")
 
     def config(self, prepared: Prepared) -> str:
         """The fingerprint of all that the weights depend on, beside the fold."""
         facts = [prepared.facts.data_version, prepared.folds.version, fingerprint.of_lib(*_ROOMS)]
         facts += [fingerprint.of_file(find_embedder(self.plan.embedder))] if self.plan.embedder else []
-        facts += [fingerprint.of_file(self.teacher / "manifest.json")] if self.teacher else []
-        return fingerprint.of_json([asdict(self.plan), self.seed, *facts])
-
-    def _with_pseudo_labels(self, examples: Examples, fold: int, prepared: Prepared) -> Examples:
-        """The examples, and among their soundscapes what the teacher says of those without labels."""
-        teacher, crops = open_teacher(self.teacher, prepared.classes), len(examples.soundscapes)
-        said = pseudo_source(teacher, fold, examples.backgrounds, self.cache, self.plan.crop.seconds, crops,
-                             self.plan.pseudo)  # fmt: skip
-        return replace(examples, soundscapes=joined_sources(examples.soundscapes, said))
+        facts += [self.taught.manifest, self.taught.pooled] if self.taught else []
+        plan = replace(self.plan, serve="folds")  # who is served does not change what a fold learns
+        return fingerprint.of_json([asdict(plan), self.seed, *facts])
 
     def pictures(self, stems: list[str]) -> np.ndarray:
         """(12 a soundscape, 1, mels, frames) what networks see of soundscapes."""
         plan = self.plan
         return np.concatenate([plan.listening.pictures(as_float(self.cache.samples(s)), plan.front_end) for s in stems])
 
-    def trained_network(self, fold: int, n_classes: int) -> Network:
+    def trained_network(self, fold: int | None, n_classes: int) -> Network:
         """The trained network of a fold, ready to be asked."""
         network = build_network(self.plan.network, n_classes, pretrained_from="")
-        network.load_state_dict(torch.load(self.folder / f"fold{fold}" / "network.pt", weights_only=True))
+        network.load_state_dict(torch.load(self.folder_of(fold) / "network.pt", weights_only=True))
         return network.eval()
 
 
@@ -113,14 +120,17 @@ def batches_ahead(feeder: Feeder, stop: int, device: str) -> Callable:
 def step_loss_of(plan: NetworkPlan, mel: MelPictures, examples: Examples) -> Callable:
     """What a step makes of a batch: augmentation, pictures, answers, loss."""
     positives = sum(torch.from_numpy(source.targets.sum(axis=0)) for source in (examples.clips, examples.soundscapes))
-    loss, embedder = make_loss(plan.loss, positives), embedder_of(plan)
+    loss, of_taught, embedder = make_loss(plan.loss, positives), taught_loss(plan.pseudo), embedder_of(plan)
 
     def step_loss(network: Network, batch: Batch, generator: torch.Generator) -> torch.Tensor:
         with torch.no_grad():
+            if batch.taught is not None and plan.pseudo.pseudo_way == "mixup":
+                batch = mixed_with_clips(batch, generator)
             batch = augmented(batch, generator, plan.augment)
             seen = augmented_pictures(mel(batch.audio), generator, plan.augment)[:, None]
         output = network(seen.contiguous(memory_format=torch.channels_last), batch.soundscape)
-        value = output_loss(loss, plan.loss, output, batch.targets, batch.weights)
+        of_rows = loss if batch.taught is None else with_taught(loss, of_taught, batch.taught)
+        value = output_loss(of_rows, plan.loss, output, batch.targets, batch.weights)
         if embedder:  # it hears what the network is shown, mixtures too
             heard = batch.audio[:, mel.context_samples :][:, : plan.crop.samples].cpu().numpy()
             taught = torch.from_numpy(embedder.embeddings(heard)).to(batch.audio.device)

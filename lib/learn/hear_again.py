@@ -51,9 +51,9 @@ def make_view(source: Path, again: Again, prepared: Prepared, competition: Path,
                        do="name the view otherwise")  # fmt: skip
     unseen_scores(source, prepared.folds, related=prepared.related)
     plain = AppliedNetwork(source, card)
-    networks, folds = plain.asked(again), prepared.folds.numbers
-    probe = _probe_answers(networks, folds)
-    if np.allclose(probe, _probe_answers(plain, folds), rtol=0, atol=1e-6):
+    networks = plain.asked(again)
+    probe = networks.answers(probe_sound())
+    if np.allclose(probe, plain.answers(probe_sound()), rtol=0, atol=1e-6):
         raise BadInput(f"{card.name} would answer as before", expected="a view that shows this network something else",
                        got=to_json(again), do="leave the view out: it would cost time for nothing")  # fmt: skip
     oof, seconds = _held_out(networks, prepared, competition)
@@ -68,17 +68,12 @@ def make_view(source: Path, again: Again, prepared: Prepared, competition: Path,
     )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for path in sorted(source.glob("fold*.onnx")):
+    for path in sorted(source.glob("*.onnx")):
         shutil.copyfile(path, folder / path.name)
     write_probe(folder, probe)
     training = from_json(Training, read_json(source / "training.json"), f"{source.name}/training.json")
     finish_member(folder, view, oof, training)
     return view
-
-
-def _probe_answers(networks: AppliedNetwork, folds: list[int]) -> np.ndarray:
-    """(folds, 12, classes) what each fold says of the probe."""
-    return np.array([networks.score(probe_sound(), [fold]) for fold in folds])
 
 
 def _held_out(networks: AppliedNetwork, prepared: Prepared, competition: Path) -> tuple[Scores, float]:

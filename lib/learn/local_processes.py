@@ -76,7 +76,7 @@ def _end(processes: list[BaseProcess], pipes: list[Connection]) -> None:
 def _serve(work: Callable, pipe: Connection) -> None:
     """Answer every part with what `work` returns and the error it raised; an interrupt is the parent's to answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with_parent, daemon=True).start()
+    Thread(target=end_with_parent, daemon=True).start()
     while True:
         part = pipe.recv()
         try:
@@ -87,7 +87,7 @@ def _serve(work: Callable, pipe: Connection) -> None:
             pipe.send((None, RuntimeError(f"in a process of its own:\n{traceback.format_exc()}")))
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Wait for the parent's end, however it comes, and end this process with it."""
     wait([multiprocessing.parent_process().sentinel])
     os._exit(1)

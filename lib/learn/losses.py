@@ -8,8 +8,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from lib.competition.errors import BadInput
+from lib.learn.pseudo import PseudoSettings
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # logits, targets, weights, all (batch, classes) -> scalar
+_LEAST, _MOST = 1e-6, 1 - 1e-4  # chances beyond have no log-odds that a half-precision label tells apart
+_NEVER = -1e4  # the logit of a class that is not taught
 KINDS = ("bce", "focal", "asymmetric", "soft_auc")
 
 
@@ -45,6 +48,38 @@ def make_loss(settings: LossSettings, positives: Tensor | None = None) -> Loss:
     return loss
 
 
+def taught_loss(settings: PseudoSettings) -> Loss:
+    """The loss of rows with a teacher's targets: both sides' logits are divided by the temperature.
+
+    Its square keeps the gradient's size (Hinton et al. 2015). A divergence is a mean over classes, not a sum, so that
+    its cells count as others do.
+    """
+    heat = settings.temperature
+
+    def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        soft = targets if heat == 1.0 else torch.sigmoid(_log_odds(targets) / heat)
+        return heat**2 * _mean(bce, logits.float() / heat, soft, weights)
+
+    def divergence(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        both = (logits.float() / heat, _log_odds(targets) / heat)
+        said, taught = (values.masked_fill(weights == 0, _NEVER).log_softmax(dim=1) for values in both)
+        return heat**2 * _mean(lambda z, t: t.exp() * (t - z), said, taught, weights)
+
+    return {"bce": cross_entropy, "kld": divergence}[settings.pseudo_loss]
+
+
+def with_taught(loss: Loss, of_taught: Loss, taught: Tensor) -> Loss:
+    """One loss of a batch whose marked rows (batch,) a teacher labelled: both losses, by the weight of their cells."""
+
+    def both(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        parts = weights * ~taught[:, None], weights * taught[:, None]
+        values = [of(logits, targets, part) for of, part in zip((loss, of_taught), parts, strict=True)]
+        shares = torch.stack([part.sum() for part in parts])
+        return (torch.stack(values) * shares).sum() / shares.sum().clamp(min=1e-8)
+
+    return both
+
+
 def output_loss(loss: Loss, settings: LossSettings, output, targets: Tensor, weights: Tensor) -> Tensor:
     """The loss of a NetworkOutput: a share on the clip's logits, a share on each class's loudest frame."""
     clip = loss(output.clip_logits, targets, weights)
@@ -64,6 +99,11 @@ def class_weights(positives: Tensor, power: float) -> Tensor:
     """(classes,) weights, larger for rarer classes, 1 on average; a class without positives counts as one with 1."""
     weights = positives.float().clamp(min=1.0) ** -power
     return weights / weights.mean()
+
+
+def _log_odds(chances: Tensor) -> Tensor:
+    """The logits of the chances."""
+    return torch.logit(chances.float().clamp(_LEAST, _MOST))
 
 
 def _chosen(settings: LossSettings) -> Loss:

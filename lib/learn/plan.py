@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 
 from lib.competition.errors import BadInput
 from lib.learn.examples import TargetSettings
+from lib.learn.gates import GateSettings
 from lib.learn.loop import LoopSettings
 from lib.learn.losses import LossSettings
 from lib.learn.pseudo import PseudoSettings
@@ -32,11 +33,15 @@ class NetworkPlan:
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     embedder: str = ""  # a file with Perch's interface whose embeddings the network foretells: distillation
     pseudo: PseudoSettings = field(default_factory=PseudoSettings)
+    gate: GateSettings = field(default_factory=GateSettings)  # of the pseudo-labels
     loss: LossSettings = field(default_factory=LossSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
+    serve: str = "folds"  # together; or "one": a further network, of everything, and the folds only tell its score
 
     def __post_init__(self):
         """Refuse what training cannot do as inference would."""
+        if self.serve not in ("folds", "one"):
+            raise BadInput("unknown serve of a plan", expected="folds, one", got=self.serve, do="choose one of these")
         if self.front_end.level == "db" and self.front_end.scope == "file":
             raise BadInput("a network cannot learn from pictures that count from their file's peak", got='scope "file"',
                            expected='scope "window"', do="change it: a crop does not know its file")  # fmt: skip

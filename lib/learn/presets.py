@@ -56,8 +56,15 @@ _PUBLIC = changed(_SED, front_end=FRONT_ENDS["mel256"], backbone="tf_efficientne
 
 PRESETS = {
     "small_sed": _SMALL,
+    "small_student": changed(
+        _SMALL, width=16, hidden=64, steps_per_epoch=30, pseudo_ratio=1.0, gate="percentile", serve="one"
+    ),
     "s0_b3": changed(_S0, backbone="tf_efficientnet_b3"),
-    "s0_b3_refined": changed(_S0, backbone="tf_efficientnet_b3", teacher="s0_b3", learning_rate=2e-4),
+    "s0_b3_refined": changed(_S0, backbone="tf_efficientnet_b3", pseudo_ratio=1.0, learning_rate=2e-4),
+    # S0's seven to one, with the divergence and temperature that the forum named (it scored less than its teachers)
+    "s0_student": changed(
+        _S0, backbone="tf_efficientnet_b3", pseudo_ratio=1.0, pseudo_loss="kld", temperature=2.0, serve="one"
+    ),
     "s0_convnext_small": changed(_S0, backbone="convnext_small", learning_rate=2e-4),
     "s3": _S3,
     "s4_pcen_convnext": changed(_S0, front_end=FRONT_ENDS["pcen128"], backbone="convnext_tiny", learning_rate=2e-4),

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from lib.competition.errors import BadInput
+from lib.learn.pseudo import PseudoSettings
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,16 @@ class SamplerSettings:
 class Sampler:
     """The rows of every batch of a run: a pure function of seed and batch number."""
 
-    def __init__(self, primary: np.ndarray, n_soundscapes: int, settings: SamplerSettings, seed: int):
+    def __init__(
+        self, primary: np.ndarray, n_soundscapes: int, settings: SamplerSettings, seed: int,
+        heard: np.ndarray | None = None, pseudo: PseudoSettings | None = None,
+    ):  # fmt: skip
+        """`heard` (pseudo-labelled crops, classes) tells which classes passed the gate; None: nobody teaches."""
+        self._primary, self._heard, self._pseudo, self._seed = primary, heard, pseudo or PseudoSettings(), seed
+        n_pseudo = 0 if heard is None else len(heard)
         self._of_clips = settings.batch_size - settings.soundscapes
-        self._of_soundscapes = settings.soundscapes
+        self._of_pseudo = _pseudo_rows(settings, self._pseudo) if n_pseudo else 0
+        self._of_soundscapes = settings.soundscapes - self._of_pseudo
         order = _ORDERS[settings.clips]
         counts = np.bincount(primary)
         most = settings.most_per_class or len(primary)
@@ -46,6 +54,7 @@ class Sampler:
         self._clips = _Stream(lambda rng: order(_pool(primary, settings, rng), primary, settings, rng), length,
                               [seed, 0])  # fmt: skip
         self._soundscapes = _Stream(lambda rng: rng.permutation(n_soundscapes), n_soundscapes, [seed, 1])
+        self._taught = _Stream(lambda rng: rng.permutation(n_pseudo), n_pseudo, [seed, 3])
         for what, wanted, there in (("clips", self._of_clips, length),
                                     ("labelled soundscapes", self._of_soundscapes, n_soundscapes)):  # fmt: skip
             if wanted and not there:
@@ -54,12 +63,35 @@ class Sampler:
         rows, drawn = (length, self._of_clips) if self._of_clips else (n_soundscapes, self._of_soundscapes)
         self.batches_per_pass = -(-rows // drawn)
 
-    def rows(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """The rows of clips and the rows of soundscapes in batch `number`."""
-        return (
-            self._clips.rows(number * self._of_clips, self._of_clips),
-            self._soundscapes.rows(number * self._of_soundscapes, self._of_soundscapes),
-        )
+    def rows(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The rows of clips, of soundscapes and of pseudo-labelled crops in batch `number`."""
+        clips = self._clips.rows(number * self._of_clips, self._of_clips)
+        soundscapes = self._soundscapes.rows(number * self._of_soundscapes, self._of_soundscapes)
+        if self._heard is not None and self._pseudo.pseudo_way == "substitute":
+            clips, taught = self._substituted(clips, number)
+        else:
+            taught = self._taught.rows(number * self._of_pseudo, self._of_pseudo)
+        return clips, soundscapes, taught
+
+    def _substituted(self, clips: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """The clips that stay, and for each other one a crop in which its class was heard."""
+        rng = np.random.default_rng([self._seed, 4, number])
+        leaves = (rng.random(len(clips)) < self._pseudo.pseudo_ratio) & self._heard.any(axis=0)[self._primary[clips]]
+        having = [np.flatnonzero(self._heard[:, of]) for of in self._primary[clips[leaves]]]
+        return clips[~leaves], np.array([rng.choice(rows) for rows in having], dtype=int)
+
+
+def _pseudo_rows(settings: SamplerSettings, pseudo: PseudoSettings) -> int:
+    """How many of a batch's soundscape rows are pseudo-labelled, as the ratio says; those of labelled ones remain."""
+    if not pseudo.pseudo_ratio or pseudo.pseudo_way == "substitute":
+        return 0
+    rows = round(settings.soundscapes * pseudo.pseudo_ratio / (1 + pseudo.pseudo_ratio))
+    if not 0 < rows < settings.soundscapes:
+        raise BadInput(f"a batch's soundscape rows cannot be divided by pseudo_ratio {pseudo.pseudo_ratio}",
+                       expected="at least one pseudo-labelled and one labelled row",
+                       got=f"{rows} and {settings.soundscapes - rows} of {settings.batch_size} rows",
+                       do="raise soundscape_share or batch_size, or bring the ratio nearer to 1")  # fmt: skip
+    return rows
 
 
 class _Stream:

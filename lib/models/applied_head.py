@@ -1,6 +1,6 @@
 """A head member at work: its folds' files on what an embedder says of a soundscape, heard once for all heads."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from lib.competition.names import Soundscape
 from lib.competition.places import folders_below, manifest_kind
 from lib.models.card import MemberCard
 from lib.models.embedder import Embedder, open_embedder
+from lib.models.fold_files import fold_files, of_fold
 from lib.models.head_view import site_number, window_orders
 from lib.models.hearing import Hearing
 from lib.models.probe import check_probe, probe_sound
@@ -28,10 +29,8 @@ class HeadFiles:
     """The folds' files, opened: chances from tokens (files, 12, width), sites and hours."""
 
     def __init__(self, folder: Path, inputs: list[str], config: dict):
-        paths = {int(path.stem.removeprefix("fold")): path for path in folder.glob("fold*.onnx")}
-        self._sessions = {
-            fold: OnnxSession(path, inputs=inputs, outputs=OUTPUTS) for fold, path in sorted(paths.items())
-        }
+        files = fold_files(folder, ".onnx")
+        self._sessions = {fold: OnnxSession(path, inputs=inputs, outputs=OUTPUTS) for fold, path in files.items()}
         self._inputs, self._sites = inputs, config["sites"]
         self._orders = window_orders(config["rolls"], config["flip"])
 
@@ -62,7 +61,7 @@ class AppliedHead:
     """The opened head and its embedder, once they answer the probe as they did in training."""
 
     def __init__(self, folder: Path, card: MemberCard, classes: ClassList):
-        self._embedder = _embedder(folder, card, classes)
+        self._name, self._embedder = card.name, _embedder(folder, card, classes)
         self._files = HeadFiles(folder, card.inputs, card.config)
         probe, tokens = probe_soundscape(card.config["sites"]), probe_tokens(self._embedder)
         check_probe(folder, lambda _: np.array([self._chances(tokens, probe, [fold]) for fold in self._files.folds]))
@@ -74,9 +73,17 @@ class AppliedHead:
         )
         return self._chances(tokens, hearing.soundscape, self._files.folds if folds is None else folds)
 
-    def _chances(self, tokens: Mapping[str, np.ndarray], soundscape: Soundscape, folds: Sequence[int]) -> np.ndarray:
+    def by_fold(self, fold: int) -> Callable[[Hearing], np.ndarray]:
+        """The same by the head of one fold alone."""
+        of_fold(dict.fromkeys(self._files.folds), fold, self._name)
+        return lambda hearing: self.hear(hearing, [fold])
+
+    def _chances(
+        self, tokens: Mapping[str, np.ndarray], soundscape: Soundscape | None, folds: Sequence[int]
+    ) -> np.ndarray:
         one = {name: value[None] for name, value in tokens.items()}
-        return self._files.chances(one, [soundscape.site], [soundscape.hour], folds)[0]
+        site, hour = (soundscape.site, soundscape.hour) if soundscape else ("", 0)  # of heads that ask for neither
+        return self._files.chances(one, [site], [hour], folds)[0]
 
 
 def probe_soundscape(sites: Sequence[str]) -> Soundscape:

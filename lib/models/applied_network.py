@@ -1,6 +1,9 @@
-"""A network member at work: its folds' files on the pictures of a soundscape."""
+"""A network member at work: its files on the pictures of a soundscape.
 
-from collections.abc import Iterable, Sequence
+What is served is the network that learned from everything, where there is one, or else those of all folds.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from lib.competition.records import from_json
 from lib.models.again import Again, shown_pictures, weighted_chances
 from lib.models.agreement import agreement
 from lib.models.card import MemberCard
+from lib.models.fold_files import fold_files, of_fold
 from lib.models.hearing import Hearing
 from lib.models.listening import Listening
 from lib.models.openvino_session import OpenvinoSession, multiplies_bfloat16, openvino_installed
@@ -17,31 +21,40 @@ from lib.models.probe import check_probe, probe_sound
 from lib.models.session import OnnxSession
 from lib.sound.front_end import FrontEnd
 
+WHOLE = "whole.onnx"  # the network that learned from everything
+
 
 class AppliedNetwork:
-    """The opened files, once they answer the probe as the networks did in training."""
+    """The served files, once they answer the probe as the networks did in training; a fold's opens when it is asked."""
 
     def __init__(self, folder: Path, card: MemberCard):
         self.front_end = from_json(FrontEnd, card.config["front_end"], f"{card.name}: front_end")
         self.listening = Listening(card.config["crop"]["seconds"])
         self._ask(from_json(Again, card.config.get("again", {}), f"{card.name}: again"))
-        files = {int(path.stem.removeprefix("fold")): path for path in folder.glob("fold*.onnx")}
-        self._files, self._interface = dict(sorted(files.items())), {"inputs": card.inputs, "outputs": card.outputs}
-        self._sessions = {fold: OnnxSession(path, **self._interface) for fold, path in self._files.items()}
-        check_probe(folder, lambda sound: np.array([self.score(sound, [fold]) for fold in self._sessions]))
+        self._name, self._interface = card.name, {"inputs": card.inputs, "outputs": card.outputs}
+        self._folds, whole = fold_files(folder, ".onnx"), folder / WHOLE
+        self._served = [whole] if whole.is_file() else list(self._folds.values())
+        self._sessions: dict[Path, OnnxSession | OpenvinoSession] = {}
+        check_probe(folder, self.answers)
 
     def hear(self, hearing: Hearing) -> np.ndarray:
-        """(12, classes) chances in the windows of a soundscape: the mean of all folds' networks."""
-        keys = [(self.front_end, self.listening, *each) for each in self._wanted]
+        """(12, classes) chances in the windows of a soundscape: the mean of the served networks."""
+        return self._heard(hearing, self._opened(self._served))
 
-        def make(missing: list[tuple]) -> list[np.ndarray]:
-            return shown_pictures(hearing.audio, self.listening, self.front_end, [key[2:] for key in missing])
-
-        return self._chances(hearing.each("pictures", keys, make), self._sessions.values())
+    def by_fold(self, fold: int) -> Callable[[Hearing], np.ndarray]:
+        """The same by the network of one fold alone."""
+        sessions = self._opened([of_fold(self._folds, fold, self._name)])
+        return lambda hearing: self._heard(hearing, sessions)
 
     def score(self, audio: np.ndarray, folds: Sequence[int]) -> np.ndarray:
-        """The same by the named folds' networks alone."""
-        return self._chances(self._pictures(audio), [self._sessions[fold] for fold in folds])
+        """The same by the named folds' networks, of audio that nobody else hears."""
+        files = [of_fold(self._folds, fold, self._name) for fold in folds]
+        return self._chances(self._pictures(audio), self._opened(files))
+
+    def answers(self, audio: np.ndarray) -> np.ndarray:
+        """(served networks, 12, classes) what each of them says."""
+        shown = self._pictures(audio)
+        return np.array([self._chances(shown, [session]) for session in self._opened(self._served)])
 
     def asked(self, again: Again) -> "AppliedNetwork":
         """The same networks, asked so."""
@@ -58,19 +71,34 @@ class AppliedNetwork:
             return "onnxruntime: OpenVINO is not installed"
         if not multiplies_bfloat16():
             return "onnxruntime: this processor has no bfloat16"
-        rounded = {
-            fold: OpenvinoSession(path, **self._interface, precision="bf16") for fold, path in self._files.items()
-        }
+        rounded = {path: OpenvinoSession(path, **self._interface, precision="bf16") for path in self._served}
+        exact = dict(zip(self._served, self._opened(self._served), strict=True))
         pictures = [self._pictures(sound) for sound in (probe_sound(), *sounds)]
         tables = [
             np.concatenate([self._chances(each, sessions.values()) for each in pictures])
-            for sessions in (self._sessions, rounded)
+            for sessions in (exact, rounded)
         ]
         found = agreement(*tables)
         if not found.alike:
             return f"onnxruntime: bfloat16 has {found}"
         self._sessions = rounded
         return f"openvino, bfloat16: {found}"
+
+    def _opened(self, files: Iterable[Path]) -> list[OnnxSession | OpenvinoSession]:
+        """Where these files work; those that nobody asked for before are opened."""
+        for path in files:
+            if path not in self._sessions:
+                self._sessions[path] = OnnxSession(path, **self._interface)
+        return [self._sessions[path] for path in files]
+
+    def _heard(self, hearing: Hearing, sessions: Iterable[OnnxSession | OpenvinoSession]) -> np.ndarray:
+        """(12, classes) their mean, on pictures that other members may have asked for already."""
+        keys = [(self.front_end, self.listening, *each) for each in self._wanted]
+
+        def make(missing: list[tuple]) -> list[np.ndarray]:
+            return shown_pictures(hearing.audio, self.listening, self.front_end, [key[2:] for key in missing])
+
+        return self._chances(hearing.each("pictures", keys, make), sessions)
 
     def _ask(self, again: Again) -> None:
         self._passes, self._overlaps = again.asked(self.front_end), again.overlaps

@@ -14,9 +14,12 @@ Made = TypeVar("Made")
 
 @dataclass(eq=False)
 class Hearing:
-    """One soundscape, heard by one thread: its name, its decoded audio (None where only the name is known)."""
+    """One soundscape, heard by one thread: its name, its decoded audio (None where only the name is known).
 
-    soundscape: Soundscape
+    The name of a recording that is not the contest's tells nothing: None, and members that need one cannot hear it.
+    """
+
+    soundscape: Soundscape | None
     audio: np.ndarray | None
     _made: dict[Hashable, object] = field(default_factory=dict, repr=False)
 

@@ -11,20 +11,28 @@ from lib.competition.errors import BadInput
 from lib.models.applied_head import AppliedHead
 from lib.models.applied_network import AppliedNetwork
 from lib.models.card import MemberCard, read_card
+from lib.models.fold_files import fold_files, of_fold
 from lib.models.hearing import Hearing
 from lib.models.prior import load_prior
 from lib.models.session import OnnxSession
 from lib.sound.front_end import FrontEnd
 from lib.sound.statistics import statistics
 
+Score = Callable[[Hearing], np.ndarray]
+
 
 @dataclass(frozen=True)
 class Member:
-    """An opened member: `score` gives (12, classes) probabilities; it may not need the audio, only the name."""
+    """An opened member: `score` gives (12, classes) probabilities; it may not need the audio, only the name.
+
+    `by_fold` gives the same by the model of one fold alone, which it opens: whoever teaches is asked so.
+    """
 
     card: MemberCard
     needs_audio: bool
-    score: Callable[[Hearing], np.ndarray]
+    score: Score
+    by_fold: Callable[[int], Score] | None = None
+    needs_name: bool = False  # it asks where and when a soundscape was recorded, which its name tells
     round_if_alike: Callable[[Sequence[np.ndarray]], str] | None = None  # of networks: see `lib.models.runtimes`
 
 
@@ -39,31 +47,60 @@ def open_member(folder: Path, classes: ClassList) -> Member:
 
 def _open_prior(folder: Path, card: MemberCard, classes: ClassList) -> Member:
     """L0: needs the file's name only."""
-    prior = load_prior(folder / "prior.npz")
-    return Member(card, needs_audio=False, score=lambda hearing: prior.windows(hearing.soundscape))
+
+    def opened(path: Path) -> Score:
+        prior = load_prior(path)
+        return lambda hearing: prior.windows(hearing.soundscape)
+
+    files = fold_files(folder, ".npz")
+    return Member(
+        card,
+        needs_audio=False,
+        needs_name=True,
+        score=opened(folder / "prior.npz"),
+        by_fold=lambda fold: opened(of_fold(files, fold, card.name)),
+    )
 
 
 def _open_statistics(folder: Path, card: MemberCard, classes: ClassList) -> Member:
     """L1: classical descriptors through a linear model in ONNX."""
-    session = OnnxSession(folder / "model.onnx", inputs=card.inputs, outputs=card.outputs)
-    front_end = FrontEnd(**card.config["front_end"])
+    front_end, files = FrontEnd(**card.config["front_end"]), fold_files(folder, ".onnx")
 
-    def score(hearing: Hearing) -> np.ndarray:
-        features = hearing.once(("statistics", front_end), lambda: statistics(hearing.windows(), front_end))
-        return session.run(features=features)[0]
+    def opened(path: Path) -> Score:
+        session = OnnxSession(path, inputs=card.inputs, outputs=card.outputs)
 
-    return Member(card, needs_audio=True, score=score)
+        def score(hearing: Hearing) -> np.ndarray:
+            features = hearing.once(("statistics", front_end), lambda: statistics(hearing.windows(), front_end))
+            return session.run(features=features)[0]
+
+        return score
+
+    return Member(
+        card,
+        needs_audio=True,
+        score=opened(folder / "model.onnx"),
+        by_fold=lambda fold: opened(of_fold(files, fold, card.name)),
+    )
 
 
 def _open_network(folder: Path, card: MemberCard, classes: ClassList) -> Member:
-    """L2: the mean of the folds' networks on pictures, once they answer the probe as they did in training."""
+    """L2: networks on pictures, once they answer the probe as they did in training."""
     networks = AppliedNetwork(folder, card)
-    return Member(card, needs_audio=True, score=networks.hear, round_if_alike=networks.round_if_alike)
+    return Member(
+        card, needs_audio=True, score=networks.hear, by_fold=networks.by_fold, round_if_alike=networks.round_if_alike
+    )
 
 
 def _open_head(folder: Path, card: MemberCard, classes: ClassList) -> Member:
     """L3: small heads on what a frozen embedder says, once they answer the probe as they did in training."""
-    return Member(card, needs_audio=True, score=AppliedHead(folder, card, classes).hear)
+    head = AppliedHead(folder, card, classes)
+    return Member(
+        card,
+        needs_audio=True,
+        score=head.hear,
+        by_fold=head.by_fold,
+        needs_name=not {"site", "hour"}.isdisjoint(card.inputs),
+    )
 
 
 FAMILIES: dict[str, Callable[[Path, MemberCard, ClassList], Member]] = {

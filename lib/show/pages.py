@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.competition.records import write_text
+from lib.show.pieces import Html
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1d2b2a; max-width: 62rem; margin: 2.5rem auto; padding: 0 1rem; }
@@ -18,7 +19,7 @@ svg { max-width: 100%; height: auto; } p { max-width: 46rem; }
 """
 
 
-def write_page(path: Path, title: str, parts: list[str | pd.DataFrame | Figure]) -> None:
+def write_page(path: Path, title: str, parts: list[str | pd.DataFrame | Figure | Html]) -> None:
     """Write the page. A string that starts with `# ` is a heading, other strings are paragraphs."""
     body = "\n".join(_rendered(part) for part in parts)
     head = f"<meta charset='utf-8'><title>{html.escape(title)}</title><style>{_STYLE}</style>"
@@ -26,7 +27,9 @@ def write_page(path: Path, title: str, parts: list[str | pd.DataFrame | Figure])
     write_text(path, f"<!doctype html><html lang='en'><head>{head}</head><body>{body}</body></html>\n")
 
 
-def _rendered(part: str | pd.DataFrame | Figure) -> str:
+def _rendered(part: str | pd.DataFrame | Figure | Html) -> str:
+    if isinstance(part, Html):
+        return part.html
     if isinstance(part, pd.DataFrame):
         return part.to_html(index=False, border=0, float_format=lambda value: f"{value:.3f}")
     if isinstance(part, Figure):

@@ -1,14 +1,9 @@
 """Pages with sound: a player is a part of a page like a figure or a table."""
 
 import base64
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
-from lib.competition.records import write_text
-from lib.show.pages import write_page
 from lib.show.pieces import Html
 from lib.sound.encode import ogg
 
@@ -33,14 +28,3 @@ def play_button(name: str, start_s: int, stop_s: int) -> Html:
     play = f"const a=document.getElementById('{name}');a.currentTime={start_s};a.dataset.stop={stop_s};a.play()"
     style = "white-space:nowrap;font-size:11px;padding:1px 4px"
     return Html(f'<button style="{style}" onclick="{play}">▶ {start_s}–{stop_s}</button>')
-
-
-def write_sound_page(path: Path, title: str, parts: list[str | pd.DataFrame | Figure | Html]) -> None:
-    """Write a page whose parts may be players too."""
-    marks = {f"player {n} goes here": part for n, part in enumerate(parts) if isinstance(part, Html)}
-    of_part = {id(part): mark for mark, part in marks.items()}
-    write_page(path, title, [of_part.get(id(part), part) for part in parts])
-    page = path.read_text()
-    for mark, part in marks.items():
-        page = page.replace(f"<p>{mark}</p>", part.html)
-    write_text(path, page)

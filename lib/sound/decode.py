@@ -21,8 +21,16 @@ def decode(path: Path) -> np.ndarray:
         raise UnreadableAudio(f"{path.name}: {error.error_string}") from error
     if not len(audio):
         raise UnreadableAudio(f"{path.name}: no samples")
+    try:
+        return mono_32k(audio, rate)
+    except UnreadableAudio as error:
+        raise UnreadableAudio(f"{path.name}: {error}") from error
+
+
+def mono_32k(audio: np.ndarray, rate: int) -> np.ndarray:
+    """(samples,) mono float32 at 32 kHz of (frames, channels) at any rate."""
     if not np.isfinite(audio).all():
-        raise UnreadableAudio(f"{path.name}: samples that are not finite")
+        raise UnreadableAudio("samples that are not finite")
     mono = audio[:, 0] if audio.shape[1] == 1 else audio.mean(axis=1)
     if rate != SAMPLE_RATE:
         step = np.gcd(rate, SAMPLE_RATE)

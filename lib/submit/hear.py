@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.competition.names import WINDOWS_PER_SOUNDSCAPE, parse_soundscape
+from lib.competition.names import WINDOWS_PER_SOUNDSCAPE, parse_soundscape, soundscape_named
 from lib.models.hearing import Hearing
 from lib.models.members import Member
 from lib.models.session_time import session_seconds
@@ -41,7 +41,7 @@ def hear(file: Path, members: Mapping[str, Member], width: int, clock: Clock, la
         _raise_memory(error, last_try)
         return Answer(file, unreadable=f"{file.name}: {error}".replace(f"{file.name}: {file.name}: ", f"{file.name}: "))
     spent = Spent(decoding=clock.now() - start)
-    hearing = TimedHearing(parse_soundscape(file.name), audio, now=clock.now, spent=spent)
+    hearing = TimedHearing(soundscape_named(file.name), audio, now=clock.now, spent=spent)
     answer = Answer(file, spent=spent)
     for name, member in list(members.items()):
         if not clock.minutes_left:

@@ -1,0 +1,79 @@
+"""Make a sweep: many runs of one notebook with other parameters, side by side, then one table and one page.
+
+python build/sweep.py sweeps/front_end.yaml                              on the cores of this machine
+python build/sweep.py sweeps/front_end.yaml --engine tcp://host:8786     on a Dask cluster
+python build/sweep.py sweeps/front_end.yaml --dry                        only show what would run
+
+What a file may say is in build/sweep_file.py. The same command goes on where an interrupted sweep stopped: a run that
+has ended is known by the fingerprint of notebook, lib, inputs and parameters. Failed ones are then tried again.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from project import ROOT
+from sweep_file import Sweep, read_sweep
+from sweep_progress import setting
+from sweep_record import read_record
+from sweep_results import write_results
+from sweep_runs import Place, place_of
+from sweep_stages import first_runs, make_all
+
+from lib.competition.errors import BadInput
+
+INTERRUPTED = 130  # as shells say it
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make the sweep; 0 when every run is done, 1 when one failed, 2 when asked wrongly, 130 when interrupted."""
+    options = _options(arguments)
+    try:
+        sweep = read_sweep(options.file, options.sources)
+        place = place_of(sweep, options.runs.resolve(), options.data.resolve())
+        if options.dry:
+            print(_shown(sweep, place))
+            return 0
+        records = make_all(sweep, place, options.engine)
+        page = write_results(sweep, place, records)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted; what has ended stays: the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+    failed = [record for record in records if record.status == "failed"]
+    print(f"{len(records) - len(failed)} of {len(records)} runs are done, {len(failed)} failed\npage: {page}")
+    return 1 if failed else 0
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    """The parsed command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path, help="what to sweep, such as sweeps/front_end.yaml")
+    parser.add_argument(
+        "--engine", default="", metavar="tcp://host:port", help="a Dask scheduler; default: this machine"
+    )
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where earlier outputs are, and these go")
+    parser.add_argument("--data", type=Path, default=ROOT / "data/mini/public/birdclef-2026", help="competition files")
+    parser.add_argument("--sources", type=Path, default=ROOT / "notebooks_src", help="where the percent scripts are")
+    parser.add_argument("--dry", action="store_true", help="show the runs, make none")
+    return parser.parse_args(arguments)
+
+
+def _shown(sweep: Sweep, place: Place) -> str:
+    """The runs that would be made, and which of them have ended before."""
+    lines = [f"{sweep.question}?" if not sweep.question.endswith("?") else sweep.question]
+    for run in first_runs(sweep, place):
+        record = read_record(place.folder, run.id)
+        state = f"{record.status} before" if record else "to be made"
+        lines.append(f"{run.number:4} {run.stage:6} {run.id}  {state:13} {setting(run.parameters, sweep.varied)}")
+    if sweep.search:
+        lines.append(f"and {sweep.search.runs} runs that the search names, over {', '.join(sweep.search.space)}")
+    if sweep.promote:
+        lines.append("and those that the replay promotes, in full")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Teaching: what members say of soundscapes nobody labelled, rounds of students, and what they gained."""
