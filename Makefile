@@ -29,7 +29,7 @@ export ORT_DISABLE_TELEMETRY := 1
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow lint format miniature demo notebooks endurance ladder judge dashboard stability calibrate kernels rehearse-infer push-prep push-train push-probe push-pseudo push-blend push-infer push-all push-weights push-wheels status logs outputs submit submissions fetch bench sweep mlflow lab unpair docs clean
+.PHONY: help setup test test-slow lint format miniature demo notebooks endurance ladder students judge dashboard stability calibrate kernels rehearse-infer push-prep push-train push-probe push-pseudo push-blend push-infer push-all push-weights push-wheels status logs outputs submit submissions fetch bench sweep mlflow lab unpair docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ endurance: setup  ## run 06 on as many soundscapes as the contest has (N=600, RE
 
 ladder: setup  ## score members and recipes on the miniature competition's hidden test
 	$(RUN) build/ladder.py --runs $(RUNS)
+
+students: setup  ## train students in several ways for several seeds, and score them on the hidden test (SEEDS=1,2, STEPS=400)
+	$(RUN) build/students.py --runs $(RUNS) --data $(CONTEST) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(STEPS),--steps $(STEPS))
 
 judge: setup  ## score stored members and blends, without refitting (MEMBERS=a,b BLEND="a:0.6,b:0.4")
 	$(RUN) build/judge.py --runs $(RUNS) --members $(MEMBERS) $(if $(BLEND),--blend "$(BLEND)")

@@ -14,13 +14,15 @@ from pathlib import Path
 
 from project import ROOT
 from sweep_file import Sweep, read_sweep
+from sweep_page import judged_now, write_sweep_page
 from sweep_progress import setting
 from sweep_record import read_record
-from sweep_results import write_results
 from sweep_runs import Place, place_of
 from sweep_stages import first_runs, make_all
+from sweep_table import append_lines, write_table
 
 from lib.competition.errors import BadInput
+from lib.competition.places import ledger_path
 
 INTERRUPTED = 130  # as shells say it
 
@@ -35,7 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
             print(_shown(sweep, place))
             return 0
         records = make_all(sweep, place, options.engine)
-        page = write_results(sweep, place, records)
+        judged = judged_now(place.folder)
+        write_table(place.folder, judged)
+        append_lines(ledger_path(place.runs), judged)
+        page = write_sweep_page(place.folder, judged)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2

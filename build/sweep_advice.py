@@ -6,6 +6,11 @@ from sweep_verdicts import Judged, Verdict, signed
 
 from lib.judge.effects import UNSET, Effect, value_name
 
+_UNREPEATED = (
+    "No setting was repeated with another seed, so luck that a run has in all its folds alike is in none of the "
+    "intervals: what looks sure here may not be. Repeat the best few with seeds."
+)
+
 
 def verdict(judged: Judged) -> str:
     """The answer to what was asked, in one sentence or two."""
@@ -17,14 +22,16 @@ def verdict(judged: Judged) -> str:
     return f"{_stand_in(judged)}{_answer(judged)}"
 
 
-def advice(judged: Judged, searched: bool) -> list[str]:
+def advice(judged: Judged) -> list[str]:
     """Further sentences: what each parameter does, and what is not known."""
     said = []
+    if judged.tried > 1 and not judged.repeated:
+        said.append(_UNREPEATED)
     by_parameter: dict[str, list[Effect]] = {}
     for effect in judged.effects:
         by_parameter.setdefault(effect.parameter, []).append(effect)
     for name, found in by_parameter.items():
-        said += _of_parameter(name, found)
+        said += _of_parameter(name, found, judged)
     quiet = [name for name, found in by_parameter.items() if not any(_shown(effect) for effect in found)]
     unknown = [name for name in quiet if not any(effect.gain and effect.gain.interval for effect in by_parameter[name])]
     if shown := [name for name in quiet if name not in unknown]:
@@ -33,7 +40,7 @@ def advice(judged: Judged, searched: bool) -> list[str]:
         said.append(f"Nothing was repeated that would tell the effect of {', '.join(unknown)} from luck: add seeds.")
     if judged.effects and not any(effect.gain and effect.gain.folds > 1 for effect in judged.effects):
         said.append("Without scores of several folds, the luck of recordings is in none of these effects.")
-    if searched:
+    if judged.sweep["search"]:
         said.append("A search tries more where it scored well: its effects are hints, to be asked again as a grid.")
     return said
 
@@ -56,13 +63,12 @@ def _answer(judged: Judged) -> str:
     if promoted:
         best, more = promoted[0], len(promoted) - 1
         others = f" {more} other{'s are' if more > 1 else ' is'} promoted too." if more else ""
-        gained, folds = best.over_recordings, best.over_folds
+        gained, folds, over = best.over_recordings, best.over_folds, f"folds{' and seeds' * judged.repeated}"
         return (f"Promote {best.setting.name}: it gains {gained.gain:+.4f} over {reference}, all judged at once "
-                f"{signed(gained.adjusted)} over recordings and {signed(folds.adjusted)} over folds and seeds."
+                f"{signed(gained.adjusted)} over recordings and {signed(folds.adjusted)} over {over}."
                 f"{others}{_what_counts(best, judged)}")  # fmt: skip
-    lead = max(
-        (effect for effect in judged.effects if _better(effect)), key=lambda effect: effect.gain.gain, default=None
-    )
+    sure = [effect for effect in judged.effects if _sure(effect, judged)]
+    lead = max(sure, key=lambda effect: effect.gain.gain, default=None)
     if lead:
         return (f"No single setting is shown to beat {reference}, but one value is, over all else that was tried: "
                 f"{lead.parameter}={lead.value}, {lead.gain.gain:+.4f} over {lead.reference}.")  # fmt: skip
@@ -74,7 +80,10 @@ def _answer(judged: Judged) -> str:
     luck = best.over_recordings
     by_luck = f", as {luck.lucky:.1f} of {settings} would by luck over recordings alone" if luck else ""
     gained = f"{_gain(best):+.4f}{by_luck}"
-    return f"Keep {reference}: the best other, {best.setting.name}, gains {gained}, and is not shown to be better."
+    near = [each.setting.name for each in judged.last if each.over_recordings and each.over_recordings.adjusted.low > 0]
+    more = f" Over recordings alone it is for {', '.join(near)}: more seeds would tell." if near else ""
+    told = f"the best other, {best.setting.name}, gains {gained}, and is not shown to be better"
+    return f"Keep {reference}: {told}.{more}"
 
 
 def _what_counts(best: Verdict, judged: Judged) -> str:
@@ -94,13 +103,16 @@ def _gain(each: Verdict) -> float:
     return each.over_folds.gain if each.over_folds else 0.0
 
 
-def _of_parameter(name: str, found: list[Effect]) -> list[str]:
-    """What is sure about a parameter: the best value to set, or those to leave."""
+def _of_parameter(name: str, found: list[Effect], judged: Judged) -> list[str]:
+    """What is sure about a parameter: the best value to set, or those to leave, or one to repeat."""
     better = sorted((effect for effect in found if _better(effect)), key=lambda effect: -effect.gain.gain)
     worse = [effect for effect in found if effect.gain and effect.gain.worse]
+    if sure := [effect for effect in better if _sure(effect, judged)]:
+        best = sure[0]
+        return [f"Set {name}={best.value}: {_told(best)} against {best.reference}."]
     if better:
         best = better[0]
-        return [f"Set {name}={best.value}: {_told(best)} against {best.reference}."]
+        return [f"Repeat {name}={best.value} with seeds: {_told(best)} over folds, by one run against one."]
     if worse:
         lost = "; ".join(f"{effect.value} gains {_told(effect)}" for effect in worse)
         return [f"Keep {name}={found[0].reference}: {lost}."]
@@ -114,6 +126,13 @@ def _told(effect: Effect) -> str:
 
 def _better(effect: Effect) -> bool:
     return effect.gain is not None and effect.gain.better
+
+
+def _sure(effect: Effect, judged: Judged) -> bool:
+    """True for a gain that more than one pair of runs shows; or one pair, whose setting is promoted for it."""
+    led = [each.setting.records[0] for each in judged.last if each.decision.verdict == "promote"]
+    promoted = {value_name(effective(record).get(effect.parameter, UNSET)) for record in led}
+    return _better(effect) and (effect.gain.pairs != 1 or effect.value in promoted)
 
 
 def _shown(effect: Effect) -> bool:

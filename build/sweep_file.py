@@ -28,7 +28,7 @@ from lib.competition.errors import BadInput, shortened
 from lib.judge.replay import ReplaySettings
 
 WAYS = ("grid", "list", "random", "search")
-PRUNERS = ("median", "halving", "none")
+PRUNERS = ("median", "none")
 _KEYS = {"question": str, "notebook": str, "fixed": dict, "grid": dict, "list": list, "random": dict, "search": dict,
          "seeds": list, "baseline": dict, "metric": str, "promote": dict, "cores": int, "resources": dict}  # fmt: skip
 _RANDOM = {"runs": int, "seed": int, "space": dict}
@@ -77,10 +77,8 @@ class Sweep:
     @property
     def varied(self) -> tuple[str, ...]:
         """The parameters by which runs differ, the seed last."""
-        space, names = (
-            self.search.space if self.search else (),
-            dict.fromkeys(name for point in self.points for name in point),
-        )
+        space = self.search.space if self.search else ()
+        names = dict.fromkeys(name for point in self.points for name in point)
         differ = [name for name in names if any(point.get(name) != self.fixed.get(name) for point in self.points)]
         return tuple(dict.fromkeys([*differ, *space, *(["seed"] if self.seeds else [])]))
 
@@ -113,10 +111,8 @@ class _Reader:
 
     def sweep(self, said: dict, way: str) -> Sweep:
         """The sweep, put together from its parts."""
-        fixed, seeds = (
-            self._settings(said.get("fixed", {}), "fixed"),
-            self._choices(said.get("seeds", []), "seeds", "seed"),
-        )
+        fixed = self._settings(said.get("fixed", {}), "fixed")
+        seeds = self._choices(said.get("seeds", []), "seeds", "seed")
         search = self._search(said["search"]) if way == "search" else None
         points = [] if search else [fixed | point for point in self._points(said[way], way)]
         promote = self._promotion(said["promote"], way, fixed) if "promote" in said else None

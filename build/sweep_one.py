@@ -12,7 +12,7 @@ from threading import Thread
 
 from notebook_pages import write_page
 from notebook_run import end_tree, run_notebook
-from sweep_record import RunRecord, read_record, that_counts, write_record
+from sweep_record import MEMBERS, RunRecord, read_record, that_counts, write_record
 from sweep_runs import STOP, Request, output_of
 
 from lib.competition.errors import BadInput
@@ -73,8 +73,7 @@ def _made(asked: Request, folder: Path) -> RunRecord:
 def _member(asked: Request, line: LedgerLine | None) -> tuple[str, dict[str, float]]:
     """The folder of the member that the line speaks of, and its scores by fold; nothing where it is no member's."""
     output = output_of(Path(asked.sweep), asked.run.id, Path(asked.notebook))
-    for tag in line.tags if line else ():
-        folder = output / "members" / tag
+    for folder in [output / kind / tag for tag in (line.tags if line else ()) for kind in MEMBERS]:
         if (folder / "oof.parquet").is_file():
             prepared = load_prepared(find_one("prepared", asked.values["inputs_dir"]))
             scores = load_scores(folder / "oof.parquet")

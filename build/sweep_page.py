@@ -44,12 +44,17 @@ seeds; and the judge's rules object to nothing, such as a subgroup that loses or
 clearly below the baseline, or not above chance, is killed; all else is parked."""
 
 
-def write_sweep_page(folder: Path) -> Path:
-    """Write `index.html` of the sweep's folder from its records, and return its path."""
-    sweep = read_json(folder / "sweep.json")
+def write_sweep_page(folder: Path, judged: Judged) -> Path:
+    """Write `index.html` into the sweep's folder, and return its path."""
     page = folder / "index.html"
-    write_page(page, f"Sweep {folder.name}", [_WIDE, *page_parts(folder, sweep, read_records(folder, sweep))])
+    write_page(page, f"Sweep {folder.name}", [_WIDE, *page_parts(folder, judged)])
     return page
+
+
+def judged_now(folder: Path) -> Judged:
+    """The sweep of a folder as it stands: all its runs that have ended, judged."""
+    sweep = read_json(folder / "sweep.json")
+    return judge_sweep(folder, sweep, read_records(folder, sweep))
 
 
 def read_records(folder: Path, sweep: dict) -> list[RunRecord]:
@@ -58,14 +63,13 @@ def read_records(folder: Path, sweep: dict) -> list[RunRecord]:
     return sorted(found, key=lambda record: record.number)
 
 
-def page_parts(folder: Path, sweep: dict, records: list[RunRecord]) -> list:
+def page_parts(folder: Path, judged: Judged) -> list:
     """The page's parts, from the question to every decision and its reasons."""
-    asked = f"Asked: {sweep['question']}"
-    if not records:
+    asked = f"Asked: {judged.sweep['question']}"
+    if not judged.records:
         return [asked, "No run has ended yet."]
-    judged = judge_sweep(folder, sweep, records)
-    parts = [asked, _counted(records), "# Verdict", verdict(judged), *advice(judged, bool(sweep.get("search"))),
-             *judged.notes, "# The runs", runs_table(folder, judged)]  # fmt: skip
+    parts = [asked, _counted(judged), "# Verdict", verdict(judged), *advice(judged), *judged.notes,
+             "# The runs", runs_table(folder, judged)]  # fmt: skip
     if judged.effects:
         parts += ["# Effect of each parameter", _HOW, effect_dots(judged.effects), effects_table(judged.effects)]
     if judged.names and judged.tried > 1:
@@ -110,15 +114,15 @@ def _compared(effect: Effect) -> str:
     return f"{gain.pairs} pair{'s' if gain.pairs > 1 else ''}{folds}{never}"
 
 
-def _counted(records: list[RunRecord]) -> str:
-    """How many runs ended how, and what they cost."""
+def _counted(judged: Judged) -> str:
+    """How many runs ended how, what they cost, and how many are to come."""
+    records, asked = judged.records, len(judged.sweep["runs"])
     status, stages = Counter(record.status for record in records), Counter(record.stage for record in records)
     how = ", ".join(f"{status[word]} {word}" for word in ("done", "failed", "pruned") if status[word])
     first = f"; {stages['replay']} of them replays" if stages["replay"] else ""
-    seconds = sum(record.seconds for record in records)
-    return (
-        f"{len(records)} run{'s' if len(records) > 1 else ''}: {how}{first}; {seconds / 60:.1f} minutes of computing."
-    )
+    to_come = f"; {asked - len(records)} to come" if asked > len(records) else ""
+    minutes = sum(record.seconds for record in records) / 60
+    return f"{len(records)} run{'s' if len(records) > 1 else ''}: {how}{first}; {minutes:.1f} minutes{to_come}."
 
 
 def _parallel(judged: Judged) -> Figure:
@@ -144,7 +148,7 @@ def _ladder(verdicts: list[Verdict]) -> Figure:
 
 def _decisions(judged: Judged) -> pd.DataFrame:
     """One row a setting and stage: its verdict and why, the best first."""
-    return pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "stage": stage,
             "setting": each.setting.name,
@@ -157,6 +161,7 @@ def _decisions(judged: Judged) -> pd.DataFrame:
         for stage, group in reversed(judged.verdicts.items())
         for each in sorted(group, key=lambda each: -each.setting.score)
     )
+    return rows if len(judged.verdicts) > 1 else rows.drop(columns="stage")
 
 
 def _spread(each: Verdict) -> str:
@@ -173,7 +178,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="the sweep's folder, below RUNS/sweeps")
     options = parser.parse_args(arguments)
     try:
-        page = write_sweep_page(options.folder)
+        page = write_sweep_page(options.folder, judged_now(options.folder))
     except BadInput as error:
         print(error, file=sys.stderr)
         return 1

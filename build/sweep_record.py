@@ -12,6 +12,7 @@ from lib.judge.ledger import LedgerLine
 
 STAGES = ("only", "replay", "full")
 STATUSES = ("done", "failed", "pruned")
+MEMBERS = ("members", "discarded")  # where notebooks leave them below their output: 04 lays aside what is worse
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,14 @@ class RunRecord:
                 raise BadInput("a run's record has an unknown word", expected=", ".join(known), got=value,
                                do="correct the record")  # fmt: skip
 
+    def line(self, metric: str) -> LedgerLine | None:
+        """The ledger line that counts, of those that the run wrote."""
+        return that_counts([from_json(LedgerLine, line, f"run {self.number}") for line in self.ledger], metric)
 
-def write_record(sweep: Path, record: RunRecord) -> Path:
-    """Write the record into its run's folder, whole or not at all; return where it lies."""
-    path = record_path(sweep, record.id)
-    write_json(path, to_json(record))
-    return path
+
+def write_record(sweep: Path, record: RunRecord) -> None:
+    """Write the record into its run's folder, whole or not at all."""
+    write_json(record_path(sweep, record.id), to_json(record))
 
 
 def read_record(sweep: Path, identity: str) -> RunRecord | None:

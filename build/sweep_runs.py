@@ -6,6 +6,7 @@
 A ledger lies in the nearest folder named `runs`, so each run has one of its own.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -22,12 +23,13 @@ from sweep_file import Sweep
 from sweep_record import RunRecord, record_path
 
 from lib.competition import fingerprint
+from lib.competition.errors import BadInput
 from lib.competition.places import MARKERS, cache_folder, find_made
 from lib.competition.prepared import data_version
 from lib.competition.records import write_json
 
 _DIGITS = 12
-_READS = re.compile(r"find_(?:one|made)\(\s*[\"'](\w+)[\"']")
+_READS = re.compile(r"(lambda\b.*)?find_(?:one|made)\(\s*[\"'](\w+)[\"']")
 STOP = "stop"  # a file of this name in a run's folder ends the run, on whatever machine it is
 
 
@@ -92,18 +94,34 @@ class Request:
 def place_of(sweep: Sweep, runs: Path, data: Path) -> Place:
     """The sweep's place below `runs`; inputs that its notebook reads and that are not there are an error."""
     text = sweep.notebook.read_text(encoding="utf-8")
-    inputs = {
-        kind: sorted(fingerprint.of_file(folder / "manifest.json") for folder in find_made(kind, str(runs)))
-        for kind in sorted(set(_READS.findall(text)))
-    }
     code = closure_of(ROOT, str(sweep.notebook)).files
     facts = {
         "notebook": fingerprint.of_text(text),
         "lib": {label: fingerprint.of_file(ROOT / label) for label in code},
         "data": data_version(data) if all((data / marker).is_file() for marker in MARKERS) else "",
-        "inputs": inputs,
+        "inputs": _inputs(text, runs),
     }
     return Place(runs / "sweeps" / sweep.name, runs, data, fingerprint.of_json(facts))
+
+
+def _inputs(notebook: str, runs: Path) -> dict[str, list[str]]:
+    """The manifests of what a notebook reads, by kind; what it reads only when asked, by a lambda, may be absent."""
+    found, needed = {}, {kind for when_asked, kind in _READS.findall(notebook) if not when_asked}
+    for kind in sorted({kind for _, kind in _READS.findall(notebook)}):
+        try:
+            folders = find_made(kind, str(runs))
+        except BadInput:
+            if kind in needed:
+                raise
+            folders = []
+        found[kind] = sorted(fingerprint.of_file(folder / "manifest.json") for folder in folders)
+    return found
+
+
+def write_sweep(sweep: Sweep, place: Place, runs: Sequence[Run]) -> None:
+    """Write `sweep.json`: the sweep as it was understood, and the runs that belong to it now."""
+    facts = asdict(sweep) | {"notebook": sweep.notebook.stem, "runs": [run.id for run in runs]}
+    write_json(place.folder / "sweep.json", json.loads(json.dumps(facts)))
 
 
 def write_request(sweep: Sweep, place: Place, run: Run) -> Path:

@@ -1,4 +1,8 @@
-"""What a sweep's runs stored, as scores on one set of labelled windows, each shown never to have met them."""
+"""What a sweep's runs stored, as scores on one set of labelled windows, each shown never to have met them.
+
+A run of 02 to 04 stores a member. One of 05 stores recipes: they speak through the members that the run read, of each
+fold as they would without that fold's labels.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,10 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import project  # noqa: F401  makes lib importable
-from sweep_record import RunRecord
+from sweep_record import MEMBERS, RunRecord
+from sweep_runs import output_of
 
+from lib.blend.blind import nested_scores
+from lib.blend.ingredients import seconds_together
+from lib.blend.recipe import Ingredient, load_recipe
+from lib.competition import fingerprint
 from lib.competition.errors import BadInput
-from lib.competition.places import find_one
+from lib.competition.places import find_one, folders_below, manifest_kind
 from lib.competition.prepared import Prepared, load_prepared
 from lib.competition.scores import Labels, Scores
 from lib.judge.metric import class_auc
@@ -37,27 +46,67 @@ class Stored:
 
 
 def stored(folder: Path, sweep: Mapping, records: Sequence[RunRecord]) -> tuple[Stored | None, list[str]]:
-    """The members that the runs made, and a sentence for each that cannot be used; None where there is none."""
-    made = [record for record in records if record.member]
+    """What the runs stored, and a sentence for each that cannot be used; None where there is nothing."""
+    made = [(record, place) for record in records if (place := _place(folder, sweep, record))]
     if not made:
         return None, []
     try:
-        inputs = sweep.get("fixed", {}).get("inputs_dir") or folder.parents[1]
-        prepared = load_prepared(find_one("prepared", str(inputs)))
+        reader = _Reader(Path(sweep["fixed"].get("inputs_dir") or folder.parents[1]))
     except BadInput as error:
         return None, [f"Gains cannot be held against the labels: {error.what} ({error.do})."]
-    related, scores, seconds, notes = prepared.related, {}, {}, []
-    for record in made:
-        member = folder / record.member
+    scores, seconds, notes = {}, {}, []
+    for record, place in made:
         try:
-            scores[record.id] = unseen_scores(member, prepared.folds, related=related)
-            seconds[record.id] = read_card(member, prepared.classes).seconds_per_soundscape
+            scores[record.id], seconds[record.id] = reader.recipe(place) if place.is_file() else reader.member(place)
         except (BadInput, OSError) as error:
-            scores.pop(record.id, None)
             notes.append(f"Run {record.number} is not compared by its scores: {str(error).splitlines()[0]}.")
     if not scores:
         return None, notes
-    labels = prepared.labels
+    labels = reader.prepared.labels
     for each in scores.values():
         labels = labels.held_by(each)
-    return Stored(prepared, labels, scores, seconds), notes
+    return Stored(reader.prepared, labels, scores, seconds), notes
+
+
+def _place(folder: Path, sweep: Mapping, record: RunRecord) -> Path | None:
+    """The member's folder, or the recipe's file, that the run was judged by; None where it stored neither."""
+    if record.member:
+        return folder / record.member
+    line, recipes = record.line(sweep["metric"]), output_of(folder, record.id, Path(sweep["notebook"])) / "recipes"
+    return next((path for tag in (line.tags if line else ()) if (path := recipes / f"{tag}.json").is_file()), None)
+
+
+class _Reader:
+    """Reads what runs stored, among the inputs that they had."""
+
+    def __init__(self, inputs: Path):
+        self.prepared = load_prepared(find_one("prepared", str(inputs)))
+        here = [folder for folder in folders_below(inputs, depth=6) if manifest_kind(folder) == "member"]
+        self._inputs: dict[str, Path] = {folder.name: folder for folder in here}
+        self._read: dict[Path, Scores] = {}
+
+    def member(self, folder: Path) -> tuple[Scores, float]:
+        """A member's scores of what neither it nor its teachers have met, and its seconds a soundscape."""
+        beside = [each for kind in MEMBERS for each in folder.parents[1].glob(f"{kind}/*")]
+        others = self._inputs | {each.name: each for each in beside}
+        scores = unseen_scores(folder, self.prepared.folds, related=self.prepared.related, others=others)
+        return scores, read_card(folder, self.prepared.classes).seconds_per_soundscape
+
+    def recipe(self, file: Path) -> tuple[Scores, float]:
+        """What a recipe says of each fold without having its labels, and its seconds a soundscape."""
+        recipe, prepared = load_recipe(file), self.prepared
+        prepared.classes.check_hash(recipe.class_hash, f"recipe {recipe.name}")
+        by_fold = {fold: recipe.blind_to(fold) for fold in prepared.folds.numbers}
+        parts = {part.name: self._part(part) for part in [*recipe.members, *recipe.set_aside]}
+        return nested_scores(by_fold, parts, prepared.labels), seconds_together(recipe.members)
+
+    def _part(self, wanted: Ingredient) -> Scores:
+        """The scores of a recipe's member, which must be the very one that the recipe was made of."""
+        folder = self._inputs.get(wanted.name)
+        manifest = fingerprint.of_file(folder / "manifest.json") if folder else "none"
+        if manifest != wanted.manifest:
+            raise BadInput(f"member {wanted.name} is not the one of the recipe", expected=f"manifest {wanted.manifest}",
+                           got=manifest, do="make the sweep again")  # fmt: skip
+        if folder not in self._read:
+            self._read[folder] = self.member(folder)[0]
+        return self._read[folder]

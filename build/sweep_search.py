@@ -133,11 +133,8 @@ def _study(sweep: Sweep, place: Place):
     storage = search.storage or optuna.storages.JournalStorage(
         JournalFileBackend(journal, lock_obj=JournalFileOpenLock(journal))
     )
-    pruner = {
-        "median": optuna.pruners.MedianPruner(n_startup_trials=_BEFORE_PRUNING, n_warmup_steps=2),
-        "halving": optuna.pruners.SuccessiveHalvingPruner(),
-        "none": optuna.pruners.NopPruner(),
-    }[search.pruner]
+    median = optuna.pruners.MedianPruner(n_startup_trials=_BEFORE_PRUNING, n_warmup_steps=2)
+    pruner = median if search.pruner == "median" else optuna.pruners.NopPruner()
     study = optuna.create_study(
         study_name=f"{sweep.name}-{fingerprint.of_json([place.facts, sweep.text])}",
         storage=storage,

@@ -37,31 +37,29 @@ def varied(records: Sequence[RunRecord]) -> tuple[str, ...]:
 
 
 def settings_of(sweep: Mapping, records: Sequence[RunRecord]) -> tuple[dict[str, list[Setting]], bool]:
-    """The settings of each stage, the baseline's or whatever stands in for it first; and whether the baseline ran."""
+    """The settings of each stage, the baseline's or whatever stands in for it first; and whether the baseline ran.
+
+    The records come by their numbers.
+    """
     by_stage: dict[str, dict[str, list[RunRecord]]] = {}
-    for record in sorted(records, key=lambda record: record.number):
+    for record in records:
         if record.status == "done" and record.score is not None:
             key = repr(sorted(effective(record).items()))
             by_stage.setdefault(record.stage, {}).setdefault(key, []).append(record)
-    asked = (sweep.get("points") or [{}])[0] or effective(min(records, key=lambda record: record.number))
-    replay = (sweep.get("promote") or {}).get("replay", {})
+    asked = next(iter(sweep["points"] or [effective(record) for record in records]), {})
+    replay = (sweep["promote"] or {}).get("replay", {})
     names = varied(records)
     found, all_ran = {}, True
     for stage, groups in by_stage.items():
         want = {key: value for key, value in (asked | (replay if stage == "replay" else {})).items()
                 if key not in _NO_EFFECT}  # fmt: skip
-        order = sorted(groups.values(), key=lambda group: not _sets(effective(group[0]), want))
-        ran = _sets(effective(order[0][0]), want)
+        order = sorted(groups.values(), key=lambda group: effective(group[0]) != want)
+        ran = effective(order[0][0]) == want
         all_ran &= ran
         found[stage] = [
             Setting(_name(group[0], order[0][0], names, ran and n == 0), tuple(group)) for n, group in enumerate(order)
         ]
     return found, all_ran
-
-
-def _sets(parameters: Mapping, asked: Mapping) -> bool:
-    """True when all that is asked is set so."""
-    return all(name in parameters and parameters[name] == value for name, value in asked.items())
 
 
 def _name(record: RunRecord, reference: RunRecord, names: Sequence[str], baseline: bool) -> str:

@@ -8,13 +8,11 @@ from datetime import UTC, datetime
 
 import numpy as np
 from project import ROOT
-from sweep_cluster import Cluster
+from sweep_engines import Cluster, Local
 from sweep_file import Sweep
-from sweep_local import Local
 from sweep_progress import Progress
 from sweep_record import RunRecord, read_record, record_path, write_record
-from sweep_results import write_sweep
-from sweep_runs import STOP, ListedRuns, Place, Run, write_request
+from sweep_runs import STOP, ListedRuns, Place, Run, write_request, write_sweep
 from sweep_search import SearchedRuns
 
 from lib.competition.errors import BadInput

@@ -1,37 +1,80 @@
-"""The table of a sweep's runs as HTML: what each set, what came out, and links to its executed notebook."""
+"""The table of a sweep's runs: what each set and what came out, for people as HTML, for programs as JSON and CSV.
 
+Each run that was scored also has a line in the ledger of all runs, under the sweep's question.
+"""
+
+import csv
 import html
+import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import project  # noqa: F401  makes lib importable
+from sweep_progress import in_a_line
 from sweep_record import RunRecord
 from sweep_settings import effective
 from sweep_verdicts import Judged, Verdict, signed
 
+from lib.competition.records import write_json, write_text
 from lib.judge.effects import UNSET, value_name
+from lib.judge.ledger import append, read
 from lib.show.pieces import Html
 
 _COLUMNS = 5  # parameters that have a column each; more share one
 _STAGES = {"full": 0, "only": 0, "replay": 1}  # the one that decides comes first
 
 
+def write_table(folder: Path, judged: Judged) -> None:
+    """Write `results.json` and `results.csv` into the sweep's folder."""
+    rows = [_told(record, judged) for record in judged.records]
+    write_json(folder / "results.json", rows)
+    rows = [row["parameters"] | row | {"error": row["error"] and in_a_line(row["error"])} for row in rows]
+    columns = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "parameters"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(folder / "results.csv", text.getvalue())
+
+
+def append_lines(ledger: Path, judged: Judged) -> None:
+    """Add the line that counts of each run that ended well to a ledger, once."""
+    sweep = judged.sweep
+    there = {tag for line in read(ledger) if "sweep" in line.tags for tag in line.tags}
+    for record in judged.records:
+        if record.id not in there and record.status == "done" and record.ledger:
+            tags, verdict = ("sweep", sweep["name"], record.id), judged.decided(record) or "park"
+            line = record.line(sweep["metric"])
+            append(ledger, replace(line, question=sweep["question"], tags=tags, verdict=verdict))
+
+
+def _told(record: RunRecord, judged: Judged) -> dict:
+    """A run's row for programs."""
+    low, high = record.interval or (None, None)
+    kept = ("id", "number", "stage", "seed", "parameters", "status", "score")
+    return {name: getattr(record, name) for name in kept} | {
+        "low": low, "high": high, "seconds": record.seconds, "verdict": judged.decided(record), "error": record.error,
+        "notebook": record.notebook,
+    }  # fmt: skip
+
+
 def runs_table(folder: Path, judged: Judged) -> Html:
     """Every run: what it set, what came out, and its page; the decisive stage first, the best first, failures last."""
-    found = {record.id: each for group in judged.verdicts.values() for each in group for record in each.setting.records}
     records = sorted(
         judged.records,
         key=lambda record: (record.status != "done", _STAGES[record.stage], -(record.score or 0), record.number),
     )
     staged = len({record.stage for record in records}) > 1
-    rows = [_row(folder, record, judged, found.get(record.id), staged) for record in records]
+    rows = [_row(folder, record, judged, staged) for record in records]
     head = "".join(f"<th>{html.escape(name)}</th>" for name in rows[0][1])
     body = "".join(f"<tr class='{look}'>{''.join(cells.values())}</tr>" for look, cells in rows)
     return Html(f"<div class='runs'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
 
 
-def _row(folder: Path, record: RunRecord, judged: Judged, found: Verdict | None, staged: bool) -> tuple[str, dict]:
+def _row(folder: Path, record: RunRecord, judged: Judged, staged: bool) -> tuple[str, dict]:
     """The row's look and its cells."""
+    found = judged.of(record)
     set_ = {name: value_name(effective(record).get(name, UNSET)) for name in judged.names}
     if len(set_) > _COLUMNS:
         set_ = {"parameters": ", ".join(f"{name}={value}" for name, value in set_.items())}
@@ -47,9 +90,9 @@ def _row(folder: Path, record: RunRecord, judged: Judged, found: Verdict | None,
         "seconds": f"{record.seconds:.0f}",
         "gain, all at once": f"{gain.gain:+.4f} {signed(gain.adjusted)}" if gain else "",
         "verdict": word_of(record, found),
-        "error": record.error.strip().splitlines()[-1][:200] if record.error.strip() else "",
+        "error": in_a_line(record.error)[-200:] if record.error else "",
     }
-    if not any(each.error.strip() for each in judged.records):
+    if not any(each.error for each in judged.records):
         del texts["error"]
     cells = {"run": f"<td>{_links(folder, record)}</td>"}
     for name, text in texts.items():

@@ -43,6 +43,7 @@ class Verdict:
 class Judged:
     """A sweep, judged: settings by stage, the baseline first where it ended well, and effects of parameters."""
 
+    sweep: Mapping  # its sweep.json
     records: tuple[RunRecord, ...]
     names: tuple[str, ...]  # of the parameters that vary
     verdicts: dict[str, list[Verdict]]
@@ -59,6 +60,21 @@ class Judged:
     def tried(self) -> int:
         """How many settings were tried, in the stage with the most."""
         return max((len(each) for each in self.verdicts.values()), default=0)
+
+    @property
+    def repeated(self) -> bool:
+        """True when some setting was tried with several seeds."""
+        return any(len(each.setting.records) > 1 for stage in self.verdicts.values() for each in stage)
+
+    def of(self, record: RunRecord) -> Verdict | None:
+        """The verdict on the run's setting; None where it has no score."""
+        every = (each for stage in self.verdicts.values() for each in stage)
+        return next((each for each in every if record in each.setting.records), None)
+
+    def decided(self, record: RunRecord) -> str:
+        """The verdict on the run in a word; empty where it has no score."""
+        found = self.of(record)
+        return found.decision.verdict if found else ""
 
 
 def judge_sweep(folder: Path, sweep: Mapping, records: Sequence[RunRecord]) -> Judged:
@@ -77,7 +93,7 @@ def judge_sweep(folder: Path, sweep: Mapping, records: Sequence[RunRecord]) -> J
         notes += said
     widest = list(max(trials.values(), key=len, default={}).values())
     found = effects(widest, widest[0].parameters) if widest else []
-    return Judged(tuple(records), varied(records), verdicts, baseline_ran, found, tuple(dict.fromkeys(notes)))
+    return Judged(sweep, tuple(records), varied(records), verdicts, baseline_ran, found, tuple(dict.fromkeys(notes)))
 
 
 def trial(record: RunRecord, kept: Stored | None) -> Trial:
@@ -88,7 +104,7 @@ def trial(record: RunRecord, kept: Stored | None) -> Trial:
 
 def _replayed(sweep: Mapping, settings: list[Setting], full: list[Setting], gained: dict[str, Gain]) -> list[Verdict]:
     """The triage of a replay: who is fitted in full, who waits, who goes."""
-    promotion = sweep.get("promote") or {}
+    promotion = sweep["promote"] or {}
     limits = ReplaySettings()
     if promotion.get("gain") is not None:
         limits = replace(limits, promote=promotion["gain"])

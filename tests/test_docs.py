@@ -12,8 +12,9 @@ import docs
 from lib.competition.errors import BadInput
 
 PAPERS = ["README.md", "CONTRIBUTING.md"]
-GENERATED = ("dist", "runs", "data", ".venv")
-TRAVELLING = ("training/", "embedders/", "prepared/", "members/", "recipes/")  # what notebooks hand to each other
+GENERATED = ("dist", "runs", "data", "notebooks/", ".venv")
+# what notebooks hand to each other
+TRAVELLING = ("training/", "embedders/", "prepared/", "members/", "recipes/", "labels/")
 
 
 def text(paper):

@@ -1,6 +1,5 @@
 """Fitting a network: what is honest is judged, what is finished or interrupted goes on, what is wrong is said."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -141,6 +140,8 @@ def test_labels_and_a_ratio_go_together(labels, beside, prepared_folder, public)
         fit(TAUGHT, "student", prepared_folder, public, beside)
     with pytest.raises(BadInput, match=r"go together(.|\n)*pseudo_ratio 0"):
         fit(TINY_PLAN, "student", prepared_folder, public, beside, labels=labels)
+    with pytest.raises(BadInput, match=r"go together(.|\n)*labels None, pseudo_ratio 0.0, pooled"):
+        fit(TINY_PLAN, "student", prepared_folder, public, beside, pooled=True)
 
 
 def test_labels_that_cannot_teach_are_refused_before_anything_is_decoded(
@@ -305,4 +306,5 @@ def same_member(one, other):
     assert {key for key in cards[0] if cards[0][key] != cards[1][key]} <= TIMED
     lines = [read_json(folder / "manifest.json")["files"] for folder in (one, other)]
     assert {name for name in lines[0] if lines[0][name] != lines[1][name]} <= {"member.json"}
-    assert os.listdir(one.parents[1] / "training") == os.listdir(other.parents[1] / "training")
+    trained = [[path.name for path in trainings(folder.parents[1])] for folder in (one, other)]
+    assert trained[0] == trained[1]

@@ -1,15 +1,20 @@
 """A score is refused when the model behind it, its teachers or its priors have met the recording or a related one."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from tinylabels import tiny_labels
+from tinyplan import TINY_PLAN, fit
 
+from lib.blend.recipe import Ingredient
 from lib.competition.errors import BadInput
 from lib.competition.folds import Folds
 from lib.competition.names import row_ids
-from lib.competition.records import to_json, write_json
+from lib.competition.prepared import load_prepared
+from lib.competition.records import check_seal, read_json, seal, to_json, write_json
 from lib.competition.scores import Labels, Scores
 from lib.judge.provenance import (
     fitted_on,
@@ -18,6 +23,13 @@ from lib.judge.provenance import (
     training_on,
     unseen_scores,
 )
+from lib.learn import fit_network
+from lib.learn.audio_cache import AudioCache
+from lib.learn.fold_run import FoldRun
+from lib.learn.plan import changed
+from lib.learn.pseudo import Taught, taught_by
+from lib.teach.label import label
+from lib.teach.teaching import Teaching
 
 STEMS = [f"BC2026_Train_{n:04d}_S0{n}_20250101_000000" for n in range(4)]
 TWIN = "BC2026_Train_0009_S00_20250101_030000"  # the site and day of the first stem
@@ -185,3 +197,141 @@ def test_a_gate_is_refused_on_the_rows_it_was_fitted_on_and_judged_on_others():
         refuse_self_judged(gate, row_ids(TWIN))
     with pytest.raises(BadInput, match="12 contaminated"):
         refuse_self_judged(gate, row_ids(STEMS[2]), related={STEMS[1]: "d", STEMS[2]: "d"})
+
+
+TAUGHT = changed(TINY_PLAN, pseudo_ratio=1.0, gate="top_k", top_k=1)
+
+
+class Lineage:
+    """Members on the tiny miniature that teach each other, each with the record that training would have written."""
+
+    def __init__(self, members, prepared_folder, public, folder):
+        self.folder, self.prepared_folder, self.public = folder, prepared_folder, public
+        self.prepared = load_prepared(prepared_folder)
+        shutil.copytree(members, folder / "members")
+
+    def member(self, name):
+        """The member's folder."""
+        return self.folder / "members" / name
+
+    def change(self, name, **changes):
+        """Write other things into the member's record, and seal it anew."""
+        record = self.member(name) / "training.json"
+        write_json(record, read_json(record) | changes)
+        seal(self.member(name), "member")
+
+    def leak(self, name):
+        """Let the member's first model have met a soundscape that its fold holds out."""
+        met = read_json(self.member(name) / "training.json")["soundscapes"]
+        self.change(name, soundscapes=met | {self.stem: [0, *met[self.stem]]})
+
+    @property
+    def stem(self):
+        """A soundscape that fold 0 holds out."""
+        return next(stem for stem, fold in self.prepared.folds.of("soundscape").items() if fold == 0)
+
+    def labels_by(self, *teachers):
+        """What these are said to have said of all soundscapes."""
+        there = {name: self.member(name) for name in teachers}
+        return tiny_labels(self.folder / "labels" / "-".join(teachers), self.prepared, self.public, there)
+
+    def learned(self, name, labels, pooled=False):
+        """A member that learned from these labels."""
+        taught = Taught(labels, pooled, ("Aves",) * len(self.prepared.classes))
+        run = FoldRun(TAUGHT, self.prepared_folder, (), AudioCache(self.folder, {}), self.member(name), 1, taught)
+        self.member(name).mkdir()
+        write_json(self.member(name) / "training.json", to_json(fit_network._training(run, self.prepared)))
+        shutil.copy(self.member("l1_statistics") / "oof.parquet", self.member(name))
+        seal(self.member(name), "member")
+        return name
+
+    def judged(self, name):
+        """The scores that count."""
+        return unseen_scores(self.member(name), self.prepared.folds, related=self.prepared.related)
+
+    def teach(self, labels):
+        """Train the first fold of a student, which may not happen."""
+        fit(TAUGHT, "student", self.prepared_folder, self.public, self.folder, labels=labels, folds=[0])
+
+    def may_teach(self, labels):
+        """Whether whoever made the labels passes what training asks first."""
+        place = self.folder / "members"
+        return taught_by(labels, False, TAUGHT.pseudo, self.prepared, self.public, place, None) is not None
+
+
+@pytest.fixture
+def lineage(members, prepared_folder, public, tmp_path):
+    return Lineage(members, prepared_folder, public, tmp_path)
+
+
+def refused(call, argument, why):
+    with pytest.raises(BadInput, match=why):
+        call(argument)
+
+
+def test_without_a_leak_grandchildren_are_judged_and_may_teach(lineage):
+    child = lineage.learned("child", lineage.labels_by("l1_statistics", "l0_prior"))
+    grandchild = lineage.learned("grandchild", lineage.labels_by(child))
+    assert len(lineage.judged(grandchild).row_ids) == 12 * len(lineage.prepared.folds.of("soundscape"))
+    assert lineage.may_teach(lineage.labels_by(grandchild))
+
+
+def test_planted_a_teacher_that_met_what_its_student_is_judged_on(lineage):
+    lineage.leak("l1_statistics")
+    labels = lineage.labels_by("l0_prior", "l1_statistics")
+    student = lineage.learned("child", labels)
+    refused(lineage.judged, student, rf"child claims(.|\n)*{lineage.stem}(.|\n)*through l1_statistics")
+    refused(lineage.teach, labels, r"l1_statistics claims scores of rows it has seen")
+
+
+def test_planted_a_leak_two_generations_back(lineage):
+    lineage.leak("l1_statistics")
+    child = lineage.learned("child", lineage.labels_by("l1_statistics"))
+    labels = lineage.labels_by(child)
+    grandchild = lineage.learned("grandchild", labels)
+    refused(lineage.judged, grandchild, rf"grandchild claims(.|\n)*{lineage.stem}(.|\n)*through l1_statistics")
+    refused(lineage.teach, labels, r"child claims(.|\n)*through l1_statistics")
+    refused(lineage.teach, lineage.labels_by(grandchild), r"grandchild claims(.|\n)*through l1_statistics")
+
+
+def test_planted_a_leak_that_teaches_through_a_recipe(lineage, recipe):
+    lineage.leak("l1_statistics")
+    there = {part.name: lineage.member(part.name) for part in recipe.members}
+    ingredients = [Ingredient(name, check_seal(folder), 0.1) for name, folder in there.items()]
+    knowing = replace(recipe, members=ingredients, by_fold=dict.fromkeys("012", recipe.mixes))
+    soundscapes = (lineage.public / "train_soundscapes").glob("*.ogg")
+    place, cache = lineage.folder / "labels" / "recipe", lineage.folder / "said"
+    labels = label(Teaching.of_recipe(knowing), there, soundscapes, lineage.prepared, place, cache)
+    student = lineage.learned("child", labels)
+    refused(lineage.judged, student, r"child claims(.|\n)*through l1_statistics")
+    refused(lineage.teach, labels, r"l1_statistics claims scores")
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["as it is", "what it heard itself left out"])
+def test_planted_a_pooled_teacher_two_generations_back(lineage, hidden):
+    child = lineage.learned("child", lineage.labels_by("l1_statistics"), pooled=True)
+    if hidden:
+        lineage.change(child, soundscapes={})
+    labels = lineage.labels_by(child)
+    grandchild = lineage.learned("grandchild", labels)
+    through = "l1_statistics" if hidden else "child"
+    refused(lineage.judged, grandchild, rf"grandchild claims(.|\n)*through {through}")
+    refused(lineage.teach, labels, r"child claims scores of rows it has seen")
+
+
+def test_planted_a_record_that_names_a_teacher_who_is_not_there(lineage):
+    child = lineage.learned("child", lineage.labels_by("l1_statistics"))
+    grandchild = lineage.learned("grandchild", lineage.labels_by(child))
+    lineage.change(child, teachers=["nobody"])
+    refused(lineage.judged, grandchild, "child learned from nobody, which is not there")
+    refused(lineage.teach, lineage.labels_by(child), "child learned from nobody, which is not there")
+
+
+def test_planted_a_record_from_which_the_leaky_teacher_was_struck(lineage):
+    lineage.leak("l1_statistics")
+    child = lineage.learned("child", lineage.labels_by("l1_statistics"))
+    labels, record = lineage.labels_by(child), lineage.member(child) / "training.json"
+    write_json(record, read_json(record) | {"teachers": []})
+    refused(lineage.teach, labels, r"changed or damaged(.|\n)*training.json")
+    lineage.change(child)  # and sealed: it is no longer the one that made the labels
+    refused(lineage.teach, labels, "the teacher child is another one than made the labels")

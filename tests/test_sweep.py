@@ -13,11 +13,13 @@ import pytest
 import sweep
 import sweep_stages
 from project import ROOT
-from sweep_local import Local
-from sweep_runs import shares
-from toysweep import ToyEngine, toy_sources
+from sweep_engines import Local
+from sweep_file import read_sweep
+from sweep_runs import place_of, shares
+from toysweep import TOY, ToyEngine, toy_sources
 
 from lib.competition.errors import BadInput
+from lib.competition.records import write_json
 from lib.judge.ledger import read
 
 GRID = 'question: does the toy gain\nnotebook: "02"\ngrid: {gain: [0.0, 0.1, 0.2]}\nseeds: [1, 2]\nmetric: toy\n'
@@ -198,12 +200,12 @@ def test_what_is_asked_wrongly_starts_nothing_and_dry_shows_what_would_run(place
 
 def test_cores_are_divided_fairly_and_none_is_given_twice(monkeypatch):
     assert shares(range(8), 3) == [[0, 1], [2, 3, 4], [5, 6, 7]]
-    monkeypatch.setattr("sweep_local.own_cores", lambda: list(range(8)))
+    monkeypatch.setattr("sweep_engines.own_cores", lambda: list(range(8)))
     assert [Local(wanted, cores).places for wanted, cores in ((12, 1), (12, 2), (3, 1), (12, 16))] == [8, 4, 3, 1]
 
 
 def test_a_run_that_wants_a_gpu_gets_one_of_its_own_or_is_refused(monkeypatch):
-    monkeypatch.setattr("sweep_local.own_cores", lambda: list(range(8)))
+    monkeypatch.setattr("sweep_engines.own_cores", lambda: list(range(8)))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
     engine = Local(12, gpus=1)
     assert engine.places == 2
@@ -212,6 +214,45 @@ def test_a_run_that_wants_a_gpu_gets_one_of_its_own_or_is_refused(monkeypatch):
         Local(12, gpus=3)
 
 
+def test_runs_get_cores_of_their_own_which_are_free_again_when_they_end(monkeypatch, tmp_path):
+    begun = []
+
+    def begin(request, cores, environment):
+        begun.append(cores)
+        command = [sys.executable, "-c", "import sys; sys.exit(input() != 'end')"]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+
+    monkeypatch.setattr("sweep_engines.own_cores", lambda: [3, 5])
+    monkeypatch.setattr("sweep_engines.begin", begin)
+    engine = Local(2)
+    for name in ("one", "two"):
+        engine.start(tmp_path / name / "request.json")
+    first = engine._running["one"][0]
+    first.communicate("wrong")
+    assert engine.ended() == {"one": "its process ended with code 1"}
+    engine.start(tmp_path / "three/request.json")
+    assert begun == [[3], [5], [3]]
+    left = [process for process, _ in engine._running.values()]
+    assert [process.poll() for process in left] == [None, None]
+    engine.close()
+    assert all(process.poll() is not None for process in left)
+
+
+def test_what_a_notebook_reads_must_be_there_but_for_what_it_reads_when_asked(place):
+    place.file.write_text(GRID)
+    sweep_ = read_sweep(place.file, place.sources)
+    before = place_of(sweep_, place.runs, place.folder).facts
+    source = place.sources / "02_toy.py"
+    source.write_text(TOY + 'later = lambda: find_one("recipes", inputs_dir)\n')
+    absent = place_of(sweep_, place.runs, place.folder).facts
+    write_json(place.runs / "05_blend/recipes/manifest.json", {"kind": "recipes"})
+    assert len({before, absent, place_of(sweep_, place.runs, place.folder).facts}) == 3
+    source.write_text(TOY + 'now = find_one("member", inputs_dir)\n')
+    with pytest.raises(BadInput, match="nothing of kind 'member'"):
+        place_of(sweep_, place.runs, place.folder)
+
+
+@pytest.mark.slow
 def test_papermill_runs_have_cores_a_ledger_and_a_page_of_their_own_and_an_interrupt_ends_them(place):
     """The real thing, in processes: one run ends well, one fails; then two are interrupted."""
     text = GRID.replace("gain: [0.0, 0.1, 0.2]", "fail: [false, true]").replace("seeds: [1, 2]\n", "")

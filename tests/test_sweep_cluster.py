@@ -1,11 +1,12 @@
 """Runs on a Dask cluster: where there is room, what ends them, and what cannot work is told first."""
 
 import os
+import re
 import time
 
 import psutil
 import pytest
-from sweep_cluster import Cluster
+from sweep_engines import Cluster
 from sweep_file import read_sweep
 from sweep_record import read_record
 from sweep_runs import place_of, write_request
@@ -65,18 +66,24 @@ def test_a_run_leaves_its_record_on_the_shared_disk_and_one_that_is_let_go_ends(
     toy = request(gain=0.1)
     engine.start(toy)
     assert ended(engine) == {toy.parent.name: "its process ended with code 0"}
-    assert read_record(where.folder, toy.parent.name).score == pytest.approx(0.7)
+    record = read_record(where.folder, toy.parent.name)
+    assert (record.status, record.score, len(record.ledger)) == ("done", pytest.approx(0.7), 2)
+    assert (toy.parent / "notebook.html").is_file()
+    assert re.search(r"cores (\d+) threads \1\b", (toy.parent / "notebook.ipynb").read_text())
     engine.start(request(gain=0.2))
     while not runners():
         time.sleep(0.05)
     engine.close()
+    patience = time.monotonic() + 120  # it sees that it is to end once its interpreter is up
+    while runners() and time.monotonic() < patience:
+        time.sleep(0.05)
     assert not runners()
 
 
 def test_a_run_that_no_worker_survives_is_told_with_its_reason(address, asked, monkeypatch):
     where, request = asked
     engine = Cluster(address, where.folder, [], {})
-    monkeypatch.setattr("sweep_cluster._task", lambda: lambda request: os.fspath(None))
+    monkeypatch.setattr("sweep_engines._task", lambda: lambda request: os.fspath(None))
     toy = request()
     engine.start(toy)
     assert "TypeError" in ended(engine)[toy.parent.name]

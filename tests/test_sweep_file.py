@@ -67,9 +67,9 @@ def test_the_baseline_comes_first_whether_or_not_it_is_among_the_runs(read):
 
 
 def test_a_search_and_a_promotion_are_read_whole(read):
-    search = read("search: {runs: 5, space: {gain: {low: 0, high: 1}, word: [a, b]}, pruner: halving}\n").search
+    search = read("search: {runs: 5, space: {gain: {low: 0, high: 1}, word: [a, b]}, pruner: none}\n").search
     assert search.space == {"gain": Range(0.0, 1.0), "word": ("a", "b")}
-    assert (search.runs, search.pruner) == (5, "halving")
+    assert (search.runs, search.pruner) == (5, "none")
     promote = read("grid: {gain: [0, 1]}\npromote: {replay: {steps: 1}, keep: 1}\n").promote
     assert (promote.replay, promote.keep) == ({"steps": 1}, 1)
 

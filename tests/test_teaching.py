@@ -10,7 +10,7 @@ from lib.competition.errors import BadInput
 from lib.competition.names import row_ids
 from lib.competition.records import to_json
 from lib.competition.scores import Scores
-from lib.teach.teaching import Teaching, in_order
+from lib.teach.teaching import Teaching, in_order, read_teaching
 
 ROWS = row_ids("BC2026_Train_0001_S01_20250101_000000")
 PARTS = {
@@ -79,3 +79,26 @@ def test_all_that_a_recipe_may_need_are_heard_as_it_was_made_with_them(knowing):
 def test_what_decides_is_written_down(knowing):
     assert Teaching({"p": 1.0, "q": 2.0}).described() == {"weights": {"p": 1.0, "q": 2.0}}
     assert Teaching.of_recipe(knowing).described() == {"recipe": to_json(knowing)}
+
+
+@pytest.mark.parametrize(
+    ("text", "weights"),
+    [("p", {"p": 1.0}), ("p, q", {"p": 1.0, "q": 1.0}), (" p:2 ,q:0.5,", {"p": 2.0, "q": 0.5}), ("p:0,q", {"q": 1.0})],
+)
+def test_teachers_are_read_with_their_weights(text, weights):
+    assert read_teaching(text, None).spoken == weights
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("p:much", "cannot be read(.|\n)*p:much"), ("p,q:", "cannot be read"), (" , ", "nobody teaches")]
+)
+def test_teachers_that_cannot_be_read_are_refused(text, why):
+    with pytest.raises(BadInput, match=why):
+        read_teaching(text, None)
+
+
+def test_a_recipe_is_found_by_its_name_and_says_what_its_members_weigh(knowing):
+    asked = []
+    teaching = read_teaching("recipe:bold", lambda name: asked.append(name) or knowing)
+    assert (asked, teaching.recipe) == (["bold"], knowing)
+    assert teaching.spoken == {"p": 0.5, "q": 0.5}

@@ -1,5 +1,6 @@
 """Sweeps without notebooks: records, and members whose scores have just the quality that was planted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def a_prepared(runs: Path) -> Prepared:
 def a_sweep(runs: Path, name: str = "tiny", **said) -> Path:
     """The sweep's folder with its sweep.json."""
     folder = runs / "sweeps" / name
-    told = {"name": name, "question": "what helps?", "notebook": "02_fold_training.py", "fixed": {}, "points": [],
+    told = {"name": name, "question": "what helps?", "notebook": "02_fold_training", "fixed": {}, "points": [],
             "search": None, "seeds": [], "metric": "", "promote": None, "runs": []}  # fmt: skip
     write_json(folder / "sweep.json", told | said)
     return folder
@@ -59,15 +60,34 @@ def heard(labels: Labels, lift: float, luck: int) -> Scores:
     return Scores(lift * labels.values + SPREAD * (0.8 * shared + 0.6 * own), labels.row_ids, labels.classes, "logit")
 
 
+def a_member(folder: Path, prepared: Prepared, lift: float, luck: int, teachers: tuple[str, ...] = ()) -> Scores:
+    """The scores of a member of that quality, stored in the folder."""
+    scores, training = heard(prepared.labels, lift, luck), training_on(prepared.folds)
+    name, of = folder.name, prepared.facts.class_hash
+    card = MemberCard(name, "network", of, {}, f"c{luck}", "l", "d", 1, [], [], 0.1, 0.0)
+    folder.mkdir(parents=True)
+    finish_member(folder, card, scores, replace(training, teachers=list(teachers)))
+    return scores
+
+
+def output(number: int, notebook: str = "02_fold_training") -> Path:
+    """Where a run's notebook writes to, in the sweep's folder."""
+    return Path("runs", f"{number:012d}", "runs", notebook)
+
+
+def a_line(score: float, *tags: str) -> dict:
+    """A ledger line as a run's record holds it."""
+    return {"question": "q", "config": "c", "fold_version": "f", "data_version": "d", "seed": 1, "score": score,
+            "interval": [score - 0.05, score + 0.05], "classes": 3, "seconds": 0.1, "tags": list(tags),
+            "verdict": "park"}  # fmt: skip
+
+
 def ran(
     folder: Path, prepared: Prepared, number: int, parameters: dict, lift: float, luck: int, **otherwise
 ) -> RunRecord:
     """The record of a run that ended well, its member stored beside it."""
-    labels, member = prepared.labels, Path("runs", f"{number:012d}", "runs", "02_fold_training", "members", "net")
-    scores = heard(labels, lift, luck)
-    card = MemberCard("net", "network", prepared.facts.class_hash, {}, f"c{number}", "l", "d", 1, [], [], 0.1, 0.0)
-    (folder / member).mkdir(parents=True)
-    finish_member(folder / member, card, scores, training_on(prepared.folds))
+    labels, member = prepared.labels, output(number) / "members/net"
+    scores = a_member(folder / member, prepared, lift, luck)
     score = judge(labels, scores).macro
     by_fold = {str(fold): value for fold, value in fold_spread(labels, scores).scores.items()}
     told = {"score": score, "interval": [score - 0.02, score + 0.02], "per_fold": by_fold, "member": member.as_posix()}

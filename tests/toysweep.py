@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sweep_record import RunRecord, write_record
 from sweep_runs import STOP, Request
+from tinysweep import a_line
 
 from lib.competition.records import from_json, read_json, write_text
 
@@ -94,9 +95,7 @@ def write_history(output: Path, score: float) -> None:
 def made_up(asked: Request) -> RunRecord:
     """What the toy's run would have left."""
     fails, score = asked.run.parameters.get("fail", False), 0.6 + asked.run.parameters.get("gain", 0.0)
-    line = {"question": "toy", "config": "c", "fold_version": "f", "data_version": "d", "seed": 1, "score": score,
-            "interval": [score - 0.05, score + 0.05], "classes": 3, "seconds": 0.1, "tags": ["alone", "toy"],
-            "verdict": "park"}  # fmt: skip
+    line = a_line(score, "alone", "toy")
     return RunRecord(
         **asdict(asked.run),
         status="failed" if fails else "done",

@@ -17,8 +17,7 @@ from lib.blend.recipe import Ingredient, Mix, Recipe, Step
 from lib.blend.sidecar import SidecarSettings
 from lib.competition.errors import BadInput
 from lib.competition.records import to_json
-from lib.competition.scores import Labels, Scores, joined
-from lib.judge.provenance import refuse_self_judged
+from lib.competition.scores import Labels, Scores
 from lib.models.card import MemberCard
 
 
@@ -103,19 +102,6 @@ def make_mixes(template: Template, roles: Cast, material: Material) -> Made:
     return Made(recipe.mixes, gates, tuple(left_out))
 
 
-def nested(template: Template, roles: Cast, material: Material) -> Scores:
-    """All rows of the labelled soundscapes, each fold's by mixes that were made from the other folds' labels."""
-    labels, folds = material.labels, []
-    for stratum in np.unique(labels.strata).tolist():
-        held = labels.strata == stratum
-        made = make_mixes(template, roles, replace(material, labels=_rows(labels, ~held)))
-        for gate in made.gates.values():
-            refuse_self_judged(gate.fitted, _rows(labels, held).row_ids)
-        recipe = _recipe(template, made.members, made.mixes)
-        folds.append(evaluate(recipe, material.parts, _rows(labels, held)))
-    return joined(folds)
-
-
 def default_roles(template: Template, cards: list[MemberCard]) -> dict[str, str]:
     """A member for each role that one is like, none twice: required roles first, and who is most like a role first.
 
@@ -198,7 +184,3 @@ def _corrected(recipe: Recipe, member: str, weights: dict[str, float], settings:
     *before, last = recipe.mixes
     step = Step("sidecar", {"member": member, "gate": weights, "settings": to_json(settings)})
     return replace(recipe, mixes=[*before, replace(last, steps=[*last.steps, step])])
-
-
-def _rows(labels: Labels, chosen: np.ndarray) -> Labels:
-    return labels.take([labels.row_ids[row] for row in np.flatnonzero(chosen)])

@@ -86,8 +86,8 @@ def fit_network(
         raise BadInput("no such fold", expected=f"some of {prepared.folds.numbers}", got=wanted, do="correct fold")
     whole = [None] if plan.serve == "one" and wanted == prepared.folds.numbers else []
     taught = taught_by(labels, pooled, plan.pseudo, prepared, competition, member.parent, others)
-    run = _prepare(FoldRun(plan, prepared_folder, (), AudioCache(cache_folder, {}), member, seed, taught),
-                   prepared, competition, cache_folder, [*wanted, *whole])  # fmt: skip
+    run = prepare_run(FoldRun(plan, prepared_folder, (), AudioCache(cache_folder, {}), member, seed, taught),
+                      prepared, competition, cache_folder, [*wanted, *whole])  # fmt: skip
     trained = train_folds([*wanted, *whole], run, devices())
     history = pd.concat([_history(fold, trained[fold]) for fold in wanted], ignore_index=True)
     networks = {fold: run.trained_network(fold, len(prepared.classes)) for fold in trained}
@@ -121,7 +121,7 @@ def fit_network(
     return replace(fitted, card=card)
 
 
-def _prepare(
+def prepare_run(
     run: FoldRun, prepared: Prepared, competition: Path, cache_folder: Path, wanted: Sequence[int | None]
 ) -> FoldRun:
     """What each fold's process is told, once all that it will hear is decoded."""

@@ -99,9 +99,9 @@ def taught_by(
 
     Whoever teaches fold by fold must itself be honest. `others` says where members lie, if not in `members`.
     """
-    if (folder is not None) != (settings.pseudo_ratio > 0):
+    if (folder is not None) != (settings.pseudo_ratio > 0) or (pooled and folder is None):
         raise BadInput("labels and pseudo_ratio go together", expected="both, or neither",
-                       got=f"labels {folder}, pseudo_ratio {settings.pseudo_ratio}",
+                       got=f"labels {folder}, pseudo_ratio {settings.pseudo_ratio}{', pooled' if pooled else ''}",
                        do="give a folder of soft labels, as 04_pseudo_labels makes them, and a pseudo_ratio above 0; or"
                        " neither, by pseudo_ratio=0")  # fmt: skip
     if folder is None:

@@ -44,9 +44,9 @@ def gain_over(labels: Labels, control: Scores, student: Scores) -> Gained:
 
 
 def verdict_on(honest: Gained) -> Verdict:
-    """What to do with a round's student, by its honest gain alone."""
+    """What to do with a student, by its honest gain over the control or the student before it."""
     if honest.interval.low > 0:
-        return Verdict("keep", f"surely better than its control: {honest}")
+        return Verdict("keep", f"surely better: {honest}")
     if honest.interval.high < 0:
-        return Verdict("discard", f"surely worse than its control: {honest}")
-    return Verdict("stop", f"not told from its control: {honest}; another round would build on luck")
+        return Verdict("discard", f"surely worse: {honest}")
+    return Verdict("stop", f"not told from what it is held against: {honest}; another round would build on luck")

@@ -13,9 +13,9 @@ import pandas as pd
 
 from lib.competition.errors import BadInput
 from lib.competition.prepared import Prepared, load_prepared
-from lib.competition.records import seal
+from lib.competition.records import from_json, read_json, seal
 from lib.competition.scores import Scores
-from lib.judge.provenance import unseen_scores
+from lib.judge.provenance import Training, unseen_scores
 from lib.learn.fit_network import Fitted, fit_network
 from lib.learn.plan import NetworkPlan, changed
 from lib.learn.soft_labels import SoftLabels, open_soft_labels
@@ -110,28 +110,28 @@ def run_rounds(
     """The rounds, each as it ends; students are members `<name>_r1` and so on, those discarded lie aside.
 
     A student is held against the control, a member that is best made by the same plan without pseudo-labels, and from
-    the second round on against the student before it, which decides whether the rounds go on.
+    the second round on against the student before it, which decides whether the rounds go on. One that is discarded
+    teaches nobody: who looks at its students later would not find it.
     """
+    plans = {f"{name}_r{number}": settings.plan_of(plan, number) for number in range(1, settings.rounds + 1)}
     settings.refuse_twin_of_all(school.prepared.folds.numbers)
-    if control not in school.members:
-        raise BadInput(f"no member {control!r} to hold students against", expected=", ".join(sorted(school.members)),
-                       got=control, do="name one of these as control")  # fmt: skip
-    members = dict(school.members)
+    _refuse_names(list(plans), teaching.members, control, school.members)
+    _clear(name, school.output)
+    members, last = dict(school.members), None
     reference = before = school.honest(members[control], members)
     first = labels = school.labelled(teaching, f"{name}_r1", members)
-    for number in range(1, settings.rounds + 1):
-        student = f"{name}_r{number}"
-        if number > 1:
-            before_it = f"{name}_r{number - 1}"
-            last = school.labelled(Teaching.of_member(before_it), f"{before_it}_says", members)
+    for number, (student, own) in enumerate(plans.items(), start=1):
+        if last:
+            says = school.labelled(Teaching.of_member(last), f"{last}_says", members)
             share = of_round(settings.student_shares, number - 1)
-            labels = school.opened(mixed_labels(first, last, share, school.output / "labels" / student))
-        made = _round(number, student, settings, plan, labels, members, school, reference, before)
-        members[student] = made.folder
+            labels = school.opened(mixed_labels(first, says, share, school.output / "labels" / student))
+        made = _round(number, student, settings, own, labels, members, school, reference, before)
         yield made
         if made.verdict.word != "keep" and not settings.to_the_end:
             return
-        before = school.honest(made.folder, members)
+        if made.verdict.word != "discard":
+            last, members[student] = student, made.folder
+            before = school.honest(made.folder, members)
 
 
 def of_round(values: tuple[float, ...], number: int) -> float:
@@ -148,9 +148,33 @@ def numbers(text: str) -> tuple[float, ...]:
                        do="mend it") from error  # fmt: skip
 
 
+def _refuse_names(students: list[str], teachers: list[str], control: str, members: Mapping[str, Path]) -> None:
+    """Refuse a control that is not there, and students called like it or like one of those they descend from."""
+    if control not in members:
+        raise BadInput(f"no member {control!r} to hold students against", expected=", ".join(sorted(members)),
+                       got=control, do="name one of these as control")  # fmt: skip
+    lineage, unasked = set(), [control, *teachers]
+    while unasked:
+        name = unasked.pop()
+        if name in members and name not in lineage:
+            lineage.add(name)
+            training = from_json(Training, read_json(members[name] / "training.json"), f"{name}/training.json")
+            unasked += [*training.teachers, *training.pooled_teachers]
+    if lineage.intersection(students):
+        raise BadInput("a student would have the name of its control, or of one that it descends from",
+                       expected=f"another name than {', '.join(sorted(lineage))}", got=", ".join(students),
+                       do="call the students otherwise")  # fmt: skip
+
+
+def _clear(name: str, output: Path) -> None:
+    """Leave no student of an earlier run that may have learned otherwise; what was trained is found again."""
+    for folder in [*(output / "members").glob(f"{name}_r*"), *(output / "discarded").glob(f"{name}_r*")]:
+        if folder.name.removeprefix(f"{name}_r").isdigit():
+            shutil.rmtree(folder)
+
+
 def _round(number, student, settings, plan, labels, members, school, reference, before) -> Round:
     """One round's student, trained and judged."""
-    plan = settings.plan_of(plan, number)
     how = {"cache_folder": school.cache_folder, "seed": school.seed, "labels": labels.folder, "others": members}
     folder = school.output / "members" / student
     fitted = fit_network(plan, school.prepared_folder, school.competition, folder, **how)

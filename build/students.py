@@ -1,0 +1,151 @@
+"""Do pseudo-labels help, and which? Networks of several seeds, taught in several ways, on the hidden test.
+
+python build/students.py                           the labels that 04 left in runs/mini
+python build/students.py --seeds 1,2,3,4 --steps 400
+
+Every network learns from all labelled data, and all take as many steps: the control, without pseudo-labels, too.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from notebook_source import shown
+from project import ROOT
+from scipy import stats
+
+from lib.competition.classes import read_class_list
+from lib.competition.errors import BadInput
+from lib.competition.names import parse_soundscape, row_ids
+from lib.competition.places import cache_folder, find_made, find_one
+from lib.competition.prepared import load_prepared
+from lib.competition.scores import Labels, Scores
+from lib.competition.tables import read_solution
+from lib.judge.compare import paired
+from lib.judge.intervals import LEVEL, bootstrap
+from lib.judge.metric import judge
+from lib.learn.plan import changed
+from lib.learn.presets import preset_named
+from lib.learn.soft_labels import open_soft_labels
+from lib.learn.whole_networks import fit_whole_networks
+from lib.models.hearing import Hearing
+from lib.models.listening import mean_chances
+from lib.models.members import open_member
+from lib.models.parity import torch_runner
+from lib.show.pages import write_page
+from lib.sound.decode import decode
+from lib.submit.rows import asked_rows
+
+CONTROL = "no pseudo-labels"
+TAUGHT = {"pseudo_ratio": 1.0, "gate": "percentile"}
+VARIANTS = {  # what differs from the control; "pooled" is said to the training, not to the plan
+    CONTROL: {},
+    "soft, gated": TAUGHT,
+    "soft, to the power 1.54": TAUGHT | {"soft_power": 1.54},
+    "argmax": TAUGHT | {"targets": "argmax"},
+    "labelled ones too": TAUGHT | {"pooled": True},
+}
+
+
+def compare(options: argparse.Namespace) -> tuple[pd.DataFrame, float]:
+    """A row a variant: mean hidden score over the seeds, gains over the control; and what the teachers score."""
+    public, test = (options.data / part / "birdclef-2026" for part in ("public", "rerun"))
+    classes, prepared_folder = read_class_list(public), find_one("prepared", str(options.runs))
+    truth, soundscapes = read_solution(options.data / "hidden/solution.csv", classes), asked_rows(test).soundscapes
+    folders = {folder.name: folder for folder in find_made("member", str(options.runs))}
+    label_folder = _labels(options)
+    card = open_soft_labels(label_folder, classes, load_prepared(prepared_folder).folds).card
+    heard = [Hearing(parse_soundscape(file.name), decode(file)) for file in soundscapes]
+    rows = [row for file in soundscapes for row in row_ids(file.stem)]
+
+    def scores(tables: list[np.ndarray]) -> Scores:
+        return Scores(np.concatenate(tables).astype(np.float32), rows, classes.labels, "prob")
+
+    taught_by = [open_member(folders[name], classes) for name in card.teachers]
+    teachers = scores([np.mean([member.score(each) for member in taught_by], axis=0) for each in heard])
+    said: dict[str, dict[int, Scores]] = {}
+    for name, differs in VARIANTS.items():
+        plan = changed(preset_named(options.preset), steps_per_epoch=options.steps // 4, epochs=4)
+        plan = changed(plan, **{key: value for key, value in differs.items() if key != "pooled"})
+        networks = fit_whole_networks(
+            plan, prepared_folder, public, options.runs / "students" / "members" / name.replace(" ", "_"),
+            cache_folder=cache_folder(options.runs), seeds=options.seeds, labels=label_folder if differs else None,
+            pooled="pooled" in differs, others=folders,
+        )  # fmt: skip
+        pictures = [plan.listening.pictures(each.audio, plan.front_end) for each in heard]
+        said[name] = {
+            seed: scores([mean_chances(seen, plan.listening, [torch_runner(network)]) for seen in pictures])
+            for seed, network in networks.items()
+        }
+        print(f"{name}: {[round(judge(truth, one).macro, 4) for one in said[name].values()]}", flush=True)
+    return table_of(said, truth), judge(truth, teachers).macro
+
+
+def table_of(said: dict[str, dict[int, Scores]], truth: Labels) -> pd.DataFrame:
+    """A row a variant: mean and spread over seeds, the gain over the control seed by seed and by redrawn recordings."""
+    alone = {name: np.array([judge(truth, one).macro for one in of.values()]) for name, of in said.items()}
+    together = {
+        name: next(iter(of.values())).with_values(np.mean([one.values for one in of.values()], axis=0))
+        for name, of in said.items()
+    }
+    drawn = bootstrap(truth, together)
+    scored = {name: judge(truth, scores).macro for name, scores in together.items()}
+    rows = []
+    for name, values in alone.items():
+        row = {"variant": name, "hidden test": values.mean(), "all seeds together": scored[name]}
+        if name != CONTROL:
+            gains = values - alone[CONTROL]
+            low, high = gains.mean() - _reach(gains), gains.mean() + _reach(gains)
+            row |= {"gain": f"{gains.mean():+.3f}", "90 % over seeds": f"[{low:+.3f}, {high:+.3f}]"}
+            row |= {"together": f"{scored[name] - scored[CONTROL]:+.3f}"}
+            row |= {"90 % over recordings": str(paired(scored, drawn, name, CONTROL))}
+        rows.append(row)
+    return pd.DataFrame(rows).fillna("")
+
+
+def _reach(gains: np.ndarray) -> float:
+    """Half the width of the mean's interval over seeds, by Student's distribution."""
+    if len(gains) < 2:
+        return float("nan")
+    return float(stats.t.ppf((1 + LEVEL) / 2, len(gains) - 1) * gains.std(ddof=1) / len(gains) ** 0.5)
+
+
+def _labels(options: argparse.Namespace) -> Path:
+    """The folder of soft labels: the one that is named, or the only one of the runs."""
+    found = find_made("labels", str(options.runs))
+    chosen = [folder for folder in found if options.labels in ("", folder.name)]
+    if len(chosen) != 1:
+        raise BadInput("which labels should teach", expected=", ".join(folder.name for folder in found),
+                       got=options.labels or "none named", do="name one by --labels")  # fmt: skip
+    return chosen[0]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the table and write its page; 0 when all networks are trained."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where 01 to 04 left their outputs")
+    parser.add_argument("--data", type=Path, default=ROOT / "data/mini", help="a competition with a hidden solution")
+    parser.add_argument("--labels", default="", help="the name of the soft labels")
+    parser.add_argument("--preset", default="small_sed", help="the network")
+    parser.add_argument("--steps", type=int, default=400, help="batches that each network learns from")
+    parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[1, 2, 3, 4])
+    parser.add_argument("--page", type=Path, default=ROOT / "dist/students.html", help="where the page goes")
+    options = parser.parse_args(arguments)
+    try:
+        table, teachers = compare(options)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    told = f"the teachers, all folds of them together: {teachers:.3f} on the hidden test"
+    print(told)
+    prose = f"Single networks of {options.steps} steps, {len(options.seeds)} seeds, on the hidden test; {told}."
+    write_page(options.page, "Pseudo-labels, in several ways", [prose, table])
+    print(f"page: {shown(options.page)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
