@@ -19,6 +19,7 @@ NOTEBOOKS = ["01", "02", "03", "04", "05"]
 BARELY_TRAINED = [  # whether networks and heads learn is shown by `make demo`
     "-p", "02:epochs=1", "-p", "02:steps_per_epoch=2", "-p", "02:windows_per_clip=1",
     "-p", "03:heads=zero_shot linear", "-p", "03:clip_windows=1", "-p", "03:draws=3",
+    "-p", "04:gate=none", "-p", "04:steps_per_epoch=2", "-p", "04:claimed_folds=", "-p", "04:also=serve=folds",
 ]  # fmt: skip
 
 
@@ -54,12 +55,14 @@ def test_the_submission_is_what_the_platform_wants(ran, wide):
 
 def test_the_rungs_and_both_recipes_are_there_and_noted_in_the_ledger(ran):
     members = {path.parent.name for path in ran.glob("*/members/*/member.json")}
-    assert members == {"l0_prior", "l1_statistics", "small_sed", "l3_zero_shot", "l3_linear"}
+    students = {path.parent.name for path in ran.glob("04_pseudo_labels/*/*/member.json")}  # in whichever folder
+    assert students == {"small_student_r1"}
+    assert members - students == {"l0_prior", "l1_statistics", "small_sed", "l3_zero_shot", "l3_linear"}
     cards = [json.loads(path.read_text()) for path in ran.glob("*/members/*/member.json")]
     assert {card["family"] for card in cards} == set(FAMILIES)
     assert {path.stem for path in (ran / "05_blend/recipes").glob("*.json")} == {"safe", "bold", "manifest"}
     questions = [line.question for line in read(ran.parent / "ledger.jsonl")]
-    assert len(questions) == 7
+    assert len(questions) == 8
 
 
 def test_every_notebook_has_a_page_and_the_index_names_it(ran):

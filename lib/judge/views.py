@@ -43,9 +43,9 @@ def cut_scores(labels: Labels, scores: Scores, part: Slice) -> Scores:
     return Scores(scores.take(sliced.row_ids).values[:, part.classes], sliced.row_ids, sliced.classes, scores.kind)
 
 
-def slices(prepared: Prepared, taxon_of: Mapping[str, str] | None = None) -> list[Slice]:
-    """All parts of all views of the labelled windows; taxa only where they are given."""
-    labels = prepared.labels
+def slices(prepared: Prepared, taxon_of: Mapping[str, str] | None = None, labels: Labels | None = None) -> list[Slice]:
+    """All parts of all views of the labels, by default those of labelled windows; taxa only where they are given."""
+    labels = labels or prepared.labels
     every_row, every_class = np.ones(len(labels.row_ids), bool), np.ones(len(labels.classes), bool)
     scenes = [split_row_id(row)[0] for row in labels.row_ids]
     site = np.array([scene.site for scene in scenes])

@@ -90,7 +90,7 @@ class MiniatureSpec:
         return cls(
             n_aves=162, n_amphibia=35, n_insecta=28, n_mammalia=8, n_reptilia=1, n_sonotypes=25, n_mute_amphibia=3,
             mirrors=((15, 16), (9, 12), (2, 14), (13, 21, 22, 23)), n_clips=260, clip_median_s=2.0, clip_max_s=6.0,
-            n_labelled=7, n_partial=2, n_unlabelled=1, n_test=4, test_share=0.3,
+            n_labelled=7, n_partial=2, n_unlabelled=3, n_test=4, test_share=0.3,
         )  # fmt: skip
 
     @property
