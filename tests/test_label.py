@@ -106,8 +106,8 @@ def test_what_will_be_stored_is_said_before_anybody_listens(labelled, classes, m
         labelled()
         first, *_ = capsys.readouterr().out.splitlines()
         assert first == (
-            f"5 soundscapes, by 3 models each of {PRIOR}, {CLASSICAL}: {2 * words:.0f} MB of their words "
-            f"({there:.0f} MB are there), {words:.0f} MB of labels"
+            f"5 soundscapes, by 3 models each of {PRIOR}, {CLASSICAL}: {2 * words:.1f} MB of their words "
+            f"({there:.1f} MB are there), {words:.1f} MB of labels"
         )
 
 

@@ -57,7 +57,7 @@ _PUBLIC = changed(_SED, front_end=FRONT_ENDS["mel256"], backbone="tf_efficientne
 PRESETS = {
     "small_sed": _SMALL,
     "small_student": changed(
-        _SMALL, width=16, hidden=64, steps_per_epoch=30, pseudo_ratio=1.0, gate="percentile", serve="one"
+        _SMALL, width=16, hidden=64, steps_per_epoch=20, pseudo_ratio=1.0, gate="percentile", serve="one"
     ),
     "s0_b3": changed(_S0, backbone="tf_efficientnet_b3"),
     "s0_b3_refined": changed(_S0, backbone="tf_efficientnet_b3", pseudo_ratio=1.0, learning_rate=2e-4),

@@ -97,7 +97,7 @@ def _announce(said: Said, teachers: Sequence[Teacher]) -> None:
         said.megabytes(count),
     )
     print(f"{count} soundscapes, by {len(said.folds)} models each of {', '.join(each.name for each in teachers)}: "
-          f"{all_mb:.0f} MB of their words ({all_mb - lacking_mb:.0f} MB are there), {labels_mb:.0f} MB of labels",
+          f"{all_mb:.1f} MB of their words ({all_mb - lacking_mb:.1f} MB are there), {labels_mb:.1f} MB of labels",
           flush=True)  # fmt: skip
     free_mb = shutil.disk_usage(said.cache).free / 1e6
     if lacking_mb + labels_mb > free_mb:
