@@ -10,6 +10,7 @@ comes what one network alone keeps of its teachers' gain over L1, part by part o
 
 import argparse
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ from lib.models.hearing import Hearing
 from lib.models.listening import mean_chances
 from lib.models.members import open_member
 from lib.models.network import Network
-from lib.models.parity import torch_runner
+from lib.models.network_export import export_network
+from lib.models.parity import onnx_runner
 from lib.show.pages import write_page
 from lib.show.teach import kept_by_subgroup
 from lib.sound.decode import decode
@@ -85,7 +87,10 @@ def compare(options: argparse.Namespace) -> Compared:
         return Scores(np.concatenate(tables).astype(np.float32), rows, classes.labels, "prob"), seconds
 
     def of_network(plan: NetworkPlan, network: Network) -> Callable[[Hearing], np.ndarray]:
-        ask = [torch_runner(network)]
+        seen = plan.listening.pictures(heard[0].audio, plan.front_end)
+        with tempfile.TemporaryDirectory() as folder:  # as it would be served
+            export_network(network, Path(folder) / "network.onnx", *seen.shape[2:])
+            ask = [onnx_runner(Path(folder) / "network.onnx")]
         return lambda each: mean_chances(plan.listening.pictures(each.audio, plan.front_end), plan.listening, ask)
 
     said, spent = {}, 0.0
