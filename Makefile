@@ -72,8 +72,9 @@ endurance: setup  ## run 06 on as many soundscapes as the contest has (N=600, RE
 ladder: setup  ## score members and recipes on the miniature competition's hidden test
 	$(RUN) build/ladder.py --runs $(RUNS)
 
-students: setup  ## train students in several ways for several seeds, and score them on the hidden test (SEEDS=1,2, STEPS=400)
-	$(RUN) build/students.py --runs $(RUNS) --data $(CONTEST) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(STEPS),--steps $(STEPS))
+students: setup  ## train students in several ways and seeds, score them on the hidden test (SEEDS=1,2 STEPS=400 LABELS= ONLY=)
+	$(RUN) build/students.py --runs $(RUNS) --data $(CONTEST) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(STEPS),--steps $(STEPS)) \
+		$(if $(LABELS),--labels $(LABELS)) $(if $(ONLY),--only "$(ONLY)")
 
 judge: setup  ## score stored members and blends, without refitting (MEMBERS=a,b BLEND="a:0.6,b:0.4")
 	$(RUN) build/judge.py --runs $(RUNS) --members $(MEMBERS) $(if $(BLEND),--blend "$(BLEND)")
