@@ -49,7 +49,7 @@ from lib.sound.decode import decode
 from lib.submit.rows import asked_rows
 from lib.teach.kept import kept_table
 
-CONTROL = "no pseudo-labels"
+CONTROL, FLOOR = "no pseudo-labels", "l1_statistics"
 TAUGHT = {"pseudo_ratio": 1.0, "gate": "percentile"}
 VARIANTS = {  # what differs from the control; "pooled" is said to the training, not to the plan
     CONTROL: {},
@@ -76,6 +76,9 @@ def compare(options: argparse.Namespace) -> Compared:
     prepared = load_prepared(prepared_folder)
     truth, soundscapes = read_solution(options.data / "hidden/solution.csv", classes), asked_rows(test).soundscapes
     folders = {folder.name: folder for folder in find_made("member", str(options.runs))}
+    if FLOOR not in folders:
+        raise BadInput(f"no {FLOOR} to hold gains against", expected=f"it among the members of {options.runs}",
+                       got=", ".join(sorted(folders)), do="run 02 with baselines")  # fmt: skip
     label_folder = _labels(options)
     heard = [Hearing(parse_soundscape(file.name), decode(file)) for file in soundscapes]
     rows = [row for file in soundscapes for row in row_ids(file.stem)]
@@ -111,7 +114,7 @@ def compare(options: argparse.Namespace) -> Compared:
     card = open_soft_labels(label_folder, classes, prepared.folds).card
     members = [open_member(folders[name], classes) for name in card.teachers]
     teachers, paid = scores(lambda each: np.mean([member.score(each) for member in members], axis=0))
-    floor, _ = scores(open_member(folders["l1_statistics"], classes).score)
+    floor, _ = scores(open_member(folders[FLOOR], classes).score)
     first = next((name for name in said if name != CONTROL), CONTROL)
     student = next(iter(said[first].values()))
     kept = kept_table(truth, student, teachers, floor, slices(prepared, labels=truth))
