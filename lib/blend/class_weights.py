@@ -5,7 +5,7 @@ the way, n its positive windows.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize, nnls
@@ -18,7 +18,6 @@ from lib.blend.recipe import Recipe
 from lib.blend.space import mix_of, towards
 from lib.blend.stacking import Fit
 from lib.competition.errors import BadInput
-from lib.competition.scores import Labels
 from lib.judge.pairs import WHOLE
 
 Groups = Sequence[Sequence[str]]
@@ -46,7 +45,7 @@ def by_regression(groups: Groups, settings: RegressionSettings | None = None) ->
     def prepared(recipe: Recipe, mix: str, folds: list[Fold]) -> Own:
         if mix_of(recipe, mix).space not in ("rank", "logit"):
             raise BadInput("class weights of this mix cannot be regressed", expected="a mix in space rank or logit",
-                           got=mix_of(recipe, mix).space, do="fit them by search")  # fmt: skip
+                           got=mix_of(recipe, mix).space, do="mix in one of these, or leave the classes together")  # fmt: skip
         values, truth = _standing(recipe, mix, folds)
 
         def own(group: Sequence[str]) -> np.ndarray:
@@ -85,14 +84,6 @@ def _evidence(folds: list[Fold], group: Sequence[str]) -> tuple[int, int]:
     """How many windows of the group's classes are positive, and how many pairs can be compared."""
     at = _columns(folds[0], group)
     return sum(int(fold.labels.values[:, at].sum()) for fold in folds), sum(int(fold.pairs[at].sum()) for fold in folds)
-
-
-def _of_group(fold: Fold, group: Sequence[str]) -> Fold:
-    """The fold with the group's classes alone to be judged by."""
-    mask = np.zeros(len(fold.labels.classes), dtype=bool)
-    mask[_columns(fold, group)] = True
-    labels = Labels(fold.labels.values & mask, fold.labels.row_ids, fold.labels.classes, fold.labels.strata)
-    return replace(fold, labels=labels, pairs=fold.pairs * mask)
 
 
 def _standing(recipe: Recipe, mix: str, folds: list[Fold]) -> tuple[np.ndarray, np.ndarray]:
