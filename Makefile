@@ -22,7 +22,7 @@ AS_OWNER := $(if $(OWNER),--owner $(OWNER))
 ONLY_SHOW := $(if $(DRY),--dry)
 ON_GPU := $(if $(GPU),--gpu)
 NO_WAIT := $(if $(filter 0,$(WAIT)),--no-wait)
-PUSH := $(RUN) build/push.py $(AS_OWNER) $(ONLY_SHOW) $(NO_WAIT) $(ON_GPU) --from $(FROM) --data $(CONTEST) --runs $(RUNS) $(if $(P),--set "$(P)")
+PUSH := $(RUN) -m build.push $(AS_OWNER) $(ONLY_SHOW) $(NO_WAIT) $(ON_GPU) --from $(FROM) --data $(CONTEST) --runs $(RUNS) $(if $(P),--set "$(P)")
 
 export ORT_DISABLE_TELEMETRY := 1
 # Our matrix products are small: as measured, BLAS threads that wait for each other make them up to eight times slower.
@@ -58,41 +58,41 @@ format: setup  ## let ruff put the code in order
 	$(RUN) -m ruff format .
 
 miniature: setup  ## make the miniature competition in data/mini
-	$(RUN) build/miniature.py data/mini
+	$(RUN) -m build.miniature data/mini
 
 demo: setup  ## the whole chain on the miniature competition: ladder, submission, receipt, pages, kernels, rehearsal
-	$(RUN) build/demo.py
+	$(RUN) -m build.demo
 
 notebooks: setup  ## run the six notebooks (DATA=, RUNS=, ONLY="02 05", P="-p name=value") and write their pages
-	$(RUN) build/run.py $(or $(ONLY),all) --data $(DATA) --runs $(RUNS) $(P)
+	$(RUN) -m build.run $(or $(ONLY),all) --data $(DATA) --runs $(RUNS) $(P)
 
 endurance: setup  ## run 06 on as many soundscapes as the contest has (N=600, RECIPE=safe, RUNTIME=openvino)
-	$(RUN) build/endurance.py --soundscapes $(or $(N),600) --runs $(RUNS) --recipe $(or $(RECIPE),safe) --runtime $(or $(RUNTIME),onnxruntime)
+	$(RUN) -m build.load_test --soundscapes $(or $(N),600) --runs $(RUNS) --recipe $(or $(RECIPE),safe) --runtime $(or $(RUNTIME),onnxruntime)
 
 ladder: setup  ## score members and recipes on the miniature competition's hidden test
-	$(RUN) build/ladder.py --runs $(RUNS)
+	$(RUN) -m build.ladder --runs $(RUNS)
 
 students: setup  ## train students in several ways and seeds, score them on the hidden test (SEEDS=1,2 STEPS=400 LABELS= ONLY=)
-	$(RUN) build/students.py --runs $(RUNS) --data $(CONTEST) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(STEPS),--steps $(STEPS)) \
+	$(RUN) -m build.studies.students --runs $(RUNS) --data $(CONTEST) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(STEPS),--steps $(STEPS)) \
 		$(if $(LABELS),--labels $(LABELS)) $(if $(ONLY),--only "$(ONLY)")
 
 judge: setup  ## score stored members and blends, without refitting (MEMBERS=a,b BLEND="a:0.6,b:0.4")
-	$(RUN) build/judge.py --runs $(RUNS) --members $(MEMBERS) $(if $(BLEND),--blend "$(BLEND)")
+	$(RUN) -m build.judge --runs $(RUNS) --members $(MEMBERS) $(if $(BLEND),--blend "$(BLEND)")
 
 dashboard: setup  ## the page of all experiments, and the page of errors
-	$(RUN) build/dashboard.py --runs $(RUNS) --data $(DATA)
+	$(RUN) -m build.dashboard --runs $(RUNS) --data $(DATA)
 
 stability: setup  ## compare fold families, the replay protocol and the rules for a final pick
-	$(RUN) build/stability.py --runs $(RUNS) --data $(DATA)
+	$(RUN) -m build.studies.stability --runs $(RUNS) --data $(DATA)
 
 calibrate: setup  ## measure how often the intervals hold the truth
-	$(RUN) build/calibrate.py
+	$(RUN) -m build.studies.calibrate
 
 kernels: setup  ## build six self-contained Kaggle kernels in dist/kernels (OWNER=you, P="fold=0", FROM=dataset)
-	$(RUN) build/inline.py $(AS_OWNER) --from $(FROM)
+	$(RUN) -m build.inline $(AS_OWNER) --from $(FROM)
 
 rehearse-infer: kernels  ## run the built submission kernel, sealed (MODE=public|rerun|both, IMAGE=here|kaggle)
-	$(RUN) build/rehearse.py --data $(CONTEST) --outputs $(RUNS) --mode $(MODE) --image $(IMAGE) \
+	$(RUN) -m build.rehearse --data $(CONTEST) --outputs $(RUNS) --mode $(MODE) --image $(IMAGE) \
 		$(if $(SOLUTION),--solution $(SOLUTION))
 
 push-prep: setup  ## push 01, wait, fetch the outputs (DRY=1, WAIT=0, P="fold=0", FROM=dataset, OWNER=you)
@@ -117,51 +117,51 @@ push-all: setup  ## push 01 to 06 in order, wait, fetch the outputs
 	$(PUSH) all
 
 push-weights: setup  ## ship members and recipes of RUNS as the dataset pantanal-weights (DRY=1)
-	$(RUN) build/ship.py weights $(AS_OWNER) $(ONLY_SHOW) --runs $(RUNS)
+	$(RUN) -m build.ship weights $(AS_OWNER) $(ONLY_SHOW) --runs $(RUNS)
 
 push-wheels: setup  ## ship what Kaggle's image lacks as the dataset pantanal-wheels (OPENVINO=1, LITERT=1, DRY=1)
-	$(RUN) build/wheels.py $(if $(OPENVINO),--openvino) $(if $(LITERT),--litert)
-	$(RUN) build/ship.py wheels $(AS_OWNER) $(ONLY_SHOW)
+	$(RUN) -m build.kaggle_io.wheels $(if $(OPENVINO),--openvino) $(if $(LITERT),--litert)
+	$(RUN) -m build.ship wheels $(AS_OWNER) $(ONLY_SHOW)
 
 status: setup  ## what the six kernels are doing on Kaggle
-	$(RUN) build/watch.py status $(AS_OWNER)
+	$(RUN) -m build.watch status $(AS_OWNER)
 
 logs: setup  ## the log of a kernel's latest version (K=infer)
-	$(RUN) build/watch.py logs $(K) $(AS_OWNER)
+	$(RUN) -m build.watch logs $(K) $(AS_OWNER)
 
 outputs: setup  ## fetch the outputs of a kernel's latest version (K=infer)
-	$(RUN) build/watch.py outputs $(K) $(AS_OWNER)
+	$(RUN) -m build.watch outputs $(K) $(AS_OWNER)
 
 submit: setup  ## submit the newest complete version, wait for its score (MESSAGE="what changed")
-	$(RUN) build/submit.py send --message "$(MESSAGE)" $(AS_OWNER) $(NO_WAIT)
+	$(RUN) -m build.submit send --message "$(MESSAGE)" $(AS_OWNER) $(NO_WAIT)
 
 submissions: setup  ## offline score, interval, public and private score of every submission
-	$(RUN) build/submit.py list
+	$(RUN) -m build.submit list
 
 fetch: setup  ## fetch from Kaggle what a home machine needs (WHAT=data|perch|birdnet|outputs, K=infer)
-	$(RUN) build/fetch.py $(WHAT) $(K)
+	$(RUN) -m build.fetch $(WHAT) $(K)
 
 bench: setup  ## compare front end, metric, training and submission with the usual ways, in one run (N=60 soundscapes)
-	$(RUN) build/bench.py $(if $(N),--soundscapes $(N))
+	$(RUN) -m build.bench $(if $(N),--soundscapes $(N))
 
 sweep: setup  ## many runs of a notebook side by side, and a page of them (SWEEP=sweeps/losses.yaml ENGINE=tcp://… DRY=1)
 	$(PIP) -r requirements-sweeps.txt
-	$(RUN) build/sweep.py $(SWEEP) --runs $(RUNS) --data $(DATA) $(if $(ENGINE),--engine $(ENGINE)) $(ONLY_SHOW)
+	$(RUN) -m build.sweep $(SWEEP) --runs $(RUNS) --data $(DATA) $(if $(ENGINE),--engine $(ENGINE)) $(ONLY_SHOW)
 
 mlflow: setup  ## show the ledger and the sweeps in MLflow's pages (RUNS=, DRY=1 only exports, PORT=5000)
 	$(PIP) -r requirements-sweeps.txt
-	$(RUN) build/mlflow_export.py --runs $(RUNS) $(ONLY_SHOW) $(if $(PORT),--port $(PORT))
+	$(RUN) -m build.tracking.mlflow_export --runs $(RUNS) $(ONLY_SHOW) $(if $(PORT),--port $(PORT))
 
 lab: setup  ## open the notebooks in JupyterLab (PAIRED=1: in notebooks/, where outputs are kept)
 	$(PIP) -r requirements-lab.txt
-	$(RUN) build/lab.py $(if $(PAIRED),--paired)
+	$(RUN) -m build.lab $(if $(PAIRED),--paired)
 
 unpair: setup  ## show what was edited in notebooks/ and write it into the percent scripts (ONLY="02", DRY=1)
-	$(RUN) build/paired.py --back $(ONLY) $(ONLY_SHOW)
+	$(RUN) -m build.notebooks.pairing --back $(ONLY) $(ONLY_SHOW)
 
 docs: setup  ## run demo, test and bench, and put their output and a picture into the README (needs chromium)
 	$(PIP) -r requirements-docs.txt
-	$(RUN) build/docs.py
+	$(RUN) -m build.docs
 
 clean:  ## remove what was generated, but not data, runs and .venv
 	rm -rf dist .pytest_cache .ruff_cache .hypothesis

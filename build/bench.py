@@ -1,7 +1,7 @@
 """Ours against the usual libraries, in one run: interleaved, one thread, median CPU milliseconds and ratios; then
 training against the straightforward loop, by the clock; then submission and embedding against the plain way.
 
-python build/bench.py [--rounds 9] [--soundscapes 12]
+python -m build.bench [--rounds 9] [--soundscapes 12]
 """
 
 import argparse
@@ -12,31 +12,30 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
-import bench_embedding
-import bench_engine
 import librosa
 import numpy as np
 import pandas as pd
-import project  # noqa: F401 - makes lib importable
 import torch
-from bench_training import compare, torchaudio_mel
-from bench_world import SOUNDSCAPES, made_world
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
+from build.benches import embedding as bench_embedding
+from build.benches import engine as bench_engine
+from build.benches.data import SOUNDSCAPES, made_world
+from build.benches.training import compare, torchaudio_mel
 from lib.blend.mix import mix
-from lib.competition.names import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES, row_ids
+from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES, row_ids
 from lib.competition.scores import Labels, Scores
-from lib.judge.intervals import bootstrap, recording_groups
+from lib.judge.bootstrap import bootstrap, recording_groups
 from lib.judge.metric import class_auc, judge
-from lib.judge.pairs import make_pair_counter
-from lib.models.torch_companions import ready_torchvision
+from lib.judge.pair_counting import make_pair_counter
+from lib.models.network.torch_companions import ready_torchvision
 from lib.sound.decode import soundscape_windows
-from lib.sound.front_end import FrontEnd
-from lib.sound.level import pcen
-from lib.sound.mel import mel_power, soundscape_pictures
-from lib.sound.mel_torch import MelPictures
+from lib.sound.mel.config import FrontEnd
+from lib.sound.mel.cpu import mel_power, soundscape_pictures
+from lib.sound.mel.gpu import MelPictures
+from lib.sound.mel.scaling import pcen
 
 Candidates = dict[str, Callable[[], object]]
 TRAINING_ROUNDS = 3

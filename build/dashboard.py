@@ -1,7 +1,7 @@
 """Write two pages: the dashboard of all members and blends, and the error analysis with pictures and players.
 
-python build/dashboard.py                              of `make demo`
-python build/dashboard.py --runs runs/real --data DIR  of other runs, with their competition folder
+python -m build.dashboard                              of `make demo`
+python -m build.dashboard --runs runs/real --data DIR  of other runs, with their competition folder
 """
 
 import argparse
@@ -9,26 +9,26 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from judge import Board, assess
-from project import ROOT
 
-from lib.competition.errors import BadInput
+from build.judge import Board, assess
+from build.project import ROOT
 from lib.competition.findings import Findings
-from lib.competition.names import WINDOW_S, WINDOWS_PER_SOUNDSCAPE, split_row_id
-from lib.competition.places import ledger_path
-from lib.competition.progress import progress
+from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE, split_row_id
 from lib.competition.tables import read_taxonomy
+from lib.core.errors import BadInput
+from lib.core.paths import ledger_path
+from lib.core.progress import progress
 from lib.judge import ledger
 from lib.judge.compare import rank_correlation
-from lib.judge.rules import ALIKE, HARM, REPLAY_GAIN, SHAKY, UNSAFE_SHARE
-from lib.judge.views import class_table, fold_spread, rare_precision, slices, view_table
+from lib.judge.decisions import ALIKE, HARM, REPLAY_GAIN, SHAKY, UNSAFE_SHARE
+from lib.judge.subgroups import class_table, fold_spread, rare_precision, slices, view_table
 from lib.show.dashboard import correlation_heatmap, fold_dots, ledger_history, ledger_table, subgroup_heatmap
-from lib.show.errors import failure_modes, losses, mode_table, signal_to_noise, window_picture, worst_windows
-from lib.show.figures import ladder
-from lib.show.pages import write_page
+from lib.show.error_analysis import failure_modes, losses, mode_table, signal_to_noise, window_picture, worst_windows
+from lib.show.html import write_page
 from lib.show.players import player
+from lib.show.plots import ladder
 from lib.sound.decode import decode, soundscape_windows
-from lib.submit.clock import BUDGET_MINUTES, CONTEST_SOUNDSCAPES
+from lib.submit.budget import BUDGET_MINUTES, CONTEST_SOUNDSCAPES
 
 _WORST = 3  # windows shown of each failure mode
 

@@ -1,14 +1,14 @@
 """The whole chain on the miniature competition: data, six notebooks, the ladder, six kernels, the sealed rehearsal.
 
-python build/demo.py    what `make demo` runs
+python -m build.demo    what `make demo` runs
 """
 
 import subprocess
 import sys
 import time
 
-from notebook_meter import clock
-from project import ROOT
+from build.notebooks.meter import clock
+from build.project import ROOT
 
 RERUN = "data/mini/rerun/birdclef-2026"
 # What is left to longer runs: the residual head, and a student that learns: this one shows how.
@@ -21,12 +21,12 @@ SHORT = [
     "04:steps_per_epoch=10",
 ]
 STAGES = {
-    "the miniature competition": ["build/miniature.py", "data/mini"],
-    "five notebooks on what a competitor sees": ["build/run.py", "01", "02", "03", "04", "05", *SHORT],
-    "the submission on the hidden test": ["build/run.py", "06", "--data", RERUN],
-    "six kernels": ["build/inline.py"],
-    "the submission kernel, sealed": ["build/rehearse.py", "--data", "data/mini", "--outputs", "runs/mini"],
-    "the ladder": ["build/ladder.py"],
+    "the miniature competition": ["-m", "build.miniature", "data/mini"],
+    "five notebooks on what a competitor sees": ["-m", "build.run", "01", "02", "03", "04", "05", *SHORT],
+    "the submission on the hidden test": ["-m", "build.run", "06", "--data", RERUN],
+    "six kernels": ["-m", "build.inline"],
+    "the submission kernel, sealed": ["-m", "build.rehearse", "--data", "data/mini", "--outputs", "runs/mini"],
+    "the ladder": ["-m", "build.ladder"],
 }
 
 

@@ -1,15 +1,14 @@
 """Bring the README's measured parts up to date from real runs, and take its picture.
 
-python build/docs.py    runs the demo, the tests and the bench, and puts their output between the README's marks
+python -m build.docs    runs the demo, the tests and the bench, and puts their output between the README's marks
 """
 
 import re
 import subprocess
 import sys
 
-from project import ROOT
-
-from lib.competition.errors import BadInput
+from build.project import ROOT
+from lib.core.errors import BadInput
 
 RUNS = {  # mark in the README -> command, and how many of its last lines are shown
     "demo": (["make", "demo"], 30),

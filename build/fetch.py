@@ -1,8 +1,8 @@
 """Fetch what a home machine needs from Kaggle: the competition's files, frozen embedders, a pushed kernel's outputs.
 
-python build/fetch.py data                    the competition's files into data/real/public/birdclef-2026
-python build/fetch.py perch|birdnet           an embedder into data/perch or data/birdnet (--handle: another one)
-python build/fetch.py outputs infer           log and outputs of a kernel's newest version (--version N: of that one)
+python -m build.fetch data                    the competition's files into data/real/public/birdclef-2026
+python -m build.fetch perch|birdnet           an embedder into data/perch or data/birdnet (--handle: another one)
+python -m build.fetch outputs infer           log and outputs of a kernel's newest version (--version N: of that one)
 """
 
 import argparse
@@ -10,19 +10,19 @@ import sys
 from pathlib import Path
 
 import requests
-import watch
-from download import download
-from ending import ended
-from kaggle_client import KaggleTrouble, connect
 from kagglesdk.competitions.types.competition_api_service import ApiDownloadDataFilesRequest
 from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetRequest
 from kagglesdk.models.types.model_api_service import ApiDownloadModelInstanceVersionRequest
 from kagglesdk.models.types.model_enums import ModelFramework
-from project import ROOT
-from unpack import unpack
 
-from lib.competition.errors import BadInput
-from lib.competition.places import MARKERS, REAL, SLUG
+from build import watch
+from build.kaggle_io.cli_exit import ended
+from build.kaggle_io.client import KaggleTrouble, connect
+from build.kaggle_io.downloads import download
+from build.kaggle_io.unpack import unpack
+from build.project import ROOT
+from lib.core.errors import BadInput
+from lib.core.paths import MARKERS, REAL, SLUG
 
 # Where public solutions of 2026 took them from. A dataset is owner/slug[/version], a model has five parts.
 HANDLES = {"perch": "rishikeshjani/perch-onnx-for-birdclef-2026", "birdnet": "nehpadvi/birdnet-v3-0"}

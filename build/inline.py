@@ -1,8 +1,8 @@
 """Build the kernels: percent scripts become dist/kernels/.
 
-python build/inline.py --owner me                                        all of them
-python build/inline.py --owner me --from dataset                         05 and 06 read the dataset pantanal-weights
-python build/inline.py --set "l2=0.3" pantanal-02-fold-training          a variant, in a kernel of its own
+python -m build.inline --owner me                                        all of them
+python -m build.inline --owner me --from dataset                         05 and 06 read the dataset pantanal-weights
+python -m build.inline --set "l2=0.3" pantanal-02-fold-training          a variant, in a kernel of its own
 """
 
 import argparse
@@ -17,16 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jupytext
-import metadata
 import nbformat
-import notebook_source
-import variants
-from cells import lib_cells, lib_digest, stamp_text
-from closure import Closure, closure_of
-from project import ROOT
-from screening import refuse_secrets_and_local_paths
 
-from lib.competition.errors import BadInput
+from build.kernels import metadata, variants
+from build.kernels.cells import lib_cells, lib_digest, stamp_text
+from build.kernels.closure import Closure, closure_of
+from build.kernels.screening import refuse_secrets_and_local_paths
+from build.notebooks import source as notebook_source
+from build.project import ROOT
+from lib.core.errors import BadInput
 
 SIZE_LIMIT_BYTES = 950_000  # Kaggle refuses 1,000,000; the client sends every non-ASCII letter as an escape
 KEPT_METADATA = ("tags", "jupyter", "_kg_hide-input", "_kg_hide-output")

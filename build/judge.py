@@ -1,8 +1,8 @@
 """Judge members and blends by their stored out-of-fold scores, in seconds: nothing is fitted again.
 
-python build/judge.py                                      all members, and the recipes that searched nothing
-python build/judge.py --members l1_statistics --blend "l0_prior:0.2,l1_statistics:0.8"
-python build/judge.py --reference l1_statistics --ledger   one line a candidate goes to the ledger
+python -m build.judge                                      all members, and the recipes that searched nothing
+python -m build.judge --members l1_statistics --blend "l0_prior:0.2,l1_statistics:0.8"
+python -m build.judge --reference l1_statistics --ledger   one line a candidate goes to the ledger
 """
 
 import argparse
@@ -15,14 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from candidates import Candidate, gather
-from project import ROOT
 
+from build.project import ROOT
+from build.studies.candidates import Candidate, gather
 from lib.blend.recipe import RECIPES
-from lib.competition.errors import BadInput
-from lib.competition.places import ledger_path
 from lib.competition.prepared import Prepared
 from lib.competition.scores import Scores
+from lib.core.errors import BadInput
+from lib.core.paths import ledger_path
+from lib.judge.bootstrap import Interval, bootstrap, interval
 from lib.judge.compare import (
     Difference,
     MinimumEffect,
@@ -33,12 +34,11 @@ from lib.judge.compare import (
     rank_correlation,
     seed_spread,
 )
-from lib.judge.intervals import Interval, bootstrap, interval
+from lib.judge.decisions import Decision, Evidence, decide
 from lib.judge.ledger import LedgerLine, append
 from lib.judge.metric import AucReport, judge
-from lib.judge.rules import Decision, Evidence, decide
-from lib.judge.views import DECISIVE, fold_spread, rare_precision, slices
-from lib.submit.clock import BUDGET_MINUTES, CONTEST_SOUNDSCAPES
+from lib.judge.subgroups import DECISIVE, fold_spread, rare_precision, slices
+from lib.submit.budget import BUDGET_MINUTES, CONTEST_SOUNDSCAPES
 
 _PAIRS_SHOWN = 6
 

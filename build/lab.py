@@ -1,11 +1,11 @@
 """Open JupyterLab on the notebook sources: a double click shows a percent script as a notebook, saving keeps it one.
 
-    python build/lab.py            browse notebooks_src
-    python build/lab.py 02         open that notebook
-    python build/lab.py --paired   browse notebooks/, made of the sources: they keep outputs (build/paired.py)
-    python build/lab.py --no-browser --port=9999    options other than --help go to JupyterLab
+    python -m build.lab            browse notebooks_src
+    python -m build.lab 02         open that notebook
+    python -m build.lab --paired   browse notebooks/, made of the sources: they keep outputs (build/notebooks/pairing.py)
+    python -m build.lab --no-browser --port=9999    options other than --help go to JupyterLab
 
-The sources hold no outputs, so closing a notebook drops them; --paired and `python build/run.py` keep them.
+The sources hold no outputs, so closing a notebook drops them; --paired and `python -m build.run` keep them.
 A double click on a module of lib also shows a notebook: choose "Open With, Editor" there.
 """
 
@@ -15,13 +15,12 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from paired import FOLDER, SOURCES, pair, source_named
-from project import ROOT
-
-from lib.competition.errors import BadInput
+from build.notebooks.pairing import FOLDER, SOURCES, pair, source_named
+from build.project import ROOT
+from lib.core.errors import BadInput
 
 # Holds labconfig/default_setting_overrides.json; JUPYTER_CONFIG_PATH adds it to, and puts it behind, the user's own.
-SETTINGS = Path(__file__).with_name("lab_settings")
+SETTINGS = Path(__file__).parent / "notebooks" / "lab_settings"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """Climb the ladder: score every member and every recipe on the hidden test of a miniature competition.
 
-python build/ladder.py                                   the miniature competition of `make demo`
-python build/ladder.py --competition DIR --solution CSV  any other with the same layout
+python -m build.ladder                                   the miniature competition of `make demo`
+python -m build.ladder --competition DIR --solution CSV  any other with the same layout
 """
 
 import argparse
@@ -9,24 +9,24 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from notebook_source import shown
-from project import ROOT
 
-from lib.blend.ingredients import ingredient, seconds_together, used
+from build.notebooks.source import shown
+from build.project import ROOT
+from lib.blend.member_costs import ingredient, seconds_together, used
 from lib.blend.recipe import Recipe, load_recipes
 from lib.competition.classes import read_class_list
-from lib.competition.errors import BadInput
-from lib.competition.places import find_made, find_one
 from lib.competition.prepared import load_prepared
 from lib.competition.tables import read_solution
+from lib.core.errors import BadInput
+from lib.core.paths import find_made, find_one
+from lib.judge.bootstrap import bootstrap, interval
 from lib.judge.compare import paired
-from lib.judge.intervals import bootstrap, interval
+from lib.judge.leakage import judge_member
 from lib.judge.metric import judge
-from lib.judge.provenance import judge_member
-from lib.models.members import open_member
-from lib.show.figures import ladder
-from lib.show.pages import write_page
-from lib.submit.clock import Clock
+from lib.models.member.open import open_member
+from lib.show.html import write_page
+from lib.show.plots import ladder
+from lib.submit.budget import Clock
 from lib.submit.engine import execute, open_members, prior_scores
 from lib.submit.rows import asked_rows
 from lib.submit.stream import listen

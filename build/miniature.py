@@ -1,14 +1,12 @@
-"""Make a miniature competition: `python build/miniature.py data/mini [--set n_clips=200 ...]`."""
+"""Make a miniature competition: `python -m build.miniature data/mini [--set n_clips=200 ...]`."""
 
 import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from lib.competition.errors import BadInput
 from lib.competition.miniature.make import make_miniature, read_passport
 from lib.competition.miniature.spec import MiniatureSpec, with_settings
+from lib.core.errors import BadInput
 
 PRESETS = {"demo": MiniatureSpec, "tiny": MiniatureSpec.tiny, "full_width": MiniatureSpec.full_width}
 

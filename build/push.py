@@ -1,10 +1,10 @@
 """Push a kernel to Kaggle and wait until it is done: build, lint, rehearse, show, push, wait, fetch, write down.
 
-python build/push.py infer                              the submission kernel, after a sealed rehearsal
-python build/push.py train --set "fold=0" --no-wait     a variant, in a kernel of its own
-python build/push.py train --gpu --set "preset=s3"      on Kaggle's two T4
-python build/push.py all                                01 to 06, each after the one before; goes on where it ended
-python build/push.py infer --dry                        only show the request
+python -m build.push infer                              the submission kernel, after a sealed rehearsal
+python -m build.push train --set "fold=0" --no-wait     a variant, in a kernel of its own
+python -m build.push train --gpu --set "preset=s3"      on Kaggle's two T4
+python -m build.push all                                01 to 06, each after the one before; goes on where it ended
+python -m build.push infer --dry                        only show the request
 
 Exit status: 0 COMPLETE (or --dry); 1 failed; 2 refused before anything was sent; 3 not known yet; 130 Ctrl-C.
 A second call with the same kernel goes on waiting where the first was interrupted.
@@ -15,22 +15,19 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import inline
-import kaggle_client
-import metadata
-import project
-import rehearse
-import variants
-from kaggle_client import AnswerLost, connect, username
-from kernel_calls import Status
-from kernel_inputs import REHEARSED, compared
-from kernel_outputs import fetch
-from kernel_push import Dropped, StillUnknown, complete, pushed, unfinished
-from kernel_request import as_shown, described, requested
-from kernel_wait import ended
-from pushes import KERNELS, Pushed, PushLine, append_line, kernel_folder, now, remember
-
-from lib.competition.errors import BadInput, shortened
+from build import inline, rehearse
+from build.kaggle_io import client as kaggle_client
+from build.kaggle_io.client import AnswerLost, connect, username
+from build.kaggle_io.kernel_wait import ended
+from build.kaggle_io.outputs import fetch
+from build.kaggle_io.push import Dropped, StillUnknown, complete, pushed, unfinished
+from build.kaggle_io.push_log import KERNELS, Pushed, PushLine, append_line, kernel_folder, now, remember
+from build.kaggle_io.request import as_shown, described, requested
+from build.kaggle_io.versions import Status
+from build.kernels import metadata, variants
+from build.project import ROOT
+from build.sandbox.inputs import REHEARSED, compared
+from lib.core.errors import BadInput, shortened
 
 COMPLETE, FAILED, REFUSED, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 130
 _TAIL_LINES = 15
@@ -190,7 +187,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def main(arguments: list[str], root: Path = project.ROOT) -> int:
+def main(arguments: list[str], root: Path = ROOT) -> int:
     """The command line; its exit status tells the truth."""
     try:
         return run(root, parsed(arguments))

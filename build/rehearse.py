@@ -1,4 +1,4 @@
-"""Rehearse the submission: `python build/rehearse.py --data data/mini --outputs runs/mini` runs the built kernel as
+"""Rehearse the submission: `python -m build.rehearse --data data/mini --outputs runs/mini` runs the built kernel as
 Kaggle would, from an empty folder, without network and checkout, and judges what it leaves."""
 
 import argparse
@@ -11,17 +11,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-import image as images
-import inline
-import metadata
 import psutil
-import rehearsal_verdict as verdict
-import sandbox
-import wheels
-from pack import sealed_folders
-from project import ROOT
 
-from lib.competition.errors import BadInput
+from build import inline
+from build.kaggle_io import wheels
+from build.kaggle_io.pack import sealed_folders
+from build.kernels import metadata
+from build.project import ROOT
+from build.sandbox import image as images
+from build.sandbox import room as sandbox
+from build.sandbox import verdict
+from lib.core.errors import BadInput
 
 KERNEL = "pantanal-06-submission"
 MODES = ("public", "rerun")
@@ -60,7 +60,7 @@ def built_kernel(root: Path, slug: str) -> tuple[Path, dict]:
     """The built notebook and its metadata; a build that is missing, or older than its sources, is an error."""
     folder = root / "dist" / "kernels" / slug
     notebook, described = folder / f"{slug}.ipynb", folder / metadata.FILE
-    again = "run `python build/inline.py` (or `make kernels`)"
+    again = "run `python -m build.inline` (or `make kernels`)"
     if not notebook.is_file() or not described.is_file():
         raise BadInput(f"{slug} is not built", expected=str(notebook), got="no such file", do=again)
     data = json.loads(described.read_text(encoding="utf-8"))

@@ -1,22 +1,21 @@
 """Run notebook sources in order, with parameters, and write readable pages of them.
 
-python build/run.py                        all notebooks on the miniature competition
-python build/run.py 02 03 -p seed=7        two of them, with a parameter that both have
-python build/run.py all -p 02:epochs=1     a parameter for one of them
-python build/run.py --help-notebook 02     what can be set
+python -m build.run                        all notebooks on the miniature competition
+python -m build.run 02 03 -p seed=7        two of them, with a parameter that both have
+python -m build.run all -p 02:epochs=1     a parameter for one of them
+python -m build.run --help-notebook 02     what can be set
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from notebook_meter import clock
-from notebook_pages import write_index, write_page, write_record
-from notebook_run import RunResult, run_notebook
-from notebook_source import STANDARD_PARAMETERS, help_text, typed
-from project import ROOT
-
-from lib.competition.errors import BadInput
+from build.notebooks.meter import clock
+from build.notebooks.pages import write_index, write_page, write_record
+from build.notebooks.run_child import RunResult, run_notebook
+from build.notebooks.source import STANDARD_PARAMETERS, help_text, typed
+from build.project import ROOT
+from lib.core.errors import BadInput
 
 __all__ = ["RunResult", "main", "run_notebook"]
 

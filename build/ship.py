@@ -1,7 +1,7 @@
 """Ship what was made at home to Kaggle as a private dataset: members, recipes and prepared tables, or wheels.
 
-python build/ship.py weights [--runs runs/mini] [--dry]   pantanal-weights, one archive a sealed folder
-python build/ship.py wheels [--dry]                       pantanal-wheels, what build/wheels.py put into dist/wheels
+python -m build.ship weights [--runs runs/mini] [--dry]   pantanal-weights, one archive a sealed folder
+python -m build.ship wheels [--dry]                       pantanal-wheels, what build/kaggle_io/wheels.py put into dist/wheels
 """
 
 import argparse
@@ -11,21 +11,20 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import metadata
-from dataset import Dataset
-from ending import ended
-from kaggle_client import connect, username
-from pack import pack_weights
-from project import ROOT
-from upload import upload
-
-from lib.competition import fingerprint
-from lib.competition.errors import BadInput, shortened
-from lib.competition.records import read_json
+from build.kaggle_io.cli_exit import ended
+from build.kaggle_io.client import connect, username
+from build.kaggle_io.datasets import Dataset
+from build.kaggle_io.pack import pack_weights
+from build.kaggle_io.upload import upload
+from build.kernels import metadata
+from build.project import ROOT
+from lib.core import fingerprint
+from lib.core.errors import BadInput, shortened
+from lib.core.records import read_json
 
 METADATA = "dataset-metadata.json"
 LIMIT_S = 1800.0
-MAKE = {"weights": "run the notebooks 01, 02 and 05", "wheels": "run build/wheels.py"}
+MAKE = {"weights": "run the notebooks 01, 02 and 05", "wheels": "run build/kaggle_io/wheels.py"}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Submit a pushed version to the competition, wait for its score, and keep it beside the judge's.
 
-python build/submit.py send --message "…" [--kernel infer] [--version N] [--owner NAME] [--no-wait] [--limit-s S]
-python build/submit.py list       the table: does the judge predict the board?
+python -m build.submit send --message "…" [--kernel infer] [--version N] [--owner NAME] [--no-wait] [--limit-s S]
+python -m build.submit list       the table: does the judge predict the board?
 
 send: 0 scored, or accepted with --no-wait; 1 an error; 2 refused before anything was sent; 3 the time limit passed;
 130 Ctrl-C. The same command a second time goes on waiting and sends nothing.
@@ -12,18 +12,29 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import kaggle_client
-from ending import ended
-from kaggle_client import AnswerLost, KaggleTrouble, connect, username
-from kernel_push import StillUnknown
-from project import ROOT
-from pushes import KERNELS, now
-from submission_calls import listed, submit
-from submission_checks import check_allowance, check_run, newest_complete
-from submissions import COMPLETE, ERROR, PENDING, SENDING, Submission, forget, made_of, put, read, table, verdict
-
-from lib.competition.errors import BadInput
-from lib.competition.places import SLUG
+from build.kaggle_io import client as kaggle_client
+from build.kaggle_io.cli_exit import ended
+from build.kaggle_io.client import AnswerLost, KaggleTrouble, connect, username
+from build.kaggle_io.push import StillUnknown
+from build.kaggle_io.push_log import KERNELS, now
+from build.kaggle_io.submission_calls import listed, submit
+from build.kaggle_io.submission_checks import check_allowance, check_run, newest_complete
+from build.kaggle_io.submissions import (
+    COMPLETE,
+    ERROR,
+    PENDING,
+    SENDING,
+    Submission,
+    forget,
+    made_of,
+    put,
+    read,
+    table,
+    verdict,
+)
+from build.project import ROOT
+from lib.core.errors import BadInput
+from lib.core.paths import SLUG
 
 LIMIT_S = 3 * 3600.0  # ninety minutes on the hidden test, and the queue
 PAGE = f"https://www.kaggle.com/competitions/{SLUG}/submissions"

@@ -1,10 +1,10 @@
 """Make a sweep: many runs of one notebook with other parameters, side by side, then one table and one page.
 
-python build/sweep.py sweeps/front_end.yaml                              on the cores of this machine
-python build/sweep.py sweeps/front_end.yaml --engine tcp://host:8786     on a Dask cluster
-python build/sweep.py sweeps/front_end.yaml --dry                        only show what would run
+python -m build.sweep sweeps/front_end.yaml                              on the cores of this machine
+python -m build.sweep sweeps/front_end.yaml --engine tcp://host:8786     on a Dask cluster
+python -m build.sweep sweeps/front_end.yaml --dry                        only show what would run
 
-What a file may say is in build/sweep_file.py. The same command goes on where an interrupted sweep stopped: a run that
+What a file may say is in build/sweeps/config.py. The same command goes on where an interrupted sweep stopped: a run that
 has ended is known by the fingerprint of notebook, lib, inputs and parameters. Failed ones are then tried again.
 """
 
@@ -12,17 +12,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from project import ROOT
-from sweep_file import Sweep, read_sweep
-from sweep_page import judged_now, write_sweep_page
-from sweep_progress import setting
-from sweep_record import read_record
-from sweep_runs import Place, place_of
-from sweep_stages import first_runs, make_all
-from sweep_table import append_lines, write_table
-
-from lib.competition.errors import BadInput
-from lib.competition.places import ledger_path
+from build.project import ROOT
+from build.sweeps.config import Sweep, read_sweep
+from build.sweeps.report import judged_now, write_sweep_page
+from build.sweeps.runs import Place, place_of
+from build.sweeps.stages import first_runs, make_all
+from build.sweeps.sweep_progress import setting
+from build.sweeps.sweep_record import read_record
+from build.sweeps.sweep_table import append_lines, write_table
+from lib.core.errors import BadInput
+from lib.core.paths import ledger_path
 
 INTERRUPTED = 130  # as shells say it
 

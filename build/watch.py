@@ -1,16 +1,15 @@
-"""Look at kernels on Kaggle: `python build/watch.py status`, `logs K`, `outputs K` (K: prep … infer, or a slug)."""
+"""Look at kernels on Kaggle: `python -m build.watch status`, `logs K`, `outputs K` (K: prep … infer, or a slug)."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from kaggle_client import connect, username
-from kernel_calls import latest, outputs_of, status_of
-from kernel_outputs import fetch
-from project import ROOT
-from pushes import KERNELS, kernel_folder
-
-from lib.competition.errors import BadInput
+from build.kaggle_io.client import connect, username
+from build.kaggle_io.outputs import fetch
+from build.kaggle_io.push_log import KERNELS, kernel_folder
+from build.kaggle_io.versions import latest, outputs_of, status_of
+from build.project import ROOT
+from lib.core.errors import BadInput
 
 
 def table(api, owner: str) -> str:

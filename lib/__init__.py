@@ -1,1 +1,0 @@
-"""The shared package `lib`: everything a notebook calls. Kernels carry verbatim copies of the modules they reach."""

@@ -25,12 +25,14 @@ baselines: bool = True  # fit L0 and L1 too; runs that compare networks need not
 windows_per_clip: int = 3  # L1: loudest five-second windows taken from each clip
 clip_weight: float = 0.3  # L1: weight of a clip's window against a labelled soundscape window
 l2: float = 1.0  # L1: strength of the linear models' regularisation
-preset: str = "small_sed"  # the network, by its name in lib/learn/presets.py; empty trains none
+preset: str = "small_sed"  # the network, by its name in lib/learn/network/presets.py; empty trains none
 member: str = ""  # what the network member is called; empty: as the preset
 fold: str = "all"  # the fold to train; only all of them make a member
 seed: int = 1  # of the network
-again: str = ""  # views of the whole member, comma separated: shifts, half, s3, long (lib/learn/hear_again.py)
-front_end: str = ""  # by its name in lib/learn/presets.py; empty (and below: empty or -1) leaves it to the preset
+again: str = ""  # views of the whole member, comma separated: shifts, half, s3, long (lib/learn/network/tta_member.py)
+front_end: str = (
+    ""  # by its name in lib/learn/network/presets.py; empty (and below: empty or -1) leaves it to the preset
+)
 backbone: str = ""  # plain, or a network of timm
 weights: str = ""  # pretrained weights: none, timm (online), or a file, folder or attached dataset
 head: str = ""  # sed, gem or mean
@@ -47,10 +49,12 @@ steps_per_epoch: int = -1  # batches a pass; 0: as many as show each clip once
 learning_rate: float = -1.0  # at its peak
 average: str = ""  # none, ema or swa
 precision: str = ""  # float32, bfloat16 or float16
-also: str = ""  # any other settings of lib/learn/plan.py, comma separated, each a name, an equals sign and a value
+also: str = (
+    ""  # any other settings of lib/learn/network/config.py, comma separated, each a name, an equals sign and a value
+)
 
 # %%
-from lib.competition.wheels import ensure
+from lib.core.wheels import ensure
 
 print(ensure("onnxruntime", minimum="1.24"), ensure("onnx_ir"), ensure("onnxscript"), sep="\n")
 
@@ -60,24 +64,24 @@ import time
 import pandas as pd
 from IPython.display import display
 
-from lib.competition.places import cache_folder, find_competition, find_one, ledger_path, output_folder
 from lib.competition.prepared import load_prepared
-from lib.judge.intervals import bootstrap, interval
+from lib.core.paths import cache_folder, find_competition, find_one, ledger_path, output_folder
+from lib.judge.bootstrap import bootstrap, interval
+from lib.judge.leakage import unseen_scores
 from lib.judge.ledger import LedgerLine, append
 from lib.judge.metric import judge
-from lib.judge.provenance import unseen_scores
-from lib.learn.before_after import loudest_crop, pictures_after, sounds_after
-from lib.learn.crossfit import ClassicalSettings, fit_prior_member, fit_statistics_member
-from lib.learn.fit_network import fit_network
-from lib.learn.hear_again import make_view, view_named
-from lib.learn.logistic import LogisticSettings
-from lib.learn.network_views import hears_over_time, precisions
-from lib.learn.plan import NetworkPlan, changed, chosen, differences, settings_in
-from lib.learn.presets import front_end_named, preset_named
-from lib.models.prior import PriorSettings
-from lib.show.figures import auc_against_clips
+from lib.learn.baseline.crossfit import ClassicalSettings, fit_prior_member, fit_statistics_member
+from lib.learn.baseline.logistic import LogisticSettings
+from lib.learn.network.config import NetworkPlan, changed, chosen, differences, settings_in
+from lib.learn.network.crossfit import fit_network
+from lib.learn.network.gallery import loudest_crop, pictures_after, sounds_after
+from lib.learn.network.network_views import hears_over_time, precisions
+from lib.learn.network.presets import front_end_named, preset_named
+from lib.learn.network.tta_member import make_view, view_named
+from lib.models.member.prior import PriorSettings
+from lib.show.audio import Card, gallery
 from lib.show.pieces import table
-from lib.show.sounds import Card, gallery
+from lib.show.plots import auc_against_clips
 from lib.show.training import attention_over_time, learning_curves, pictures_in_a_row
 
 competition = find_competition(competition_dir)

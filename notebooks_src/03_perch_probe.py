@@ -36,7 +36,7 @@ seeds: int = 1  # heads of each fold, averaged
 scheduler: str = ""  # address of a Dask scheduler whose workers hear the recordings; empty: this machine's cores
 
 # %%
-from lib.competition.wheels import ensure
+from lib.core.wheels import ensure
 
 print(ensure("onnxruntime", minimum="1.24"), ensure("onnx_ir"), ensure("onnxscript"), sep="\n")
 
@@ -48,32 +48,32 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import display
 
-from lib.competition.errors import BadInput
 from lib.competition.findings import Findings
-from lib.competition.places import cache_folder, find_competition, find_one, ledger_path, output_folder
 from lib.competition.prepared import load_prepared
 from lib.competition.scores import load_scores
 from lib.competition.tables import read_taxonomy
-from lib.judge.intervals import bootstrap, interval
+from lib.core.errors import BadInput
+from lib.core.paths import cache_folder, find_competition, find_one, ledger_path, output_folder
+from lib.judge.bootstrap import bootstrap, interval
+from lib.judge.leakage import unseen_scores
 from lib.judge.ledger import LedgerLine, append
 from lib.judge.metric import judge
-from lib.judge.provenance import unseen_scores
-from lib.judge.views import slices, view_table
-from lib.learn.block_probe import block_probe
-from lib.learn.block_vectors import block_vectors
-from lib.learn.crossfit_heads import fit_head_member, fit_head_members
-from lib.learn.embedder_choice import chosen_embedder
-from lib.learn.embedding_cache import fill_tokens
-from lib.learn.fit_sequence_head import SequenceHeadSettings, fit_scalar_mix
-from lib.learn.head import everything
-from lib.learn.head_kinds import chosen_heads
-from lib.learn.token_material import gather_lesson
-from lib.models.embedder import open_embedder
-from lib.models.embedder_folder import pack_embedder, tappable
-from lib.models.frozen_files import find_labels, read_labels
-from lib.models.label_map import coverage, map_labels
+from lib.judge.subgroups import slices, view_table
+from lib.learn.block_probe.probe import block_probe
+from lib.learn.block_probe.vectors import block_vectors
+from lib.learn.cache.choose_embedder import chosen_embedder
+from lib.learn.cache.embeddings import fill_tokens
+from lib.learn.head.base import everything
+from lib.learn.head.crossfit import fit_head_member, fit_head_members
+from lib.learn.head.data import gather_lesson
+from lib.learn.head.kinds import chosen_heads
+from lib.learn.head.sequence import SequenceHeadSettings, fit_scalar_mix
+from lib.models.embedder.frozen_files import find_labels, read_labels
+from lib.models.embedder.labels import coverage, map_labels
+from lib.models.embedder.pack import pack_embedder, tappable
+from lib.models.embedder.packed import open_embedder
 from lib.show.block_map import flat_maps
-from lib.show.blocks import block_bars, cost_bars, coverage_bars, trajectories
+from lib.show.block_probe import block_bars, cost_bars, coverage_bars, trajectories
 
 competition = find_competition(competition_dir)
 output = output_folder("03_perch_probe", output_dir)

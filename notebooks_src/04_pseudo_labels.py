@@ -25,7 +25,7 @@ cache_dir: str = ""  # where decoded audio is kept; empty: Kaggle's temporary fo
 teachers: str = "small_sed"  # members, comma separated, each with a weight if wanted (a:2,b:1); or recipe:safe
 control: str = ""  # the member that students are held against; empty: the first teacher
 external_dir: str = ""  # a folder of other unlabelled recordings to learn from; empty: none
-preset: str = "small_student"  # the student, by its name in lib/learn/presets.py
+preset: str = "small_student"  # the student, by its name in lib/learn/network/presets.py
 member: str = ""  # what students are called, the round's number behind; empty: as the preset
 seed: int = 1  # of the student
 rounds: int = 1  # at most; a round that is not surely better is the last
@@ -45,10 +45,12 @@ pseudo_weights: str = "1.0"  # of pseudo-labels in the loss, a number a round
 student_shares: str = "0.5"  # from round 2 on: what the last student has to say in the labels, a number a round
 claimed_folds: str = "0"  # folds on which the leaky twin is trained; empty: none
 steps_per_epoch: int = -1  # batches a pass
-also: str = ""  # any other settings of lib/learn/plan.py, comma separated, each a name, an equals sign and a value
+also: str = (
+    ""  # any other settings of lib/learn/network/config.py, comma separated, each a name, an equals sign and a value
+)
 
 # %%
-from lib.competition.wheels import ensure
+from lib.core.wheels import ensure
 
 print(ensure("onnxruntime", minimum="1.24"), ensure("onnx_ir"), ensure("onnxscript"), sep="\n")
 
@@ -58,32 +60,32 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.blend.ingredients import ingredient, seconds_together
+from lib.blend.member_costs import ingredient, seconds_together
 from lib.blend.recipe import load_recipe
 from lib.competition.findings import Findings
-from lib.competition.names import parse_soundscape
-from lib.competition.places import cache_folder, find_competition, find_made, find_one, ledger_path, output_folder
 from lib.competition.prepared import load_prepared
+from lib.competition.row_ids import parse_soundscape
 from lib.competition.tables import read_taxonomy
-from lib.judge.intervals import bootstrap, interval
+from lib.core.paths import cache_folder, find_competition, find_made, find_one, ledger_path, output_folder
+from lib.judge.bootstrap import bootstrap, interval
+from lib.judge.leakage import unseen_scores
 from lib.judge.ledger import LedgerLine, append
 from lib.judge.metric import judge
-from lib.judge.provenance import unseen_scores
-from lib.judge.views import slices
-from lib.learn.audio_cache import external_folder
-from lib.learn.gates import gate as gate_of
-from lib.learn.gates import gate_table
-from lib.learn.plan import NetworkPlan, changed, chosen, differences, settings_in
-from lib.learn.presets import preset_named
-from lib.models.card import read_card
-from lib.show.figures import site_hours
+from lib.judge.subgroups import slices
+from lib.learn.cache.audio import external_folder
+from lib.learn.network.config import NetworkPlan, changed, chosen, differences, settings_in
+from lib.learn.network.presets import preset_named
+from lib.learn.soft_labels.gate import gate as gate_of
+from lib.learn.soft_labels.gate import gate_table
+from lib.models.member.card import read_card
+from lib.pseudo.external import external_soundscapes
+from lib.pseudo.kept import kept_table, teachers_scores
+from lib.pseudo.rounds import RoundSettings, School, gains_table, numbers, run_rounds
+from lib.pseudo.teachers import read_teaching
 from lib.show.pieces import table
-from lib.show.teach import cost_and_score, gains_by_round, gate_picture, kept_by_subgroup, review
+from lib.show.plots import site_hours
+from lib.show.pseudo import cost_and_score, gains_by_round, gate_picture, kept_by_subgroup, review
 from lib.show.training import learning_curves
-from lib.teach.external import external_soundscapes
-from lib.teach.kept import kept_table, teachers_scores
-from lib.teach.rounds import RoundSettings, School, gains_table, numbers, run_rounds
-from lib.teach.teaching import read_teaching
 
 competition = find_competition(competition_dir)
 output = output_folder("04_pseudo_labels", output_dir)

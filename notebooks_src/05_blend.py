@@ -28,7 +28,7 @@ file_power: float = 0.0  # how much a window gains by what its file is sure of, 
 method: str = "greedy"  # how bold is searched: greedy, ascent or tpe
 seed: int = 0  # of the search
 sidecar: str = ""  # the member that may correct the blend where it has earned it; empty: the one least like it
-template: str = ""  # an entry's blend, by its name in lib/blend/templates.py; empty: none
+template: str = ""  # an entry's blend, by its name in lib/blend/templates/registry.py; empty: none
 roles: str = ""  # who plays which role in it, such as proto:l3_mlps,sed:small_sed; empty: who is most like it
 
 # %%
@@ -40,32 +40,32 @@ import pandas as pd
 from IPython.display import display
 
 from lib.blend.ablation import ablate, member_values
-from lib.blend.blind import carrying, evidence, made_blind, nested_scores
-from lib.blend.class_weights import by_regression
-from lib.blend.gates import fit_gate, nested_sidecar
-from lib.blend.ingredients import ingredient, trimmed
+from lib.blend.member_costs import ingredient, trimmed
+from lib.blend.per_class.accept import stack, worth_keeping
+from lib.blend.per_class.fit import by_regression
 from lib.blend.recipe import Mix, Part, Recipe, Step, save_recipe
-from lib.blend.search import search
-from lib.blend.sidecar import SidecarSettings
-from lib.blend.space import Knob, Space
-from lib.blend.stacking import stack, worth_keeping
-from lib.blend.template import Material, default_roles, make_mixes, read_roles
-from lib.blend.templates import overview, template_named
-from lib.competition import fingerprint
+from lib.blend.search.blind import carrying, evidence, made_blind, nested_scores
+from lib.blend.search.nested import search
+from lib.blend.search.space import Knob, Space
+from lib.blend.sidecar.apply import SidecarSettings
+from lib.blend.sidecar.gate import fit_gate, nested_sidecar
+from lib.blend.templates.registry import overview, template_named
+from lib.blend.templates.roles import Material, default_roles, make_mixes, read_roles
 from lib.competition.findings import Findings
-from lib.competition.places import find_competition, find_made, find_one, ledger_path, output_folder
 from lib.competition.prepared import load_prepared
-from lib.competition.records import seal, to_json
 from lib.competition.tables import read_taxonomy
-from lib.judge.intervals import bootstrap, interval
+from lib.core import fingerprint
+from lib.core.paths import find_competition, find_made, find_one, ledger_path, output_folder
+from lib.core.records import seal, to_json
+from lib.judge.bootstrap import bootstrap, interval
+from lib.judge.leakage import unseen_scores
 from lib.judge.ledger import LedgerLine, append
 from lib.judge.metric import judge
-from lib.judge.provenance import unseen_scores
-from lib.models.card import read_card
-from lib.models.embedder_card import known_by_name
+from lib.models.embedder.embedder_card import known_by_name
+from lib.models.member.card import read_card
 from lib.show.blend import gate_picture, searched_against_nested, waterfall, weights_by_fold
-from lib.show.figures import ladder
 from lib.show.pieces import table
+from lib.show.plots import ladder
 
 start = time.perf_counter()
 output = output_folder("05_blend", output_dir)

@@ -39,8 +39,8 @@ runtime: str = "onnxruntime"  # or "openvino": networks in bfloat16, where it is
 rehearsal_soundscapes: int = 8  # training soundscapes to listen to where the test folder is empty
 
 # %%
-from lib.competition.wheels import ensure
-from lib.submit.clock import CONTEST_SOUNDSCAPES, Clock
+from lib.core.wheels import ensure
+from lib.submit.budget import CONTEST_SOUNDSCAPES, Clock
 
 clock = Clock()
 with clock.stage("wheels"):
@@ -55,10 +55,10 @@ import pandas as pd
 
 from lib.blend.recipe import load_recipe
 from lib.competition.classes import read_class_list
-from lib.competition.names import row_ids
-from lib.competition.places import find_competition, find_made, find_one, output_folder
-from lib.competition.records import check_seal, to_json, write_json
-from lib.models.runtimes import settle
+from lib.competition.row_ids import row_ids
+from lib.core.paths import find_competition, find_made, find_one, output_folder
+from lib.core.records import check_seal, to_json, write_json
+from lib.models.runtime.choose import settle
 from lib.submit.costs import planned_costs
 from lib.submit.engine import execute, open_members, prior_scores
 from lib.submit.plan_time import make_plan, plan_table

@@ -3,7 +3,6 @@
 import shutil
 import signal
 
-import loopback_guard  # noqa: F401 - first of all, so that onnxruntime stays silent
 import pytest
 
 from lib.blend.recipe import Ingredient, Mix, Part, Recipe, Step
@@ -16,15 +15,16 @@ from lib.competition.miniature.make import make_miniature
 from lib.competition.miniature.spec import MiniatureSpec
 from lib.competition.prepared import data_version, load_prepared, save_prepared
 from lib.competition.qa import without_excluded
-from lib.competition.records import check_seal
 from lib.competition.tables import read_clips, read_windows
-from lib.learn.crossfit import ClassicalSettings, fit_prior_member, fit_statistics_member
-from lib.learn.logistic import LogisticSettings
-from lib.models.prior import PriorSettings
-from lib.sound.inventory import take_inventory
-from lib.sound.qa_sound import bad_sound
+from lib.core.records import check_seal
+from lib.learn.baseline.crossfit import ClassicalSettings, fit_prior_member, fit_statistics_member
+from lib.learn.baseline.logistic import LogisticSettings
+from lib.models.member.prior import PriorSettings
+from lib.sound.quality.checks import bad_sound
+from lib.sound.quality.scan import take_inventory
+from tests.support.kaggle import loopback_guard  # noqa: F401 - first of all, so that onnxruntime stays silent
 
-pytest_plugins = ["loopback"]
+pytest_plugins = ["tests.support.kaggle.loopback"]
 
 # A shell's background job ignores interrupts, and so would every child that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -102,7 +102,7 @@ def members(prepared_folder, public, tmp_path_factory):
 @pytest.fixture(scope="session")
 def network_member(prepared_folder, public, tmp_path_factory):
     """The folder of a network member, trained for some steps on the tiny miniature; its training lies beside."""
-    from tinyplan import TINY_PLAN, fit  # here, so that tests without networks do not wait for torch
+    from tests.support.tinyplan import TINY_PLAN, fit  # here, so that tests without networks do not wait for torch
 
     folder = tmp_path_factory.mktemp("networks")
     fit(TINY_PLAN, "l2_tiny", prepared_folder, public, folder)
@@ -112,7 +112,7 @@ def network_member(prepared_folder, public, tmp_path_factory):
 @pytest.fixture(scope="session")
 def standin_file(tmp_path_factory):
     """A small frozen network with Perch's interface, and its labels beside it."""
-    from tinystandin import tiny_standin
+    from tests.support.tinystandin import tiny_standin
 
     return tiny_standin(tmp_path_factory.mktemp("standin"))
 

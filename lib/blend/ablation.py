@@ -10,8 +10,8 @@ import pandas as pd
 from lib.blend.evaluate import Fold, make_folds
 from lib.blend.recipe import Mix, Recipe, Step
 from lib.competition.scores import Labels, Scores, joined
+from lib.judge.bootstrap import bootstrap
 from lib.judge.compare import paired
-from lib.judge.intervals import bootstrap
 from lib.judge.metric import judge
 
 CLASS_WEIGHTS = "class weights"

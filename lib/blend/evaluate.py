@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.blend.recipe import Recipe
-from lib.competition.errors import BadInput
 from lib.competition.scores import Labels, Scores, joined
+from lib.core.errors import BadInput
 from lib.judge.metric import class_auc
 
 

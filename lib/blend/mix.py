@@ -6,8 +6,8 @@ import numpy as np
 from scipy.special import expit, logit, xlogy
 
 from lib.blend.ranks import check_weights, percentiles
-from lib.competition.errors import BadInput, shortened
 from lib.competition.scores import Scores, check_same
+from lib.core.errors import BadInput, shortened
 
 _NEAREST = 1e-7  # a logit's probability is kept this far from 0 and 1, about what single precision can tell apart
 

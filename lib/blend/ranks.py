@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.stats import rankdata
 
-from lib.competition.errors import BadInput
 from lib.competition.scores import Scores
+from lib.core.errors import BadInput
 
 
 def percentile_ranks(scores: Scores) -> Scores:

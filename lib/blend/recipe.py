@@ -13,11 +13,11 @@ from pathlib import Path
 
 from lib.blend.mix import SPACES, mix
 from lib.blend.ranks import check_weights, percentile_ranks
-from lib.blend.sidecar import AnchorKept
-from lib.blend.steps import STEPS, apply_step
-from lib.competition.errors import BadInput
-from lib.competition.records import from_json, read_json, to_json, write_json
+from lib.blend.sidecar.apply import AnchorKept
+from lib.blend.steps.registry import STEPS, apply_step
 from lib.competition.scores import Scores
+from lib.core.errors import BadInput
+from lib.core.records import from_json, read_json, to_json, write_json
 
 RECIPES = ("safe", "bold")  # always both: one that searches nothing, and one that takes what did best
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.competition import fingerprint
-from lib.competition.errors import BadInput, shortened
+from lib.core import fingerprint
+from lib.core.errors import BadInput, shortened
 
 
 @dataclass(frozen=True)

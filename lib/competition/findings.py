@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from lib.competition.errors import shortened
+from lib.core.errors import shortened
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from lib.competition.classes import ClassList
-from lib.competition.errors import BadInput
 from lib.competition.folds import Folds, assign, make_folds
+from lib.core.errors import BadInput
 
 SHADOW_SITES = 2  # at most so many sites are held out
 SHADOW_SHARE = 0.3  # and at most this share of the labelled soundscapes

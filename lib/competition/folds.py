@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.competition import fingerprint
-from lib.competition.errors import BadInput, shortened
 from lib.competition.related import merged_groups, moved_items
+from lib.core import fingerprint
+from lib.core.errors import BadInput, shortened
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.competition import fingerprint
 from lib.competition.classes import ClassList
 from lib.competition.folds import Folds, read_folds
 from lib.competition.qa import read_qa, refuse_excluded, related, save_qa
-from lib.competition.records import check_seal, from_json, read_json, seal, to_json, write_json
 from lib.competition.related import clusters
 from lib.competition.scores import Labels
 from lib.competition.tables import window_labels
+from lib.core import fingerprint
+from lib.core.records import check_seal, from_json, read_json, seal, to_json, write_json
 
 _TUPLES = {"clips": ("secondary", "kinds"), "windows": ("labels",)}
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.competition import fingerprint
-from lib.competition.errors import BadInput, shortened
 from lib.competition.findings import Findings
 from lib.competition.related import clusters
+from lib.core import fingerprint
+from lib.core.errors import BadInput, shortened
 
 COLUMNS = ["item", "kind", "check", "partner", "detail", "provenance", "action"]
 KINDS = ("clip", "soundscape", "window", "class")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.competition.errors import BadInput, shortened
+from lib.core.errors import BadInput, shortened
 
 KINDS = ("logit", "prob", "rank")
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from lib.competition.classes import ClassList
-from lib.competition.errors import BadInput, shortened
 from lib.competition.findings import Findings
-from lib.competition.names import WINDOW_S, parse_soundscape, row_id, window_ends
+from lib.competition.row_ids import WINDOW_S, parse_soundscape, row_id, window_ends
 from lib.competition.scores import Labels
+from lib.core.errors import BadInput, shortened
 
 TAXONOMY = ("primary_label", "inat_taxon_id", "scientific_name", "common_name", "class_name")
 TRAIN = (

@@ -10,11 +10,11 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import norm, rankdata
 
-from lib.competition.errors import BadInput
 from lib.competition.scores import Labels, Scores
-from lib.judge.intervals import LEVEL, Interval, bootstrap, interval
+from lib.core.errors import BadInput
+from lib.judge.bootstrap import LEVEL, Interval, bootstrap, interval
 from lib.judge.metric import class_auc
-from lib.judge.views import Slice, cut, cut_scores
+from lib.judge.subgroups import Slice, cut, cut_scores
 
 SIBLINGS = 0.9  # how two variants of one model typically go up and down together over redrawn recordings
 _HALF = norm.ppf((1 + LEVEL) / 2)

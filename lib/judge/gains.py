@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from lib.judge.intervals import LEVEL, Interval
+from lib.judge.bootstrap import LEVEL, Interval
 
 _SHARED = 0.25  # the squared correlation of two differences that have one side in common
 

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.competition.errors import BadInput
-from lib.competition.records import from_json, to_json
+from lib.core.errors import BadInput
+from lib.core.records import from_json, to_json
 
 VERDICTS = ("promote", "park", "kill", "merge")
 

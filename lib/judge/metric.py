@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lib.competition.errors import BadInput, shortened
 from lib.competition.scores import Labels, Scores
+from lib.core.errors import BadInput, shortened
 
 
 @dataclass(frozen=True, eq=False)

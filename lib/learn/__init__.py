@@ -1,1 +1,0 @@
-"""Learning: fitting members, cross-fitted on the frozen folds."""

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.blend.search import Found
-from lib.judge.intervals import LEVEL
+from lib.blend.search.nested import Found
+from lib.judge.bootstrap import LEVEL
 
 _BLUE, _GREEN, _ORANGE, _RED, _GREY, _PALE = "#2a6f97", "#52b788", "#e9a03b", "#c1121f", "#888", "#dbe7e4"
 _MOST_CLASSES = 40

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lib.competition.errors import BadInput
-from lib.learn.block_probe import standardised
+from lib.core.errors import BadInput
+from lib.learn.block_probe.probe import standardised
 
 _COMPONENTS = 50  # what UMAP is given of wide blocks: the rest is noise to it, and slow
 

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from lib.competition.memo import likeness
-from lib.competition.names import WINDOW_S, split_row_id, window_ends
-from lib.show.figures import TAXON_COLOURS
+from lib.competition.eda.overview import likeness
+from lib.competition.row_ids import WINDOW_S, split_row_id, window_ends
+from lib.show.audio import Card, gallery, minute_browser, seen_and_heard
 from lib.show.pieces import Html
-from lib.show.sounds import Card, gallery, minute_browser, seen_and_heard
-from lib.sound.alignment import in_common
+from lib.show.plots import TAXON_COLOURS
 from lib.sound.decode import soundscape_windows
+from lib.sound.duplicates.alignment import in_common
 from lib.sound.excerpt import loudest_stretch
 
 _EXCERPT_S = 6.0

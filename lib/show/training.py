@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lib.competition.names import SOUNDSCAPE_S, WINDOW_S
+from lib.competition.row_ids import SOUNDSCAPE_S, WINDOW_S
 
 _FOLD_COLOURS = ("#2a6f97", "#52b788", "#e9a03b", "#9d4edd", "#c1121f", "#577590", "#90a955")
 

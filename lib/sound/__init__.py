@@ -1,1 +1,0 @@
-"""Sound: decoding, windows, and the one mel and PCEN front end."""

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.competition.errors import BadInput
-from lib.competition.names import SAMPLE_RATE
+from lib.competition.row_ids import SAMPLE_RATE
+from lib.core.errors import BadInput
 
 _TENTH = SAMPLE_RATE // 10
 _KINDS = ("random", "centre", "energy")

@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 from scipy.signal import resample_poly
 
-from lib.competition.names import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES, WINDOWS_PER_SOUNDSCAPE
+from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES, WINDOWS_PER_SOUNDSCAPE
 
 
 class UnreadableAudio(Exception):

@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 from scipy.signal import resample_poly
 
-from lib.competition.names import SAMPLE_RATE
+from lib.competition.row_ids import SAMPLE_RATE
 
 _PLAYER_RATE = 16_000
 _BLOCK = 8_000  # libsndfile's Vorbis encoder keeps a whole write on its stack

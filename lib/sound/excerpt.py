@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lib.competition.names import SAMPLE_RATE
+from lib.competition.row_ids import SAMPLE_RATE
 
 _STEP = SAMPLE_RATE // 10
 

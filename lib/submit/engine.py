@@ -9,12 +9,12 @@ import numpy as np
 from lib.blend.ranks import percentile_ranks
 from lib.blend.recipe import Ingredient, Outcome, Recipe
 from lib.competition.classes import ClassList
-from lib.competition.errors import BadInput, shortened
-from lib.competition.names import row_ids
-from lib.competition.records import check_seal
+from lib.competition.row_ids import row_ids
 from lib.competition.scores import Scores, joined
-from lib.models.members import Member, open_member
-from lib.submit.hear import prior_table
+from lib.core.errors import BadInput, shortened
+from lib.core.records import check_seal
+from lib.models.member.open import Member, open_member
+from lib.submit.soundscape import prior_table
 from lib.submit.stream import Heard
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lib.blend.recipe import Ingredient
-from lib.submit.clock import CONTEST_SOUNDSCAPES, GUARD_MINUTES, TARGET_MINUTES
+from lib.submit.budget import CONTEST_SOUNDSCAPES, GUARD_MINUTES, TARGET_MINUTES
 from lib.submit.costs import Costs, thing_name
 
 # What is still to be done may take this much longer than foreseen and yet end before the guard: at the start this

@@ -12,11 +12,11 @@ import scipy
 import soundfile
 
 from lib.blend.recipe import Recipe
-from lib.competition import fingerprint
-from lib.competition.names import WINDOWS_PER_SOUNDSCAPE
+from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE
 from lib.competition.scores import Scores
-from lib.models.session import ORT_VERSION
-from lib.submit.clock import CONTEST_SOUNDSCAPES, Clock
+from lib.core import fingerprint
+from lib.models.runtime.onnx import ORT_VERSION
+from lib.submit.budget import CONTEST_SOUNDSCAPES, Clock
 from lib.submit.engine import Opened, flat_classes
 from lib.submit.plan_time import Plan, make_plan
 from lib.submit.rows import Asked

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.competition.errors import BadInput, shortened
-from lib.competition.names import parse_soundscape, row_ids
-from lib.competition.places import in_rerun
+from lib.competition.row_ids import parse_soundscape, row_ids
+from lib.core.errors import BadInput, shortened
+from lib.core.paths import in_rerun
 
 
 @dataclass(frozen=True)

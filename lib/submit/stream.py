@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from lib.blend.recipe import Ingredient
-from lib.competition.errors import BadInput
-from lib.competition.names import WINDOWS_PER_SOUNDSCAPE, row_ids
-from lib.competition.progress import progress
+from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE, row_ids
 from lib.competition.scores import Scores
-from lib.models.members import Member
-from lib.submit.clock import Clock
-from lib.submit.hear import Answer, hear
-from lib.submit.meter import Meter
+from lib.core.errors import BadInput
+from lib.core.progress import progress
+from lib.models.member.open import Member
+from lib.submit.budget import Clock
 from lib.submit.plan_time import make_plan
+from lib.submit.soundscape import Answer, hear
+from lib.submit.timing import Meter
 
 FIRST = 8  # soundscapes before anybody is dropped: the costs in a recipe were measured on another machine
 _KEEP_MINUTES = 15.0  # between better and better submissions

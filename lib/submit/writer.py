@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.competition import fingerprint
 from lib.competition.classes import ClassList
-from lib.competition.errors import BadInput, shortened
 from lib.competition.scores import Scores
+from lib.core import fingerprint
+from lib.core.errors import BadInput, shortened
 
 
 def write_submission(path: Path, scores: Scores, asked: tuple[str, ...], classes: ClassList) -> str:

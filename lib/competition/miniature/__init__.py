@@ -1,1 +1,0 @@
-"""The miniature competition: the real schema and the real quirks, with synthetic sound that can be learned."""

@@ -7,7 +7,7 @@ import numpy as np
 from lib.competition.miniature.calls import Song, far, individual, loudness_one, render_call
 from lib.competition.miniature.cast import Species
 from lib.competition.miniature.spec import MiniatureSpec
-from lib.competition.names import SAMPLE_RATE
+from lib.competition.row_ids import SAMPLE_RATE
 
 FAULTS = ("zero_sample_clip", "zero_byte_clip", "corrupt_clip", "truncated_clip", "silent_clip")
 ODDITIES = ("stereo_clip", "stereo_clip", "clip_44100", "clip_48000", "short_clip", "short_clip", "short_clip")

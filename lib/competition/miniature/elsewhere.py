@@ -7,7 +7,7 @@ import numpy as np
 from lib.competition.miniature.cast import Species, make_cast
 from lib.competition.miniature.clips import Clip, render_clip
 from lib.competition.miniature.spec import MiniatureSpec
-from lib.competition.names import SAMPLE_RATE, WINDOW_S, WINDOW_SAMPLES
+from lib.competition.row_ids import SAMPLE_RATE, WINDOW_S, WINDOW_SAMPLES
 
 _RELATIVE = "vicina"  # the epithet of the relative whose calls stand for those of a frog that nobody caught
 _NOISE_DB = (-5.0, 15.0)  # above the call: what is heard in the field is mostly noise

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.competition.errors import BadInput
 from lib.competition.miniature.cast import Species, make_cast
 from lib.competition.miniature.clips import Clip, plan_clips, render_clip
 from lib.competition.miniature.ogg import encode_ogg
@@ -33,8 +32,9 @@ from lib.competition.miniature.tables import (
     train_table,
     truth_table,
 )
-from lib.competition.names import SAMPLE_RATE
-from lib.competition.progress import progress
+from lib.competition.row_ids import SAMPLE_RATE
+from lib.core.errors import BadInput
+from lib.core.progress import progress
 
 COMPETITION = "birdclef-2026"
 PASSPORT = "miniature.json"

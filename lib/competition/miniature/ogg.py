@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import soundfile
 
-from lib.competition.errors import BadInput
+from lib.core.errors import BadInput
 
 _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _PAGE_HEADER_BYTES = 27

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from lib.competition.miniature.spec import MiniatureSpec
-from lib.competition.names import SAMPLE_RATE, SOUNDSCAPE_SAMPLES
+from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES
 
 NOISY_SITE = "S22"
 LABELLED_SITES = (NOISY_SITE, "S09", "S03", "S08", "S13", "S18")

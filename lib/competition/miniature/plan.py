@@ -8,7 +8,7 @@ from lib.competition.miniature.calls import Song, band_hz, individual, seconds
 from lib.competition.miniature.cast import GUILDS, Species
 from lib.competition.miniature.places import NOISY_SITE, Recording, Site, make_site
 from lib.competition.miniature.spec import MiniatureSpec
-from lib.competition.names import SOUNDSCAPE_S, WINDOW_S, WINDOWS_PER_SOUNDSCAPE, parse_soundscape
+from lib.competition.row_ids import SOUNDSCAPE_S, WINDOW_S, WINDOWS_PER_SOUNDSCAPE, parse_soundscape
 
 AUDIBLE_DB = -3.0  # below this, an expert who hears the window would not write the species down
 AUDIBLE_S = 0.2

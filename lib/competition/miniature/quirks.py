@@ -9,7 +9,7 @@ from lib.competition.miniature.clips import FAULTS, UNKNOWN_LABELS, Clip
 from lib.competition.miniature.places import LABELLED_SITES, NOISY_SITE, TEST_SITES
 from lib.competition.miniature.plan import Scene
 from lib.competition.miniature.tables import DOMINANT_AUTHOR
-from lib.competition.names import SAMPLE_RATE, SOUNDSCAPE_SAMPLES
+from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES
 
 _SHORT_CLIP_S = 5.0
 

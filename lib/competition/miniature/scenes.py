@@ -8,7 +8,7 @@ from lib.competition.miniature.calls import band_hz, far, render_call
 from lib.competition.miniature.places import Site
 from lib.competition.miniature.plan import Event, Scene, Weather
 from lib.competition.miniature.spec import MiniatureSpec
-from lib.competition.names import SAMPLE_RATE
+from lib.competition.row_ids import SAMPLE_RATE
 
 _HUM_HZ = 120.0
 _FULL_SCALE = 0.98

@@ -10,7 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
-from lib.competition.errors import BadInput
+from lib.core.errors import BadInput
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from lib.competition.miniature.cast import Species
 from lib.competition.miniature.clips import Clip
 from lib.competition.miniature.plan import Scene, heard_windows, window_labels
 from lib.competition.miniature.spec import MiniatureSpec
-from lib.competition.names import WINDOW_S, row_ids, window_ends
+from lib.competition.row_ids import WINDOW_S, row_ids, window_ends
 
 TRAIN_COLUMNS = (
     "primary_label", "secondary_labels", "type", "latitude", "longitude", "scientific_name", "common_name",

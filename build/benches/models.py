@@ -1,0 +1,132 @@
+"""The models of the engine's benches: five networks, an embedder of Perch's size, two heads, and a prior.
+
+Nothing is trained, but batch norms are measured, so that features are as lively as a trained network's: else they fade
+with depth, and there would be nothing to compare.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pandas as pd
+import torch
+from onnx import numpy_helper
+from torch.optim.swa_utils import update_bn
+
+from lib.competition.classes import ClassList
+from lib.core.records import seal, to_json, write_json
+from lib.learn.baseline.logistic import Linear
+from lib.models.embedder.labels import LabelMap, map_labels
+from lib.models.embedder.pack import pack_embedder
+from lib.models.embedder.packed import open_embedder
+from lib.models.export.head import export_head
+from lib.models.export.head_graph import linear_graph, write_graph
+from lib.models.export.network import INPUTS, OUTPUTS, export_network
+from lib.models.head.proto_ssm import ProtoNetwork, ProtoSSM
+from lib.models.member.card import MemberCard
+from lib.models.member.golden_output import probe_sound, write_probe
+from lib.models.member.head import OUTPUTS as HEAD_OUTPUTS
+from lib.models.member.head import HeadFiles, probe_soundscape, probe_tokens
+from lib.models.member.prior import Prior
+from lib.models.member.windows import Listening, mean_chances
+from lib.models.network.network import NetworkSettings, build_network
+from lib.models.runtime.onnx import OnnxSession
+from lib.models.standin.make import make_standin
+from lib.sound.decode import soundscape_windows
+from lib.sound.mel.config import FrontEnd
+
+FOLDS, SITE = 5, "S01"
+FRONT_END = FrontEnd(normalise="zscore")
+LISTENING = Listening()
+
+
+def _finish(folder: Path, family: str, classes: ClassList, config: dict, inputs: Sequence[str], outputs: Sequence[str]):
+    """Write the card and seal the member."""
+    card = MemberCard(
+        name=folder.name, family=family, class_hash=classes.hash, config=config, config_fingerprint="",
+        lib_fingerprint="", data_version="", seed=0, inputs=list(inputs), outputs=list(outputs),
+        seconds_per_soundscape=1.0, parity_max_abs=0.0,
+    )  # fmt: skip
+    write_json(folder / "member.json", to_json(card))
+    seal(folder, "member")
+
+
+def make_prior(folder: Path, classes: ClassList) -> None:
+    """A member that knows some rate for each hour."""
+    folder.mkdir(parents=True)
+    rates = np.random.default_rng(0).uniform(0.01, 0.2, (2, 24, len(classes)))
+    Prior((SITE,), rates).save(folder / "prior.npz")
+    _finish(folder, "prior", classes, {}, [], [])
+
+
+def make_networks(folder: Path, classes: ClassList, backbone: str, heard: Sequence[np.ndarray]) -> None:
+    """Five folds of one graph: its weights, turned by a row a fold."""
+    folder.mkdir(parents=True)
+    pictures = torch.from_numpy(np.concatenate([LISTENING.pictures(sound, FRONT_END) for sound in heard]))
+    network = build_network(NetworkSettings(backbone=backbone), len(classes))
+    with torch.no_grad():
+        update_bn([pictures], network)
+    export_network(network.eval(), folder / "fold0.onnx", *pictures.shape[2:])
+    for fold in range(1, FOLDS):
+        onnx.save(_turned(folder / "fold0.onnx", len(classes), fold), folder / f"fold{fold}.onnx")
+    sessions = [OnnxSession(path, inputs=INPUTS, outputs=OUTPUTS) for path in sorted(folder.glob("fold*.onnx"))]
+    networks = [lambda picture, session=session: session.run(picture=picture) for session in sessions]
+    probe = LISTENING.pictures(probe_sound(), FRONT_END)
+    write_probe(folder, np.array([mean_chances(probe, LISTENING, [network]) for network in networks]))
+    config = {"front_end": to_json(FRONT_END), "crop": {"seconds": LISTENING.seconds}}
+    _finish(folder, "network", classes, config, INPUTS, OUTPUTS)
+
+
+def _turned(path: Path, classes: int, rows: int) -> onnx.ModelProto:
+    """The model whose last matrices answer for other classes: each fold's answers differ, its work does not."""
+    model = onnx.load(path)
+    for tensor in model.graph.initializer:
+        if classes in tensor.dims:
+            value = numpy_helper.to_array(tensor)
+            tensor.CopyFrom(numpy_helper.from_array(np.roll(value, rows, value.shape.index(classes)), tensor.name))
+    return model
+
+
+def make_embedder(folder: Path, classes: ClassList, width: float) -> LabelMap:
+    """The packed stand-in's map: each class has its own label."""
+    names = [f"Genus species{n}" for n in range(len(classes))]
+    model = make_standin(folder / "raw", scientific_names=names, width=width)
+    labels = pd.read_csv(folder / "raw" / "labels.csv").iloc[:, 0].tolist()
+    taxonomy = pd.DataFrame({"primary_label": classes.labels, "scientific_name": names, "class_name": "Aves"})
+    label_map = map_labels(taxonomy, labels)
+    pack_embedder(model, None, label_map, classes, folder / "embedders" / "perch")
+    return label_map
+
+
+def make_heads(folder: Path, classes: ClassList, heard: Sequence[np.ndarray], rng: np.random.Generator) -> None:
+    """A linear head and a ProtoSSM of the public chain's size, on scales that the embedder really has."""
+    embedder = open_embedder(folder / "embedders" / "perch", classes)
+    tokens = [embedder.hear(soundscape_windows(sound)).named() for sound in heard]
+    rows = {name: np.concatenate([each[name] for each in tokens]) for name in tokens[0]}
+    shape = rows["embedding"].shape[1], len(classes)
+    centre, spread = rows["embedding"].mean(axis=0), rows["embedding"].std(axis=0) + 1e-6
+
+    def linear(path: Path) -> list[str]:
+        weights = rng.normal(size=shape) / np.sqrt(shape[0])
+        write_graph(linear_graph(Linear(centre, spread, weights, rng.normal(size=shape[1]) - 2, 5.0),
+                                 {"embedding": shape[0]}), path)  # fmt: skip
+        return ["embedding"]
+
+    def proto_ssm(path: Path) -> list[str]:
+        network = ProtoSSM(ProtoNetwork(), rows["embedding"], rows["logits"], np.array([1]))
+        export_head(network.eval(), path)
+        return ["embedding", "logits", "site", "hour"]
+
+    for export in (linear, proto_ssm):
+        member = folder / "members" / export.__name__
+        member.mkdir(parents=True)
+        for fold in range(FOLDS):
+            inputs = export(member / f"fold{fold}.onnx")
+        config = {"sites": [SITE], "rolls": [0], "flip": False, "embedder": "perch",
+                  "embedder_manifest": embedder.manifest}  # fmt: skip
+        files, probe = HeadFiles(member, inputs, config), probe_soundscape([SITE])
+        one = {name: value[None] for name, value in probe_tokens(embedder).items()}
+        hours = np.array([probe.hour])
+        write_probe(member, np.array([files.chances(one, [probe.site], hours, [fold])[0] for fold in files.folds]))
+        _finish(member, "head", classes, config, inputs, HEAD_OUTPUTS)

@@ -1,0 +1,89 @@
+"""The plain public way to score soundscapes: what most public notebooks do, with the same models.
+
+It loads with soundfile (torchaudio.load now wants torchcodec), makes each window's picture with torchaudio, opens every
+fold with default options, and goes file by file.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import soundfile
+import torch
+from scipy.special import expit
+
+from build.benches.data import NETWORKS, World
+from build.benches.models import FRONT_END, LISTENING
+from build.benches.training import torchaudio_mel
+from lib.competition.row_ids import WINDOW_SAMPLES, parse_soundscape, row_ids
+from lib.competition.scores import Scores
+from lib.models.member.head_view import site_number
+from lib.models.member.open import Member
+from lib.models.network.torch_companions import load_torchaudio
+from lib.submit.engine import prior_scores
+
+Tables = dict[str, np.ndarray]
+_UNREAD = ("spectrogram", "spatial_embedding")  # Perch's other outputs: taking them costs memory
+
+
+class PlainWay:
+    """The sessions, opened."""
+
+    def __init__(self, world: World, prior: Member):
+        self._world, self._prior = world, prior
+        self._mel, self._decibels = torchaudio_mel(FRONT_END), load_torchaudio().transforms.AmplitudeToDB(top_db=80)
+        self._folds = {name: [session(path) for path in world.folds(name)] for name in (NETWORKS, *world.heads)}
+        self._perch = session(world.embedder_file)
+
+    def scores(self, files: Sequence[Path]) -> Scores:
+        """The recipe's scores of the files."""
+        return self._world.recipe.execute(self.parts(files)).scores
+
+    def parts(self, files: Sequence[Path]) -> dict[str, Scores]:
+        """Each member's chances."""
+        rows = [row for file in files for row in row_ids(file.stem)]
+        tables = [self._hear(file) for file in files]
+        joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+        parts = {name: Scores(table, rows, self._world.classes.labels, "prob") for name, table in joined.items()}
+        return parts | {"prior": prior_scores(rows, self._prior, self._world.classes)}
+
+    def _hear(self, file: Path) -> Tables:
+        """(12, classes) chances by member."""
+        audio, _ = soundfile.read(file, dtype="float32")
+        windows = audio.reshape(-1, WINDOW_SAMPLES)
+        pictures = np.stack([self._picture(window) for window in windows])
+        said = [LISTENING.chances(*fold.run(None, {"picture": pictures})) for fold in self._folds[NETWORKS]]
+        embedding, labels = self._perch.run(["embedding", "label"], {"inputs": windows})
+        fed = feed(file, {"embedding": embedding, "logits": self._world.label_map.logits(labels)})
+        heads = {name: [expit(asked(fold, fed)[0][0]) for fold in self._folds[name]] for name in self._world.heads}
+        return {name: np.mean(tables, axis=0) for name, tables in {NETWORKS: said, **heads}.items()}
+
+    def _picture(self, window: np.ndarray) -> np.ndarray:
+        """(1, mels, frames)."""
+        picture = self._decibels(self._mel(torch.from_numpy(window)))
+        return ((picture - picture.mean()) / picture.std(correction=0))[None].numpy()
+
+
+def session(path: Path, threads: int | None = None) -> onnxruntime.InferenceSession:
+    """A session with default options, or with so many threads that sleep while they wait."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads:
+        options.intra_op_num_threads = threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def feed(file: Path, tokens: Mapping[str, np.ndarray]) -> Tables:
+    """What heads are fed for a file, by input."""
+    soundscape = parse_soundscape(file.name)
+    context = {"site": site_number(soundscape.site, [soundscape.site]), "hour": soundscape.hour}
+    numbers = {name: np.array([value], dtype=np.int64) for name, value in context.items()}
+    return {name: value[None] for name, value in tokens.items()} | numbers
+
+
+def asked(model: onnxruntime.InferenceSession, values: Tables) -> list[np.ndarray]:
+    """The outputs that somebody reads, given those of the values that the model reads."""
+    outputs = [each.name for each in model.get_outputs() if each.name not in _UNREAD]
+    return model.run(outputs, {each.name: values[each.name] for each in model.get_inputs()})

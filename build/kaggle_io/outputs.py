@@ -1,0 +1,79 @@
+"""The outputs of one version of a kernel, into a folder of their own: all of them, whole, or none."""
+
+import shutil
+import tempfile
+from pathlib import Path, PurePosixPath
+
+import requests
+
+from build.kaggle_io.client import ask
+from build.kaggle_io.versions import outputs_of
+from lib.core.errors import BadInput, shortened
+from lib.core.progress import progress
+
+_BLOCK_BYTES = 1 << 20
+_PAGES = (".html", ".htm", ".xml", ".svg")
+_PAGE_STARTS = (b"<?xml", b"<!doctype html", b"<html")
+
+
+def fetch(api, kernel: str, version: int, folder: Path) -> list[str]:
+    """The names of the version's outputs, which now lie in `folder` with its log; after an error it is as before."""
+    files, log = outputs_of(api, kernel, version)
+    own = f"{kernel.partition('/')[2]}.log"  # as the Kaggle client calls it
+    _refuse_names([name for name, _ in files], own)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        made = Path(scratch, "made")
+        made.mkdir()
+        for name, address in progress(files, f"outputs of version {version}", len(files)):
+            target = made / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            ask(f"download the output {name}", lambda to=target, at=address: _download(at, to), repeatable=True)
+            _refuse_page(name, target)
+        (made / own).write_text(log, encoding="utf-8")
+        if folder.exists():
+            shutil.move(folder, Path(scratch, "old"))
+        made.rename(folder)
+    return sorted(name for name, _ in files)
+
+
+def _refuse_names(names: list[str], log: str) -> None:
+    """Raise when a name leads out of the folder, or two names would be one file."""
+    wrong = [name for name in names if not _stays_inside(name)]
+    wrong += sorted({name for name in [*names, log] if [*names, log].count(name) > 1})
+    if wrong:
+        raise BadInput(
+            "names of outputs that cannot be kept",
+            expected="relative names below the output folder, each once",
+            got=shortened(map(repr, wrong)),
+            do="rename them in the notebook; nothing was written",
+        )
+
+
+def _stays_inside(name: str) -> bool:
+    """True for a plain relative name, on every system."""
+    path = PurePosixPath(name)
+    plain = name and str(path) == name and "\\" not in name and ":" not in name and name.isprintable()
+    return bool(plain) and not path.is_absolute() and ".." not in path.parts
+
+
+def _download(address: str, target: Path) -> None:
+    """The file at the address; fewer bytes than its Content-Length raise, by urllib3, as a broken connection does."""
+    with requests.get(address, stream=True, headers={"Accept-Encoding": "identity"}) as answer:
+        answer.raise_for_status()
+        with target.open("wb") as file:
+            for block in answer.iter_content(_BLOCK_BYTES):
+                file.write(block)
+
+
+def _refuse_page(name: str, path: Path) -> None:
+    """Raise when a page for people came instead of the file: an expired address answers with one."""
+    with path.open("rb") as file:
+        start = file.read(200).lstrip(b"\xef\xbb\xbf \r\n\t")
+    if start.lower().startswith(_PAGE_STARTS) and path.suffix.lower() not in _PAGES:
+        raise BadInput(
+            f"the output {name} is a page and no {path.suffix or 'data'} file",
+            expected="the file that the kernel wrote",
+            got=repr(start[:80]),
+            do="fetch again; if it stays, look at the output on kaggle.com",
+        )

@@ -1,0 +1,86 @@
+"""What is known here of kernels on Kaggle: their short names, what was pushed last, and a line for every run."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lib.core.errors import BadInput
+from lib.core.records import from_json, read_json, to_json, write_json
+
+KERNELS = {
+    "prep": "pantanal-01-data-prep",
+    "train": "pantanal-02-fold-training",
+    "probe": "pantanal-03-perch-probe",
+    "pseudo": "pantanal-04-pseudo-labels",
+    "blend": "pantanal-05-blend",
+    "infer": "pantanal-06-submission",
+}
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """The last push of a kernel, written before and after it was sent, so that a second call can go on from there."""
+
+    kernel: str  # owner/slug
+    sha: str  # of the whole request
+    before: int  # the versions that Kaggle had
+    version: int  # 0 as long as Kaggle's answer is out
+    url: str
+    at: str
+    status: str  # how its run ended; empty until then
+
+
+@dataclass(frozen=True)
+class PushLine:
+    """One run on Kaggle, as a line of `pushes.jsonl`."""
+
+    kernel: str
+    version: int
+    sha: str
+    status: str
+    failure: str
+    pushed_at: str
+    ended_at: str
+    outputs: list[str]
+    url: str
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def kernel_folder(root: Path, slug: str) -> Path:
+    """Where everything about a kernel on Kaggle is kept."""
+    return root / "runs" / "kaggle" / slug
+
+
+def last_push(root: Path, slug: str) -> Pushed | None:
+    """What was pushed last, or None."""
+    path = kernel_folder(root, slug) / "pushed.json"
+    return from_json(Pushed, read_json(path), str(path)) if path.is_file() else None
+
+
+def remember(root: Path, pushed: Pushed) -> None:
+    """Write down a push, in one step."""
+    slug = pushed.kernel.partition("/")[2]
+    write_json(kernel_folder(root, slug) / "pushed.json", to_json(pushed))
+
+
+def append_line(root: Path, line: PushLine) -> None:
+    """Add one line, in one write."""
+    path = root / "runs" / "kaggle" / "pushes.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(to_json(line), sort_keys=True, allow_nan=False) + "\n")
+
+
+def lines(root: Path) -> list[PushLine]:
+    """All lines so far; a torn or foreign line is an error that gives its number."""
+    path = root / "runs" / "kaggle" / "pushes.jsonl"
+    texts = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    try:
+        return [from_json(PushLine, json.loads(text), f"{path} line {n}") for n, text in enumerate(texts, start=1)]
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{path} is torn", expected="one JSON object a line", got=error, do="mend the line") from error

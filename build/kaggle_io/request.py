@@ -1,0 +1,68 @@
+"""What a push would send, made by the client itself from a built folder, without sending anything."""
+
+import contextlib
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+from build.kaggle_io.client import ask, client_class
+from lib.core.errors import BadInput
+from lib.core.fingerprint import of_json, of_text
+
+_SOURCES = {
+    "competitions": "competitionDataSources",
+    "kernels": "kernelDataSources",
+    "datasets": "datasetDataSources",
+    "models": "modelDataSources",
+}
+
+
+def requested(folder: Path) -> dict:
+    """The JSON that the client would post for this folder; what it only prints as a warning is an error."""
+    kept = []
+
+    class Recorder(client_class()):
+        """The client, with the request kept where it would be sent."""
+
+        def build_kaggle_client(self):
+            calls = SimpleNamespace(save_kernel=kept.append)
+            return contextlib.nullcontext(SimpleNamespace(kernels=SimpleNamespace(kernels_api_client=calls)))
+
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        ask(f"prepare {folder.name}", lambda: Recorder().kernels_push(str(folder)), repeatable=True)
+    if said.getvalue().strip():
+        raise BadInput(
+            f"{folder.name}: the Kaggle client objects",
+            expected="nothing to say about this folder",
+            got=said.getvalue().strip(),
+            do="mend the metadata below kernel-metadata/ and build again",
+        )
+    return kept[0].to_dict()
+
+
+def sha_of(request: dict) -> str:
+    """The fingerprint of everything in the request: the notebook, its sources, its settings."""
+    return of_json(request)
+
+
+def as_shown(request: dict) -> str:
+    """The request as JSON, with the notebook's text replaced by its size and hash."""
+    text = request["text"]
+    return json.dumps({**request, "text": f"<{len(text):,} bytes, sha {of_text(text)}>"}, indent=1, sort_keys=True)
+
+
+def described(request: dict) -> str:
+    """What will be sent, for people: size, hash, sources, privacy, internet, accelerator."""
+    gpu, tpu = request.get("enableGpu"), request.get("enableTpu")
+    shape = request.get("machineShape") or ("GPU" if gpu else "TPU" if tpu else "none, CPU")
+    rows = {
+        "notebook": f"{len(request['text']) / 1000:.1f} kB, sha {of_text(request['text'])}, request {sha_of(request)}",
+        "visible": "private" if request.get("isPrivate") else "PUBLIC",
+        "internet": "ON" if request.get("enableInternet", True) else "off",
+        "accelerator": shape,
+        "image": request.get("dockerImage") or "Kaggle's latest",
+        **{name: ", ".join(request.get(key, [])) or "none" for name, key in _SOURCES.items()},
+    }
+    return "\n".join([request["slug"], *(f"  {name:<12} {value}" for name, value in rows.items())])

@@ -1,0 +1,103 @@
+"""Collect the wheels that Kaggle's image lacks in dist/wheels/, a folder ready to become the dataset pantanal-wheels.
+
+python -m build.kaggle_io.wheels [--openvino] [--litert]
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from build.kernels import metadata
+from build.project import ROOT
+from lib.core.errors import BadInput
+from lib.core.records import read_json, write_json
+from lib.core.wheels import LIST, Wheel, parse, sha256_of
+
+PINNED = f"{metadata.FOLDER}/{LIST}"  # {file name: SHA-256}; the names say the rest: package, version, tags
+ALWAYS = ("onnxruntime", "onnx_ir", "onnxscript")  # torch writes networks as ONNX with the last, which needs onnx_ir
+_SAID_LINES = 6
+
+
+def collect(root: Path, packages: tuple[str, ...] = ALWAYS) -> Path:
+    """The folder dist/wheels/ with the pinned wheels of these packages, their list, and the dataset's metadata."""
+    folder = root / "dist" / "wheels"
+    folder.mkdir(parents=True, exist_ok=True)
+    pinned = {name: digest for name, digest in read_json(root / PINNED).items() if _wheel(name).package in packages}
+    for stranger in set(folder.iterdir()) - {folder / name for name in pinned}:
+        stranger.unlink()  # everything in the folder becomes part of the dataset
+    for name, digest in pinned.items():
+        if not (folder / name).is_file() or sha256_of(folder / name) != digest:
+            (folder / name).unlink(missing_ok=True)  # pip would keep a file that is there
+            _download(_wheel(name), folder)
+            _check(folder / name, digest)
+    write_json(folder / LIST, pinned)
+    write_json(folder / "dataset-metadata.json", metadata.of_dataset(metadata.WHEELS))
+    return folder
+
+
+def _wheel(name: str) -> Wheel:
+    """The wheel of a pinned file name."""
+    wheel = parse(Path(name))
+    if wheel is None:
+        raise BadInput(
+            f"{PINNED} names a file that is no wheel",
+            expected="package-version-python-abi-platform.whl",
+            got=name,
+            do="pin the name that pip gives the file",
+        )
+    return wheel
+
+
+def _download(wheel: Wheel, folder: Path) -> None:
+    """Let pip fetch this very wheel, from wherever it is set up to fetch; its failure is an error."""
+    kind = []
+    if wheel.platform != "any":
+        kind = ["--implementation", "cp", "--python-version", wheel.python.removeprefix("cp"), "--abi", wheel.abi]
+        kind += [part for tag in wheel.platform.split(".") for part in ("--platform", tag)]
+    command = ["download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
+    command += [*kind, "--dest", str(folder), f"{wheel.package}=={wheel.version}"]
+    print(f"downloading {wheel.path.name}", flush=True)
+    done = subprocess.run([sys.executable, "-m", "pip", *command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BadInput(
+            f"{wheel.path.name} could not be downloaded",
+            expected="pip's exit status 0",
+            got=f"{done.returncode}: " + "\n".join((done.stderr + done.stdout).splitlines()[-_SAID_LINES:]),
+            do=f"mend the network or pip's settings, or put the file into {folder} yourself",
+        )
+
+
+def _check(path: Path, digest: str) -> None:
+    """Refuse, and remove, a file that is not the one pinned."""
+    got = sha256_of(path) if path.is_file() else "no such file: pip chose another"
+    if got != digest:
+        path.unlink(missing_ok=True)
+        raise BadInput(
+            f"{path.name} is not the wheel that was pinned",
+            expected=f"SHA-256 {digest}",
+            got=got,
+            do=f"find out why it changed; to pin another wheel, change {PINNED}",
+        )
+
+
+def main(arguments: list[str], root: Path = ROOT) -> int:
+    """The command line; 0 with the folder's files listed, or 1 after an error that says what to do."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--openvino", action="store_true", help="with OpenVINO")
+    parser.add_argument("--litert", action="store_true", help="with LiteRT, which runs TFLite models")
+    given = parser.parse_args(arguments)
+    more = ("openvino",) * given.openvino + ("ai_edge_litert",) * given.litert
+    try:
+        folder = collect(root, ALWAYS + more)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 1
+    for path in sorted(folder.glob("*.whl")):
+        print(f"{path.stat().st_size / 1e6:8.1f} MB  {path.name}")
+    print(f"in {folder}, as the list pins them")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,75 @@
+"""Variants of a kernel: values in its parameters cell, and a name of its own, so that many run side by side."""
+
+import ast
+import math
+import re
+import shlex
+
+from lib.core.errors import BadInput
+from lib.core.fingerprint import of_json
+
+LONGEST = 50  # letters that Kaggle allows a title, and so a slug
+_DIGEST = 6
+
+
+def assignments(text: str) -> dict[str, str]:
+    """`fold=0 backbone=x` as {name: text}; quotes hold a value with spaces together."""
+    values: dict[str, str] = {}
+    for part in shlex.split(text):
+        name, equals, value = part.partition("=")
+        if not equals or not name.isidentifier() or name in values:
+            raise BadInput("not a list of parameters", expected="name=value …, each name once", got=text, do="mend it")
+        values[name] = value
+    return values
+
+
+def described(metadata: dict, typed: dict[str, object]) -> dict:
+    """The metadata with slug, title and file named after the values; unchanged when there are none."""
+    if not typed:
+        return metadata
+    owner, _, base = metadata["id"].partition("/")
+    suffix = _suffix(typed, LONGEST - len(base) - 1)
+    slug = f"{base}-{suffix}"
+    title = f"{metadata['title']} {suffix.replace('-', ' ')}"
+    return {**metadata, "id": f"{owner}/{slug}", "title": title, "code_file": f"{slug}.ipynb"}
+
+
+def with_values(cell: str, typed: dict[str, object]) -> str:
+    """The parameters cell with other values; annotations and remarks stay as they are."""
+    lines = cell.encode().split(b"\n")  # the syntax tree counts columns in bytes
+    for node in ast.parse(cell).body:
+        if isinstance(node, ast.AnnAssign | ast.Assign):
+            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            if isinstance(target, ast.Name) and target.id in typed:
+                line, old = node.lineno - 1, node.value
+                value = _literal(typed[target.id]).encode()
+                lines[line] = lines[line][: old.col_offset] + value + lines[line][old.end_col_offset :]
+    return b"\n".join(lines).decode()
+
+
+def _literal(value: object) -> str:
+    """The value as Python writes it; infinity has no literal of its own."""
+    return f'float("{value}")' if isinstance(value, float) and math.isinf(value) else repr(value)
+
+
+def _suffix(typed: dict[str, object], longest: int) -> str:
+    """Names and values as a slug, `fold0-backbone-x`; with a digest where that would be too long or not say all."""
+    words = [_words(name, value) for name, value in typed.items()]
+    suffix = re.sub("[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")
+    if len(suffix) <= longest and all(map(_is_plain, typed.values())):
+        return suffix
+    digest = of_json({name: repr(value) for name, value in typed.items()})[:_DIGEST]
+    return f"{suffix[: longest - _DIGEST - 1].rstrip('-')}-{digest}"
+
+
+def _words(name: str, value: object) -> str:
+    """The name and the value, together when the value begins with a digit and the name with none at its end."""
+    text = str(value)
+    return f"{name}{text}" if text[:1].isdigit() and not name[-1].isdigit() else f"{name}-{text}"
+
+
+def _is_plain(value: object) -> bool:
+    """True for values that a slug cannot make equal to another: not negative numbers, and words of a-z and 0-9."""
+    if isinstance(value, str):
+        return re.fullmatch("[a-z0-9]+", value) is not None
+    return value >= 0

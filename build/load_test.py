@@ -1,0 +1,86 @@
+"""Run 06 on as many soundscapes as the contest has: the miniature's test files, repeated under other names.
+
+python -m build.load_test                       600 soundscapes, the recipe safe
+python -m build.load_test --soundscapes 60 --recipe bold --runtime openvino
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from itertools import cycle, islice
+from pathlib import Path
+
+import pandas as pd
+
+from build.notebooks.run_child import run_notebook
+from build.project import ROOT
+from lib.competition.row_ids import row_ids
+from lib.core.errors import BadInput
+from lib.core.records import read_json
+from lib.submit.budget import CONTEST_SOUNDSCAPES
+
+TABLES = ("taxonomy.csv", "train_soundscapes_labels.csv")
+
+
+def repeated(competition: Path, folder: Path, count: int) -> Path:
+    """A competition folder with so many test soundscapes, links to those of another, and a sample to fit."""
+    files = sorted((competition / "test_soundscapes").glob("*.ogg"))
+    if not files:
+        raise BadInput("there is no soundscape to repeat", expected=f"*.ogg in {competition / 'test_soundscapes'}",
+                       got="none", do="make the miniature competition: `make demo`")  # fmt: skip
+    (folder / "test_soundscapes").mkdir(parents=True)
+    for table in TABLES:
+        shutil.copy(competition / table, folder)
+    stems = []
+    for number, file in enumerate(islice(cycle(files), count)):
+        head, kind, _, *rest = file.stem.split("_")
+        stems.append("_".join([head, kind, f"{number:04d}", *rest]))
+        (folder / "test_soundscapes" / f"{stems[-1]}.ogg").symlink_to(file.resolve())
+    sample = pd.read_csv(competition / "sample_submission.csv", nrows=1)
+    rows = sample.loc[[0] * 12 * count].assign(row_id=[row for stem in stems for row in row_ids(stem)])
+    rows.to_csv(folder / "sample_submission.csv", index=False)
+    return folder
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print what the receipt says; 0 when the submission was made."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--soundscapes", type=int, default=CONTEST_SOUNDSCAPES, help="how many")
+    parser.add_argument(
+        "--competition", type=Path, default=ROOT / "data/mini/rerun/birdclef-2026", help="with test files"
+    )
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where the notebooks' outputs are")
+    parser.add_argument("--recipe", default="safe", help="by its name")
+    parser.add_argument("--runtime", default="onnxruntime", help="onnxruntime or openvino")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as aside:
+        try:
+            folder = repeated(options.competition, Path(aside) / "competition", options.soundscapes)
+        except BadInput as error:
+            print(error, file=sys.stderr)
+            return 1
+        output = Path(aside) / "output"
+        parameters = {
+            "competition_dir": str(folder),
+            "inputs_dir": str(options.runs.resolve()),
+            "output_dir": str(output),
+            "recipe_name": options.recipe,
+            "runtime": options.runtime,
+        }
+        result = run_notebook(ROOT / "notebooks_src/06_submission.py", parameters, Path(aside) / "06.ipynb")
+        if not result.ok:
+            print(result.failure, file=sys.stderr)
+            return 1
+        receipt = read_json(output / "receipt.json")
+        rows = len(pd.read_csv(output / "submission.csv", usecols=["row_id"]))
+    print(
+        f"{receipt['heard']} of {options.soundscapes} soundscapes heard, {rows} rows, {len(receipt['alarms'])} alarms"
+    )
+    print(f"{receipt['minutes']:.1f} minutes in all, {receipt['workers']} soundscapes at once")
+    print(f"at most {receipt['peak_memory_mib']:.0f} MiB; {receipt['floor_ratio']:.2f} times the time inside sessions")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

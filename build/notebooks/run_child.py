@@ -1,0 +1,161 @@
+"""Running one notebook source: a child process under watch, a verdict that is never kinder than the facts, a record."""
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import nbformat
+import psutil  # ipykernel brings it
+
+from build.notebooks.meter import Meter
+from build.notebooks.source import read_notebook, title_and_summary, typed
+from build.notebooks.verdict import Watched, mend, verdict
+from build.project import ROOT
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What became of one run; `status` is "done" or says in words how it failed."""
+
+    name: str
+    title: str
+    summary: str
+    status: str
+    failure: str
+    started: str  # ISO time with zone
+    duration_s: float
+    code_cells: int
+    completed_cells: int
+    parameters: dict
+    source: str
+    source_hash: str
+    executed: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether every code cell completed and nothing else went wrong."""
+        return self.status == "done"
+
+
+def run_notebook(source: Path, parameters: dict, executed: Path, *, timeout_s: float | None = None) -> RunResult:
+    """Execute the percent script with these parameters, save it at `executed`, and return what became of it.
+
+    Parameters are checked before anything runs. The kernel works in `output_dir` where that is given, else beside
+    `executed`. A failing notebook is a result, not an exception: look at `ok`.
+    """
+    source, executed = source.resolve(), executed.resolve()
+    values = typed(source, parameters)
+    notebook, source_hash = read_notebook(source), hash_of(source)
+    folder = Path(values.get("output_dir") or executed.parent).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    executed.unlink(missing_ok=True)  # an older success must not outlive this run
+    started, clock = datetime.now(UTC).astimezone(), time.monotonic()
+    watched = _execute(source.stem, notebook, values, folder, executed, timeout_s)
+    duration_s = time.monotonic() - clock
+    status, failure = verdict(source, executed, watched, timeout_s)
+    if failure:
+        mend(notebook, executed, watched)
+    title, summary = title_and_summary(notebook, source.stem)
+    return RunResult(
+        name=source.stem,
+        title=title,
+        summary=summary,
+        status=status,
+        failure=failure,
+        started=started.isoformat(timespec="seconds"),
+        duration_s=round(duration_s, 2),
+        code_cells=_code_cells(notebook),
+        completed_cells=watched.own_completed,
+        parameters=values,
+        source=str(source),
+        source_hash=source_hash,
+        executed=str(executed),
+    )
+
+
+def hash_of(source: Path) -> str:
+    """The SHA-256 of the file, by which a page tells that a source has changed since its run."""
+    return sha256(source.read_bytes()).hexdigest()
+
+
+def _code_cells(notebook: nbformat.NotebookNode) -> int:
+    """How many code cells the source has."""
+    return sum(cell.cell_type == "code" for cell in notebook.cells)
+
+
+def _execute(name, notebook, values, folder: Path, executed: Path, timeout_s: float | None) -> Watched:
+    """Run the child until it ends or its time is up, and return what was seen of it."""
+    with tempfile.TemporaryDirectory() as scratch, executed.with_suffix(".log").open("w+") as log:
+        unrun, request = Path(scratch) / f"{name}.ipynb", Path(scratch) / "request.json"
+        nbformat.write(notebook, unrun)
+        asked = {"notebook": unrun, "executed": executed, "parameters": values, "cwd": folder}
+        request.write_text(json.dumps(asked, default=str))
+        with _child(request, log) as (process, pipe), Meter(name, _code_cells(notebook)) as meter:
+            watched = _watch(pipe, time.monotonic() + timeout_s if timeout_s else None, meter)
+            if watched.timed_out:
+                end_tree(process.pid)
+            watched.return_code = process.wait()
+        log.seek(0)
+        watched.log = log.read()
+    return watched
+
+
+@contextmanager
+def _child(request: Path, log) -> Iterator[tuple[subprocess.Popen, int]]:
+    """The running child and the reading end of its pipe; whatever happens, no process of it is left behind."""
+    reading, writing = os.pipe()
+    environment = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}  # the kernel sets inline
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "build.notebooks.notebook_child", str(request), str(writing)]
+    process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=[writing])
+    os.close(writing)
+    try:
+        yield process, reading
+    finally:
+        os.close(reading)
+        if process.poll() is None:
+            end_tree(process.pid)
+            process.wait()
+
+
+def _watch(pipe: int, deadline: float | None, meter: Meter) -> Watched:
+    """Follow the child's reports until its pipe closes or the deadline passes."""
+    watched, unread = Watched(), b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while deadline is None or time.monotonic() < deadline:
+            meter.tick()
+            if not selector.select(timeout=0.5):
+                continue
+            received = os.read(pipe, 65536)
+            if not received:
+                return watched
+            *lines, unread = (unread + received).split(b"\n")
+            for line in lines:
+                event = json.loads(line)
+                watched.see(event)
+                meter.see(event)
+    watched.timed_out = True
+    return watched
+
+
+def end_tree(pid: int) -> None:
+    """Kill the process and all it started; the kernel has a session of its own, so a group signal would miss it."""
+    with suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        family = [*root.children(recursive=True), root]
+        for member in family:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+        psutil.wait_procs([member for member in family if member.pid != pid], timeout=10)

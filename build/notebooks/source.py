@@ -1,0 +1,161 @@
+"""A percent script seen as a notebook: its cells, its parameters with their types, its title, its line numbers."""
+
+import ast
+import logging
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import jupytext
+import nbformat
+import papermill
+
+from build.project import ROOT
+from lib.core.errors import BadInput, shortened
+
+STANDARD_PARAMETERS = ("competition_dir", "inputs_dir", "output_dir")
+# As ipykernel names it: JupyterLab writes this into a source's header on saving, so the sources carry it already.
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+_DECIMAL = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?inf"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One assignment of the parameters cell."""
+
+    name: str
+    kind: str  # the annotation, or the type of the default where there is none
+    default: str
+    help: str
+
+
+def read_notebook(source: Path) -> nbformat.NotebookNode:
+    """The percent script as a notebook for the python3 kernel; papermill itself cannot read scripts."""
+    try:
+        text = source.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput(
+            f"{source} cannot be read", expected="a percent script", got=error, do="check the name"
+        ) from error
+    notebook = jupytext.reads(text, fmt="py:percent")
+    notebook.metadata["kernelspec"] = dict(KERNELSPEC)
+    notebook.metadata["language_info"] = {"name": "python"}
+    return notebook
+
+
+def parameters_of(source: Path) -> dict[str, Parameter]:
+    """The parameters that papermill infers from the script, by name; one that it cannot infer is an error."""
+    notebook = read_notebook(source)
+    assigned = _assigned(_parameters_cell(notebook))
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # what it would warn of is an error below
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "inspected.ipynb"
+        nbformat.write(notebook, path)
+        found = papermill.inspect_notebook(str(path))
+    hidden = sorted(set(assigned) - set(found))
+    if hidden:
+        raise BadInput(
+            f"papermill cannot see the parameter {shortened(hidden)} of {shown(source)}",
+            expected="one `name: type = value  # help` per line, with no second `=` in value or help",
+            got=f"a line for {shortened(hidden)} that it skips",
+            do="reword the help, or compute the value in the cell after the parameters",
+        )
+    return {
+        name: Parameter(name, assigned.get(name, seen["inferred_type_name"]), seen["default"], seen["help"])
+        for name, seen in found.items()
+    }
+
+
+def typed(source: Path, values: dict[str, object]) -> dict[str, object]:
+    """The values in their parameters' types; text is parsed strictly, an unknown name or a misfit is an error."""
+    known = parameters_of(source)
+    for name in values:
+        if name not in known:
+            raise BadInput(
+                f"{shown(source)} has no parameter {name}",
+                expected=f"one of {', '.join(known) or '(it has no parameters cell)'}",
+                got=name,
+                do=f"mend the name, or see `python -m build.run --help-notebook {source.stem}`",
+            )
+    return {name: _in_kind(source, known[name], value) for name, value in values.items()}
+
+
+def title_and_summary(notebook: nbformat.NotebookNode, otherwise: str) -> tuple[str, str]:
+    """The first markdown heading (or `otherwise`) and the first plain paragraph after it (or nothing)."""
+    text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    heading = re.search(r"^#+\s+(.+?)\s*#*$", text, re.MULTILINE)
+    rest = text[heading.end() :] if heading else text
+    paragraphs = (block.strip() for block in re.split(r"\n\s*\n", rest))
+    plain = next((block for block in paragraphs if block and not re.match(r"[#>|<!*\-`]|\d+\.", block)), "")
+    return (heading.group(1) if heading else otherwise), " ".join(plain.split())
+
+
+def line_of_code_cell(source: Path, number: int) -> int | None:
+    """The line of the script where its code cell with this number (from 1) begins; None where magics hide it."""
+    lines, at = source.read_text(encoding="utf-8").splitlines(), 0
+    cells = [cell for cell in read_notebook(source).cells if cell.cell_type == "code"]
+    for cell in cells[:number]:
+        first = first_line(cell.source)
+        found = next((n for n, line in enumerate(lines[at:], start=at) if line.strip() == first), None)
+        if found is None:
+            return None
+        at, start = found + 1, found + 1
+    return start if cells[:number] else None
+
+
+def first_line(cell_source: str) -> str:
+    """The cell's first line that is not blank."""
+    return next((line.strip() for line in cell_source.splitlines() if line.strip()), "(empty cell)")
+
+
+def help_text(source: Path) -> str:
+    """The notebook's title and one block per parameter: name, type, default, description."""
+    title, summary = title_and_summary(read_notebook(source), source.stem)
+    known = parameters_of(source).values()
+    blocks = [f"  {p.name}: {p.kind} = {p.default}\n      {p.help or '(no description)'}" for p in known]
+    body = "\n".join(blocks) or "  (none: no cell is tagged `parameters`)"
+    return f"{source.stem}: {title}\n{summary}\n\nparameters, each set by -p name=value:\n{body}"
+
+
+def shown(path: Path) -> str:
+    """The path as people know it: relative to the project where it lies inside."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def _parameters_cell(notebook: nbformat.NotebookNode) -> str:
+    """The source of the first cell tagged `parameters`, or nothing; papermill heeds only the first."""
+    tagged = (cell.source for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+    return next(tagged, "")
+
+
+def _assigned(cell_source: str) -> dict[str, str]:
+    """Name and kind of each plain assignment in the cell, as Python itself reads them."""
+    kinds = {}
+    for node in ast.parse(cell_source).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            kinds[node.target.id] = ast.unparse(node.annotation)
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            constant = node.value.value if isinstance(node.value, ast.Constant) else None
+            kinds[node.targets[0].id] = type(constant).__name__
+    return kinds
+
+
+def _in_kind(source: Path, parameter: Parameter, value: object) -> object:
+    """The value as a str, int, float or bool, whichever the parameter is declared to be."""
+    text = value if isinstance(value, str) else None
+    if parameter.kind == "str" and text is not None:
+        return text
+    if parameter.kind == "bool" and (type(value) is bool or text in ("true", "True", "false", "False")):
+        return value if text is None else text.lower() == "true"
+    if parameter.kind == "int" and (type(value) is int or (text and re.fullmatch(r"[+-]?\d+", text, re.ASCII))):
+        return int(value)
+    if parameter.kind == "float" and (type(value) in (int, float) or (text and re.fullmatch(_DECIMAL, text, re.ASCII))):
+        return float(value)
+    accepted = {"bool": "true or false", "int": "a whole number", "float": "a number, such as 0.5 or 1e-3"}
+    raise BadInput(
+        f"the parameter {parameter.name} of {shown(source)} cannot take this value",
+        expected=f"{parameter.kind}: {accepted.get(parameter.kind, 'str, int, float and bool are what can be set')}",
+        got=repr(value),
+        do="mend the value, or the annotation in the notebook's parameters cell",
+    )

@@ -1,0 +1,104 @@
+"""What a rehearsal left behind, judged: executed notebook, submission against its rows, receipt, score."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+
+from lib.competition.classes import read_class_list
+from lib.core.errors import BadInput, shortened
+from lib.judge.metric import official_score
+from lib.submit.writer import check_submission, read_submission
+
+ROW = "row_id"
+RECEIPT_KEYS = {
+    "mode": str,
+    "soundscapes": int,
+    "seconds_per_soundscape": (int, float),
+    "projected_minutes_600": (int, float),
+    "alarms": list,
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """The official score of a rerun, and over how many classes."""
+
+    value: float
+    classes: int
+
+
+def check_notebook(executed: Path, return_code: int, log_tail: str) -> None:
+    """Raise unless papermill succeeded and every cell completed: it alone tells neither."""
+    if return_code:
+        raise BadInput(
+            "the kernel failed",
+            expected="papermill's exit status 0",
+            got=f"{return_code}; the end of its log:\n{log_tail}",
+            do=f"open {executed.name} in the rehearsal's folder; without an error in it the kernel was killed",
+        )
+    cells = nbformat.read(executed, as_version=4).cells
+    unfinished = [
+        f"cell {index} ({(cell.source.splitlines() or [''])[0][:60]})"
+        for index, cell in enumerate(cells)
+        if cell.cell_type == "code" and cell.metadata.get("papermill", {}).get("status") != "completed"
+    ]
+    if unfinished:
+        raise BadInput(
+            "the kernel ended before its last cell",
+            expected="every cell completed",
+            got=shortened(unfinished),
+            do="remove sys.exit and quit: Kaggle would take this run for a success",
+        )
+
+
+def checked_submission(path: Path, competition: Path) -> pd.DataFrame:
+    """The submission, held against the sample of its competition folder as the writer itself would."""
+    if not path.is_file():
+        raise BadInput("no submission", expected="submission.csv in the working folder", got="none", do="write one")
+    sample = pd.read_csv(competition / "sample_submission.csv", usecols=[ROW], dtype=str)
+    submission = read_submission(path)
+    check_submission(submission, tuple(sample[ROW]), read_class_list(competition))
+    return submission
+
+
+def checked_receipt(path: Path, mode: str, limit_minutes: float) -> dict:
+    """The receipt, when it is of this mode and says that 600 soundscapes fit the limit."""
+    if not path.is_file():
+        raise BadInput("no receipt", expected="receipt.json in the working folder", got="none", do="write one")
+    receipt = json.loads(path.read_text(encoding="utf-8"))
+    wrong = [key for key, kind in RECEIPT_KEYS.items() if not isinstance(receipt.get(key), kind)]
+    if wrong or receipt["mode"] != mode:
+        raise BadInput(
+            "the receipt does not say what it must",
+            expected=f"mode {mode!r}, and {', '.join(RECEIPT_KEYS)}",
+            got=", ".join(f"{key}={receipt.get(key)!r}" for key in wrong or ["mode"]),
+            do="mend the notebook's receipt, or the way it tells a rerun from other runs",
+        )
+    if not receipt["projected_minutes_600"] <= limit_minutes:
+        raise BadInput(
+            "the submission would run out of time",
+            expected=f"at most {limit_minutes:g} minutes for 600 soundscapes",
+            got=f"{receipt['projected_minutes_600']:.1f} minutes",
+            do="leave members out of the recipe, or raise --minutes if this machine is slower than Kaggle's",
+        )
+    return receipt
+
+
+def score(solution_path: Path, submission: pd.DataFrame) -> Score:
+    """The official score; rows that the solution and the submission do not share are an error."""
+    solution = pd.read_csv(solution_path, dtype={ROW: str})
+    if set(submission[ROW]) != set(solution[ROW]):
+        raise BadInput(
+            "solution and submission have other rows",
+            expected=f"the {len(solution)} rows of {solution_path.name}",
+            got=f"not in both: {shortened(sorted(set(submission[ROW]) ^ set(solution[ROW])), 3)}",
+            do="give the solution of the same competition folder",
+        )
+    aligned = submission.set_index(ROW).loc[solution[ROW]].copy().reset_index()
+    classes = [column for column in solution.columns if column in set(submission.columns) - {ROW}]
+    solution = solution[[ROW, *classes]]
+    scored = int((solution[classes].sum(axis=0) > 0).sum())
+    return Score(official_score(solution, aligned, ROW), scored)

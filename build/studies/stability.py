@@ -1,0 +1,195 @@
+"""Which folds, which replay and which final picks can be trusted? Tried on ideas of which some are fragile by design.
+
+python -m build.studies.stability                          the miniature competition of `make demo`, against its hidden test
+python -m build.studies.stability --data DIR --runs DIR    any other, against a shadow split: sites that nothing was fitted on
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from build.project import ROOT
+from lib.blend.mix import mix
+from lib.competition.fold_families import FAMILIES
+from lib.competition.prepared import load_prepared
+from lib.competition.scores import Labels, Scores
+from lib.competition.tables import read_solution
+from lib.core.errors import BadInput
+from lib.core.paths import find_one
+from lib.core.progress import progress
+from lib.judge.bootstrap import bootstrap, interval
+from lib.judge.metric import judge
+from lib.judge.studies.leaderboard import AVERAGE, recommend, regrets, rules, shake_up, simulate_board
+from lib.judge.studies.replay import ReplaySettings, agreement, triage
+from lib.judge.studies.separation import mean_place, separation
+from lib.learn.fold_study.baselines import BASELINE, IDEAS
+from lib.learn.fold_study.study import PRIMARY, Trial, against_hidden_test, against_shadow
+from lib.show import fold_study as figures
+from lib.show.html import write_page
+
+FRAGILE = {idea.name for idea in IDEAS if idea.fragile}
+RANDOM_BLENDS = 24
+
+
+def families_table(judged: dict[str, dict[str, float]], true: dict[str, float]) -> pd.DataFrame:
+    """One row a family, and one for the truth itself."""
+    rows = [{"family": family} | separation(scores, true, FRAGILE) for family, scores in judged.items()]
+    return (
+        pd.DataFrame([*rows, {"family": "the truth", "fragile place": mean_place(true, FRAGILE)}])
+        .astype(object)
+        .fillna("–")
+    )
+
+
+def entered_on_the_board(
+    true: dict[str, Scores], labels: Labels, offline: dict[str, Scores]
+) -> tuple[dict, dict, dict]:
+    """What competes: the ideas' better half out of fold, their average and random blends.
+
+    Returns each entry's scores where the truth is, its offline score, and how far below it the interval reaches.
+    """
+    macro = {name: judge(labels, scores).macro for name, scores in offline.items()}
+    names = sorted(macro, key=macro.get, reverse=True)[: len(macro) // 2]
+    drawn = np.random.default_rng(0).dirichlet(np.ones(len(names)), RANDOM_BLENDS)
+    recipes = {AVERAGE: np.full(len(names), 1 / len(names))}
+    recipes |= {f"blend {number}": weights for number, weights in enumerate(drawn, start=1)}
+    tested, entered = ({name: side[name] for name in names} for side in (true, offline))
+    for parts in (tested, entered):
+        blends = {
+            name: mix([parts[member] for member in names], recipe.tolist(), space="rank")
+            for name, recipe in recipes.items()
+        }
+        parts.update(blends)
+    score = {name: judge(labels, part).macro for name, part in entered.items()}
+    draws = bootstrap(labels, entered)
+    return tested, score, {name: score[name] - interval(score[name], draws[name]).low for name in score}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the three tables and write the page; 0 when all could be judged."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    mini = ROOT / "data/mini"
+    parser.add_argument("--data", type=Path, default=mini / "public/birdclef-2026", help="the competition folder")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where the notebooks' outputs are")
+    parser.add_argument("--competition-with-test", type=Path, help="the same with test soundscapes")
+    parser.add_argument("--solution", type=Path, help="the answers to them")
+    parser.add_argument("--page", type=Path, default=ROOT / "dist/stability.html", help="where the page goes")
+    given = parser.parse_args(arguments)
+    if (given.solution is None) != (given.competition_with_test is None):
+        parser.error("--solution and --competition-with-test go together")
+    if given.data.resolve() == mini / "public/birdclef-2026" and given.solution is None:
+        given.solution, given.competition_with_test = mini / "hidden/solution.csv", mini / "rerun/birdclef-2026"
+    try:
+        prepared = load_prepared(find_one("prepared", str(given.runs)))
+        if given.solution is None:
+            trial = against_shadow(prepared, given.data)
+        else:
+            labels = read_solution(given.solution, prepared.classes)
+            trial = against_hidden_test(prepared, given.data, given.competition_with_test / "test_soundscapes", labels)
+        report(trial, given.page)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def report(trial: Trial, page: Path) -> None:
+    """Print and write the families' table, the replay's agreement, and the board."""
+    true = trial.true_scores()
+    full, judged, seconds = {}, {}, {}
+    for family in progress(FAMILIES, "families of folds", len(FAMILIES)):
+        start = time.perf_counter()
+        full[family] = trial.validated(family)
+        seconds[family] = time.perf_counter() - start
+        judged[family] = macros(*full[family])
+    settings = ReplaySettings()
+    start = time.perf_counter()
+    quick = trial.replayed(settings)
+    cost = (time.perf_counter() - start) / seconds[PRIMARY]
+    parts = [
+        *families_parts(trial, judged, macros(trial.truth, true)),
+        *replay_parts(macros(*quick), judged[PRIMARY], settings, cost),
+        *board_parts(trial, *entered_on_the_board(true, *full[PRIMARY])),
+    ]
+    for part in parts:
+        if isinstance(part, pd.DataFrame):
+            print(part.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+        elif isinstance(part, str):
+            print(part.replace("# ", "\n"))
+    write_page(page, "Stability", parts)
+    print(f"page: {page}")
+
+
+def macros(labels: Labels, scores: dict[str, Scores]) -> dict[str, float]:
+    """The macro score of each."""
+    return {name: judge(labels, part).macro for name, part in scores.items()}
+
+
+def families_parts(trial: Trial, judged: dict[str, dict[str, float]], true: dict[str, float]) -> list:
+    """The page's part on families: the table, the picture, and every idea."""
+    kinds = ["fragile" if name in FRAGILE else "robust" for name in true]
+    ideas = pd.DataFrame({"truth": true} | judged).rename_axis("idea").reset_index()
+    ideas.insert(1, "by design", kinds)
+    alike = {name: agreement(list(scores.values()), list(true.values())) for name, scores in judged.items()}
+    closest = max(alike, key=lambda name: alike[name].spearman)
+    worse = [name for name in alike if alike[name].interval.high < alike[closest].interval.low]
+    windows = trial.lessons.windows
+    return [
+        "# Which folds tell robust ideas from fragile ones",
+        f"{len(IDEAS)} ideas, {len(FRAGILE)} of them fragile by design: they know the place or the recording rather "
+        f"than what calls. Each is scored out of fold in each family of folds, and on {trial.where}, which says who is "
+        "right. The interval of the rank correlation speaks of further ideas like these.",
+        f"Closest to the truth is '{closest}'; clearly worse: {', '.join(worse) or 'none'}. There are "
+        f"{windows.stem.nunique()} soundscapes of {windows.group.nunique()} sites and days: where the two numbers are "
+        "near each other, whole soundscapes at random are nearly whole sites and days.",
+        families_table(judged, true),
+        figures.families(judged, true, FRAGILE, trial.where),
+        ideas.sort_values("truth", ascending=False),
+    ]
+
+
+def replay_parts(quick: dict[str, float], full: dict[str, float], settings: ReplaySettings, cost: float) -> list:
+    """The page's part on the replay: how alike it orders the ideas, and what triage would have cost."""
+    alike = agreement(list(quick.values()), list(full.values()))
+    verdicts = triage(quick, BASELINE, settings)
+    better = {name for name in full if full[name] > full[BASELINE]}
+    rows = []
+    for verdict in ("promote", "park", "kill"):
+        named = {name for name in verdicts if verdicts[name] == verdict} - {BASELINE}
+        rows.append({"verdict": verdict, "ideas": len(named), "better than the baseline in full": len(named & better)})
+    return [
+        "# Can a replay stand in for full validation?",
+        f"The replay takes {cost:.0%} of the time of full validation and orders the ideas with a rank correlation of "
+        f"{alike.spearman:.2f} {alike.interval}. An idea is promoted at a gain of {settings.promote:+.2f} over "
+        f"'{BASELINE}' and killed below {settings.kill:+.2f}.",
+        pd.DataFrame(rows),
+        figures.replay(quick, full, BASELINE, FRAGILE, settings),
+    ]
+
+
+def board_parts(trial: Trial, tested: dict[str, Scores], offline: dict[str, float], doubt: dict[str, float]) -> list:
+    """The page's part on the board: the shake-up, what each rule of selection costs, and which two to choose."""
+    board = simulate_board(trial.truth, tested)
+    picked = rules(board, offline, doubt)
+    shake, advice = shake_up(board), recommend(board, picked)
+    files = len({row.rpartition("_")[0] for row in trial.truth.row_ids})
+    table = regrets(board, picked)
+    return [
+        "# What the public board is worth",
+        f"{len(board.entries)} entries on {len(board.public)} partitions of the {files} soundscapes of {trial.where}, "
+        f"three tenths public, sites and days whole. The public best is the private best in {shake.best_stays:.0%} of "
+        f"them and ends at place {shake.leader_private_rank:.1f} on average; entries move by "
+        f"{shake.mean_rank_change:.1f} places, and the leader loses {shake.leader_lost:.3f} more than the mean entry.",
+        table,
+        figures.regret_of_rules(table),
+        figures.leaders_fate(board),
+        *advice.reasons,
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""Do pseudo-labels help, and which? Networks of several seeds, taught in several ways, on the hidden test.
+
+python -m build.studies.students                           the labels that 04 left in runs/mini
+python -m build.studies.students --seeds 1,2,3,4 --steps 400
+python -m build.studies.students --only "soft, gated" --steps 1200      one of the ways
+
+Every network learns from all labelled data, and all take as many steps: the control, without pseudo-labels, too. Last
+comes what one network alone keeps of its teachers' gain over L1, part by part of the test, and what it saves.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from build.notebooks.source import shown
+from build.project import ROOT
+from lib.competition.classes import read_class_list
+from lib.competition.prepared import load_prepared
+from lib.competition.row_ids import parse_soundscape, row_ids
+from lib.competition.scores import Labels, Scores
+from lib.competition.tables import read_solution
+from lib.core.errors import BadInput
+from lib.core.paths import cache_folder, find_made, find_one
+from lib.judge.bootstrap import LEVEL, bootstrap
+from lib.judge.compare import paired
+from lib.judge.metric import judge
+from lib.judge.subgroups import slices
+from lib.learn.network.config import NetworkPlan, changed
+from lib.learn.network.full_data import fit_whole_networks
+from lib.learn.network.presets import preset_named
+from lib.learn.soft_labels.store import open_soft_labels
+from lib.models.export.network import export_network
+from lib.models.export.parity import onnx_runner
+from lib.models.member.inputs import Hearing
+from lib.models.member.open import open_member
+from lib.models.member.windows import mean_chances
+from lib.models.network.network import Network
+from lib.pseudo.kept import kept_table
+from lib.show.html import write_page
+from lib.show.pseudo import kept_by_subgroup
+from lib.sound.decode import decode
+from lib.submit.rows import asked_rows
+
+CONTROL, FLOOR = "no pseudo-labels", "l1_statistics"
+TAUGHT = {"pseudo_ratio": 1.0, "gate": "percentile"}
+VARIANTS = {  # what differs from the control; "pooled" is said to the training, not to the plan
+    CONTROL: {},
+    "soft, gated": TAUGHT,
+    "soft, to the power 1.54": TAUGHT | {"soft_power": 1.54},
+    "argmax": TAUGHT | {"targets": "argmax"},
+    "labelled ones too": TAUGHT | {"pooled": True},
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A row a variant; what a single network keeps of its teachers, a row a part; and what both cost."""
+
+    variants: pd.DataFrame
+    kept: pd.DataFrame
+    told: str
+
+
+def compare(options: argparse.Namespace) -> Compared:
+    """The variants on the hidden test."""
+    public, test = (options.data / part / "birdclef-2026" for part in ("public", "rerun"))
+    classes, prepared_folder = read_class_list(public), find_one("prepared", str(options.runs))
+    prepared = load_prepared(prepared_folder)
+    truth, soundscapes = read_solution(options.data / "hidden/solution.csv", classes), asked_rows(test).soundscapes
+    folders = {folder.name: folder for folder in find_made("member", str(options.runs))}
+    if FLOOR not in folders:
+        raise BadInput(f"no {FLOOR} to hold gains against", expected=f"it among the members of {options.runs}",
+                       got=", ".join(sorted(folders)), do="run 02 with baselines")  # fmt: skip
+    label_folder = _labels(options)
+    heard = [Hearing(parse_soundscape(file.name), decode(file)) for file in soundscapes]
+    rows = [row for file in soundscapes for row in row_ids(file.stem)]
+
+    def scores(hear: Callable[[Hearing], np.ndarray]) -> tuple[Scores, float]:
+        start = time.process_time()
+        tables = [hear(Hearing(each.soundscape, each.audio)) for each in heard]  # nobody profits from who came before
+        seconds = (time.process_time() - start) / len(heard)
+        return Scores(np.concatenate(tables).astype(np.float32), rows, classes.labels, "prob"), seconds
+
+    def of_network(plan: NetworkPlan, network: Network) -> Callable[[Hearing], np.ndarray]:
+        seen = plan.listening.pictures(heard[0].audio, plan.front_end)
+        with tempfile.TemporaryDirectory() as folder:  # as it would be served
+            export_network(network, Path(folder) / "network.onnx", *seen.shape[2:])
+            ask = [onnx_runner(Path(folder) / "network.onnx")]
+        return lambda each: mean_chances(plan.listening.pictures(each.audio, plan.front_end), plan.listening, ask)
+
+    said, spent = {}, 0.0
+    for name, differs in VARIANTS.items():
+        if name not in (options.only or VARIANTS):
+            continue
+        plan = changed(preset_named(options.preset), steps_per_epoch=options.steps // 4, epochs=4)
+        plan = changed(plan, **{key: value for key, value in differs.items() if key != "pooled"})
+        networks = fit_whole_networks(
+            plan, prepared_folder, public, options.runs / "students" / "members" / name.replace(" ", "_"),
+            cache_folder=cache_folder(options.runs), seeds=options.seeds, labels=label_folder if differs else None,
+            pooled="pooled" in differs, others=folders,
+        )  # fmt: skip
+        asked = {seed: scores(of_network(plan, network)) for seed, network in networks.items()}
+        said[name] = {seed: one for seed, (one, _) in asked.items()}
+        spent = min(seconds for _, seconds in asked.values())
+        print(f"{name}: {[round(judge(truth, one).macro, 4) for one in said[name].values()]}", flush=True)
+    card = open_soft_labels(label_folder, classes, prepared.folds).card
+    members = [open_member(folders[name], classes) for name in card.teachers]
+    teachers, paid = scores(lambda each: np.mean([member.score(each) for member in members], axis=0))
+    floor, _ = scores(open_member(folders[FLOOR], classes).score)
+    first = next((name for name in said if name != CONTROL), CONTROL)
+    student = next(iter(said[first].values()))
+    kept = kept_table(truth, student, teachers, floor, slices(prepared, labels=truth))
+    told = (f"teachers ({', '.join(card.teachers)}) {judge(truth, teachers).macro:.3f} at {1000 * paid:.0f} ms of CPU "
+            f"a soundscape, one network {1000 * spent:.0f} ms, {spent / paid:.0%}; decoding apart")  # fmt: skip
+    return Compared(table_of(said, truth), kept, told)
+
+
+def table_of(said: dict[str, dict[int, Scores]], truth: Labels) -> pd.DataFrame:
+    """A row a variant: mean and spread over seeds, the gain over the control seed by seed and by redrawn recordings."""
+    alone = {name: np.array([judge(truth, one).macro for one in of.values()]) for name, of in said.items()}
+    together = {
+        name: next(iter(of.values())).with_values(np.mean([one.values for one in of.values()], axis=0))
+        for name, of in said.items()
+    }
+    drawn = bootstrap(truth, together)
+    scored = {name: judge(truth, scores).macro for name, scores in together.items()}
+    rows = []
+    for name, values in alone.items():
+        row = {"variant": name, "hidden test": values.mean(), "all seeds together": scored[name]}
+        if CONTROL in alone and name != CONTROL:
+            gains = values - alone[CONTROL]
+            low, high = gains.mean() - _reach(gains), gains.mean() + _reach(gains)
+            row |= {"gain": f"{gains.mean():+.3f}", "90 % over seeds": f"[{low:+.3f}, {high:+.3f}]"}
+            row |= {"together": f"{scored[name] - scored[CONTROL]:+.3f}"}
+            row |= {"90 % over recordings": str(paired(scored, drawn, name, CONTROL))}
+        rows.append(row)
+    return pd.DataFrame(rows).fillna("")
+
+
+def _reach(gains: np.ndarray) -> float:
+    """Half the width of the mean's interval over seeds, by Student's distribution."""
+    if len(gains) < 2:
+        return float("nan")
+    return float(stats.t.ppf((1 + LEVEL) / 2, len(gains) - 1) * gains.std(ddof=1) / len(gains) ** 0.5)
+
+
+def _labels(options: argparse.Namespace) -> Path:
+    """The folder of soft labels: the one that is named, or the only one of the runs."""
+    found = find_made("labels", str(options.runs))
+    chosen = [folder for folder in found if options.labels in ("", folder.name)]
+    if len(chosen) != 1:
+        raise BadInput("which labels should teach", expected=", ".join(folder.name for folder in found),
+                       got=options.labels or "none named", do="name one by --labels")  # fmt: skip
+    return chosen[0]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the table and write its page; 0 when all networks are trained."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where 01 to 04 left their outputs")
+    parser.add_argument("--data", type=Path, default=ROOT / "data/mini", help="a competition with a hidden solution")
+    parser.add_argument("--only", action="append", choices=list(VARIANTS), help="this variant")
+    parser.add_argument("--labels", default="", help="the name of the soft labels")
+    parser.add_argument("--preset", default="small_sed", help="the network")
+    parser.add_argument("--steps", type=int, default=400, help="batches that each network learns from")
+    parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[1, 2, 3, 4])
+    parser.add_argument("--page", type=Path, default=ROOT / "dist/students.html", help="where the page goes")
+    options = parser.parse_args(arguments)
+    try:
+        found = compare(options)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 1
+    for rows in (found.variants, found.kept):
+        print(rows.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    print(found.told)
+    prose = f"Single networks of {options.steps} steps, {len(options.seeds)} seeds, on the hidden test."
+    parts = [prose, found.variants, "# What one network keeps of its teachers' gain over L1", found.told,
+             kept_by_subgroup(found.kept), found.kept]  # fmt: skip
+    write_page(options.page, "Pseudo-labels, in several ways", parts)
+    print(f"page: {shown(options.page)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

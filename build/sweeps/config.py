@@ -1,0 +1,246 @@
+"""A sweep's file, read strictly: all that is wrong with it is said before anything starts, with the line it stands in.
+
+question: which front end should L2 learn from?      what the page and the ledger say was asked
+notebook: "02"                                       a number or name
+fixed: {baselines: false, epochs: 2}                 parameters of every run
+grid: {front_end: [small, pcen128], loss: [bce]}     all combinations; or instead of `grid` one of
+list: [{epochs: 2}, {epochs: 4, average: swa}]       just these
+random: {runs: 12, seed: 0, space: {mixup_p: {low: 0.0, high: 1.0}, loss: [bce, focal]}}
+search: {runs: 12, seed: 0, space: …, pruner: median, storage: …}     Optuna's TPE; see sweep_search.py
+seeds: [1, 2]                                        repeats of each run
+baseline: {front_end: small, loss: bce}              what the others are compared with; otherwise the first run
+metric: bold                                         a tag of the ledger line that counts; otherwise the newest counts
+promote: {replay: {epochs: 1}, keep: 4}              first all runs cheaply, then the best 4, or those that `gain: 0.01`
+cores: 1                                             that a run needs at least
+resources: {GPU: 1}                                  that a run takes of a machine, or of a Dask worker
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from build.notebooks.source import STANDARD_PARAMETERS, parameters_of, typed
+from build.project import ROOT
+from build.sweeps.sweep_lines import NUMBER, Lines
+from build.sweeps.sweep_space import Range, Space, combinations, drawn
+from lib.core import fingerprint
+from lib.core.errors import BadInput, shortened
+from lib.judge.studies.replay import ReplaySettings
+
+WAYS = ("grid", "list", "random", "search")
+PRUNERS = ("median", "none")
+_KEYS = {"question": str, "notebook": str, "fixed": dict, "grid": dict, "list": list, "random": dict, "search": dict,
+         "seeds": list, "baseline": dict, "metric": str, "promote": dict, "cores": int, "resources": dict}  # fmt: skip
+_RANDOM = {"runs": int, "seed": int, "space": dict}
+_SEARCH = {**_RANDOM, "pruner": str, "storage": str}
+_PROMOTE = {"replay": dict, "keep": int, "gain": NUMBER}
+_RANGE = {"low": (*NUMBER, str), "high": (*NUMBER, str), "log": bool}  # 1e-3 is text to YAML
+
+
+@dataclass(frozen=True)
+class Search:
+    """How many points of the space are tried, each chosen by what the earlier ones scored."""
+
+    runs: int
+    space: Space
+    seed: int = 0
+    pruner: str = "median"
+    storage: str = ""  # a database's URL, where machines without a common folder search together
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What a replay changes, and which of the replayed are run in full: the best few, or all that gain so much."""
+
+    replay: dict
+    keep: int | None = None
+    gain: float = ReplaySettings.promote
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a file asks for, all parameters in their types."""
+
+    name: str
+    text: str  # the fingerprint of the file
+    question: str
+    notebook: Path
+    fixed: dict
+    points: tuple[dict, ...]  # the parameters of each run but its seed, the baseline first; of a search that alone
+    search: Search | None = None
+    seeds: tuple[int, ...] = ()
+    metric: str = ""
+    promote: Promotion | None = None
+    cores: int = 1
+    resources: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """The parameters by which runs differ, the seed last."""
+        space = self.search.space if self.search else ()
+        names = dict.fromkeys(name for point in self.points for name in point)
+        differ = [name for name in names if any(point.get(name) != self.fixed.get(name) for point in self.points)]
+        return tuple(dict.fromkeys([*differ, *space, *(["seed"] if self.seeds else [])]))
+
+    def repeats(self, point: dict) -> list[dict]:
+        """The point once for each seed."""
+        return [point | {"seed": seed} for seed in self.seeds] or [point]
+
+
+def read_sweep(path: Path, sources: Path = ROOT / "notebooks_src") -> Sweep:
+    """The sweep that a file describes; unknown keys and parameters, misfits and double runs are errors."""
+    lines = Lines(path)
+    said = lines.mapping(lines.value, _KEYS, ("question", "notebook"))
+    ways = [way for way in WAYS if way in said]
+    if len(ways) != 1:
+        raise lines.wrong(what="it does not say what to vary", expected=f"exactly one of {', '.join(WAYS)}",
+                          got=" and ".join(ways) or "none of them", do="keep one")  # fmt: skip
+    known = sorted(sources.glob("[0-9]*.py"))
+    found = [source for source in known if said["notebook"] in (source.stem, source.stem.split("_")[0])]
+    if len(found) != 1:
+        raise lines.wrong("notebook", what="there is no such notebook", expected='a number, as "02", or a name',
+                          got=said["notebook"], do=f"choose of {', '.join(each.stem for each in known)}")  # fmt: skip
+    return _Reader(lines, found[0]).sweep(said, ways[0])
+
+
+class _Reader:
+    """One file, read against the parameters of its notebook."""
+
+    def __init__(self, lines: Lines, notebook: Path):
+        self.lines, self.notebook, self.known = lines, notebook, parameters_of(notebook)
+
+    def sweep(self, said: dict, way: str) -> Sweep:
+        """The sweep, put together from its parts."""
+        fixed = self._settings(said.get("fixed", {}), "fixed")
+        seeds = self._choices(said.get("seeds", []), "seeds", "seed")
+        search = self._search(said["search"]) if way == "search" else None
+        points = [] if search else [fixed | point for point in self._points(said[way], way)]
+        promote = self._promotion(said["promote"], way, fixed) if "promote" in said else None
+        self._refuse_double(points, way)
+        if "baseline" in said:
+            first = fixed | self._settings(said["baseline"], "baseline")
+            points = [first, *(point for point in points if point != first)]
+        sweep = Sweep(
+            name=self.lines.path.stem,
+            text=fingerprint.of_text(self.lines.text),
+            question=said["question"],
+            notebook=self.notebook,
+            fixed=fixed,
+            points=tuple(points),
+            search=search,
+            seeds=seeds,
+            metric=said.get("metric", ""),
+            promote=promote,
+            cores=self._positive(said.get("cores", 1), "cores"),
+            resources={name: self._positive(n, "resources", name) for name, n in said.get("resources", {}).items()},
+        )
+        self._refuse_contradictions(said, way, sweep)
+        return sweep
+
+    def _settings(self, said: object, *place: object) -> dict:
+        """Parameters in their types; the folders are the sweep's own to set."""
+        if not isinstance(said, dict):
+            raise self.lines.wrong(*place, what="no parameters are set", expected="name: value", got=repr(said),
+                                   do="mend it")  # fmt: skip
+        found = {}
+        for name, value in said.items():
+            with self.lines.within(*place, name):
+                if name in STANDARD_PARAMETERS:
+                    raise BadInput("a sweep sets this by itself", expected="other parameters", got=name, do="drop it")
+                found |= typed(self.notebook, {name: value})
+        return found
+
+    def _choices(self, said: object, *place: str) -> tuple:
+        """The values of the parameter that the place ends with, each once."""
+        if not isinstance(said, list):
+            raise self.lines.wrong(*place, what="these are no values to try", expected="a list, as in [1, 2]",
+                                   got=repr(said), do="mend it")  # fmt: skip
+        values = tuple(self._settings({place[-1]: value}, *place[:-1])[place[-1]] for value in said)
+        if double := [value for number, value in enumerate(values) if value in values[:number]]:
+            raise self.lines.wrong(*place, what="a value stands twice", expected="each once", got=shortened(double),
+                                   do="drop one")  # fmt: skip
+        return values
+
+    def _points(self, said: object, way: str) -> list[dict]:
+        """What each run of a grid, a list or a random draw sets beside what is fixed."""
+        if way == "list":
+            points = [self._settings(point, way, number) for number, point in enumerate(said, start=1)]
+        elif way == "grid":
+            points = combinations({name: self._choices(values, way, name) for name, values in said.items()})
+        else:
+            said = self.lines.mapping(said, _RANDOM, ("runs", "space"), way)
+            runs, space = self._positive(said["runs"], way, "runs"), self._space(said["space"], way)
+            with self.lines.within(way):
+                points = drawn(space, runs, said.get("seed", 0))
+        if not said or not points:
+            raise self.lines.wrong(way, what="nothing varies", expected="a run or more", got="none", do="name values")
+        return points
+
+    def _space(self, said: dict, way: str) -> Space:
+        """Each parameter's choices, or its range."""
+        space = {}
+        for name, values in said.items():
+            place = (way, "space", name)
+            if not isinstance(values, dict):
+                space[name] = self._choices(values, *place)
+                continue
+            limits = self.lines.mapping(values, _RANGE, ("low", "high"), *place)
+            if name in self.known and self.known[name].kind not in ("int", "float"):
+                raise self.lines.wrong(*place, what="only numbers have a range", expected="a list", got=values,
+                                       do="list the choices")  # fmt: skip
+            low, high = (self._settings({name: limits[end]}, *place[:-1])[name] for end in ("low", "high"))
+            with self.lines.within(*place):
+                space[name] = Range(low, high, limits.get("log", False), self.known[name].kind == "int")
+        if empty := [name for name, values in space.items() if values == ()] or ([] if space else ["space"]):
+            raise self.lines.wrong(way, "space", what="nothing varies", expected="values", got=f"none of {empty[0]}",
+                                   do="name some")  # fmt: skip
+        return space
+
+    def _search(self, said: dict) -> Search:
+        """The search, its space read."""
+        said = self.lines.mapping(said, _SEARCH, ("runs", "space"), "search")
+        if said.get("pruner", "none") not in PRUNERS:
+            raise self.lines.wrong("search", "pruner", what="there is no such pruner", expected=", ".join(PRUNERS),
+                                   got=said["pruner"], do="choose one of these")  # fmt: skip
+        self._positive(said["runs"], "search", "runs")
+        return Search(**said | {"space": self._space(said["space"], "search")})
+
+    def _promotion(self, said: dict, way: str, fixed: dict) -> Promotion:
+        """The replay and the rule that ends it."""
+        said = self.lines.mapping(said, _PROMOTE, ("replay",), "promote")
+        if way == "search" or {"keep", "gain"} <= set(said):
+            raise self.lines.wrong("promote", what="that is one rule too many", got=", ".join((way, *said)),
+                                   do="drop one", expected="a search; or a replay, and keep or gain")  # fmt: skip
+        if "keep" in said:
+            self._positive(said["keep"], "promote", "keep")
+        replay = self._settings(said["replay"], "promote", "replay")
+        if fixed | replay == fixed:
+            raise self.lines.wrong("promote", "replay", what="the replay is the full run", got=replay,
+                                   expected="what makes it cheap", do="set fewer folds or steps")  # fmt: skip
+        return Promotion(**said | {"replay": replay})
+
+    def _refuse_double(self, points: list[dict], way: str) -> None:
+        """Refuse a run that is another again."""
+        for number, point in enumerate(points):
+            if point in points[:number]:
+                first = points.index(point) + 1
+                raise self.lines.wrong(way, number + 1, what=f"run {number + 1} is run {first} again", got=point,
+                                       expected="each once; `seeds` repeats runs", do="drop one")  # fmt: skip
+
+    def _refuse_contradictions(self, said: dict, way: str, sweep: Sweep) -> None:
+        """Refuse parameters that are set in two places."""
+        varies = {name for point in said[way] for name in point} if way == "list" else said[way].get("space", said[way])
+        for place, names in (("fixed", sweep.fixed), ("seeds", ["seed"] if sweep.seeds else ()),
+                             ("promote", sweep.promote.replay if sweep.promote else ())):  # fmt: skip
+            if double := sorted(set(varies) & set(names)):
+                raise self.lines.wrong(place, what=f"it sets what {way} varies", expected="each in one place",
+                                       got=shortened(double), do="drop one of the two")  # fmt: skip
+        if sweep.search and sweep.seeds:
+            raise self.lines.wrong("seeds", what="a search makes each run once", expected="one seed, in fixed",
+                                   got=shortened(sweep.seeds), do="drop seeds")  # fmt: skip
+
+    def _positive(self, value: object, *place: str) -> float:
+        """The number, which must be above zero."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise self.lines.wrong(*place, what="it counts nothing", expected="a number above 0", got=repr(value),
+                                   do="mend it")  # fmt: skip
+        return value

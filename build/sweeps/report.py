@@ -1,0 +1,189 @@
+"""The page of a sweep: what was asked, the verdict, every run, what each parameter did, and what to do next.
+
+python -m build.sweeps.report runs/mini/sweeps/front_end    write the page of a sweep anew
+"""
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from build.sweeps.sweep_advice import advice, verdict
+from build.sweeps.sweep_record import RunRecord, read_record
+from build.sweeps.sweep_settings import effective
+from build.sweeps.sweep_table import runs_table, word_of
+from build.sweeps.verdicts import Judged, Verdict, judge_sweep, signed
+from lib.core.errors import BadInput
+from lib.core.records import read_json
+from lib.judge.effects import UNSET, Effect
+from lib.show.dashboard import short
+from lib.show.html import write_page
+from lib.show.pieces import Html
+from lib.show.plots import ladder
+from lib.show.sweeps import effect_dots, parallel_coordinates
+
+_BEST = 8  # settings in the picture of the best
+_WIDE = Html("""<style>body{max-width:84rem}.runs{max-height:42rem;overflow:auto}.runs table{font-size:.82rem}
+.runs th{position:sticky;top:0;background:#fff}.runs td{white-space:nowrap}
+.runs td.text{white-space:normal;min-width:22rem}
+tr.promote{background:#e3f1e8}tr.failed{background:#fbe9e9}tr.baseline{background:#eef3f7}</style>""")
+
+_HOW = """Runs that share all but the parameter, seed included, are paired, and compared fold by fold. Both folds and
+pairs are taken as drawn from many, so the 90 % interval holds the luck of recordings, of training and of what else was
+set; how much they vary is pooled over all values. "All at once" holds for every value on this page together. Where most
+runs of a value have no such partner, the means of all its runs are compared instead, and what else varied counts as
+luck; numbers tried at many values are seen in thirds."""
+_RULES = """A setting (runs that differ by their seed alone) is promoted when three things hold: its gain over the
+baseline, over redrawn recordings and with all settings judged at once, is above zero; so is its gain over folds and
+seeds; and the judge's rules object to nothing, such as a subgroup that loses or a cost beyond the clock. What is
+clearly below the baseline, or not above chance, is killed; all else is parked."""
+
+
+def write_sweep_page(folder: Path, judged: Judged) -> Path:
+    """Write `index.html` into the sweep's folder, and return its path."""
+    page = folder / "index.html"
+    write_page(page, f"Sweep {folder.name}", [_WIDE, *page_parts(folder, judged)])
+    return page
+
+
+def judged_now(folder: Path) -> Judged:
+    """The sweep of a folder as it stands: all its runs that have ended, judged."""
+    sweep = read_json(folder / "sweep.json")
+    return judge_sweep(folder, sweep, read_records(folder, sweep))
+
+
+def read_records(folder: Path, sweep: dict) -> list[RunRecord]:
+    """The records of the runs that have ended, by their number; those that it no longer asks for stay out."""
+    found = [record for identity in sweep["runs"] if (record := read_record(folder, identity))]
+    return sorted(found, key=lambda record: record.number)
+
+
+def page_parts(folder: Path, judged: Judged) -> list:
+    """The page's parts, from the question to every decision and its reasons."""
+    asked = f"Asked: {judged.sweep['question']}"
+    if not judged.records:
+        return [asked, "No run has ended yet."]
+    parts = [asked, _counted(judged), "# Verdict", verdict(judged), *advice(judged), *judged.notes,
+             "# The runs", runs_table(folder, judged)]  # fmt: skip
+    if judged.effects:
+        parts += ["# Effect of each parameter", _HOW, effect_dots(judged.effects), effects_table(judged.effects)]
+    if judged.names and judged.tried > 1:
+        parts += ["# All runs at a glance", "A line a run, the three best drawn strongest.", _parallel(judged)]
+    if judged.tried:
+        best, stage = max(judged.verdicts.values(), key=len), "the replay's " if not judged.last else ""
+        best = judged.last or best
+        parts += ["# Best settings", f"By {stage}score, the best first, with the 90 % interval over recordings.",
+                  _ladder(best), "# Go or no-go", _RULES, _decisions(judged)]  # fmt: skip
+    return parts
+
+
+def effects_table(found: list[Effect]) -> pd.DataFrame:
+    """One row a value of a parameter: its mean score, its gain and both intervals, and what was compared."""
+    rows = []
+    for effect in found:
+        gain = effect.gain
+        rows.append(
+            {
+                "parameter": effect.parameter,
+                "value": effect.value,
+                "runs": effect.runs,
+                "mean score": f"{effect.score:.4f}",
+                "gain": f"{gain.gain:+.4f}" if gain else "reference",
+                "90 % interval": signed(gain.interval) if gain and gain.interval else "",
+                "all at once": signed(gain.adjusted) if gain and gain.adjusted else "",
+                "compared": _compared(effect),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _compared(effect: Effect) -> str:
+    """What the gain is a mean of."""
+    gain = effect.gain
+    if gain is None:
+        return ""
+    folds = f" × {gain.folds} folds" if gain.folds > 1 else ""
+    if not gain.pairs:
+        return f"means of all its runs{folds}"
+    never = "" if gain.interval else ": nothing repeated, so no interval"
+    return f"{gain.pairs} pair{'s' if gain.pairs > 1 else ''}{folds}{never}"
+
+
+def _counted(judged: Judged) -> str:
+    """How many runs ended how, what they cost, and how many are to come."""
+    records, asked = judged.records, len(judged.sweep["runs"])
+    status, stages = Counter(record.status for record in records), Counter(record.stage for record in records)
+    how = ", ".join(f"{status[word]} {word}" for word in ("done", "failed", "pruned") if status[word])
+    first = f"; {stages['replay']} of them replays" if stages["replay"] else ""
+    to_come = f"; {asked - len(records)} to come" if asked > len(records) else ""
+    minutes = sum(record.seconds for record in records) / 60
+    return f"{len(records)} run{'s' if len(records) > 1 else ''}: {how}{first}; {minutes:.1f} minutes{to_come}."
+
+
+def _parallel(judged: Judged) -> Figure:
+    """The lines of all scored runs, of the stage with the most."""
+    widest = max(judged.verdicts.values(), key=len)
+    records = [record for each in widest for record in each.setting.records]
+    table = pd.DataFrame({name: [effective(record).get(name, UNSET) for record in records] for name in judged.names},
+                         dtype=object)  # fmt: skip
+    return parallel_coordinates(table, np.array([record.score for record in records]))
+
+
+def _ladder(verdicts: list[Verdict]) -> Figure:
+    """The best settings with their intervals; where no scores are stored, with that of their first run."""
+    rungs = []
+    for each in sorted(verdicts, key=lambda each: -each.setting.score)[:_BEST]:
+        score, stored = each.setting.score, each.setting.records[0].interval
+        low, high = (each.interval.low, each.interval.high) if each.interval else stored or (score, score)
+        rungs.append(
+            {"rung": short(each.setting.name), "score": score, "low": min(low, score), "high": max(high, score)}
+        )
+    return ladder(pd.DataFrame(rungs))
+
+
+def _decisions(judged: Judged) -> pd.DataFrame:
+    """One row a setting and stage: its verdict and why, the best first."""
+    rows = pd.DataFrame(
+        {
+            "stage": stage,
+            "setting": each.setting.name,
+            "seeds": len(each.setting.records),
+            "mean score": f"{each.setting.score:.4f}",
+            "gain over folds and seeds, all at once": _spread(each),
+            "verdict": word_of(each.setting.records[0], each),
+            "why": ". ".join(each.decision.reasons),
+        }
+        for stage, group in reversed(judged.verdicts.items())
+        for each in sorted(group, key=lambda each: -each.setting.score)
+    )
+    return rows if len(judged.verdicts) > 1 else rows.drop(columns="stage")
+
+
+def _spread(each: Verdict) -> str:
+    """The gain over folds and seeds with its wider interval."""
+    gain = each.over_folds
+    if gain is None:
+        return ""
+    return f"{gain.gain:+.4f} {signed(gain.adjusted)}" if gain.adjusted else f"{gain.gain:+.4f}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the page anew; 0 when it could be made."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="the sweep's folder, below RUNS/sweeps")
+    options = parser.parse_args(arguments)
+    try:
+        page = write_sweep_page(options.folder, judged_now(options.folder))
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"page: {page}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""The runs of a sweep: what identifies each, where it lies, what its process is asked, and how it is begun and ended.
+
+    RUNS/sweeps/<name>/runs/<id>/       request.json, run.json once ended, notebook.ipynb, .html and .log
+    RUNS/sweeps/<name>/runs/<id>/runs/  as RUNS is to notebooks run by hand: the notebook's folder, and a ledger
+
+A ledger lies in the nearest folder named `runs`, so each run has one of its own.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from build.kernels.closure import closure_of
+from build.notebooks.run_child import end_tree
+from build.notebooks.source import parameters_of
+from build.project import ROOT
+from build.sweeps.config import Sweep
+from build.sweeps.sweep_record import RunRecord, record_path
+from lib.competition.prepared import data_version
+from lib.core import fingerprint
+from lib.core.errors import BadInput
+from lib.core.paths import MARKERS, cache_folder, find_made
+from lib.core.records import write_json
+
+_DIGITS = 12
+_READS = re.compile(r"(lambda\b.*)?find_(?:one|made)\(\s*[\"'](\w+)[\"']")
+STOP = "stop"  # a file of this name in a run's folder ends the run, on whatever machine it is
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run to be made."""
+
+    id: str
+    number: int
+    stage: str
+    parameters: dict
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a sweep takes place: its folder, the folders that its notebook reads, and the facts every run shares."""
+
+    folder: Path
+    runs: Path
+    data: Path
+    facts: str
+
+    def run(self, number: int, stage: str, parameters: dict) -> Run:
+        """The run of these parameters, with the fingerprint of all that decides its outcome."""
+        identity = fingerprint.of_json([self.facts, parameters])[:_DIGITS]
+        return Run(identity, number, stage, parameters)
+
+
+class ListedRuns:
+    """Runs that are known from the beginning."""
+
+    def __init__(self, runs: Sequence[Run]):
+        self._runs, self._left, self.total = list(runs), list(runs), len(runs)
+
+    def next(self) -> Run | None:
+        """The next run; None when all are under way."""
+        return self._left.pop(0) if self._left else None
+
+    def told(self, record: RunRecord) -> None:
+        """Nothing depends on what became of a run."""
+
+    def behind(self, run: Run) -> str:
+        """No run is ended early."""
+        return ""
+
+    def runs(self) -> list[Run]:
+        """All of them."""
+        return self._runs
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the process of a run is told."""
+
+    sweep: str
+    run: Run
+    notebook: str
+    values: dict  # what the notebook is given
+    metric: str
+
+
+def place_of(sweep: Sweep, runs: Path, data: Path) -> Place:
+    """The sweep's place below `runs`; inputs that its notebook reads and that are not there are an error."""
+    text = sweep.notebook.read_text(encoding="utf-8")
+    code = closure_of(ROOT, str(sweep.notebook)).files
+    facts = {
+        "notebook": fingerprint.of_text(text),
+        "lib": {label: fingerprint.of_file(ROOT / label) for label in code},
+        "data": data_version(data) if all((data / marker).is_file() for marker in MARKERS) else "",
+        "inputs": _inputs(text, runs),
+    }
+    return Place(runs / "sweeps" / sweep.name, runs, data, fingerprint.of_json(facts))
+
+
+def _inputs(notebook: str, runs: Path) -> dict[str, list[str]]:
+    """The manifests of what a notebook reads, by kind; what it reads only when asked, by a lambda, may be absent."""
+    found, needed = {}, {kind for when_asked, kind in _READS.findall(notebook) if not when_asked}
+    for kind in sorted({kind for _, kind in _READS.findall(notebook)}):
+        try:
+            folders = find_made(kind, str(runs))
+        except BadInput:
+            if kind in needed:
+                raise
+            folders = []
+        found[kind] = sorted(fingerprint.of_file(folder / "manifest.json") for folder in folders)
+    return found
+
+
+def write_sweep(sweep: Sweep, place: Place, runs: Sequence[Run]) -> None:
+    """Write `sweep.json`: the sweep as it was understood, and the runs that belong to it now."""
+    facts = asdict(sweep) | {"notebook": sweep.notebook.stem, "runs": [run.id for run in runs]}
+    write_json(place.folder / "sweep.json", json.loads(json.dumps(facts)))
+
+
+def write_request(sweep: Sweep, place: Place, run: Run) -> Path:
+    """Write what the run's process is to do into the run's folder, and return the file."""
+    folder = record_path(place.folder, run.id).parent
+    values = {
+        "competition_dir": str(place.data),
+        "inputs_dir": str(place.runs),
+        "output_dir": str(output_of(place.folder, run.id, sweep.notebook)),
+        "cache_dir": str(cache_folder(place.runs)),  # decoded once for all runs
+    }
+    known = parameters_of(sweep.notebook)
+    values = {name: value for name, value in values.items() if name in known} | run.parameters
+    request = Request(str(place.folder), run, str(sweep.notebook), values, sweep.metric)
+    (folder / STOP).unlink(missing_ok=True)
+    write_json(folder / "request.json", asdict(request))
+    return folder / "request.json"
+
+
+def output_of(sweep_folder: Path, identity: str, notebook: Path) -> Path:
+    """The folder that the run's notebook writes to."""
+    return record_path(sweep_folder, identity).parent / "runs" / notebook.stem
+
+
+def shares(cores: Sequence[int], parts: int) -> list[list[int]]:
+    """The cores in so many parts, none with more than one core more than another."""
+    return [list(cores[n * len(cores) // parts : (n + 1) * len(cores) // parts]) for n in range(parts)]
+
+
+def own_cores() -> list[int]:
+    """The cores that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count()))
+
+
+def begin(request: Path, cores: Sequence[int], environment: dict[str, str] | None = None) -> subprocess.Popen:
+    """The process of a run, begun on these cores; it ends, with all it started, when this process does.
+
+    It has a session of its own: an interrupt at the keyboard is this process's to answer.
+    """
+    command = [sys.executable, "-m", "build.sweeps.one", str(request), ",".join(map(str, cores))]
+    with (request.parent / "log").open("w") as log:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
+                                cwd=ROOT, env={**os.environ, **(environment or {})})  # fmt: skip
+
+
+def end(process: subprocess.Popen) -> None:
+    """End the process of a run and all that it started."""
+    end_tree(process.pid)
+    process.wait()
+    process.stdin.close()

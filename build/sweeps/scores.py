@@ -1,0 +1,111 @@
+"""What a sweep's runs stored, as scores on one set of labelled windows, each shown never to have met them.
+
+A run of 02 to 04 stores a member. One of 05 stores recipes: they speak through the members that the run read, of each
+fold as they would without that fold's labels.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from build.sweeps.runs import output_of
+from build.sweeps.sweep_record import MEMBERS, RunRecord
+from lib.blend.member_costs import seconds_together
+from lib.blend.recipe import Ingredient, load_recipe
+from lib.blend.search.blind import nested_scores
+from lib.competition.prepared import Prepared, load_prepared
+from lib.competition.scores import Labels, Scores
+from lib.core import fingerprint
+from lib.core.errors import BadInput
+from lib.core.paths import find_one, folders_below, manifest_kind
+from lib.judge.leakage import unseen_scores
+from lib.judge.metric import class_auc
+from lib.models.member.card import read_card
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """By a run's id: its scores on the labels' rows, and its seconds a soundscape."""
+
+    prepared: Prepared
+    labels: Labels
+    scores: dict[str, Scores]
+    seconds: dict[str, float]
+
+    def per_fold(self, run: str) -> dict[str, float]:
+        """The run's score in each fold over all classes that the fold can score: the same ones for every run."""
+        values, found = self.scores[run].take(self.labels.row_ids).values, {}
+        for fold in np.unique(self.labels.strata):
+            auc = class_auc(self.labels.values[self.labels.strata == fold], values[self.labels.strata == fold])
+            if np.isfinite(auc).any():
+                found[str(fold)] = float(np.nanmean(auc))
+        return found
+
+
+def stored(folder: Path, sweep: Mapping, records: Sequence[RunRecord]) -> tuple[Stored | None, list[str]]:
+    """What the runs stored, and a sentence for each that cannot be used; None where there is nothing."""
+    made = [(record, place) for record in records if (place := _place(folder, sweep, record))]
+    if not made:
+        return None, []
+    try:
+        reader = _Reader(Path(sweep["fixed"].get("inputs_dir") or folder.parents[1]))
+    except BadInput as error:
+        return None, [f"Gains cannot be held against the labels: {error.what} ({error.do})."]
+    scores, seconds, notes = {}, {}, []
+    for record, place in made:
+        try:
+            scores[record.id], seconds[record.id] = reader.recipe(place) if place.is_file() else reader.member(place)
+        except (BadInput, OSError) as error:
+            notes.append(f"Run {record.number} is not compared by its scores: {str(error).splitlines()[0]}.")
+    if not scores:
+        return None, notes
+    labels = reader.prepared.labels
+    for each in scores.values():
+        labels = labels.held_by(each)
+    return Stored(reader.prepared, labels, scores, seconds), notes
+
+
+def _place(folder: Path, sweep: Mapping, record: RunRecord) -> Path | None:
+    """The member's folder, or the recipe's file, that the run was judged by; None where it stored neither."""
+    if record.member:
+        return folder / record.member
+    line, recipes = record.line(sweep["metric"]), output_of(folder, record.id, Path(sweep["notebook"])) / "recipes"
+    return next((path for tag in (line.tags if line else ()) if (path := recipes / f"{tag}.json").is_file()), None)
+
+
+class _Reader:
+    """Reads what runs stored, among the inputs that they had."""
+
+    def __init__(self, inputs: Path):
+        self.prepared = load_prepared(find_one("prepared", str(inputs)))
+        here = [folder for folder in folders_below(inputs, depth=6) if manifest_kind(folder) == "member"]
+        self._inputs: dict[str, Path] = {folder.name: folder for folder in here}
+        self._read: dict[Path, Scores] = {}
+
+    def member(self, folder: Path) -> tuple[Scores, float]:
+        """A member's scores of what neither it nor its teachers have met, and its seconds a soundscape."""
+        beside = [each for kind in MEMBERS for each in folder.parents[1].glob(f"{kind}/*")]
+        others = self._inputs | {each.name: each for each in beside}
+        scores = unseen_scores(folder, self.prepared.folds, related=self.prepared.related, others=others)
+        return scores, read_card(folder, self.prepared.classes).seconds_per_soundscape
+
+    def recipe(self, file: Path) -> tuple[Scores, float]:
+        """What a recipe says of each fold without having its labels, and its seconds a soundscape."""
+        recipe, prepared = load_recipe(file), self.prepared
+        prepared.classes.check_hash(recipe.class_hash, f"recipe {recipe.name}")
+        by_fold = {fold: recipe.blind_to(fold) for fold in prepared.folds.numbers}
+        parts = {part.name: self._part(part) for part in [*recipe.members, *recipe.set_aside]}
+        return nested_scores(by_fold, parts, prepared.labels), seconds_together(recipe.members)
+
+    def _part(self, wanted: Ingredient) -> Scores:
+        """The scores of a recipe's member, which must be the very one that the recipe was made of."""
+        folder = self._inputs.get(wanted.name)
+        manifest = fingerprint.of_file(folder / "manifest.json") if folder else "none"
+        if manifest != wanted.manifest:
+            raise BadInput(f"member {wanted.name} is not the one of the recipe", expected=f"manifest {wanted.manifest}",
+                           got=manifest, do="make the sweep again")  # fmt: skip
+        if folder not in self._read:
+            self._read[folder] = self.member(folder)[0]
+        return self._read[folder]

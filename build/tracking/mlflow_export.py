@@ -1,0 +1,133 @@
+"""Show the ledger and the sweeps in MLflow's own pages: export them into its store below RUNS, and open its server.
+
+python -m build.tracking.mlflow_export            export what is new, then serve on this machine alone, until Ctrl-C
+python -m build.tracking.mlflow_export --dry      only export
+
+Nothing here reads MLflow: the ledger and the records stay what counts. An experiment is a question of the ledger, or a
+sweep. What was exported before stays; what has changed since, such as a failed run made again, is replaced.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from build.project import ROOT
+from build.tracking.mlflow_runs import Tracked, tracked
+from lib.core.errors import BadInput
+
+_LOOPBACK = "127.0.0.1"
+_PAGE = 1000  # runs asked for at once
+_ID, _CONTENT = "pantanal.id", "pantanal.content"
+
+
+def export(runs: Path, store: str) -> Counter:
+    """Put the ledger and the sweeps of RUNS into the store, and return how many runs are new, changed and there."""
+    _refuse_without_mlflow()
+    from mlflow.tracking import MlflowClient  # here, for it takes seconds, and only sweeps' requirements bring it
+
+    client, counted = MlflowClient(tracking_uri=store), Counter()
+    known: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {}
+    for run in tracked(runs):
+        if run.experiment not in known:
+            experiment = _experiment(client, run.experiment, runs)
+            known[run.experiment] = experiment, dict(_exported(client, experiment))
+        experiment, there = known[run.experiment]
+        number, content = there.get(run.id, ("", ""))
+        if content == run.content:
+            counted["there"] += 1
+            continue
+        if number:
+            client.delete_run(number)
+        _log(client, experiment, run)
+        counted["changed" if number else "new"] += 1
+    return counted
+
+
+def serve(store: str, port: int) -> int:
+    """Run MLflow's server on this machine alone until it is stopped, and return its exit status."""
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--host", _LOOPBACK,
+               "--port", str(port), "--workers", "1"]  # fmt: skip
+    print(f"MLflow: http://{_LOOPBACK}:{port} (Ctrl-C ends it)", flush=True)
+    try:
+        return subprocess.run(command, env=os.environ | _QUIET).returncode
+    except KeyboardInterrupt:
+        return 0
+
+
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}  # it would tell its makers what is called
+
+
+def store_of(runs: Path) -> str:
+    """The address of the database below RUNS."""
+    return f"sqlite:///{(runs / 'mlflow' / 'mlflow.db').resolve()}"
+
+
+def _refuse_without_mlflow() -> None:
+    """Refuse where MLflow cannot be imported; and keep it from calling home where it can."""
+    os.environ.update(_QUIET)
+    if find_spec("mlflow") is None:
+        raise BadInput("MLflow is not installed here", expected="the packages of requirements-sweeps.txt",
+                       got=sys.executable, do="make mlflow, or pip install -r requirements-sweeps.txt")  # fmt: skip
+
+
+def _experiment(client, name: str, runs: Path) -> str:
+    """The number of the experiment of that name, made if need be; one that was deleted by hand is an error."""
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return client.create_experiment(name, artifact_location=(runs / "mlflow" / "artifacts").resolve().as_uri())
+    if found.lifecycle_stage != "active":
+        raise BadInput(f"the experiment {name!r} was deleted in MLflow", expected="one that is active", got="deleted",
+                       do=f"restore it in MLflow's pages, or remove {runs / 'mlflow'} and export anew")  # fmt: skip
+    return found.experiment_id
+
+
+def _exported(client, experiment: str) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Of each run that an export left: its id here, and its number and content there."""
+    token = None
+    while True:
+        page = client.search_runs([experiment], max_results=_PAGE, page_token=token)
+        for run in page:
+            if _ID in run.data.tags:
+                yield run.data.tags[_ID], (run.info.run_id, run.data.tags[_CONTENT])
+        token = page.token
+        if not token:
+            return
+
+
+def _log(client, experiment: str, run: Tracked) -> None:
+    """Write one run; its content last of all, so that one torn by an interrupt is written anew."""
+    from mlflow.entities import Metric, Param
+
+    made = client.create_run(experiment, start_time=run.started_ms, tags={_ID: run.id, _CONTENT: "", **run.tags},
+                             run_name=run.name)  # fmt: skip
+    metrics = [Metric(name, value, run.ended_ms, 0) for name, value in run.metrics.items()]
+    client.log_batch(made.info.run_id, metrics, [Param(name, value) for name, value in run.parameters.items()])
+    client.set_terminated(made.info.run_id, run.status, end_time=run.ended_ms)
+    client.set_tag(made.info.run_id, _CONTENT, run.content)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Export, and serve unless told otherwise; 0 when all went well."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="whose ledger and sweeps")
+    parser.add_argument("--port", type=int, default=5000, help="of MLflow's pages")
+    parser.add_argument("--dry", action="store_true", help="only export")
+    options = parser.parse_args(arguments)
+    store = store_of(options.runs)
+    try:
+        (options.runs / "mlflow").mkdir(parents=True, exist_ok=True)
+        counted = export(options.runs, store)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(", ".join(f"{counted[word]} {word}" for word in ("new", "changed", "there")) + f": {store}", flush=True)
+    return 0 if options.dry else serve(store, options.port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""The ledger's lines and the sweeps' runs as MLflow knows runs: parameters, metrics, tags, and what they belong to."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from build.sweeps.report import read_records
+from build.sweeps.sweep_record import RunRecord
+from lib.core import fingerprint
+from lib.core.paths import ledger_path
+from lib.core.records import read_json, to_json
+from lib.judge.ledger import LedgerLine, read
+
+_STATUS = {"done": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
+_LONGEST = 4000  # characters of a text that MLflow's store still takes
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """One run, ready for MLflow: the id tells it from others, its content whether it has changed."""
+
+    experiment: str
+    id: str
+    name: str
+    status: str
+    started_ms: int
+    ended_ms: int
+    parameters: dict[str, str]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+
+    @cached_property
+    def content(self) -> str:
+        """The fingerprint of all that is told of it but when: a ledger's line does not know."""
+        return fingerprint.of_json([self.name, self.status, self.parameters, self.metrics, self.tags])
+
+
+def tracked(runs: Path) -> Iterator[Tracked]:
+    """The runs of all sweeps below RUNS, then the lines of its ledger that no sweep's run has told already."""
+    told = set()
+    for sweep in sorted(runs.glob("sweeps/*/sweep.json")):
+        for each in _of_sweep(sweep.parent):
+            told.add(each.tags["run"])
+            yield each
+    yield from _of_ledger(ledger_path(runs), told)
+
+
+def _of_sweep(folder: Path) -> Iterator[Tracked]:
+    """The runs of one sweep that have ended."""
+    sweep = read_json(folder / "sweep.json")
+    results = folder / "results.json"
+    verdicts = {row["id"]: row["verdict"] for row in read_json(results)} if results.is_file() else {}
+    for record in read_records(folder, sweep):
+        started = int(datetime.fromisoformat(record.started).timestamp() * 1000)
+        metrics = {"score": record.score, "seconds": record.seconds}
+        metrics |= dict(zip(("low", "high"), record.interval or (), strict=False))
+        metrics |= {f"fold_{fold}": score for fold, score in record.per_fold.items()}
+        yield Tracked(
+            experiment=f"sweep {folder.name}",
+            id=f"{folder.name}/{record.id}",
+            name=f"{record.number} {record.stage}",
+            status=_STATUS[record.status],
+            started_ms=started,
+            ended_ms=started + int(1000 * record.seconds),
+            parameters={name: str(value)[:_LONGEST] for name, value in record.parameters.items()},
+            metrics={name: value for name, value in metrics.items() if value is not None},
+            tags=_tags(folder, sweep, record, verdicts),
+        )
+
+
+def _tags(folder: Path, sweep: Mapping, record: RunRecord, verdicts: Mapping[str, str]) -> dict[str, str]:
+    """What else is known of a run of a sweep, and where its files lie."""
+    page = Path(record.notebook).with_suffix(".html")
+    places = {"page": page, "notebook": record.notebook, "member": record.member}
+    tags = {
+        "question": sweep["question"],
+        "sweep": folder.name,
+        "run": record.id,
+        "stage": record.stage,
+        "verdict": verdicts.get(record.id, ""),
+        "error": record.error[:_LONGEST],
+    }
+    tags |= {name: str((folder / place).resolve()) for name, place in places.items() if str(place) not in ("", ".")}
+    links = [f"- {name}: `{tags[name]}`" for name in places if name in tags]
+    return {name: text for name, text in tags.items() if text} | {"mlflow.note.content": "\n".join(links)}
+
+
+def _of_ledger(path: Path, told: set[str]) -> Iterator[Tracked]:
+    """The ledger's lines; the second of two equal ones is a run of its own."""
+    seen: Counter[str] = Counter()
+    ended = int(path.stat().st_mtime * 1000) if path.is_file() else 0
+    for line in read(path):
+        identity = fingerprint.of_json(to_json(line))
+        seen[identity] += 1
+        if not ("sweep" in line.tags and told.intersection(line.tags)):
+            yield _of_line(line, f"ledger/{identity}/{seen[identity]}", ended)
+
+
+def _of_line(line: LedgerLine, identity: str, ended_ms: int) -> Tracked:
+    """One line; it does not say when, so it ends when the ledger was last written to."""
+    facts = ("config", "fold_version", "data_version", "seed", "classes")
+    return Tracked(
+        experiment=line.question,
+        id=identity,
+        name=" ".join(line.tags) or line.config,
+        status="FINISHED",
+        started_ms=ended_ms - int(1000 * line.seconds),
+        ended_ms=ended_ms,
+        parameters={name: str(getattr(line, name)) for name in facts},
+        metrics={"score": line.score, "low": line.interval[0], "high": line.interval[1], "seconds": line.seconds},
+        tags={"question": line.question, "verdict": line.verdict, "tags": " ".join(line.tags)},
+    )

@@ -1,0 +1,79 @@
+"""Weights of their own for classes: fitted on some folds, judged on the fold left out, kept only if surely better."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from lib.blend.evaluate import Fold, executed, make_folds
+from lib.blend.mix import ClassWeights
+from lib.blend.recipe import Recipe
+from lib.blend.search.space import mix_of, with_mix
+from lib.competition.scores import Labels, Scores, joined
+from lib.core.errors import BadInput
+from lib.judge.bootstrap import Interval, bootstrap
+from lib.judge.compare import paired
+from lib.judge.leakage import fitted_on, refuse_self_judged
+from lib.judge.metric import judge
+
+Fit = Callable[[Recipe, str, list[Fold]], ClassWeights]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether to keep something that costs parameters, and why."""
+
+    keep: bool
+    gain: float
+    interval: Interval
+
+    def __str__(self) -> str:
+        return f"{self.gain:+.4f} {self.interval}, {'surely better' if self.keep else 'not surely better'}"
+
+
+@dataclass(frozen=True, eq=False)
+class Stacked:
+    """The recipe with class weights fitted on all folds, its nested scores, and whether to keep it."""
+
+    recipe: Recipe
+    nested: Scores
+    recipes: dict[object, Recipe]  # with the weights fitted without each fold
+    verdict: Verdict
+
+
+def stack(
+    fit: Fit, recipe: Recipe, mix: str, parts: Mapping[str, Scores], labels: Labels, *,
+    plain: Scores, by_fold: Mapping[object, Recipe] | None = None,
+) -> Stacked:  # fmt: skip
+    """The mix with class weights, judged nested against `plain`, the nested scores of the same recipe without them.
+
+    `by_fold` holds the recipe chosen without each fold, where the recipe itself was searched (`Found.recipes`).
+    """
+    folds = make_folds(parts, labels)
+    if len(folds) < 2:
+        raise BadInput("a stacker needs folds to fit on and a fold to judge on", expected="two folds or more",
+                       got=len(folds), do="pass labels of more folds")  # fmt: skip
+    nested, recipes = [], {}
+    for n, fold in enumerate(folds):
+        others = folds[:n] + folds[n + 1 :]
+        met = [row for other in others for row in other.labels.row_ids]
+        refuse_self_judged(fitted_on("class weights", met), fold.labels.row_ids)
+        without = recipe if by_fold is None else by_fold[fold.number]
+        recipes[fold.number] = _with_weights(without, mix, fit(without, mix, others))
+        nested.append(executed(recipes[fold.number], [fold]))
+    scores = joined(nested)
+    whole = _with_weights(recipe, mix, fit(recipe, mix, folds))
+    honest, searched = (judge(labels, one).macro for one in (scores, executed(whole, folds)))
+    verdict = worth_keeping(labels, plain, scores)
+    return Stacked(replace(whole, score=honest, searched=searched), scores, recipes, verdict)
+
+
+def worth_keeping(labels: Labels, plain: Scores, other: Scores) -> Verdict:
+    """Keep the other where the interval of its gain over the plain blend, on the same rows, lies above nothing."""
+    named = {"plain": plain, "other": other}
+    drawn = bootstrap(labels, named)
+    scored = {name: judge(labels, scores).macro for name, scores in named.items()}
+    sure = paired(scored, drawn, "other", "plain")
+    return Verdict(sure.low > 0, scored["other"] - scored["plain"], sure)
+
+
+def _with_weights(recipe: Recipe, mix: str, weights: ClassWeights) -> Recipe:
+    return with_mix(recipe, replace(mix_of(recipe, mix), class_weights=dict(weights)))

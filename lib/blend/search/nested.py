@@ -1,0 +1,87 @@
+"""The search for a blend, and its honest score: what is chosen on some folds is judged on the fold left out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lib.blend.evaluate import executed, make_folds
+from lib.blend.recipe import Recipe
+from lib.blend.search.ascent import ascent
+from lib.blend.search.in_turn import in_turn
+from lib.blend.search.methods import greedy
+from lib.blend.search.objective import Numbers, Objective
+from lib.blend.search.space import Choice, Space
+from lib.blend.search.tpe import tpe
+from lib.competition.scores import Labels, Scores, joined
+from lib.core.errors import BadInput
+from lib.judge.leakage import fitted_on, refuse_self_judged
+from lib.judge.metric import judge
+
+METHODS = {"greedy": in_turn(greedy), "ascent": in_turn(ascent), "tpe": tpe}
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The choice made on all folds, its score there, and the nested scores that were not searched on."""
+
+    choice: Choice
+    recipe: Recipe
+    searched: float
+    nested: Scores
+    nested_score: float
+    by_fold: dict[object, Choice]  # what was chosen without each fold,
+    recipes: dict[object, Recipe]  # and the recipes of that
+    tried: int
+
+    @property
+    def optimism(self) -> float:
+        """How much of the searched score is luck: what does not come back on folds that were not searched on."""
+        return self.searched - self.nested_score
+
+    def __str__(self) -> str:
+        return (
+            f"searched {self.searched:.4f}, nested {self.nested_score:.4f}: optimism {self.optimism:+.4f} "
+            f"({self.tried} choices tried)"
+        )
+
+
+def evidence_weights(lower_ends: Sequence[float], voices: Sequence[str]) -> tuple[float, ...]:
+    """Weights in proportion to how far each lower end lies above chance; equal ones where none does.
+
+    Members with the same voice, such as heads that hear through one embedder, have one vote together.
+    """
+    excess = np.maximum(np.asarray(lower_ends) - 0.5, 0.0) / [list(voices).count(voice) for voice in voices]
+    shares = excess / excess.sum() if excess.sum() > 0 else np.full(len(excess), 1 / len(excess))
+    return tuple(shares.tolist())
+
+
+def search(
+    space: Space, parts: Mapping[str, Scores], labels: Labels, *, method: str = "greedy", seed: int = 0
+) -> Found:
+    """The best choice on all folds (the labels' strata), and nested scores: each fold's by the choice of the others."""
+    if method not in METHODS:
+        raise BadInput("the search has an unknown method", expected=sorted(METHODS), got=method, do="name one of them")
+    objective = Objective(space, make_folds(parts, labels))
+    everywhere = tuple(range(len(objective.folds)))
+    if len(everywhere) < 2:
+        raise BadInput("a nested search needs folds to choose on and a fold to judge on", expected="two folds or more",
+                       got=len(everywhere), do="pass labels of more folds")  # fmt: skip
+    choice = METHODS[method](objective, space.start, everywhere, seed)
+    by_fold, recipes, nested = {}, {}, []
+    for n, fold in enumerate(objective.folds):
+        others = _without(everywhere, n)
+        met = [row for other in others for row in objective.folds[other].labels.row_ids]
+        refuse_self_judged(fitted_on("a searched blend", met), fold.labels.row_ids)
+        by_fold[fold.number] = METHODS[method](objective, space.start, others, seed)
+        recipes[fold.number] = space.made(by_fold[fold.number])
+        nested.append(executed(recipes[fold.number], [fold]))
+    recipe, held_out = space.made(choice), joined(nested)
+    searched = judge(labels, executed(recipe, objective.folds)).macro
+    honest = judge(labels, held_out).macro
+    recipe = replace(recipe, searched=searched, score=honest)
+    return Found(choice, recipe, searched, held_out, honest, by_fold, recipes, objective.tried)
+
+
+def _without(chosen: Numbers, n: int) -> Numbers:
+    return tuple(other for other in chosen if other != n)

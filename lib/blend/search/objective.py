@@ -1,0 +1,115 @@
+"""How good a choice is on some folds: exact, and cheap enough to ask thousands of times.
+
+Where the answer is a weighted sum of ranks, pairs are counted (lib/judge/pair_counting.py). Elsewhere the recipe is executed,
+once for each choice: the pairs it wins are kept by fold, so that asking again on other folds costs a sum.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lib.blend.evaluate import Fold, macro_of_tally, refuse_unscored, tally
+from lib.blend.recipe import Recipe
+from lib.blend.search.ready import make_ready, ready_parts
+from lib.blend.search.space import Choice, Space, only_ranks, with_weights
+from lib.judge.pair_counting import WHOLE, PairCounter, make_pair_counter
+
+Numbers = tuple[int, ...]  # of folds, by their place in the list
+
+_COARSE = WHOLE // 20  # where each point of a line is an execution, a line has these
+
+
+@dataclass(eq=False)
+class Objective:
+    """The macro AUC of a space's choices on any of the folds."""
+
+    space: Space
+    folds: list[Fold]
+    tried: int = 0  # choices scored so far, those on a line counted one by one
+    _won: dict[Choice, np.ndarray] = field(default_factory=dict)
+    _counters: dict[tuple, PairCounter] = field(default_factory=dict)
+    _ready: dict[tuple, tuple[Recipe, list[Fold]]] = field(default_factory=dict)
+
+    def scores(self, choices: Sequence[Choice], chosen: Numbers) -> np.ndarray:
+        """(choices,) the macro AUC of each on the chosen folds."""
+        self.tried += len(choices)
+        if not self.counts:
+            return np.array([self.of_tally(self.won(choice), chosen) for choice in choices])
+        out = np.empty(len(choices))
+        for values in dict.fromkeys(choice.values for choice in choices):
+            here = [n for n, choice in enumerate(choices) if choice.values == values]
+            out[here] = self._counter(values, chosen).many(np.array([choices[n].thousandths for n in here]))
+        return out
+
+    def line(self, choice: Choice, giver: int, taker: int, chosen: Numbers) -> tuple[np.ndarray, np.ndarray]:
+        """(steps,) thousandths moved from one part to another, and (steps,) the macro AUC; exact at every step."""
+        if self.counts:
+            moved, macro = self._counter(choice.values, chosen).exchange(choice.thousandths, giver, taker)
+            self.tried += len(moved)
+            return moved, macro
+        low, high = -choice.thousandths[taker], choice.thousandths[giver]
+        moved = np.unique([*range(low, high + 1, _COARSE), 0, high])
+        return moved, self.scores([exchanged(choice, giver, taker, int(step)) for step in moved], chosen)
+
+    @property
+    def counts(self) -> bool:
+        """Whether weights can be judged by counting pairs of ranks."""
+        return only_ranks(self.space.recipe, self.space.mix)
+
+    def won(self, choice: Choice) -> np.ndarray:
+        """(folds, classes) the pairs that the choice's recipe wins, executed."""
+        if choice not in self._won:
+            recipe, folds = self._made_ready(choice.values)
+            self._won[choice] = tally(with_weights(recipe, self.space.mix, choice.weights), folds)
+        return self._won[choice]
+
+    def of_tally(self, won: np.ndarray, chosen: Numbers) -> float:
+        """The macro AUC of (folds, classes) pairs won, on the chosen folds."""
+        return macro_of_tally(won[list(chosen)], [self.folds[n] for n in chosen])
+
+    def _counter(self, values: tuple[float, ...], chosen: Numbers) -> PairCounter:
+        """The pair counter of the chosen folds, ranks within each fold, with the knobs at these values."""
+        key = (values, chosen)
+        if key not in self._counters:
+            refuse_unscored([self.folds[n] for n in chosen])
+            heard = [n for n in chosen if self.folds[n].pairs.any()]
+            self._counters[key] = one_counter([self._counter_of_fold(values, n) for n in heard])
+        return self._counters[key]
+
+    def _counter_of_fold(self, values: tuple[float, ...], n: int) -> PairCounter:
+        key = (values, n)
+        if key not in self._counters:
+            recipe, folds = self._made_ready(values)
+            self._counters[key] = make_pair_counter(folds[n].labels, ready_parts(recipe, self.space.mix, folds[n]))
+        return self._counters[key]
+
+    def _made_ready(self, values: tuple[float, ...]) -> tuple[Recipe, list[Fold]]:
+        """The recipe with the knobs at these values, and the folds, with all done that weights do not touch."""
+        if values not in self._ready:
+            recipe = self.space.made(Choice(self.space.start.thousandths, values))
+            self._ready = {values: make_ready(recipe, self.space.mix, self.folds)}  # one: ranges have no end of values
+        return self._ready[values]
+
+
+def exchanged(choice: Choice, giver: int, taker: int, thousandths: int) -> Choice:
+    """The choice after one part gave that much of its weight to another."""
+    weights = list(choice.thousandths)
+    weights[giver] -= thousandths
+    weights[taker] += thousandths
+    return Choice(tuple(weights), choice.values)
+
+
+def one_counter(counters: list[PairCounter]) -> PairCounter:
+    """The counter of several folds at once: pairs within each, ranks as each fold has them."""
+    classes = tuple(dict.fromkeys(name for counter in counters for name in counter.classes))
+    pairs, segments, ups, downs = np.zeros(len(classes), dtype=np.int64), [], 0, 0
+    for counter in counters:
+        column = np.array([classes.index(name) for name in counter.classes], dtype=np.int64)
+        pairs[column] += counter.pairs
+        moved = counter.segments + np.array([0, ups, ups, downs, downs])
+        moved[:, 0] = column[counter.segments[:, 0]]
+        segments.append(moved)
+        ups, downs = ups + counter.positives.shape[1], downs + counter.negatives.shape[1]
+    sides = [[getattr(counter, side) for counter in counters] for side in ("positives", "negatives")]
+    return PairCounter(classes, *(np.concatenate(side, axis=1) for side in sides), np.concatenate(segments), pairs)

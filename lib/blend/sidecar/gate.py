@@ -1,0 +1,176 @@
+"""Gates: for each class, how much of a sidecar it has earned out of fold, with nothing judged on what chose it.
+
+Ranks, masks and AUC are all taken within a stratum, for each fold's model has a scale of its own.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib.blend.ranks import percentile_ranks, percentiles
+from lib.blend.sidecar.apply import AnchorKept, SidecarSettings, allowed_move, correct
+from lib.competition.scores import Labels, Scores, joined
+from lib.core.errors import BadInput, shortened
+from lib.core.records import write_text
+from lib.judge.bootstrap import bootstrap
+from lib.judge.compare import paired
+from lib.judge.leakage import FittedOn, fitted_on, refuse_self_judged
+from lib.judge.metric import class_auc
+
+BIRDS = "Aves"
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    """How a gate's weights are chosen and shrunk."""
+
+    shares: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)  # the weights tried, as shares of the sidecar's cap
+    half_at: float = 20.0  # a class with so many positive windows keeps half of its weight
+    draws: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Gate:
+    """One row a class: primary_label, gate_weight, delta, low, positives, opened; and the recordings it was fitted on.
+
+    `delta` is the gain in AUC by weights chosen on other strata, `low` its lower bound over recordings.
+    """
+
+    table: pd.DataFrame
+    fitted: FittedOn
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each class that is open."""
+        opened = self.table[self.table.opened]
+        return dict(zip(opened.primary_label, opened.gate_weight.tolist(), strict=True))
+
+    def save(self, path: Path) -> None:
+        """Write the table as csv, the same bytes each time."""
+        write_text(path, self.table.to_csv(index=False, lineterminator="\n"))
+
+
+@dataclass(frozen=True, eq=False)
+class NestedSidecar:
+    """Ranks of all labelled rows, each stratum's by the gate of the others; and why strata kept the anchor."""
+
+    scores: Scores
+    gates: dict[object, Gate]
+    kept: dict[object, str]
+
+
+def coverage_caps(
+    class_names: Mapping[str, str],
+    *,
+    covered: Collection[str],
+    well_mapped: Collection[str],
+    mapped: float = 0.015,
+    weak: float = 0.06,
+) -> dict[str, float]:
+    """The most that a bird model may weigh in each label: less where the anchor knows the bird, nothing but for birds.
+
+    `covered` are the labels the bird model knows, `well_mapped` those that the anchor's own base knows well.
+    """
+    caps = {label: mapped if label in well_mapped else weak for label in covered}
+    return {label: caps.get(label, 0.0) if name == BIRDS else 0.0 for label, name in class_names.items()}
+
+
+def fit_gate(
+    labels: Labels, anchor: Scores, side: Scores, sidecar: SidecarSettings, settings: GateSettings | None = None
+) -> Gate:
+    """The gate that these labelled rows support, by out-of-fold scores of anchor and side.
+
+    A class opens where weights chosen on the other strata gain, and the gain's lower bound over recordings is above
+    zero. Its weight is the best on all strata, shrunk by n / (n + half_at) and by how much of the gain is sure.
+    """
+    settings = settings or GateSettings()
+    strata = np.unique(labels.strata)
+    if len(strata) < 2:
+        raise BadInput("a gate needs strata to choose on and strata to judge on", expected="two folds or more",
+                       got=len(strata), do="pass labels of several folds")  # fmt: skip
+    if not labels.classes == anchor.classes == side.classes:
+        raise BadInput("labels and scores have other classes", expected=shortened(labels.classes, 3),
+                       got=[shortened(part.classes, 3) for part in (anchor, side)],
+                       do="make all from one competition folder")  # fmt: skip
+    ranks, move = _ranks_and_move(labels, anchor, side, sidecar)
+    weights = sidecar.cap * np.array([0.0, *settings.shares])
+    crossed = ranks.copy()
+    for stratum in strata:
+        held = labels.strata == stratum
+        crossed[held] += _best_weights(labels, ranks, move, weights, ~held) * move[held]
+    chosen = _best_weights(labels, ranks, move, weights, np.ones(len(ranks), dtype=bool))
+    delta = class_auc(labels.values, crossed, labels.strata) - class_auc(labels.values, ranks, labels.strata)
+    low = np.where(np.isnan(delta), np.nan, 0.0)
+    for column in np.flatnonzero(np.nan_to_num(delta)):
+        low[column] = _lower_bound(labels, column, ranks, crossed, delta[column], settings)
+    positives = labels.values.sum(axis=0)
+    opened = (low > 0) & (chosen > 0)
+    sure = np.divide(low, delta, out=np.zeros(len(delta)), where=opened)
+    table = pd.DataFrame(
+        {
+            "primary_label": labels.classes,
+            "gate_weight": np.where(opened, chosen * positives / (positives + settings.half_at) * sure, 0.0),
+            "delta": delta,
+            "low": low,
+            "positives": positives,
+            "opened": opened,
+        }
+    )
+    return Gate(table, fitted_on("sidecar gate", labels.row_ids))
+
+
+def nested_sidecar(
+    labels: Labels, anchor: Scores, side: Scores, sidecar: SidecarSettings, settings: GateSettings | None = None
+) -> NestedSidecar:
+    """The sidecar as it would have done: each stratum corrected by a gate that never met its recordings."""
+    parts, gates, kept = [], {}, {}
+    for stratum in np.unique(labels.strata).tolist():
+        inside = labels.strata == stratum
+        rows = _row_ids(labels, inside)
+        gate = gates[stratum] = fit_gate(labels.take(_row_ids(labels, ~inside)), anchor, side, sidecar, settings)
+        refuse_self_judged(gate.fitted, rows)
+        here = anchor.take(rows)
+        try:
+            parts.append(correct(here, side.take(rows), gate.weights, sidecar).scores)
+        except AnchorKept as why:
+            parts.append(percentile_ranks(here))
+            kept[stratum] = why.reason
+    return NestedSidecar(joined(parts).take(labels.row_ids), gates, kept)
+
+
+def _ranks_and_move(labels: Labels, anchor: Scores, side: Scores, sidecar: SidecarSettings):
+    """Two (rows, classes) tables, made within each stratum: the anchor's ranks, and the whole way to the side's."""
+    ranks, move = (np.empty(labels.values.shape) for _ in range(2))
+    for stratum in np.unique(labels.strata):
+        here = labels.strata == stratum
+        rows = _row_ids(labels, here)
+        ranks[here] = percentiles(anchor.take(rows))
+        move[here] = allowed_move(ranks[here], percentiles(side.take(rows)), sidecar)
+    return ranks, move
+
+
+def _row_ids(labels: Labels, chosen: np.ndarray) -> list[str]:
+    return [labels.row_ids[row] for row in np.flatnonzero(chosen)]
+
+
+def _best_weights(labels: Labels, ranks: np.ndarray, move: np.ndarray, weights: np.ndarray, rows: np.ndarray):
+    """(classes,) the weight with the highest AUC on those rows; of equals the lowest, so 0 without evidence."""
+    truth, strata = labels.values[rows], labels.strata[rows]
+    auc = np.stack([class_auc(truth, ranks[rows] + weight * move[rows], strata) for weight in weights])
+    return weights[np.argmax(np.nan_to_num(auc), axis=0)]
+
+
+def _lower_bound(labels: Labels, column: int, ranks, crossed, delta: float, settings: GateSettings) -> float:
+    """The lower end of the gain's interval in one class, over redrawn recordings."""
+    label = (labels.classes[column],)
+    alone = Labels(labels.values[:, [column]], labels.row_ids, label, labels.strata)
+    named = {
+        name: Scores(table[:, [column]], labels.row_ids, label, "rank")
+        for name, table in (("before", ranks), ("after", crossed))
+    }
+    drawn = bootstrap(alone, named, draws=settings.draws, seed=settings.seed)
+    return paired({"before": 0.0, "after": float(delta)}, drawn, "after", "before").low

@@ -1,0 +1,43 @@
+"""Steps on log-odds: what the site and the hour make likely, and a temperature by taxon."""
+
+import numpy as np
+from scipy.special import expit, logit
+
+from lib.blend.steps.base import check_number, columns_of, refuse_kind, refuse_unaligned, settled
+from lib.competition.scores import Scores
+
+# A prior from some hundred windows knows no chance below one in ten thousand, and no certainty.
+LEAST = 1e-4
+
+
+def add_prior(scores: Scores, *, member: Scores, strength: float) -> Scores:
+    """Log-odds plus `strength` × the log-odds of the member's probabilities, in the scores' own kind.
+
+    A rank is read as a probability kept LEAST away from 0 and 1, so that the topmost row can be moved too; what comes
+    back is a rank in name and order, no longer evenly spread.
+    """
+    refuse_unaligned(scores, member)
+    refuse_kind(member, "a prior", ("prob",))
+    check_number("strength", strength, 0.0)
+    if strength == 0:
+        return scores
+    likely = strength * logit(_inside(member.values))
+    if scores.kind == "logit":
+        return settled(scores, scores.values + likely)
+    own = _inside(scores.values) if scores.kind == "rank" else scores.values.astype(np.float64)
+    return settled(scores, expit(logit(own) + likely))
+
+
+def temper(scores: Scores, *, labels: list[str], temperature: float) -> Scores:
+    """The named classes with log-odds divided by the temperature; rounding apart, no class changes its order."""
+    refuse_kind(scores, "temper", ("logit", "prob"))
+    check_number("temperature", temperature, 0.1, 10.0)
+    columns, values = columns_of(scores, labels), scores.values.astype(np.float64)
+    here = values[:, columns]
+    values[:, columns] = here / temperature if scores.kind == "logit" else expit(logit(here) / temperature)
+    return settled(scores, values)
+
+
+def _inside(values: np.ndarray) -> np.ndarray:
+    """The probabilities in double precision, none of them certain."""
+    return np.clip(values.astype(np.float64), LEAST, 1.0 - LEAST)

@@ -1,0 +1,160 @@
+"""Where things lie, on Kaggle and at home: the contest's files, earlier notebooks' outputs, our own output."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from lib.core.errors import BadInput, shortened
+
+SLUG = "birdclef-2026"
+REAL, MINIATURE = f"data/real/public/{SLUG}", f"data/mini/public/{SLUG}"  # in a checkout
+MARKERS = ("sample_submission.csv", "taxonomy.csv", "train_soundscapes_labels.csv")
+DATA_VARIABLE = "PANTANAL_DATA"  # a competition folder, for those who keep it elsewhere
+KAGGLE_VARIABLE = "PANTANAL_KAGGLE"  # a folder that stands in for /kaggle where none can be mounted
+_NEVER_SEARCHED = {"sweeps", "train_audio", "train_soundscapes", "test_soundscapes"}
+
+
+def kaggle_root() -> Path:
+    """`/kaggle`, or the folder that stands in for it during a rehearsal."""
+    return Path(os.environ.get(KAGGLE_VARIABLE, "/kaggle"))
+
+
+def on_kaggle() -> bool:
+    """True where Kaggle's input folder exists, for real or in a rehearsal."""
+    return (kaggle_root() / "input").is_dir()
+
+
+def in_rerun() -> bool:
+    """True only in the scored rerun on the hidden test set."""
+    return bool(os.environ.get("KAGGLE_IS_COMPETITION_RERUN"))
+
+
+def checkout() -> Path | None:
+    """The project's folder when we run inside one, found upwards from the working directory."""
+    here = Path.cwd().resolve()
+    return next((folder for folder in (here, *here.parents) if (folder / "notebooks_src").is_dir()), None)
+
+
+def find_competition(explicit: str = "") -> Path:
+    """The folder that holds the contest's tables: the one given, or the first that has them in all places known."""
+    candidates = [Path(explicit)] if explicit else list(_known_places())
+    for folder in candidates:
+        if all((folder / marker).is_file() for marker in MARKERS):
+            return folder
+    if not explicit and on_kaggle():
+        for folder in folders_below(kaggle_root() / "input", depth=4):
+            if all((folder / marker).is_file() for marker in MARKERS):
+                return folder
+    raise BadInput(
+        "the competition's files were not found",
+        expected=f"a folder with {', '.join(MARKERS)}",
+        got="looked in " + "; ".join(f"{folder} ({_state(folder)})" for folder in candidates),
+        do=f"attach the competition {SLUG}, set {DATA_VARIABLE}, or run `make demo` for the miniature competition",
+    )
+
+
+def _known_places() -> Iterator[Path]:
+    """Every place where the contest's folder has been seen, most explicit first."""
+    if os.environ.get(DATA_VARIABLE):
+        yield Path(os.environ[DATA_VARIABLE])
+    inputs = kaggle_root() / "input"
+    yield inputs / "competitions" / SLUG
+    yield inputs / SLUG
+    if on_kaggle():
+        yield from sorted(inputs.glob(f"datasets/*/{SLUG}"))
+    if project := checkout():
+        yield project / REAL
+        yield project / MINIATURE
+
+
+def _state(folder: Path) -> str:
+    """Why a candidate was passed over, in two words or so."""
+    if not folder.is_dir():
+        return "no such folder"
+    return "lacks " + ", ".join(marker for marker in MARKERS if not (folder / marker).is_file())
+
+
+def folders_below(top: Path, depth: int) -> Iterator[Path]:
+    """All folders under `top`, nearest first, without entering those that hold audio or sweeps."""
+    level = [top]
+    for _ in range(depth):
+        level = [
+            Path(entry)
+            for folder in level
+            for entry in sorted(os.scandir(folder), key=lambda e: e.name)
+            if entry.is_dir() and entry.name not in _NEVER_SEARCHED and not entry.name.startswith(".")
+        ]
+        yield from level
+
+
+def inputs_root(explicit: str = "") -> Path:
+    """The folder below which earlier notebooks' outputs lie."""
+    if explicit:
+        return Path(explicit)
+    if on_kaggle():
+        return kaggle_root() / "input"
+    project = checkout()
+    return (project or Path.cwd()) / "runs" / "mini"
+
+
+def find_made(kind: str, explicit: str = "") -> list[Path]:
+    """Every folder below the inputs whose manifest says it is a `kind`; none is an error that says where it looked."""
+    root = inputs_root(explicit)
+    found = (
+        [folder for folder in folders_below(root, depth=6) if manifest_kind(folder) == kind] if root.is_dir() else []
+    )
+    if not found:
+        raise BadInput(
+            f"nothing of kind {kind!r} was found",
+            expected=f"a folder with a manifest.json of kind {kind!r}",
+            got=f"looked below {root} ({'no such folder' if not root.is_dir() else 'none there'})",
+            do="run the notebook that makes it, attach its output, or give inputs_dir",
+        )
+    return found
+
+
+def find_one(kind: str, explicit: str = "") -> Path:
+    """The single folder of that kind; two different ones are an error that names both."""
+    found = find_made(kind, explicit)
+    if len({(folder / "manifest.json").read_bytes() for folder in found}) > 1:
+        raise BadInput(
+            f"more than one folder of kind {kind!r}",
+            expected="one, or copies of one",
+            got=shortened(found),
+            do="detach all but one, or give inputs_dir",
+        )
+    return found[0]
+
+
+def manifest_kind(folder: Path) -> str | None:
+    """The kind written in a folder's manifest, or None where there is no manifest."""
+    manifest = folder / "manifest.json"
+    return json.loads(manifest.read_text())["kind"] if manifest.is_file() else None
+
+
+def output_folder(notebook: str, explicit: str = "") -> Path:
+    """The folder this notebook writes to, made if need be: given, Kaggle's working folder, or runs/mini/<notebook>."""
+    project = checkout()
+    if explicit:
+        folder = Path(explicit)
+    elif on_kaggle():
+        folder = kaggle_root() / "working"
+    else:
+        folder = (project or Path.cwd()) / "runs" / "mini" / notebook
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def cache_folder(output: Path, explicit: str = "") -> Path:
+    """Where decoded audio is kept: given, beside the runs at home, and where outputs are not collected on Kaggle."""
+    if explicit:
+        return Path(explicit)
+    return Path(tempfile.gettempdir()) / "pantanal_audio" if on_kaggle() else ledger_path(output).parent / "audio"
+
+
+def ledger_path(output: Path) -> Path:
+    """The ledger that a run below `output` writes to: `runs/ledger.jsonl` at home, beside the output on Kaggle."""
+    runs = next((folder for folder in output.resolve().parents if folder.name == "runs"), output)
+    return runs / "ledger.jsonl"

@@ -1,0 +1,198 @@
+"""Wheels that Kaggle's image lacks: found in an attached dataset, checked, installed without network, and said so."""
+
+import hashlib
+import importlib
+import importlib.metadata
+import os
+import pkgutil
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.core.errors import BadInput, shortened
+from lib.core.paths import folders_below, kaggle_root
+from lib.core.records import read_json
+
+LIST = "wheels.json"  # beside the wheels: {file name: SHA-256}
+_DEPTH = 4  # input/datasets/<owner>/<slug>/<folder>
+_FILE_NAME = re.compile(r"([^-]+)-([^-]+)(?:-\d[^-]*)?-([^-]+)-([^-]+)-([^-]+)\.whl")
+_OLD_MANYLINUX = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel file, and what its name says of it; the three tags may each name several, with dots between."""
+
+    path: Path
+    package: str
+    version: str
+    python: str
+    abi: str
+    platform: str
+
+    @property
+    def tag(self) -> str:
+        """What it is made for, as pip writes it."""
+        return f"{self.python}-{self.abi}-{self.platform}"
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """What a wheel must fit: Python's version, the processor, and the version of the C library."""
+
+    python: tuple[int, int]
+    machine: str
+    glibc: tuple[int, ...]
+
+    @property
+    def tag(self) -> str:
+        """What fits best here, for people."""
+        cp = f"cp{self.python[0]}{self.python[1]}"
+        libc = "_".join(map(str, self.glibc)) or "(no glibc here)"
+        return f"{cp}-{cp} (or abi3, or py3-none) for manylinux up to {libc}, {self.machine}"
+
+    def fits(self, wheel: Wheel) -> bool:
+        """True when one of the wheel's Python tags, its ABI and one of its platforms suit this interpreter."""
+        return self._runs(wheel) and any(map(self._loads, wheel.platform.split(".")))
+
+    def _runs(self, wheel: Wheel) -> bool:
+        major, minor = self.python
+        own, abis = f"cp{major}{minor}", wheel.abi.split(".")
+        for tag in wheel.python.split("."):
+            if tag == own and {own, "abi3", "none"} & set(abis):
+                return True
+            if tag in (f"py{major}", f"py{major}{minor}") and "none" in abis:
+                return True
+            if (older := re.fullmatch(rf"cp{major}(\d+)", tag)) and "abi3" in abis and int(older[1]) <= minor:
+                return True
+        return False
+
+    def _loads(self, platform_tag: str) -> bool:
+        if platform_tag in ("any", f"linux_{self.machine}"):
+            return True
+        family, _, machine = platform_tag.partition("_")
+        if newer := re.fullmatch(r"manylinux_(\d+)_(\d+)_(.+)", platform_tag):
+            return newer[3] == self.machine and (int(newer[1]), int(newer[2])) <= self.glibc
+        return family in _OLD_MANYLINUX and machine == self.machine and _OLD_MANYLINUX[family] <= self.glibc
+
+
+def ensure(package: str, minimum: str = "") -> str:
+    """Where the package comes from, in a sentence: it is installed, or was just installed from an attached wheel."""
+    module = package.replace("-", "_")
+    version = _installed(module)
+    if version and _numbers(version) >= _numbers(minimum):
+        return f"{package} {version} is installed"
+    wheel = _newest_fitting(package, minimum, version)
+    _check_sha256(wheel.path)
+    _install(wheel)
+    _check_import(module, wheel)
+    return f"{package} {wheel.version} installed from {wheel.path.parent}"
+
+
+def parse(path: Path) -> Wheel | None:
+    """The wheel of this file name, or None when it is not named like one: package-version-python-abi-platform.whl."""
+    parts = _FILE_NAME.fullmatch(path.name)
+    return Wheel(path, *parts.groups()) if parts else None
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, all 64 digits, as package indexes give it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def here() -> Interpreter:
+    """The interpreter that is running."""
+    libc, version = platform.libc_ver()
+    return Interpreter(sys.version_info[:2], platform.machine(), _numbers(version) if libc == "glibc" else ())
+
+
+def _installed(module: str) -> str | None:
+    """The version of the distribution that brings this module, or None; nothing is imported for it."""
+    distributions = importlib.metadata.packages_distributions().get(module)
+    return importlib.metadata.version(distributions[0]) if distributions else None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The version's leading numbers: (1, 24, 4) of 1.24.4, (1, 25, 0) of 1.25.0rc1."""
+    return tuple(int(number) for number in re.findall(r"\d+", re.match(r"[\d.]*", version)[0]))
+
+
+def _newest_fitting(package: str, minimum: str, installed: str | None) -> Wheel:
+    """The newest wheel of the package that fits, a release before its own candidates; none is an error."""
+    inputs = kaggle_root() / "input"
+    looked = list(folders_below(inputs, _DEPTH)) if inputs.is_dir() else []
+    files = [path for folder in looked for path in sorted(folder.glob("*.whl"))]
+    name = package.replace("-", "_").lower()
+    fitting = [
+        wheel
+        for wheel in map(parse, files)
+        if wheel
+        and wheel.package.lower() == name
+        and here().fits(wheel)
+        and _numbers(wheel.version) >= _numbers(minimum)
+    ]
+    if not fitting:
+        wanted = f"{package} {minimum} or newer" if minimum else package
+        raise BadInput(
+            f"{wanted} is neither installed ({installed or 'none'} is) nor attached as a wheel that fits",
+            expected=f"a wheel for {here().tag}",
+            got=f"wheels: {', '.join(str(path) for path in files) or 'none'}; looked in {inputs} and its folders "
+            + (shortened(looked, 60) or "(there are none)"),
+            do="attach the dataset pantanal-wheels (`make push-wheels` makes it); at home, run `make setup`",
+        )
+    return max(fitting, key=lambda wheel: (_numbers(wheel.version), re.fullmatch(r"[\d.]+", wheel.version) is not None))
+
+
+def _check_sha256(wheel: Path) -> None:
+    """Refuse a wheel that is not as the list beside it says; without a list there is nothing to hold it against."""
+    listed = wheel.parent / LIST
+    if listed.is_file() and (expected := read_json(listed).get(wheel.name)) != (got := sha256_of(wheel)):
+        raise BadInput(
+            f"{wheel} is not the wheel that {LIST} names",
+            expected=f"SHA-256 {expected}" if expected else f"{wheel.name} in {listed}",
+            got=f"SHA-256 {got}",
+            do="make the dataset anew with `make push-wheels`",
+        )
+
+
+def _install(wheel: Wheel) -> None:
+    """Put the wheel's files into a temporary folder, first on the path of this process and of its children."""
+    target = tempfile.mkdtemp(prefix="wheel_")
+    quietly = ["--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]
+    command = [sys.executable, "-m", "pip", "install", *quietly, "--target", target, str(wheel.path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise BadInput(
+            f"{wheel.path} could not be installed",
+            expected="pip's exit status 0",
+            got=f"{done.returncode}: " + "\n".join(done.stdout.splitlines()[-8:]),
+            do="make the dataset anew with `make push-wheels`",
+        )
+    sys.path.insert(0, target)
+    os.environ["PYTHONPATH"] = os.pathsep.join([target, *filter(None, [os.environ.get("PYTHONPATH")])])
+    importlib.invalidate_caches()
+
+
+def _check_import(module: str, wheel: Wheel) -> None:
+    """Import what was installed; a failure, or another copy that was imported before, is an error."""
+    try:
+        imported = Path(pkgutil.resolve_name(module).__file__)  # not import_module: the build follows that into lib
+    except ImportError as error:
+        raise BadInput(
+            f"{module} of {wheel.path.name} cannot be imported",
+            expected="a wheel whose own needs are in Kaggle's image",
+            got=error,
+            do="attach a wheel of another version, or of what it needs",
+        ) from error
+    if not imported.is_relative_to(sys.path[0]):
+        raise BadInput(
+            f"another {module} was imported before the wheel was installed",
+            expected=f"the one in {sys.path[0]}",
+            got=imported,
+            do="restart the kernel, and ensure the package before anything imports it",
+        )

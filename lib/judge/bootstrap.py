@@ -1,0 +1,86 @@
+"""How sure a score is: the cluster bootstrap, which draws whole recording groups, as their windows are not independent.
+
+A draw counts each group some number of times, and a class's AUC is then a ratio of two quadratic forms in those counts:
+won pairs over pairs, between any two groups. Both tables are made once, so a thousand draws are a few matrix products.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from lib.competition.row_ids import split_row_id
+from lib.competition.scores import Labels
+
+LEVEL = 0.9
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A range that the score should lie in nine times out of ten; `make calibrate` measures how often it does."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"[{self.low:.3f}, {self.high:.3f}]"
+
+
+def recording_groups(labels: Labels) -> np.ndarray:
+    """(rows,) the number of the site and day that each row was recorded at."""
+    names = [split_row_id(row)[0].group for row in labels.row_ids]
+    return np.unique(names, return_inverse=True)[1]
+
+
+def bootstrap(labels: Labels, named: dict, *, draws: int = 1000, seed: int = 0) -> dict:
+    """(draws,) macro scores for each of the named scores, all on the same redrawn recording groups, so they pair up."""
+    groups = recording_groups(labels)
+    count = groups.max() + 1
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float32)
+    tables = {name: scores.take(labels.row_ids).values for name, scores in named.items()}
+    macro = {name: macro_of_draws(labels, groups, table, drawn) for name, table in tables.items()}
+    middle = {name: np.nanmedian(values) for name, values in macro.items()}  # a draw may leave no class to score
+    return {name: middle[name] + few_groups(count) * (values - middle[name]) for name, values in macro.items()}
+
+
+def few_groups(groups: int) -> float:
+    """How much wider few groups make the truth's spread than their own redraws': Student's tails, and n over n - 1."""
+    if groups < 2:
+        return 1.0
+    tail = (1 + LEVEL) / 2
+    return float(stats.t.ppf(tail, groups - 1) / stats.norm.ppf(tail) * np.sqrt(groups / (groups - 1)))
+
+
+def interval(score: float, drawn: np.ndarray) -> Interval:
+    """The middle nine tenths of the drawn values, stretched to hold the score where very few groups leave it out."""
+    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(min(low, score)), float(max(high, score)))
+
+
+def macro_of_draws(labels: Labels, groups: np.ndarray, values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """(draws,) the mean AUC over the classes that a draw can score; `drawn` (draws, groups) counts each group."""
+    total, scored = np.zeros(len(drawn)), np.zeros(len(drawn))
+    for column in np.flatnonzero(labels.values.any(axis=0) & ~labels.values.all(axis=0)):
+        truth = labels.values[:, column]
+        owners, won, pairs = _pair_tables(truth, values[:, column], groups, labels.strata, drawn.shape[1])
+        theirs = drawn[:, owners]
+        possible = ((theirs @ pairs) * drawn).sum(axis=1)
+        can = possible > 0
+        total[can] += (((theirs @ won) * drawn).sum(axis=1)[can]) / possible[can]
+        scored += can
+    return np.divide(total, scored, out=np.full(len(drawn), np.nan), where=scored > 0)
+
+
+def _pair_tables(truth: np.ndarray, values: np.ndarray, groups: np.ndarray, strata: np.ndarray, count: int):
+    """Groups with a positive; and tables (they, all groups): pairs won against each group, and pairs there are."""
+    positive, negative = np.flatnonzero(truth), np.flatnonzero(~truth)
+    positive, negative = (rows[np.argsort(groups[rows], kind="stable")] for rows in (positive, negative))
+    better = (values[positive][:, None] > values[negative]).astype(np.float32)
+    better += 0.5 * (values[positive][:, None] == values[negative])
+    comparable = (strata[positive][:, None] == strata[negative]).astype(np.float32)
+    owners, first = np.unique(groups[positive], return_index=True)
+    others, begin = np.unique(groups[negative], return_index=True)
+    tables = np.zeros((2, len(owners), count), dtype=np.float32)
+    for table, cells in zip(tables, (better * comparable, comparable), strict=True):
+        table[:, others] = np.add.reduceat(np.add.reduceat(cells, begin, axis=1), first, axis=0)
+    return owners, *tables

@@ -1,0 +1,78 @@
+"""Simulated competitions whose true scores are known, to see how often an interval holds the truth.
+
+A simulation draws what real labels do: classes from common to rare, present in some recordings and then in many of
+their windows; and scores that carry signal, noise, and a disturbance shared by a whole recording.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.competition.row_ids import row_ids
+from lib.competition.scores import Labels, Scores
+from lib.judge.bootstrap import bootstrap, interval
+from lib.judge.metric import class_auc, judge
+
+_TRUTH_GROUPS = 4000  # recordings of the large draw that stands for the truth
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """What does not change from draw to draw: how common each class is, and how well two models tell it."""
+
+    common: np.ndarray
+    skill: np.ndarray  # (2, classes)
+
+
+def make_world(rng: np.random.Generator, classes: int) -> World:
+    """A world with its own rare and easy classes; the second model is a little better."""
+    skill = rng.gamma(2.0, 0.6, (2, classes)) * [[1.0], [1.05]]
+    return World(np.clip(2.2 * np.exp(rng.normal(-2.3, 1.1, classes)), 0.0, 0.8), skill)
+
+
+def draw(world: World, rng: np.random.Generator, recordings: int) -> tuple[Labels, dict[str, Scores]]:
+    """One competition of that many recordings: its labels, and the scores of models a and b."""
+    classes = [f"c{n}" for n in range(len(world.common))]
+    rows = [row for n in range(recordings) for row in row_ids(f"BC2026_Test_{n:04d}_S01_{20000101 + n}_000000")]
+    of = np.repeat(np.arange(recordings), 12)
+    shape = (recordings, len(classes))
+    present = rng.random(shape) < world.common
+    truth = rng.random((len(rows), len(classes))) < np.where(present, rng.beta(1.2, 1.5, shape), 0.0)[of]
+    shared = (0.7 * rng.normal(size=shape) + 0.4 * present)[of] + 0.7 * rng.normal(size=truth.shape)
+    named = {}
+    for name, skill in zip("ab", world.skill, strict=True):
+        own = 0.7 * rng.normal(size=truth.shape) + 0.3 * rng.normal(size=shape)[of]
+        named[name] = Scores(skill * truth + shared + own, rows, classes, "logit")
+    return Labels(truth, rows, classes), named
+
+
+def true_auc(world: World, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """(classes,) what each model's AUC would be on endless recordings, from a very large draw."""
+    labels, named = draw(world, rng, _TRUTH_GROUPS)
+    return {name: class_auc(labels.values, scores.values) for name, scores in named.items()}
+
+
+def coverage(recordings: int, *, worlds: int, draws_a_world: int, classes: int, seed: int) -> dict[str, float]:
+    """How often the interval of a score, and of the difference of two, holds the truth; and how wide they are."""
+    rng = np.random.default_rng(seed)
+    held: dict[str, list[bool]] = {"score": [], "difference": []}
+    width: dict[str, list[float]] = {"score": [], "difference": []}
+    for _ in range(worlds):
+        world = make_world(rng, classes)
+        truth = true_auc(world, rng)
+        for _ in range(draws_a_world):
+            labels, named = draw(world, rng, recordings)
+            reports = {name: judge(labels, scores) for name, scores in named.items()}
+            scored = [int(label[1:]) for label in reports["a"].scored]
+            true = {name: auc[scored].mean() for name, auc in truth.items()}
+            drawn = bootstrap(labels, named, draws=300, seed=int(rng.integers(1 << 31)))
+            gain, true_gain = reports["b"].macro - reports["a"].macro, true["b"] - true["a"]
+            found = {
+                "score": (interval(reports["a"].macro, drawn["a"]), true["a"]),
+                "difference": (interval(gain, drawn["b"] - drawn["a"]), true_gain),
+            }
+            for what, (sure, value) in found.items():
+                held[what].append(sure.low <= value <= sure.high)
+                width[what].append(sure.high - sure.low)
+    shares = {f"{what} held": float(np.mean(hits)) for what, hits in held.items()}
+    return shares | {f"{what} width": float(np.mean(widths)) for what, widths in width.items()}

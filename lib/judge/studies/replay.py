@@ -1,0 +1,87 @@
+"""The replay protocol: a fixed small subset for triage, thresholds of promotion, and agreement with full validation.
+
+An idea is first replayed: two folds, few soundscapes and clips, few iterations. Only the promoted are fitted in full.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from lib.core import fingerprint
+from lib.core.errors import BadInput
+from lib.judge.bootstrap import LEVEL, Interval
+
+
+@dataclass(frozen=True)
+class ReplaySettings:
+    """How small a replay is, and what it takes to pass it."""
+
+    folds: int = 2
+    soundscapes: int = 32
+    clips_a_class: int = 4
+    promote: float = 0.0  # at least this gain over the baseline: it is fitted in full
+    kill: float = -0.03  # below this gain it is dropped; between the two it is parked
+
+
+@dataclass(frozen=True)
+class Subset:
+    """What a replay uses: the folds it holds out, the soundscapes' stems and the clips' file names."""
+
+    folds: tuple[int, ...]
+    stems: frozenset[str]
+    clips: frozenset[str]
+
+
+def replay_subset(clips: pd.DataFrame, windows: pd.DataFrame, fold_of_row: np.ndarray, settings: ReplaySettings):
+    """The subset, the same each time: rare classes first, then by a hash of the names; each class keeps some clips."""
+    heard = windows.assign(fold=fold_of_row).explode("labels").dropna(subset="labels")
+    by_fold = heard.groupby("fold").labels.nunique().sort_values(ascending=False, kind="stable")
+    ranked = clips.assign(key=[fingerprint.of_text(name) for name in clips.filename]).sort_values("key")
+    kept = ranked.groupby("primary_label").head(settings.clips_a_class)
+    stems = _rare_first(windows, settings.soundscapes)
+    return Subset(tuple(sorted(by_fold.index[: settings.folds].tolist())), stems, frozenset(kept.filename))
+
+
+def _rare_first(windows: pd.DataFrame, most: int) -> frozenset[str]:
+    """Up to `most` soundscapes: for each class, from the rarest, two that hear it; then any, in the hash's order."""
+    stems = sorted(windows.stem.unique(), key=fingerprint.of_text)
+    heard = windows.explode("labels").dropna(subset="labels").drop_duplicates(["stem", "labels"])
+    hearers = {label: set(rows.stem) for label, rows in heard.groupby("labels")}
+    chosen: list[str] = []
+    for label in sorted(hearers, key=lambda name: (len(hearers[name]), name)):
+        wanted = 2 - len(hearers[label] & set(chosen))
+        chosen += [stem for stem in stems if stem in hearers[label] - set(chosen)][: max(wanted, 0)]
+    chosen += [stem for stem in stems if stem not in set(chosen)]
+    return frozenset(chosen[:most])
+
+
+def triage(scores: dict[str, float], baseline: str, settings: ReplaySettings) -> dict[str, str]:
+    """The ledger's verdict on each idea: promote, park or kill, by its gain over the baseline in the replay."""
+    gains = {name: score - scores[baseline] for name, score in scores.items()}
+    return {
+        name: "promote" if gain >= settings.promote else "kill" if gain < settings.kill else "park"
+        for name, gain in gains.items()
+    }
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How alike two lists of scores order and space the same ideas; the interval is of the rank correlation."""
+
+    spearman: float
+    interval: Interval
+    pearson: float
+
+
+def agreement(a, b) -> Agreement:
+    """The correlations of two lists of scores; the interval, Bonett and Wright's, speaks of further such ideas."""
+    if len(a) != len(b) or len(a) < 5:
+        raise BadInput("too few ideas to compare", expected="two lists of at least five scores",
+                       got=f"{len(a)} and {len(b)}", do="score more ideas")  # fmt: skip
+    rho = float(stats.spearmanr(a, b).statistic)
+    bounded = np.clip(rho, -1 + 1e-9, 1 - 1e-9)
+    spread = np.sqrt((1 + bounded**2 / 2) / (len(a) - 3)) * stats.norm.ppf((1 + LEVEL) / 2)
+    low, high = np.tanh(np.arctanh(bounded) + spread * np.array([-1.0, 1.0]))
+    return Agreement(rho, Interval(float(low), float(high)), float(np.corrcoef(a, b)[0, 1]))

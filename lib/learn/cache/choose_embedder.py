@@ -1,0 +1,30 @@
+"""Which embedder is heard: the one that is named, else Perch where it is at hand, else, at home, a stand-in."""
+
+from pathlib import Path
+
+from lib.competition.miniature.elsewhere import heard_elsewhere
+from lib.competition.miniature.spec import MiniatureSpec
+from lib.core import fingerprint
+from lib.core.errors import BadInput
+from lib.core.paths import on_kaggle
+from lib.models.embedder.frozen_files import find_embedder
+from lib.models.standin.make import make_standin
+
+PERCH = "perch_v2.onnx"
+STANDIN = "stand-in"
+_WIDTH = 0.15  # small, so that a whole miniature competition is heard in seconds
+
+
+def chosen_embedder(where: str, folder: Path) -> Path:
+    """The embedder's file: `where` itself or a file of that name; a stand-in, where one is wanted, lies in `folder`."""
+    if where != STANDIN:
+        try:
+            return find_embedder(where or PERCH)
+        except BadInput:
+            if where or on_kaggle():  # an entry of a stand-in's heads would be worth nothing
+                raise
+    made = folder / f"standin-{fingerprint.of_lib()}"
+    if not (made / "labels.csv").is_file():
+        calls = heard_elsewhere(MiniatureSpec())
+        make_standin(made, scientific_names=list(calls), width=_WIDTH, teach=calls)
+    return made / "standin.onnx"

@@ -1,0 +1,150 @@
+"""Ideas: small variants of L0 and L1, some robust and some fragile by construction, to try folds and replays on.
+
+A fragile idea knows where or when it was recorded rather than what calls. Folds are good when they see through it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.special import logit
+
+from lib.competition.classes import ClassList
+from lib.competition.fold_families import fold_of_rows
+from lib.competition.folds import Folds
+from lib.competition.scores import Scores, joined
+from lib.learn.baseline.logistic import LogisticSettings, fit_logistic
+from lib.learn.fold_study.features import Lessons, Sounds
+from lib.models.member.prior import PriorSettings, fit_prior
+from lib.sound.descriptors import FRONT_END
+
+Model = Callable[[Sounds], np.ndarray]  # (soundscapes, 12, classes) logits
+SHIPPED = PriorSettings()
+LOOKUP = PriorSettings(windows_hour=1e-3, windows_site=1e-3, windows_site_hour=1e-3, hour_sigma=0.3)
+HOURS = PriorSettings(windows_site=1e6, windows_site_hour=1e6)  # so strong that sites do not count
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Logistic regression on descriptors."""
+
+    clip_weight: float = 0.3  # a clip's window against a labelled window; 0 leaves clips out
+    window_weight: float = 1.0
+    l2: float = 1.0
+    level_only: bool = False  # only the mean level of each band: the place's background
+    max_iterations: int = 20
+
+    def fit(self, lessons: Lessons) -> Model:
+        """The fitted model."""
+        columns = slice(FRONT_END.n_mels if self.level_only else None)
+        features = np.concatenate([lessons.features, lessons.clip_features])[:, columns]
+        targets = np.concatenate([lessons.truth, lessons.clip_truth])
+        cells = np.concatenate(
+            [np.full(lessons.truth.shape, self.window_weight), self.clip_weight * lessons.clip_known]
+        )
+        used = cells.any(axis=1)
+        settings = LogisticSettings(l2=self.l2, max_iterations=self.max_iterations)
+        model = fit_logistic(features[used], targets[used], cells[used], settings)
+        return lambda sounds: model.logits(sounds.features[..., columns])
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """A memoriser: how near the nearest labelled window with the class is, against the nearest without."""
+
+    def fit(self, lessons: Lessons) -> Model:
+        """The remembered windows."""
+        centre, spread = lessons.features.mean(axis=0), lessons.features.std(axis=0) + 1e-6
+        known = (lessons.features - centre) / spread
+
+        def model(sounds: Sounds) -> np.ndarray:
+            asked = ((sounds.features - centre) / spread).reshape(-1, known.shape[1])
+            near = asked @ known.T - 0.5 * np.square(known).sum(axis=1)  # half the squared distance, negative
+            values = np.zeros((len(asked), lessons.truth.shape[1]))
+            for column in np.flatnonzero(lessons.truth.any(axis=0) & ~lessons.truth.all(axis=0)):
+                mark = lessons.truth[:, column]
+                values[:, column] = near[:, mark].max(axis=1) - near[:, ~mark].max(axis=1)
+            return values.reshape(*sounds.features.shape[:2], -1) / known.shape[1]
+
+        return model
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Rates of site and hour."""
+
+    settings: PriorSettings = SHIPPED
+
+    def fit(self, lessons: Lessons) -> Model:
+        """The fitted tables, as logits."""
+        windows = lessons.windows
+        prior = fit_prior(windows.site.tolist(), windows.hour.tolist(), lessons.truth, self.settings)
+        return lambda sounds: logit(np.clip([prior.windows(item) for item in sounds.soundscapes], 1e-4, 1 - 1e-4))
+
+
+Part = Linear | Nearest | Calendar
+
+
+@dataclass(frozen=True)
+class Idea:
+    """Parts whose logits are added, and a smoothing over a soundscape's windows."""
+
+    name: str
+    fragile: bool
+    parts: tuple[Part, ...]
+    sigma: float = 0.0
+
+
+_LEVEL = Linear(clip_weight=0.0, l2=1e-2, level_only=True)
+BASELINE = "sound"
+IDEAS = (
+    Idea(BASELINE, False, (Linear(),)),
+    Idea("sound, strongly shrunk", False, (Linear(l2=10.0),)),
+    Idea("sound, smoothed", False, (Linear(),), sigma=1.0),
+    Idea("sound without clips", False, (Linear(clip_weight=0.0),)),
+    Idea("sound without clips, smoothed", False, (Linear(clip_weight=0.0),), sigma=1.0),
+    Idea("sound and prior", False, (Linear(), Calendar())),
+    Idea("sound and hours", False, (Linear(), Calendar(HOURS)), sigma=1.0),
+    Idea("clips only", False, (Linear(window_weight=0.0),)),
+    Idea("prior", False, (Calendar(),)),
+    Idea("hours", False, (Calendar(HOURS),)),
+    Idea("level of the background", True, (_LEVEL,)),
+    Idea("nearest window", True, (Nearest(),)),
+    Idea("lookup of site and hour", True, (Calendar(LOOKUP),)),
+    Idea("sound and lookup", True, (Linear(), Calendar(LOOKUP))),
+    Idea("nearest window and lookup", True, (Nearest(), Calendar(LOOKUP))),
+    Idea("level and lookup", True, (_LEVEL, Calendar(LOOKUP))),
+)
+
+
+def cheaper(idea: Idea, max_iterations: int) -> Idea:
+    """The idea with so many iterations in each linear part."""
+    parts = [replace(part, max_iterations=max_iterations) if isinstance(part, Linear) else part for part in idea.parts]
+    return replace(idea, parts=tuple(parts))
+
+
+def transferred(ideas: tuple[Idea, ...], lessons: Lessons, sounds: Sounds) -> dict[str, np.ndarray]:
+    """(soundscapes, 12, classes) logits of other sounds by each idea, fitted on all lessons; each part once."""
+    heard = {part: part.fit(lessons)(sounds) for part in dict.fromkeys(part for idea in ideas for part in idea.parts)}
+    values = {idea.name: sum(heard[part] for part in idea.parts) for idea in ideas}
+    return {
+        idea.name: gaussian_filter1d(values[idea.name], idea.sigma, axis=1, mode="nearest")
+        if idea.sigma
+        else values[idea.name]
+        for idea in ideas
+    }
+
+
+def out_of_fold(
+    ideas: tuple[Idea, ...], lessons: Lessons, sounds: Sounds, classes: ClassList, folds: Folds, held: list[int]
+) -> dict[str, Scores]:
+    """Scores of the labelled windows that the named folds hold out, each by a model that met none of that fold."""
+    fold_of_row = fold_of_rows(folds, lessons.windows)
+    found: dict[str, list[Scores]] = {idea.name: [] for idea in ideas}
+    for fold in held:
+        rows = tuple(lessons.windows.row_id[fold_of_row == fold])
+        others = lessons.only(fold_of_row != fold, (lessons.clips.filename.map(folds.of("clip")) != fold).to_numpy())
+        for name, values in transferred(ideas, others, sounds).items():
+            found[name].append(sounds.scores(values, classes).take(rows))
+    return {name: joined(parts) for name, parts in found.items()}

@@ -1,0 +1,110 @@
+"""What a kind of head is, what part of the lesson a fold's head is taught, and what a taught fold answers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.special import expit
+
+from lib.competition.folds import Folds
+from lib.judge.leakage import Training
+from lib.learn.head.data import Lesson, Sequences
+from lib.models.export.head_graph import export_mean
+from lib.models.member.head_view import window_orders
+
+
+class FittedHead(Protocol):
+    """What fitting a head on one lesson, with one seed, gives."""
+
+    def logits(self, sequences: Sequences) -> np.ndarray:
+        """(files, 12, classes) logits."""
+
+    def export(self, path: Path) -> None:
+        """Write the graph: tokens (files, 12, width), perhaps `site` and `hour` (files,), to `logit`."""
+
+
+def not_held_out(lesson: Lesson, folds: Folds, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    """The (files,) and (clips,) masks of all that a fold does not hold out."""
+    soundscapes, clips = folds.of("soundscape"), folds.of("clip")
+    return (
+        np.array([soundscapes[stem] != fold for stem in lesson.sequences.stems], dtype=bool),
+        np.array([clips[name] != fold for name in lesson.clips.names], dtype=bool),
+    )
+
+
+def nothing(lesson: Lesson, folds: Folds, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    """Masks of no soundscape and no clip, for heads that learn nothing."""
+    return np.zeros(len(lesson.sequences), dtype=bool), np.zeros(len(lesson.clips.names), dtype=bool)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A kind of head and its settings, a frozen dataclass; `part` says what of the lesson a fold's head is taught."""
+
+    kind: str
+    fit: Callable[..., FittedHead]  # (lesson, settings, seed=) -> fitted
+    settings: Any
+    part: Callable[[Lesson, Folds, int], tuple[np.ndarray, np.ndarray]] = not_held_out
+
+    @property
+    def rolls(self) -> tuple[int, ...]:
+        """By how many windows a soundscape is rolled, for each answer that is averaged."""
+        return tuple(getattr(self.settings, "rolls", (0,)))
+
+    @property
+    def flip(self) -> bool:
+        """Whether the reversed soundscape is asked about too."""
+        return getattr(self.settings, "flip", False)
+
+    def teach(self, lesson: Lesson, folds: Folds, fold: int, seeds: Sequence[int]) -> "Taught":
+        """The fold's heads, one a seed."""
+        own = lesson.only(*self.part(lesson, folds, fold))
+        heads = tuple(self.fit(own, self.settings, seed=seed) for seed in seeds)
+        return Taught(own.sequences.stems, own.clips.names, heads, self)
+
+
+def everything(head: Head) -> Head:
+    """The head as one that every fold teaches all there is: to show what the judge refuses."""
+
+    def part(lesson: Lesson, folds: Folds, fold: int) -> tuple[np.ndarray, np.ndarray]:
+        return np.ones(len(lesson.sequences), dtype=bool), np.ones(len(lesson.clips.names), dtype=bool)
+
+    return replace(head, part=part)
+
+
+@dataclass(frozen=True, eq=False)
+class Taught:
+    """A fold's heads, one a seed, and the names of the soundscapes and clips in the lesson they were given."""
+
+    stems: tuple[str, ...]
+    clips: tuple[str, ...]
+    heads: tuple[FittedHead, ...]
+    kind: Head
+
+    def chances(self, sequences: Sequences) -> np.ndarray:
+        """(files, 12, classes) chances: by the mean logit over seeds and orders of windows."""
+        answers = [
+            head.logits(sequences.ordered(order))[:, np.argsort(order)]
+            for order in window_orders(self.kind.rolls, self.kind.flip)
+            for head in self.heads
+        ]
+        return expit(np.mean(answers, axis=0))
+
+    def export(self, path: Path) -> list[str]:
+        """Write one graph that answers with the seeds' mean logit; the names of its inputs."""
+        return export_mean([head.export for head in self.heads], path)
+
+
+def met_by(folds: Folds, taught: dict[int, Taught]) -> Training:
+    """What each fold's heads have met: everything in the lesson that they were given."""
+
+    def seen(names: Callable[[Taught], Sequence[str]]) -> dict[str, list[int]]:
+        met: dict[str, list[int]] = {}
+        for fold, of in taught.items():
+            for name in names(of):
+                met.setdefault(name, []).append(fold)
+        return met
+
+    return Training(folds.version, seen(lambda of: of.stems), seen(lambda of: of.clips))

@@ -1,0 +1,113 @@
+"""A plan: everything that makes a network what it will be, in one record that travels on the member's card."""
+
+from ast import literal_eval
+from dataclasses import asdict, dataclass, field, fields, replace
+
+from lib.core.errors import BadInput
+from lib.learn.network.dataset import TargetSettings
+from lib.learn.network.loop import LoopSettings
+from lib.learn.network.losses import LossSettings
+from lib.learn.network.samplers import SamplerSettings
+from lib.learn.soft_labels.crops import PseudoSettings
+from lib.learn.soft_labels.gate import GateSettings
+from lib.models.member.windows import Listening
+from lib.models.network.network import NetworkSettings
+from lib.sound.augment.waveform import AugmentSettings
+from lib.sound.crops import CropSettings
+from lib.sound.mel.config import FrontEnd
+
+# What people say, where a part's own word would not tell which part is meant.
+_SPOKEN = {"loss": ("loss", "kind"), "crop": ("crop", "kind"), "sampler": ("sampler", "clips")}
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """What a network sees, is, is fed and is taught. No two parts have a setting of the same name but `kind`."""
+
+    front_end: FrontEnd = field(default_factory=FrontEnd)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    weights: str = "none"  # pretrained: "timm", or a file or folder
+    crop: CropSettings = field(default_factory=CropSettings)
+    targets: TargetSettings = field(default_factory=TargetSettings)
+    sampler: SamplerSettings = field(default_factory=SamplerSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    embedder: str = ""  # a file with Perch's interface whose embeddings the network foretells: distillation
+    pseudo: PseudoSettings = field(default_factory=PseudoSettings)
+    gate: GateSettings = field(default_factory=GateSettings)  # of the pseudo-labels
+    loss: LossSettings = field(default_factory=LossSettings)
+    loop: LoopSettings = field(default_factory=LoopSettings)
+    serve: str = "folds"  # together; or "one": a further network, of everything, and the folds only tell its score
+
+    def __post_init__(self):
+        """Refuse what training cannot do as inference would."""
+        if self.serve not in ("folds", "one"):
+            raise BadInput("unknown serve of a plan", expected="folds, one", got=self.serve, do="choose one of these")
+        if self.front_end.level == "db" and self.front_end.scope == "file":
+            raise BadInput("a network cannot learn from pictures that count from their file's peak", got='scope "file"',
+                           expected='scope "window"', do="change it: a crop does not know its file")  # fmt: skip
+
+    @property
+    def listening(self) -> Listening:
+        """How the trained network is asked: about as much sound as its crops had."""
+        return Listening(self.crop.seconds)
+
+
+def changed(plan: NetworkPlan, **settings: object) -> NetworkPlan:
+    """The plan with settings replaced, each named as in its part, or as people say it: loss, crop, sampler."""
+    for name, value in settings.items():
+        if name == "front_end" or _parts().get(name) is str:
+            plan = replace(plan, **{name: value})
+            continue
+        part, own = _SPOKEN.get(name) or (_part_of(name), name)
+        plan = replace(plan, **{part: replace(getattr(plan, part), **{own: value})})
+    return plan
+
+
+def chosen(plan: NetworkPlan, **settings: str | float) -> NetworkPlan:
+    """The plan with those settings changed that are neither "" nor -1, which stand for the plan's own."""
+    return changed(plan, **{name: value for name, value in settings.items() if value not in ("", -1)})
+
+
+def settings_in(text: str) -> dict[str, object]:
+    """The settings in "name=value, name=value": numbers, True and False as such, all else as text."""
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    if wrong := [name.strip() for name, sign, _ in pairs if not sign]:
+        raise BadInput("settings cannot be read", expected="name=value, name=value", got=", ".join(wrong),
+                       do="give each a value")  # fmt: skip
+    return {name.strip(): _value(value.strip()) for name, _, value in pairs}
+
+
+def differences(plan: NetworkPlan, base: NetworkPlan) -> dict[str, object]:
+    """The settings in which a plan differs from another, as part.setting -> value."""
+    ours, theirs = asdict(plan), asdict(base)
+    found = {}
+    for part, settings in ours.items():
+        if not isinstance(settings, dict):
+            settings, theirs[part] = {"": settings}, {"": theirs[part]}
+        found |= {
+            f"{part}.{name}".rstrip("."): value for name, value in settings.items() if value != theirs[part][name]
+        }
+    return found
+
+
+def _value(text: str) -> object:
+    """What a person means by it."""
+    try:
+        return literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _part_of(name: str) -> str:
+    """The part that has a setting of this name."""
+    holders = [part for part, kind in _parts().items() if kind is not str and name in {f.name for f in fields(kind)}]
+    if len(holders) != 1:
+        known = sorted({f.name for kind in _parts().values() if kind is not str for f in fields(kind)} - {"kind"})
+        raise BadInput(f"a network has no setting {name!r}", expected=f"one of {', '.join([*_SPOKEN, *known])}",
+                       got=name, do="correct the name")  # fmt: skip
+    return holders[0]
+
+
+def _parts() -> dict[str, type]:
+    """The plan's fields with their types."""
+    return {f.name: f.type for f in fields(NetworkPlan)}

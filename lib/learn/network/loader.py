@@ -1,0 +1,130 @@
+"""The feeder: batches cut from the audio cache, any of them at any time, and some made ahead by threads."""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+
+import numpy as np
+import torch
+
+from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES
+from lib.learn.cache.audio import AudioCache, as_float
+from lib.learn.network.batch import Batch
+from lib.learn.network.dataset import Examples, Source
+from lib.learn.network.samplers import Sampler, SamplerSettings
+from lib.learn.soft_labels.crops import PseudoSettings
+from lib.sound.crops import CropSettings, crop_start, cut, cut_reflected
+from lib.sound.decode import fit_length
+
+_ANYWHERE = CropSettings(kind="random")
+
+
+class Feeder:
+    """The batches of a run: each a pure function of the seed and its number."""
+
+    def __init__(
+        self,
+        examples: Examples,
+        cache: AudioCache,
+        crop: CropSettings,
+        sampler: SamplerSettings,
+        seed: int,
+        *,
+        context_samples: int = 0,
+        with_background: bool = False,
+        pseudo: PseudoSettings | None = None,
+    ):
+        self._examples, self._cache, self._crop, self._seed = examples, cache, crop, seed
+        self._context, self._samples = context_samples, crop.samples + 2 * context_samples
+        self._with_background = with_background and len(examples.backgrounds) > 0
+        heard = examples.pseudo.heard if examples.pseudo else None
+        self._sampler = Sampler(examples.primary, len(examples.soundscapes), sampler, seed, heard, pseudo)
+        self.batches_per_pass = self._sampler.batches_per_pass
+
+    def batch(self, number: int) -> Batch:
+        """Batch `number` of the run: clips first, then soundscapes, then those that a teacher labelled.
+
+        Audio is (batch, samples + 2 context_samples).
+        """
+        rng, examples = np.random.default_rng([self._seed, 2, number]), self._examples
+        sources = (examples.clips, examples.soundscapes, examples.pseudo)
+        parts = [part for part in zip(sources, self._sampler.rows(number), strict=True) if part[0] is not None]
+        count = sum(len(rows) for _, rows in parts)
+        audio = self._stacked(chain.from_iterable(self._crops(*part, rng) for part in parts), count)
+        place = torch.arange(count)
+        background = self._stacked(self._backgrounds(count, rng), count) if self._with_background else None
+        return Batch(
+            audio=audio,
+            targets=torch.from_numpy(np.concatenate([source.targets[rows] for source, rows in parts])),
+            weights=torch.from_numpy(np.concatenate([source.weights[rows] for source, rows in parts])),
+            soundscape=place >= len(parts[0][1]),
+            taught=place >= count - len(parts[-1][1]) if examples.pseudo else None,
+            background=background,
+        )
+
+    def sounds(self, source: Source, rows: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+        """(rows, samples + 2 context_samples) float32 crops of these rows of any source."""
+        return self._stacked(self._crops(source, rows, rng), len(rows))
+
+    def _stacked(self, crops: Iterable[np.ndarray], count: int) -> torch.Tensor:
+        """(count, samples + 2 context_samples) float32 of as many 16-bit crops."""
+        stacked = np.empty((count, self._samples), dtype=np.float32)
+        for crop, row in zip(crops, stacked, strict=True):
+            as_float(crop, out=row)  # straight to its place: fresh memory for each crop takes longer than its reading
+        return torch.from_numpy(stacked)
+
+    def _crops(self, source: Source, rows: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """The 16-bit crops of rows of a source."""
+        for row in rows:
+            item = source.items[row]
+            audio = self._cache.samples(item)
+            if source.starts_s is None:
+                tenths = self._cache.tenths(item) if self._crop.kind == "energy" else None
+                yield cut(audio, crop_start(len(audio), self._samples, self._crop, rng, tenths), self._samples)
+            else:
+                start = int(source.starts_s[row]) * SAMPLE_RATE - self._context
+                yield cut_reflected(fit_length(audio, SOUNDSCAPE_SAMPLES), start, self._samples)
+
+    def _backgrounds(self, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """Random 16-bit crops of unlabelled soundscapes."""
+        for number in rng.integers(len(self._examples.backgrounds), size=count):
+            audio = self._cache.samples(self._examples.backgrounds[number])
+            yield cut(audio, crop_start(len(audio), self._samples, _ANYWHERE, rng), self._samples)
+
+
+class Prefetched:
+    """Batches `start` to `stop` of a feeder in order, made ahead by threads; it knows how long it was waited for."""
+
+    def __init__(
+        self, feeder: Feeder, start: int, stop: int, *, threads: int = 2, ahead: int = 4, pinned: bool = False
+    ):
+        self._feeder, self._numbers, self._threads = feeder, range(start, stop), threads
+        self._ahead, self._pinned = ahead, pinned
+        self.waited_s = self.passed_s = 0.0
+
+    @property
+    def waiting_share(self) -> float:
+        """The share of the time that its consumer has spent waiting for batches."""
+        return self.waited_s / self.passed_s if self.passed_s else 0.0
+
+    def __iter__(self) -> Iterator[tuple[int, Batch]]:
+        """Each batch with its number."""
+        begun, pending = time.perf_counter(), deque()
+        pool = ThreadPoolExecutor(self._threads)
+        try:
+            for number in self._numbers:
+                while len(pending) < self._ahead and number + len(pending) < self._numbers.stop:
+                    pending.append(pool.submit(self._made, number + len(pending)))
+                asked = time.perf_counter()
+                batch = pending.popleft().result()
+                self.waited_s += time.perf_counter() - asked
+                yield number, batch
+                self.passed_s = time.perf_counter() - begun
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _made(self, number: int) -> Batch:
+        batch = self._feeder.batch(number)
+        return batch.pinned() if self._pinned else batch

@@ -1,0 +1,222 @@
+"""The training loop: killed at any moment and started again, it ends with the same weights."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lib.core import fingerprint
+from lib.core.errors import BadInput
+from lib.core.records import write_text
+from lib.learn.network.averages import Average
+from lib.learn.network.batch import Batch
+from lib.learn.network.checkpoint import PREVIOUS, load_checkpoint, save_checkpoint
+from lib.learn.network.optim import PRECISIONS, StepLoss, Stepper
+from lib.learn.network.pace import Pace
+from lib.learn.network.parameter_groups import parameter_groups
+from lib.learn.network.schedule import SCHEDULES, share_of_peak
+
+AVERAGES = ("none", "ema", "swa")
+_KEPT = ("step", "finished", "losses", "history", "pace", "best")
+
+Score = Callable[[nn.Module], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How a network is trained."""
+
+    epochs: int = 10
+    steps_per_epoch: int = 100
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    layer_decay: float = 1.0  # each layer's rate is this share of the next deeper one's; 1: all the same
+    schedule: str = "cosine"
+    warmup_share: float = 0.1
+    clip_norm: float = 1.0  # 0: gradients are not clipped
+    precision: str = "float32"
+    average: str = "none"
+    ema_decay: float = 0.999
+    swa_from: float = 0.65  # share of the epochs after which each epoch's end is averaged
+    patience: int = 0  # epochs without a better score before it stops and takes the best; 0: all epochs, the last
+
+    def __post_init__(self):
+        allowed = {"schedule": SCHEDULES, "precision": PRECISIONS, "average": AVERAGES}
+        for name, choices in allowed.items():
+            if getattr(self, name) not in choices:
+                raise BadInput(f"{name} is not known", expected=f"one of {', '.join(choices)}",
+                               got=getattr(self, name), do="choose one of these")  # fmt: skip
+        for name in ("warmup_share", "swa_from", "ema_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise BadInput(f"{name} is a share", expected="0 or more, less than 1", got=getattr(self, name),
+                               do="mend it")  # fmt: skip
+
+    @property
+    def steps(self) -> int:
+        """All steps of the run."""
+        return self.epochs * self.steps_per_epoch
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training leaves beside the weights: a row an epoch of what happened, and of how fast it went."""
+
+    history: list[dict]  # the same for the same seed: epoch, step, learning_rate, loss, skipped, and the scores
+    pace: list[dict]  # seconds, clips_per_s, waiting_share
+
+
+def train(
+    network: nn.Module,
+    batches: Callable[[int], Iterator[Batch]],
+    step_loss: StepLoss,
+    settings: LoopSettings,
+    folder: Path,
+    *,
+    seed: int,
+    config: str = "",
+    score: Score | None = None,
+    device: str = "cpu",
+    checkpoint_s: float = 300.0,
+) -> Trained:
+    """Train the network, which ends in evaluation mode with the final weights; what happened, an entry an epoch.
+
+    `batches(n)` gives batch n and those after it; `step_loss` runs under autocast and so takes logits as float32
+    itself; `score` gives an epoch's scores, the first of which early stopping follows. The folder keeps the checkpoint
+    and `history.jsonl`; `config` is the fingerprint of all that the loop does not see and the weights depend on.
+    """
+    if settings.patience and score is None:
+        raise BadInput("patience needs a score", expected="a scoring function", got="none", do="set patience to 0")
+    groups = parameter_groups(network.to(device), settings.weight_decay, settings.layer_decay)
+    stepper = Stepper(network, step_loss, groups, seed=seed, device=torch.device(device),
+                      precision=settings.precision, clip_norm=settings.clip_norm)  # fmt: skip
+    made_by = fingerprint.of_json({"settings": asdict(settings), "seed": seed, "config": config})
+    run = _Run(network, stepper, settings, folder, made_by, score)
+    run.resume()
+    if not run.finished:
+        stream = batches(run.step)
+        try:
+            run.through(stream, checkpoint_s)
+        finally:
+            getattr(stream, "close", lambda: None)()  # a generator's threads end with it
+    network.eval()
+    return Trained(run.history, run.pace)
+
+
+class _Run:
+    """A training run between two steps; with the stepper's, its state is what a checkpoint holds."""
+
+    def __init__(self, network: nn.Module, stepper: Stepper, settings: LoopSettings, folder: Path, made_by: str,
+                 score: Score | None):  # fmt: skip
+        self.network, self.stepper, self.settings = network, stepper, settings
+        self.folder, self.made_by, self.score = folder, made_by, score
+        self.average = Average(network) if settings.average != "none" else None
+        self.step, self.finished = 0, False
+        self.losses: list[float] = []  # of this epoch
+        self.history: list[dict] = []
+        self.pace: list[dict] = []
+        self.best: dict[str, Tensor] | None = None  # weights of the best epoch, where patience asks for them
+
+    def resume(self) -> None:
+        """Go on from the folder's checkpoint, if there is one."""
+        saved = load_checkpoint(self.folder, self.made_by)
+        if saved is None:
+            return
+        self.network.load_state_dict(saved["network"])
+        for name in _KEPT:
+            setattr(self, name, saved[name])
+        if not self.finished:
+            self.stepper.load(saved["stepper"])
+            if self.average:
+                self.average.load(saved["average"])
+        print(
+            f"{self.folder.name}: {'finished before,' if self.finished else 'goes on'} at step {self.step}", flush=True
+        )
+
+    def save(self) -> None:
+        """Write the checkpoint; of a finished run only what will be asked for again."""
+        state = {"network": self.network.state_dict()} | {name: getattr(self, name) for name in _KEPT}
+        if not self.finished:
+            state["stepper"] = self.stepper.state()
+            if self.average:
+                state["average"] = self.average.saved()
+        save_checkpoint(self.folder, self.made_by, state)
+        if self.finished:
+            (self.folder / PREVIOUS).unlink(missing_ok=True)  # it is several times as large as the last
+
+    def through(self, stream: Iterator[Batch], checkpoint_s: float) -> None:
+        """Take all the steps that are left."""
+        settings, saved = self.settings, time.monotonic()
+        pace = Pace(self.folder.name, self.step, settings.steps)
+        while not self.finished:
+            batch = pace.waiting_for(stream)
+            share = share_of_peak(self.step, settings.steps, settings.schedule, settings.warmup_share)
+            rate = settings.learning_rate * share
+            self.network.train()
+            loss = self.stepper.take(batch, self.step, rate)
+            self.step += 1
+            if loss is not None:
+                self.losses.append(loss)
+                if settings.average == "ema":
+                    self.average.follow(self.network, self.settings.ema_decay)
+            pace.passed(len(batch.audio), loss)
+            epoch_ends = self.step % settings.steps_per_epoch == 0
+            if epoch_ends:
+                self.end_epoch(pace, rate)
+            if epoch_ends or time.monotonic() - saved >= checkpoint_s:
+                self.save()
+                saved = time.monotonic()
+
+    def end_epoch(self, pace: Pace, rate: float) -> None:
+        """Average, score and note what happened; finish after the last epoch, or when patience is over."""
+        settings, epoch = self.settings, self.step // self.settings.steps_per_epoch
+        self.pace.append(pace.lap())
+        if settings.average == "swa" and epoch > settings.swa_from * settings.epochs:
+            self.average.add(self.network)
+        loss = math.fsum(self.losses) / len(self.losses) if self.losses else None
+        row = {"epoch": epoch, "step": self.step, "learning_rate": rate, "loss": loss, "skipped": self.stepper.skipped}
+        averaged = self.average is not None and self.average.count > 0
+        with self.average.in_place_of(self.network) if averaged else nullcontext():
+            self.history.append(row | {"scores": self._scores()})
+            best = self._epoch_of_best() if settings.patience else epoch
+            if settings.patience and best == epoch:
+                self.best = {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
+        self.losses = []
+        self.finished = epoch == settings.epochs or epoch - best >= settings.patience > 0
+        if self.finished and (self.best or averaged):
+            self.network.load_state_dict(self.best or self.average.state)
+            self.best = None
+        lines = [json.dumps(row, allow_nan=False) + "\n" for row in self.history]
+        write_text(self.folder / "history.jsonl", "".join(lines))
+        pace.say(_told(self.history[-1], settings.epochs))
+
+    def _scores(self) -> dict[str, float | None]:
+        """What the scoring function says of the network as it is now; None where there was nothing to score."""
+        if self.score is None:
+            return {}
+        self.network.eval()
+        with torch.no_grad():
+            found = self.score(self.network)
+        scores = {name: float(value) if math.isfinite(value) else None for name, value in found.items()}
+        if self.settings.patience and next(iter(scores.values()), None) is None:
+            raise BadInput("patience needs a score that is a number", expected="a finite first score", got=found,
+                           do="hold out rows that can be scored, or set patience to 0")  # fmt: skip
+        return scores
+
+    def _epoch_of_best(self) -> int:
+        """The first epoch with the highest leading score, counted from 1."""
+        leads = [next(iter(row["scores"].values())) for row in self.history]
+        return 1 + leads.index(max(leads))
+
+
+def _told(row: dict, epochs: int) -> str:
+    """An epoch's row as people read it."""
+    loss = "no finite loss" if row["loss"] is None else f"loss {row['loss']:.4f}"
+    scores = [f"{name} {'–' if value is None else f'{value:.4f}'}" for name, value in row["scores"].items()]
+    skipped = [f"{row['skipped']} steps skipped so far"] if row["skipped"] else []
+    return ", ".join([f"epoch {row['epoch']}/{epochs}", loss, *scores, *skipped])

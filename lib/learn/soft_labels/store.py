@@ -1,0 +1,104 @@
+"""Soft labels: what teachers say of soundscapes, fold by fold, in a sealed folder that students read."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from lib.competition.classes import ClassList
+from lib.competition.folds import Folds
+from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE
+from lib.core.errors import BadInput
+from lib.core.records import check_seal, from_json, read_json, seal, to_json, write_json
+
+KIND = "labels"
+_BLOCK = 256  # soundscapes whose chances are in memory in single precision
+
+
+@dataclass(frozen=True)
+class SoftLabelsCard:
+    """`labels.json`: of what, by whom, and how their words were mixed."""
+
+    name: str
+    class_hash: str
+    fold_version: str
+    teachers: dict[str, str]  # member -> manifest; they taught fold by fold
+    mixed: dict  # their weights, or the recipe, for people and for the fingerprint
+    stems: list[str]  # soundscapes heard, labelled ones too: whoever trains leaves out what its fold may not hear
+    folds: list[int]
+    external: list[str]  # those of the stems that are not the contest's
+
+
+@dataclass(frozen=True, eq=False)
+class SoftLabels:
+    """An opened folder: its card, its manifest's fingerprint, and chances that are read when they are asked for."""
+
+    folder: Path
+    card: SoftLabelsCard
+    manifest: str
+
+    def of_fold(self, fold: int | None) -> np.ndarray:
+        """(stems, 12, classes) float16 chances by this fold's models of the teachers; None: the mean of all folds."""
+        if fold is None:
+            return self._pooled
+        if fold not in self.card.folds:
+            raise BadInput(f"the labels {self.card.name} say nothing for fold {fold}", expected=self.card.folds,
+                           got=fold, do="label again with the teachers' models of this fold")  # fmt: skip
+        return np.load(self.folder / _file(fold), mmap_mode="r")
+
+    @cached_property
+    def _pooled(self) -> np.ndarray:
+        by_fold = [self.of_fold(fold) for fold in self.card.folds]
+        starts = range(0, len(self.card.stems), _BLOCK)
+        pooled = [np.mean([said[n : n + _BLOCK] for said in by_fold], axis=0, dtype=np.float32) for n in starts]
+        return np.concatenate([block.astype(np.float16) for block in pooled])
+
+
+def open_soft_labels(folder: Path, classes: ClassList, folds: Folds) -> SoftLabels:
+    """The labels in a folder, checked: undamaged, of these classes and these folds."""
+    if not (folder / "labels.json").is_file():
+        raise BadInput(f"there are no soft labels at {folder}", expected="a folder with labels.json",
+                       got="none", do="let teachers label first")  # fmt: skip
+    manifest = check_seal(folder)
+    card = from_json(SoftLabelsCard, read_json(folder / "labels.json"), f"{folder.name}/labels.json")
+    classes.check_hash(card.class_hash, f"labels {card.name}")
+    if card.fold_version != folds.version:
+        raise BadInput(f"the labels {card.name} were made on other folds", expected=f"fold version {folds.version}",
+                       got=card.fold_version, do="label again with teachers of the frozen folds")  # fmt: skip
+    return SoftLabels(folder, card, manifest)
+
+
+def save_soft_labels(folder: Path, card: SoftLabelsCard, by_fold: Mapping[int, np.ndarray]) -> None:
+    """Write the chances (stems, 12, classes) of each fold, and the card, as a sealed folder."""
+    _check(card, by_fold)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for fold, chances in by_fold.items():
+        np.save(folder / _file(fold), np.asarray(chances, dtype=np.float16))
+    write_json(folder / "labels.json", to_json(card))
+    seal(folder, KIND)
+
+
+def _check(card: SoftLabelsCard, by_fold: Mapping[int, np.ndarray]) -> None:
+    """Refuse what a student could not trust, before anything is written."""
+    shape = len(card.stems), WINDOWS_PER_SOUNDSCAPE
+    faults = [] if card.stems else ["no soundscape"]
+    faults += ["a soundscape twice"] if len(set(card.stems)) < len(card.stems) else []
+    faults += [f"folds {list(by_fold)}"] if not by_fold or list(by_fold) != card.folds else []
+    faults += [f"external soundscapes without labels: {lost}"] if (lost := {*card.external} - {*card.stems}) else []
+    for fold, chances in by_fold.items():
+        if chances.ndim != 3 or chances.shape[:2] != shape:
+            faults.append(f"fold {fold} of shape {chances.shape}")
+        elif chances.size and not (chances.min() >= 0 and chances.max() <= 1):  # NaN is wrong too
+            faults.append(f"fold {fold} from {chances.min()} to {chances.max()}")
+    if faults:
+        raise BadInput(f"the labels {card.name} cannot be saved",
+                       expected=f"chances (soundscapes, windows, classes) of {shape} for the folds {card.folds}",
+                       got="; ".join(faults), do="look at what the teachers said")  # fmt: skip
+
+
+def _file(fold: int) -> str:
+    return f"fold{fold}.npy"

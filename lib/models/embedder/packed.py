@@ -1,0 +1,50 @@
+"""Embedders: frozen models packed in sealed folders, speaking of the project's classes."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from lib.competition.classes import ClassList
+from lib.core import fingerprint
+from lib.core.errors import BadInput
+from lib.core.records import check_seal
+from lib.models.embedder.base import Tokens
+from lib.models.embedder.embedder_card import LABELS, EmbedderCard, read_embedder_card
+from lib.models.embedder.labels import LabelMap
+from lib.models.embedder.open import Frozen, open_frozen
+
+
+class Embedder:
+    """An opened embedder; `manifest` tells it from every other."""
+
+    def __init__(self, card: EmbedderCard, manifest: str, frozen: Frozen, classes: ClassList):
+        self.card, self.manifest, self.widths = card, manifest, card.widths
+        self._frozen = frozen
+        columns, labels = tuple(map(tuple, card.columns)), len(frozen.labels)
+        self._label_map = LabelMap(classes.labels, columns, tuple(card.how), labels)
+
+    def hear(self, windows: np.ndarray) -> Tokens:
+        """What it says of (rows, 160000) audio."""
+        raw = self._frozen.hear(windows, self.card.blocks)
+        return Tokens(raw.embedding, self._label_map.logits(raw.logits), raw.blocks)
+
+
+_OPENED: dict[tuple[str, str], Embedder] = {}  # by manifest and classes: an embedder's heads share one session
+_OPENING = threading.Lock()
+
+
+def open_embedder(folder: Path, classes: ClassList) -> Embedder:
+    """The embedder in a folder, checked when this process first opens it: undamaged, and made for these classes."""
+    if not (folder / "manifest.json").is_file():
+        raise BadInput(f"no embedder lies in {folder}", expected="a sealed folder of one", got="no manifest.json",
+                       do="run the notebook that packs it, attach its output")  # fmt: skip
+    manifest = fingerprint.of_file(folder / "manifest.json")
+    key = manifest, classes.hash
+    with _OPENING:
+        if key not in _OPENED:
+            check_seal(folder)
+            card = read_embedder_card(folder)
+            classes.check_hash(card.class_hash, f"embedder {card.name}")
+            _OPENED[key] = Embedder(card, manifest, open_frozen(folder / card.file, folder / LABELS), classes)
+    return _OPENED[key]

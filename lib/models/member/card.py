@@ -1,0 +1,33 @@
+"""The member's card: everything that inference needs to know, so that nothing is restated there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.competition.classes import ClassList
+from lib.core.records import check_seal, from_json, read_json
+
+
+@dataclass(frozen=True)
+class MemberCard:
+    """`member.json`. `config` is the whole configuration; its fingerprint tells two members apart."""
+
+    name: str
+    family: str
+    class_hash: str
+    config: dict
+    config_fingerprint: str
+    lib_fingerprint: str
+    data_version: str
+    seed: int
+    inputs: list[str]
+    outputs: list[str]
+    seconds_per_soundscape: float
+    parity_max_abs: float
+
+
+def read_card(folder: Path, classes: ClassList) -> MemberCard:
+    """The card of an undamaged member that was made for these classes."""
+    check_seal(folder)
+    card = from_json(MemberCard, read_json(folder / "member.json"), f"{folder.name}/member.json")
+    classes.check_hash(card.class_hash, f"member {card.name}")
+    return card

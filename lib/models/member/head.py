@@ -1,0 +1,115 @@
+"""A head member at work: its folds' files on what an embedder says of a soundscape, heard once for all heads."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from scipy.special import expit
+
+from lib.competition.classes import ClassList
+from lib.competition.row_ids import Soundscape
+from lib.core import fingerprint
+from lib.core.errors import BadInput, shortened
+from lib.core.paths import folders_below, manifest_kind
+from lib.models.embedder.packed import Embedder, open_embedder
+from lib.models.member.card import MemberCard
+from lib.models.member.fold_files import fold_files, of_fold
+from lib.models.member.golden_output import check_probe, probe_sound
+from lib.models.member.head_view import site_number, window_orders
+from lib.models.member.inputs import Hearing
+from lib.models.runtime.onnx import OnnxSession
+from lib.sound.decode import soundscape_windows
+
+OUTPUTS = ["logit"]
+_NEAR = 3  # levels: a notebook's output has members/ beside embedders/, a dataset a folder each
+
+
+class HeadFiles:
+    """The folds' files, opened: chances from tokens (files, 12, width), sites and hours."""
+
+    def __init__(self, folder: Path, inputs: list[str], config: dict):
+        files = fold_files(folder, ".onnx")
+        self._sessions = {fold: OnnxSession(path, inputs=inputs, outputs=OUTPUTS) for fold, path in files.items()}
+        self._inputs, self._sites = inputs, config["sites"]
+        self._orders = window_orders(config["rolls"], config["flip"])
+
+    @property
+    def folds(self) -> list[int]:
+        """The folds' numbers."""
+        return list(self._sessions)
+
+    def chances(
+        self, tokens: Mapping[str, np.ndarray], sites: Sequence[str], hours: np.ndarray, folds: Iterable[int]
+    ) -> np.ndarray:
+        """(files, 12, classes) the mean of the named folds' chances."""
+        return np.mean([expit(self._logits(tokens, sites, hours, fold)) for fold in folds], axis=0)
+
+    def _logits(self, tokens: Mapping[str, np.ndarray], sites: Sequence[str], hours: np.ndarray, fold: int):
+        """The mean over the orders of windows, each laid back in time."""
+        numbers = np.array([site_number(site, self._sites) for site in sites], dtype=np.int64)
+        feed = {**tokens, "site": numbers, "hour": np.asarray(hours, dtype=np.int64)}
+        feed = {name: feed[name] for name in self._inputs}
+        answers = []
+        for order in self._orders:
+            turned = {name: value if value.ndim == 1 else value[:, order] for name, value in feed.items()}
+            answers.append(self._sessions[fold].run(**turned)[0][:, np.argsort(order)])
+        return np.mean(answers, axis=0)
+
+
+class AppliedHead:
+    """The opened head and its embedder, once they answer the probe as they did in training."""
+
+    def __init__(self, folder: Path, card: MemberCard, classes: ClassList):
+        self._name, self._embedder = card.name, _embedder(folder, card, classes)
+        self._files = HeadFiles(folder, card.inputs, card.config)
+        probe, tokens = probe_soundscape(card.config["sites"]), probe_tokens(self._embedder)
+        check_probe(folder, lambda _: np.array([self._chances(tokens, probe, [fold]) for fold in self._files.folds]))
+
+    def hear(self, hearing: Hearing, folds: Sequence[int] | None = None) -> np.ndarray:
+        """(12, classes) chances in the windows of a soundscape: the mean of the named folds' heads, or of all."""
+        tokens = hearing.once(
+            ("tokens", self._embedder.manifest), lambda: self._embedder.hear(hearing.windows()).named()
+        )
+        return self._chances(tokens, hearing.soundscape, self._files.folds if folds is None else folds)
+
+    def by_fold(self, fold: int) -> Callable[[Hearing], np.ndarray]:
+        """The same by the head of one fold alone."""
+        of_fold(dict.fromkeys(self._files.folds), fold, self._name)
+        return lambda hearing: self.hear(hearing, [fold])
+
+    def _chances(
+        self, tokens: Mapping[str, np.ndarray], soundscape: Soundscape | None, folds: Sequence[int]
+    ) -> np.ndarray:
+        one = {name: value[None] for name, value in tokens.items()}
+        site, hour = (soundscape.site, soundscape.hour) if soundscape else ("", 0)  # of heads that ask for neither
+        return self._files.chances(one, [site], [hour], folds)[0]
+
+
+def probe_soundscape(sites: Sequence[str]) -> Soundscape:
+    """Where and when the probe is said to be recorded: at the first site, at six."""
+    return Soundscape("probe", "Train", "0", sites[0], "20260101", "060000")
+
+
+@lru_cache(maxsize=1)  # an embedder is opened once a process, and asked the probe once for all its heads
+def probe_tokens(embedder: Embedder) -> dict[str, np.ndarray]:
+    """What an embedder says of the probe's twelve windows."""
+    return embedder.hear(soundscape_windows(probe_sound())).named()
+
+
+def _embedder(folder: Path, card: MemberCard, classes: ClassList) -> Embedder:
+    """The embedder through which the head was fitted: it lies near the member, wherever both were put together."""
+    name, manifest = card.config["embedder"], card.config["embedder_manifest"]
+    tops = folder.resolve().parents[:_NEAR]
+    near = [found for top in tops for found in folders_below(top, _NEAR) if found.name == name]
+    embedders = [found for found in near if manifest_kind(found) == "embedder"]
+    for found in embedders:
+        if fingerprint.of_file(found / "manifest.json") == manifest:
+            return open_embedder(found, classes)
+    if embedders:
+        raise BadInput(f"the embedder {name} is not the one that member {card.name} was fitted on",
+                       expected=f"manifest {manifest}", got=shortened(embedders),
+                       do="fit the head again, or attach the embedder it was fitted on")  # fmt: skip
+    raise BadInput(f"member {card.name} hears through the embedder {name}, which is not there",
+                   expected="its folder, as beside members/ in embedders/", got=f"nothing below {tops[-1]}",
+                   do="attach the output that holds both")  # fmt: skip

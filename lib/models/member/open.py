@@ -1,0 +1,111 @@
+"""Opening members: a folder becomes something that scores a soundscape, whatever its family."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lib.competition.classes import ClassList
+from lib.core.errors import BadInput
+from lib.models.member.card import MemberCard, read_card
+from lib.models.member.fold_files import fold_files, of_fold
+from lib.models.member.head import AppliedHead
+from lib.models.member.inputs import Hearing
+from lib.models.member.network import AppliedNetwork
+from lib.models.member.prior import load_prior
+from lib.models.runtime.onnx import OnnxSession
+from lib.sound.descriptors import statistics
+from lib.sound.mel.config import FrontEnd
+
+Score = Callable[[Hearing], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Member:
+    """An opened member: `score` gives (12, classes) probabilities; it may not need the audio, only the name.
+
+    `by_fold` gives the same by the model of one fold alone, which it opens: whoever teaches is asked so.
+    """
+
+    card: MemberCard
+    needs_audio: bool
+    score: Score
+    by_fold: Callable[[int], Score] | None = None
+    needs_name: bool = False  # it asks where and when a soundscape was recorded, which its name tells
+    round_if_alike: Callable[[Sequence[np.ndarray]], str] | None = None  # of networks: see `lib.models.runtime.choose`
+
+
+def open_member(folder: Path, classes: ClassList) -> Member:
+    """The member in a folder, checked: files undamaged, classes the same, family known, interface as on its card."""
+    card = read_card(folder, classes)
+    if card.family not in FAMILIES:
+        raise BadInput(f"member {card.name} is of an unknown family", expected=sorted(FAMILIES), got=card.family,
+                       do="use a version of the project that knows it")  # fmt: skip
+    return FAMILIES[card.family](folder, card, classes)
+
+
+def _open_prior(folder: Path, card: MemberCard, classes: ClassList) -> Member:
+    """L0: needs the file's name only."""
+
+    def opened(path: Path) -> Score:
+        prior = load_prior(path)
+        return lambda hearing: prior.windows(hearing.soundscape)
+
+    files = fold_files(folder, ".npz")
+    return Member(
+        card,
+        needs_audio=False,
+        needs_name=True,
+        score=opened(folder / "prior.npz"),
+        by_fold=lambda fold: opened(of_fold(files, fold, card.name)),
+    )
+
+
+def _open_statistics(folder: Path, card: MemberCard, classes: ClassList) -> Member:
+    """L1: classical descriptors through a linear model in ONNX."""
+    front_end, files = FrontEnd(**card.config["front_end"]), fold_files(folder, ".onnx")
+
+    def opened(path: Path) -> Score:
+        session = OnnxSession(path, inputs=card.inputs, outputs=card.outputs)
+
+        def score(hearing: Hearing) -> np.ndarray:
+            features = hearing.once(("statistics", front_end), lambda: statistics(hearing.windows(), front_end))
+            return session.run(features=features)[0]
+
+        return score
+
+    return Member(
+        card,
+        needs_audio=True,
+        score=opened(folder / "model.onnx"),
+        by_fold=lambda fold: opened(of_fold(files, fold, card.name)),
+    )
+
+
+def _open_network(folder: Path, card: MemberCard, classes: ClassList) -> Member:
+    """L2: networks on pictures, once they answer the probe as they did in training."""
+    networks = AppliedNetwork(folder, card)
+    return Member(
+        card, needs_audio=True, score=networks.hear, by_fold=networks.by_fold, round_if_alike=networks.round_if_alike
+    )
+
+
+def _open_head(folder: Path, card: MemberCard, classes: ClassList) -> Member:
+    """L3: small heads on what a frozen embedder says, once they answer the probe as they did in training."""
+    head = AppliedHead(folder, card, classes)
+    return Member(
+        card,
+        needs_audio=True,
+        score=head.hear,
+        by_fold=head.by_fold,
+        needs_name=not {"site", "hour"}.isdisjoint(card.inputs),
+    )
+
+
+FAMILIES: dict[str, Callable[[Path, MemberCard, ClassList], Member]] = {
+    "prior": _open_prior,
+    "statistics": _open_statistics,
+    "network": _open_network,
+    "head": _open_head,
+}

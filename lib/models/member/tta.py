@@ -1,0 +1,133 @@
+"""Hearing again: a network is shown a soundscape several times, each time a little otherwise, for one answer.
+
+Known as test-time augmentation. A pass whose windows begin later than the rows is brought back to them by time: a frame
+counts for the row in which it lies, and what a window says of its clip counts for the rows that the five seconds in
+its middle touch, by how much they do.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy.special import expit
+
+from lib.competition.row_ids import SAMPLE_RATE, WINDOW_S, WINDOWS_PER_SOUNDSCAPE
+from lib.core.errors import BadInput
+from lib.models.member.windows import Listening, Network, mean_chances
+from lib.sound.mel.config import FrontEnd
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One time of asking: windows begin so much later than rows; the sound is louder; its picture runs backwards."""
+
+    shift_s: float = 0.0  # cut to whole hops, so that the frames are those of the other passes
+    gain_db: float = 0.0
+    backwards: bool = False
+    weight: float = 1.0
+
+    def __post_init__(self):
+        if not abs(self.shift_s) <= WINDOW_S / 2:
+            raise BadInput("a shift leaves its row", expected=f"at most {WINDOW_S / 2} s either way", got=self.shift_s,
+                           do="shift less: further on begins another row")  # fmt: skip
+        if not 0 < self.weight < np.inf:
+            raise BadInput("the weight of a pass", expected="above 0", got=self.weight, do="leave the pass out")
+
+
+@dataclass(frozen=True)
+class Again:
+    """How often a network is asked, and how. By default once, and plainly."""
+
+    passes: list[Pass] = field(default_factory=lambda: [Pass()])
+    overlaps: bool = False  # all windows that heard a moment are averaged, not only the one in whose middle it lies
+
+    def __post_init__(self):
+        if not self.passes:
+            raise BadInput("a network is never asked", expected="passes", got="none", do="give at least one")
+
+    def asked(self, front_end: FrontEnd) -> list[Pass]:
+        """The passes that differ, with shifts in whole hops and weights that sum to one.
+
+        Normalised decibels are the same however loud the sound is, so a gain costs no pass there: its weight goes to
+        the pass without.
+        """
+        deaf_to_gain = front_end.level == "db" and front_end.normalise != "none"
+        weights: dict[Pass, float] = {}
+        for each in self.passes:
+            hops = int(each.shift_s * SAMPLE_RATE / front_end.hop_samples)  # towards zero: further may leave the row
+            shift_s = hops * front_end.hop_samples / SAMPLE_RATE
+            shown = Pass(shift_s, 0.0 if deaf_to_gain else each.gain_db, each.backwards)
+            weights[shown] = weights.get(shown, 0.0) + each.weight
+        total = sum(weights.values())
+        return [replace(shown, weight=weight / total) for shown, weight in weights.items()]
+
+
+def shown_pictures(
+    audio: np.ndarray, listening: Listening, front_end: FrontEnd, wanted: Sequence[tuple[float, float]]
+) -> list[np.ndarray]:
+    """(12, 1, mels, frames) pictures for each wanted (shift in s, gain in dB): one spectrogram for each gain."""
+    made = {}
+    for gain_db in dict.fromkeys(gain for _, gain in wanted):
+        shifts = list(dict.fromkeys(shift for shift, gain in wanted if gain == gain_db))
+        sound = audio * np.float32(10 ** (gain_db / 20)) if gain_db else audio
+        pictures = listening.pictures(sound, front_end, [round(shift * SAMPLE_RATE) for shift in shifts])
+        made |= {(shift, gain_db): part for shift, part in zip(shifts, np.split(pictures, len(shifts)), strict=True)}
+    return [made[each] for each in wanted]
+
+
+def weighted_chances(
+    shown: Sequence[np.ndarray], passes: Sequence[Pass], overlaps: bool, listening: Listening, networks: list[Network]
+) -> np.ndarray:
+    """(12, classes) the mean over networks and, by weight, over passes; `shown` are the pictures of each pass."""
+    tables = []
+    for pictures, asked in zip(shown, passes, strict=True):
+        reading = _Reading(listening.seconds, asked.shift_s, asked.backwards, overlaps)
+        seen = np.ascontiguousarray(pictures[..., ::-1]) if asked.backwards else pictures
+        tables.append(asked.weight * mean_chances(seen, reading, networks))
+    return np.sum(tables, axis=0)
+
+
+@dataclass(frozen=True)
+class _Reading(Listening):
+    """What the answers to one pass mean for the rows."""
+
+    shift_s: float = 0.0
+    backwards: bool = False
+    overlaps: bool = False
+
+    def chances(self, clip_logits: np.ndarray, frame_logits: np.ndarray) -> np.ndarray:
+        """(12, classes) as a plain listening's, of windows that need not begin with the rows."""
+        frame_logits = frame_logits[..., ::-1] if self.backwards else frame_logits
+        if not (self.shift_s or self.overlaps):
+            return super().chances(clip_logits, frame_logits)
+        clip = _nearness(self.shift_s) @ expit(clip_logits)
+        if frame_logits.shape[2] == 1:  # a pooled head: its frame is the clip
+            return clip
+        return 0.5 * clip + 0.5 * self._moments(expit(frame_logits)).max(axis=2)
+
+    def _moments(self, frames: np.ndarray) -> np.ndarray:
+        """(12, classes, moments of a row) the mean chances of the windows that heard the moment; 0 where none did."""
+        length, before_s = frames.shape[2], self.margin_samples / SAMPLE_RATE
+        moments = max(2, round(length * WINDOW_S / self.seconds))
+        at_s = WINDOW_S * (np.arange(moments) + 0.5) / moments
+        reach_s = before_s if self.overlaps else 0.0
+        total = np.zeros((*frames.shape[:2], moments), dtype=frames.dtype)
+        heard = np.zeros((len(frames), 1, moments), dtype=frames.dtype)
+        for later in range(1 - WINDOWS_PER_SOUNDSCAPE, WINDOWS_PER_SOUNDSCAPE):  # the window so many after the row's
+            inside_s = at_s - self.shift_s - WINDOW_S * later  # since the five seconds in its middle began
+            there = np.flatnonzero((inside_s >= -reach_s) & (inside_s < WINDOW_S + reach_s))
+            if len(there):
+                place = np.floor((inside_s[there] + before_s) / self.seconds * length).astype(int)
+                rows = slice(max(0, -later), WINDOWS_PER_SOUNDSCAPE - max(0, later))
+                windows = slice(max(0, later), WINDOWS_PER_SOUNDSCAPE - max(0, -later))
+                total[rows, :, there] += frames[windows][:, :, np.minimum(place, length - 1)]
+                heard[rows, :, there] += 1
+        return total / np.maximum(heard, 1)
+
+
+def _nearness(shift_s: float) -> np.ndarray:
+    """(12 rows, 12 windows) how much of a row lies in the middle of each window; each row's sum is one."""
+    starts_s = WINDOW_S * np.arange(WINDOWS_PER_SOUNDSCAPE)
+    shared_s = WINDOW_S - abs(starts_s + shift_s - starts_s[:, None])
+    shares = np.maximum(shared_s, 0).astype(np.float32)
+    return shares / shares.sum(axis=1, keepdims=True)

@@ -1,0 +1,55 @@
+"""What turns a picture into features: timm's networks with a single-channel stem, and our own small one."""
+
+from torch import Tensor, nn
+
+from lib.core.errors import BadInput
+from lib.models.network.plain import Plain
+from lib.models.network.pretrained import load_pretrained
+from lib.models.network.torch_companions import load_timm
+
+BACKBONES = (  # tested by name; any other network of timm with (batch, channels, rows, columns) features will do
+    "plain",
+    "mobilenetv4_conv_small",
+    "mobilenetv4_conv_medium",
+    "hgnetv2_b0",
+    "regnety_008",
+    "tf_efficientnet_b0",
+    "tf_efficientnet_b3",
+    "tf_efficientnetv2_s",
+    "eca_nfnet_l0",
+    "convnext_tiny",
+    "convnext_small",
+)
+
+
+class TimmBackbone(nn.Module):
+    """A network of timm without its classifier; everything pretrained in front of that is kept."""
+
+    def __init__(self, name: str, drop_path: float):
+        super().__init__()
+        timm = load_timm()
+        if not timm.is_model(name):
+            raise BadInput(f"timm knows no network {name!r}", expected=f"for example {', '.join(BACKBONES)}", got=name,
+                           do="look for the name with timm.list_models()")  # fmt: skip
+        self.model = timm.create_model(name, in_chans=1, num_classes=0, global_pool="", drop_path_rate=drop_path)
+        self.features = getattr(self.model, "head_hidden_size", None) or self.model.num_features
+        self._channels_last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(batch, features, rows, columns) of (batch, 1, mels, frames): rows along frequency, columns along time."""
+        features = self.model(pictures)
+        if features.ndim != 4:
+            raise BadInput("this backbone gives no map over frequency and time", got=f"shape {tuple(features.shape)}",
+                           expected="(batch, channels, rows, columns)", do="take a convolutional one")  # fmt: skip
+        return features.permute(0, 3, 1, 2) if self._channels_last else features
+
+
+def build_backbone(name: str, *, width: int = 32, drop_path: float = 0.0, weights: str = "none") -> nn.Module:
+    """The backbone, with `features` channels; `weights` is "none", "timm" (downloaded), a file or folder.
+
+    Which they were is said aloud; "" says nothing, for a caller who fills it.
+    """
+    backbone = Plain(width) if name == "plain" else TimmBackbone(name, drop_path)
+    if weights:
+        print(load_pretrained(backbone, name, weights))
+    return backbone

@@ -1,0 +1,86 @@
+"""A network: backbone, head, and what training hangs on it. Its settings travel in the member's card."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from lib.core.errors import BadInput
+from lib.models.network.backbones import build_backbone
+from lib.models.network.heads import ClassInteraction, GeM, Mean, PooledHead, SedHead
+
+HEADS = ("sed", "mean", "gem")
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The public SED's head by default (Tucker Arrants, 2026); 0 switches a part off."""
+
+    backbone: str = "plain"
+    width: int = 32  # channels of "plain"; timm's networks have their own
+    drop_path: float = 0.0  # stochastic depth of timm's networks
+    head: str = "sed"  # or "mean", "gem": pooled over frequency and time, then linear
+    hidden: int = 512  # units of the SED head
+    dropout_features: float = 0.25
+    dropout_hidden: float = 0.5  # SED head only
+    interaction: int = 0  # hidden units between the classes' logits (9th place: 128)
+    distil_size: int = 0  # numbers of a teacher's embedding to be foretold (Perch: 1536)
+    stop_gradient: bool = False  # the head learns from the backbone, the backbone from the teacher alone
+
+
+class NetworkOutput(NamedTuple):
+    """What a network says of a batch; a pooled head has one frame, equal to the clip."""
+
+    clip_logits: Tensor  # (batch, classes)
+    frame_logits: Tensor  # (batch, classes, frames)
+    embedding: Tensor  # (batch, features) the backbone's features, averaged: where distillation takes hold
+
+
+class Network(nn.Module):
+    """Pictures in, logits per clip and per frame out."""
+
+    def __init__(self, settings: NetworkSettings, n_classes: int, pretrained_from: str):
+        super().__init__()
+        self.backbone = build_backbone(
+            settings.backbone, width=settings.width, drop_path=settings.drop_path, weights=pretrained_from
+        )
+        features = self.backbone.features
+        self.mean, self.head = Mean(), _head(settings, features, n_classes)
+        self.interaction = ClassInteraction(n_classes, settings.interaction) if settings.interaction else None
+        self.distil = nn.Linear(features, settings.distil_size) if settings.distil_size else None
+        self.stop_gradient = settings.stop_gradient
+
+    def forward(self, pictures: Tensor, unmixed_soundscape: Tensor | None = None) -> NetworkOutput:
+        """The output for (batch, 1, mels, frames); the classes interact in the rows marked (batch,), by default all.
+
+        In training, mark the unmixed soundscapes: clips and mixtures would teach company that no site has.
+        """
+        features = self.backbone(pictures)
+        embedding = self.mean(features)
+        clip, frames = self.head(features.detach() if self.stop_gradient else features)
+        if self.interaction is not None:
+            shift = self.interaction(clip, unmixed_soundscape)
+            clip, frames = clip + shift, frames + shift[..., None]
+        return NetworkOutput(clip, frames, embedding)
+
+    def distilled(self, embedding: Tensor) -> Tensor:
+        """(batch, distil_size) the network's guess of the teacher's embedding; in training only, never exported."""
+        return self.distil(embedding)
+
+
+def build_network(settings: NetworkSettings, n_classes: int, pretrained_from: str = "none") -> Network:
+    """The network; `pretrained_from` is "none", "timm", or a weight file or folder, and is said aloud."""
+    if settings.stop_gradient and not settings.distil_size:
+        raise BadInput("nothing would train the backbone", expected="distil_size > 0 beside stop_gradient",
+                       got="distil_size 0", do="give the teacher's size, or leave stop_gradient off")  # fmt: skip
+    return Network(settings, n_classes, pretrained_from)
+
+
+def _head(settings: NetworkSettings, features: int, n_classes: int) -> nn.Module:
+    """The head by its name."""
+    if settings.head == "sed":
+        return SedHead(features, n_classes, settings.hidden, settings.dropout_features, settings.dropout_hidden)
+    if settings.head in HEADS:
+        pool = Mean() if settings.head == "mean" else GeM((2, 3))
+        return PooledHead(features, n_classes, pool, settings.dropout_features)
+    raise BadInput("unknown head", expected=", ".join(HEADS), got=settings.head, do="choose one of these")

@@ -1,0 +1,115 @@
+"""Pretrained weights for a backbone: from timm when online, from a file or an attached dataset otherwise."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from lib.core.errors import BadInput, shortened
+from lib.core.paths import folders_below, inputs_root
+from lib.models.network.torch_companions import load_timm
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+_WRAPPERS = ("state_dict", "model", "ema")  # names under which training scripts put the tensors
+_PREFIXES = ("", "module.", "model.", "backbone.", "backbone.model.", "network.backbone.model.")
+
+
+def load_pretrained(backbone: nn.Module, name: str, weights: str) -> str:
+    """Load the weights into the backbone; a sentence that says which they were, or that there are none."""
+    if weights == "none":
+        return f"{name}: NO pretrained weights, every weight starts at random"
+    if weights == "timm":
+        source, tensors = f"timm's {name}", _downloaded(name)
+    else:
+        path = find_weights(weights, name)
+        source, tensors = f"{path.parent.name}/{path.name}", _tensors(path)
+    return f"{name}: pretrained weights from {source}: {_fill(backbone, tensors, source)}"
+
+
+def find_weights(where: str, name: str) -> Path:
+    """The weight file: `where` itself, or in that folder, or in what is attached; by the backbone's name if several."""
+    given = Path(where)
+    found = [given] if given.is_file() else _weight_files(given) if given.is_dir() else _attached(where)
+    named = [path for path in found if path.stem.startswith(name.split(".")[0])]
+    chosen = found if len(found) == 1 else named
+    if len(chosen) != 1:
+        raise BadInput(
+            f"pretrained weights {where!r} for {name}",
+            expected=f"one weight file ({', '.join(SUFFIXES)}), or one whose name starts with {name.split('.')[0]}",
+            got=shortened(found) or f"none, also none below {inputs_root()}",
+            do=_HOW_TO_MAKE.format(name=name),
+        )
+    return chosen[0]
+
+
+_HOW_TO_MAKE = (
+    'with internet, torch.save(timm.create_model("{name}", pretrained=True).state_dict(), "{name}.pt"), attach the '
+    'file as a dataset and give its name or path as the weights; or say weights "none" to train from scratch'
+)
+
+
+def _downloaded(name: str) -> dict[str, Tensor]:
+    """timm's weights, from its cache or from the internet."""
+    timm = load_timm()
+    if not timm.is_model_pretrained(name):
+        raise BadInput(f"timm has no weights for {name!r}", expected="a network with pretrained weights",
+                       got=name, do='give a weight file, or say weights "none"')  # fmt: skip
+    try:
+        return timm.create_model(name, pretrained=True, num_classes=0).state_dict()
+    except Exception as error:  # each client library has its own; what to do is the same
+        raise BadInput(f"timm's weights for {name} cannot be had", expected="internet, or weights in timm's cache",
+                       got=type(error).__name__, do=_HOW_TO_MAKE.format(name=name)) from error  # fmt: skip
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """Every weight file in the folder and below."""
+    return sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)
+
+
+def _attached(where: str) -> list[Path]:
+    """The weight files of that name, or in folders of that name, among the attached inputs."""
+    root, files = inputs_root(), []
+    for folder in folders_below(root, depth=5) if root.is_dir() else ():
+        files += _weight_files(folder) if folder.name == where else [folder / where] * (folder / where).is_file()
+    return sorted(set(files))
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a weight file by name, unwrapped."""
+    try:
+        content = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except Exception as error:  # a damaged zip, a pickle that wants more than tensors, a wrong suffix
+        raise BadInput(f"{path} cannot be read", expected="tensors by name (a state_dict)", got=error,
+                       do="save the state_dict alone, with torch.save or safetensors")  from error  # fmt: skip
+    wrapper = next((key for key in _WRAPPERS if isinstance(content.get(key), dict)), None)
+    return content[wrapper] if wrapper else content
+
+
+def _fill(backbone: nn.Module, tensors: dict[str, Tensor], source: str) -> str:
+    """Put the tensors where names and shapes fit; what matched. A tensor of the backbone left over is an error."""
+    wanted = getattr(backbone, "model", backbone).state_dict()
+    matches = [_matching(wanted, tensors, prefix) for prefix in _PREFIXES]
+    fitting, summed = max(matches, key=lambda match: len(match[0]))
+    missing = [key for key in wanted if key not in fitting]
+    if missing:
+        raise BadInput(f"the weights of {source} do not fit", expected=f"all {len(wanted)} tensors of this backbone",
+                       got=f"{len(fitting)} fit; without a match: {shortened(missing)}",
+                       do="give the file of this very network, as the same version of timm names it")  # fmt: skip
+    getattr(backbone, "model", backbone).load_state_dict(fitting)
+    stem = f"stem summed over its {summed} colours" if summed else "stem as it is"
+    return f"{len(fitting)} of {len(wanted)} tensors, {stem}, {len(tensors) - len(fitting)} of the file unused"
+
+
+def _matching(wanted: dict[str, Tensor], tensors: dict[str, Tensor], prefix: str) -> tuple[dict[str, Tensor], int]:
+    """The tensors that fit by name and shape, and how many colours the stem was summed over (0: not)."""
+    fitting, summed = {}, 0
+    for key, want in wanted.items():
+        tensor = tensors.get(prefix + key)
+        if tensor is None:
+            continue
+        if tensor.shape != want.shape and tensor.ndim == want.ndim == 4 and want.shape[1] == 1:
+            summed, tensor = tensor.shape[1], tensor.sum(dim=1, keepdim=True)
+        if tensor.shape == want.shape:
+            fitting[key] = tensor
+    return fitting, summed

@@ -1,0 +1,50 @@
+"""ONNX Runtime behind one small function: inputs and outputs by name, on one thread."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from lib.core.errors import BadInput
+from lib.models.runtime.session_time import in_session
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at the first import, which is this one: nothing is reported
+import onnxruntime
+
+ORT_VERSION = onnxruntime.__version__
+
+
+class OnnxFile:
+    """One model file, opened, with the shapes of its inputs and outputs; safe to call from several threads at once."""
+
+    def __init__(self, path: Path):
+        self.path, options = path, onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # files run side by side instead: measured faster than threads within one
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the runtime has a type of its own for each thing that may be wrong
+            raise BadInput(f"{path} cannot be opened", expected=f"a model that ONNX Runtime {ORT_VERSION} reads",
+                           got=error, do="fetch or export it again") from error  # fmt: skip
+        self.inputs = {node.name: tuple(node.shape) for node in self._session.get_inputs()}
+        self.outputs = {node.name: tuple(node.shape) for node in self._session.get_outputs()}
+
+    def ask(self, outputs: list[str], **inputs: np.ndarray) -> list[np.ndarray]:
+        """The outputs of these names, in this order."""
+        with in_session():
+            return self._session.run(outputs, inputs)
+
+
+class OnnxSession(OnnxFile):
+    """A model file whose interface is what a member's card says."""
+
+    def __init__(self, path: Path, *, inputs: list[str], outputs: list[str]):
+        super().__init__(path)
+        self._outputs = outputs
+        if sorted(self.inputs) != sorted(inputs) or not set(outputs) <= set(self.outputs):
+            raise BadInput(f"{path} has another interface than its card says", expected=f"{inputs} -> {outputs}",
+                           got=f"{[*self.inputs]} -> {[*self.outputs]}", do="export the member again")  # fmt: skip
+
+    def run(self, **inputs: np.ndarray) -> list[np.ndarray]:
+        """The card's outputs, in the card's order."""
+        return self.ask(self._outputs, **inputs)

@@ -1,0 +1,142 @@
+"""Frozen networks to look at: which block to tap, where species go in it, what it knows of, what it costs."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib.core.errors import BadInput, shortened
+from lib.learn.block_probe.probe import BlockReport
+from lib.models.embedder.base import BLOCK
+
+_BEST, _RIVAL, _OTHER, _GREY = "#e9a03b", "#f3d19e", "#2a6f97", "#888"
+_SPECIES_COLOURS = plt.get_cmap("tab10").colors
+_MAPPED = {"name": "#2a6f97", "synonym": "#52b788", "genus": "#e9a03b", "flat": "#dddddd"}
+_PANELS_A_ROW = 6
+
+
+def block_bars(report: BlockReport, learned: Mapping[str, float] | None = None) -> Figure:
+    """Each block's accuracy with its interval, the best and what is not told from it in colour, chance as a line.
+
+    Below it, where given, the share of each block that a head learned to take.
+    """
+    rows = report.blocks
+    if unknown := set(learned or ()) - set(rows.block):
+        raise BadInput("a head learned shares of blocks that were not probed", expected=shortened(rows.block, 30),
+                       got=shortened(sorted(unknown)), do="probe the head's blocks, under the same names")  # fmt: skip
+    places = np.arange(len(rows))
+    panels = 1 if learned is None else 2
+    figure, axes = plt.subplots(
+        panels, 1, figsize=(max(6.0, 0.38 * len(rows) + 1.5), 3.2 + 1.4 * (panels - 1)), sharex=True, squeeze=False,
+        gridspec_kw={"height_ratios": [2, 1][:panels]},
+    )  # fmt: skip
+    colours = [_BEST if name == report.best else _RIVAL if name in report.rivals else _OTHER for name in rows.block]
+    reach = [rows.accuracy - rows.low, rows.high - rows.accuracy]
+    axes[0, 0].bar(places, rows.accuracy, yerr=reach, color=colours, ecolor="#444", capsize=2, error_kw={"lw": 1})
+    axes[0, 0].axhline(report.chance, color=_GREY, linewidth=1)
+    axes[0, 0].set_ylabel("nearest clips agree", fontsize=9)
+    axes[0, 0].set_ylim(0, 1)
+    kinds = {"best": _BEST, "not told from it": _RIVAL, "behind": _OTHER}
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in kinds.values() if colour in colours]
+    names = [kind for kind, colour in kinds.items() if colour in colours]
+    chance = plt.Line2D([], [], color=_GREY, linewidth=1)
+    axes[0, 0].legend([*handles, chance], [*names, "chance"], ncols=4, fontsize=8, frameon=False, loc="lower left",
+                      bbox_to_anchor=(0, 1))  # fmt: skip
+    if learned is not None:
+        _shares(axes[1, 0], rows.block, learned)
+    axes[-1, 0].set_xticks(places, rows.block.str.removeprefix(BLOCK), rotation=60, ha="right", fontsize=8)
+    figure.tight_layout()
+    return _closed(figure)
+
+
+def trajectories(maps: Mapping[str, np.ndarray], how: str, species: np.ndarray) -> Figure:
+    """A small panel a block with its (clips, 2) places; a dot is the middle of a species of many clips.
+
+    From the dot a line leads back to where the species' middle was in the block before.
+    """
+    names, counts = np.unique(species, return_counts=True)
+    shown = names[np.argsort(-counts, kind="stable")][: len(_SPECIES_COLOURS)]
+    lines = -(-len(maps) // _PANELS_A_ROW)
+    columns = min(len(maps), _PANELS_A_ROW)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(2.1 * columns, 2.3 * lines + 0.5), sharex=True, sharey=True, squeeze=False
+    )  # fmt: skip
+    before: dict[str, np.ndarray] = {}
+    for axis, (block, places) in zip(axes.flat, maps.items(), strict=False):
+        axis.scatter(*places[~np.isin(species, shown)].T, s=4, color="#ccc")
+        for name, colour in zip(shown, _SPECIES_COLOURS, strict=False):
+            own = places[species == name]
+            middle = np.median(own, axis=0)
+            axis.scatter(*own.T, s=6, color=colour, alpha=0.6, linewidths=0)
+            axis.plot(*np.stack([before.get(name, middle), middle]).T, color=colour, linewidth=1.2)
+            axis.plot(*middle, "o", color=colour, markersize=6, markeredgecolor="white", label=name)
+            before[name] = middle
+        axis.set_title(block.removeprefix(BLOCK), fontsize=8)
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.spines[:].set_color("#ccc")
+    for axis in axes.flat[len(maps) :]:
+        axis.set_visible(False)
+    figure.tight_layout(rect=(0, 0.42 / figure.get_figheight(), 1, 1))
+    handles, texts = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, texts, ncols=min(len(texts), 10), fontsize=7, frameon=False, loc="lower center",
+                  title=f"{how}, each block turned onto the one before", title_fontsize=8)  # fmt: skip
+    return _closed(figure)
+
+
+def coverage_bars(table: pd.DataFrame) -> Figure:
+    """Of each taxon's classes, the shares that the embedder knows by name, by synonym, by genus, and not at all.
+
+    Columns taxon, classes, name, synonym, genus, flat, as `lib.models.embedder.labels.coverage` gives them.
+    """
+    figure, axis = plt.subplots(figsize=(8, 0.42 * len(table) + 1.0))
+    places = np.arange(len(table))[::-1]
+    left = np.zeros(len(table))
+    for way, colour in _MAPPED.items():
+        share = (table[way] / table.classes).to_numpy()
+        axis.barh(places, share, left=left, color=colour, label=way)
+        for place, start, part, count in zip(places, left, share, table[way], strict=True):
+            if part > 0.03:
+                ink = "#333" if way == "flat" else "white"
+                axis.text(start + part / 2, place, str(count), ha="center", va="center", fontsize=8, color=ink)
+        left = left + share
+    axis.set_yticks(places, [f"{row.taxon}, {row.classes}" for row in table.itertuples()])
+    axis.set_xlim(0, 1)
+    axis.set_xticks([])
+    axis.spines[:].set_visible(False)
+    axis.legend(ncols=len(_MAPPED), fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
+    figure.tight_layout()
+    return _closed(figure)
+
+
+def cost_bars(embedder: str, milliseconds: Mapping[str, float]) -> Figure:
+    """What a soundscape costs each model: milliseconds, on a line of tenfold steps, and per cent of the embedder."""
+    whole = milliseconds[embedder]
+    figure, axis = plt.subplots(figsize=(8, 0.36 * len(milliseconds) + 0.9))
+    places = np.arange(len(milliseconds))[::-1]
+    colours = [_BEST if name == embedder else _OTHER for name in milliseconds]
+    axis.barh(places, milliseconds.values(), color=colours)
+    for place, (name, cost) in zip(places, milliseconds.items(), strict=True):
+        share = "" if name == embedder else f", {100 * cost / whole:.2g} % of {embedder}"
+        axis.text(cost, place, f" {cost:.3g} ms{share}", va="center", fontsize=8)
+    axis.set_xscale("log")
+    axis.set_xlim(min(milliseconds.values()) / 3, max(milliseconds.values()) * 10)
+    axis.set_yticks(places, list(milliseconds))
+    axis.set_xlabel("milliseconds a soundscape", fontsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    return _closed(figure)
+
+
+def _shares(axis, blocks: pd.Series, learned: Mapping[str, float]) -> None:
+    """The learned shares under their blocks; a block that the head was not given has none."""
+    axis.bar(np.arange(len(blocks)), [learned.get(name, 0.0) for name in blocks], color="#52b788")
+    axis.set_ylabel("learned share", fontsize=9)
+
+
+def _closed(figure: Figure) -> Figure:
+    """The figure, taken from pyplot's list so that a notebook shows it once and memory stays flat."""
+    plt.close(figure)
+    return figure

@@ -1,0 +1,39 @@
+"""Report pages: one self-contained HTML file of headings, prose, tables and figures."""
+
+import html
+import io
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib.core.records import write_text
+from lib.show.pieces import Html
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #1d2b2a; max-width: 62rem; margin: 2.5rem auto; padding: 0 1rem; }
+h1 { font-size: 1.7rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #d8e2dc; }
+table { border-collapse: collapse; font-size: .88rem; margin: 1rem 0; }
+th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #e8eeea; vertical-align: top; }
+svg { max-width: 100%; height: auto; } p { max-width: 46rem; }
+"""
+
+
+def write_page(path: Path, title: str, parts: list[str | pd.DataFrame | Figure | Html]) -> None:
+    """Write the page. A string that starts with `# ` is a heading, other strings are paragraphs."""
+    body = "\n".join(_rendered(part) for part in parts)
+    head = f"<meta charset='utf-8'><title>{html.escape(title)}</title><style>{_STYLE}</style>"
+    body = f"<h1>{html.escape(title)}</h1>\n{body}"
+    write_text(path, f"<!doctype html><html lang='en'><head>{head}</head><body>{body}</body></html>\n")
+
+
+def _rendered(part: str | pd.DataFrame | Figure | Html) -> str:
+    if isinstance(part, Html):
+        return part.html
+    if isinstance(part, pd.DataFrame):
+        return part.to_html(index=False, border=0, float_format=lambda value: f"{value:.3f}")
+    if isinstance(part, Figure):
+        picture = io.StringIO()
+        part.savefig(picture, format="svg", bbox_inches="tight")
+        return picture.getvalue().partition("<svg")[1] + picture.getvalue().partition("<svg")[2]
+    return f"<h2>{html.escape(part[2:])}</h2>" if part.startswith("# ") else f"<p>{html.escape(part)}</p>"

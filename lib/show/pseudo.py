@@ -1,0 +1,218 @@
+"""Figures of teaching: what each round gained, what the gate let through, what a student keeps and what it costs."""
+
+from collections.abc import Callable, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+from lib.competition.prepared import Prepared
+from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE
+from lib.learn.soft_labels.gate import Gated
+from lib.show.audio import Card, gallery
+from lib.show.pieces import Html
+from lib.show.plots import TAXON_COLOURS
+from lib.sound.decode import soundscape_windows
+
+_BLUE, _GREEN, _ORANGE, _RED, _GREY, _PALE = "#2a6f97", "#2d6a4f", "#e9a03b", "#c1121f", "#888", "#f3d19e"
+_VERDICTS = {"keep": _GREEN, "stop": _GREY, "discard": _RED}
+_KINDS = {"naive": (_PALE, -0.19, "naive: what a leak would claim"),
+          "honest": (_BLUE, 0.19, "honest: judged on what nobody in its chain has met")}  # fmt: skip
+_STATES = {"open": "black", "empty": _RED, "off": _GREY}
+_ROWS_A_COLUMN = 60
+_CLASSES_REVIEWED = 6
+_EACH_SIDE = 2  # windows above and below the gate
+
+
+def gains_by_round(rows: pd.DataFrame) -> Figure:
+    """The naive and the honest gain of each round side by side, with intervals, and the verdict below.
+
+    Columns: round, kind ("honest" or "naive"), gain, low, high, verdict. A round may lack its naive gain.
+    """
+    numbers = list(dict.fromkeys(rows["round"]))
+    figure, axis = plt.subplots(figsize=(max(6.0, 1.9 * len(numbers) + 1.5), 3.6))
+    for kind, (colour, shift, label) in _KINDS.items():
+        of_kind = rows[rows.kind == kind]
+        places = of_kind["round"].map(numbers.index) + shift
+        axis.bar(places, of_kind.gain, width=0.36, color=colour, label=label)
+        reach = [of_kind.gain - of_kind.low, of_kind.high - of_kind.gain]
+        axis.errorbar(places, of_kind.gain, yerr=reach, fmt="none", ecolor="#444", capsize=3, linewidth=1)
+        for place, row in zip(places, of_kind.itertuples(), strict=True):
+            end, side, at = (row.high, 3, "bottom") if row.gain >= 0 else (row.low, -3, "top")
+            axis.annotate(f"{row.gain:+.3f}", (place, end), xytext=(0, side), textcoords="offset points", ha="center",
+                          va=at, fontsize=8)  # fmt: skip
+    axis.axhline(0.0, color="#444", linewidth=1)
+    said = rows[rows.kind == "honest"].set_index("round").verdict
+    axis.set_xticks(range(len(numbers)), [f"R{number}\n{said.get(number, '')}" for number in numbers])
+    for tick, number in zip(axis.get_xticklabels(), numbers, strict=True):
+        tick.set_color(_VERDICTS.get(said.get(number), "black"))
+    axis.tick_params(axis="x", length=0)
+    axis.set_xlim(-0.6, len(numbers) - 0.4)
+    axis.margins(y=0.18)
+    axis.set_ylabel("gain in macro ROC-AUC", fontsize=9)
+    axis.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
+    return _finished(figure)
+
+
+def gate_picture(table: pd.DataFrame) -> Figure:
+    """Each class's crops that passed, most first, in as many columns as all classes need; then the empty gates.
+
+    `table` is what `lib.learn.soft_labels.gate.gate_table` gives.
+    """
+    ordered = table.assign(state=table.gate.map(list(_STATES).index)).sort_values(["passed", "state"], kind="stable",
+                                                                                  ascending=[False, True])  # fmt: skip
+    rows = ordered.reset_index(drop=True)
+    columns = -(-len(rows) // _ROWS_A_COLUMN)
+    deep = -(-len(rows) // columns)
+    size = max(6.5, 3.1 * columns), max(2.0, 0.15 * deep + 1.1)
+    figure, axes = plt.subplots(1, columns, figsize=size, sharex=True, squeeze=False)
+    for number, axis in enumerate(axes[0]):
+        part = rows[number * deep : (number + 1) * deep]
+        places = -np.arange(len(part))
+        axis.barh(places, part.passed, color=part.taxon.map(TAXON_COLOURS).fillna(_GREY), height=0.75)
+        for place, row in zip(places, part.itertuples(), strict=True):
+            said = f"{row.passed}" if row.gate == "open" else row.gate
+            axis.annotate(said, (row.passed, place), xytext=(2, 0), textcoords="offset points", va="center",
+                          fontsize=6, color=_STATES[row.gate], annotation_clip=False)  # fmt: skip
+        axis.set_yticks(places, part.primary_label, fontsize=6)
+        for tick, state in zip(axis.get_yticklabels(), part.gate, strict=True):
+            tick.set_color(_STATES[state])
+        axis.set_ylim(0.6 - deep, 0.6)
+        axis.set_xscale("symlog", linthresh=1)
+        axis.set_xlim(0, 5 * max(rows.passed.max(), 3))
+        axis.xaxis.set_major_formatter(lambda count, _: f"{count:g}" if count < 1000 else f"{count / 1000:g}k")
+        axis.tick_params(labelsize=6, length=2)
+        axis.set_xlabel("crops that passed", fontsize=7)
+        axis.spines[["top", "right"]].set_visible(False)
+    present = [taxon for taxon in TAXON_COLOURS if taxon in set(rows.taxon)]
+    bars = [plt.Rectangle((0, 0), 1, 1, color=TAXON_COLOURS[taxon]) for taxon in present]
+    figure.legend(bars, present, ncols=len(present), fontsize=7, frameon=False, loc="upper right")
+    counts = rows.gate.value_counts()
+    said = ", ".join(f"{counts.get(state, 0)} {state}" for state in _STATES)
+    figure.suptitle(f"{len(rows)} classes: {said}", fontsize=9, x=0.01, ha="left")
+    return _finished(figure)
+
+
+def review(
+    prepared: Prepared, stems: Sequence[str], chances: np.ndarray, gated: Gated, sound: Callable[[str], np.ndarray]
+) -> Html:
+    """A card for each of the rarest classes that are taught: the surest windows that passed, and those just below.
+
+    `chances` (stems, 12, classes) were gated window by window; `sound` gives a soundscape's audio by its stem. Of a
+    soundscape one window is heard on each side, so that neighbours do not fill a card.
+    """
+    heard = np.zeros((len(stems) * WINDOWS_PER_SOUNDSCAPE, len(prepared.classes)), dtype=bool)
+    heard[gated.kept] = gated.heard
+    clips = prepared.clips.primary_label.value_counts().reindex(prepared.classes.labels, fill_value=0).to_numpy()
+    windows = prepared.labels.values.sum(axis=0)
+    taught = np.flatnonzero(gated.weights.any(axis=0))
+    rarest = taught[np.argsort((clips + windows)[taught], kind="stable")][:_CLASSES_REVIEWED]
+    cards = []
+    for column in rarest:
+        chance, passed = chances[:, :, column].ravel(), heard[:, column]
+        sounds = {}
+        for side, which in (("passed", passed), ("just below", ~passed)):
+            for place in _surest(chance, which):
+                stem, window = stems[place // WINDOWS_PER_SOUNDSCAPE], place % WINDOWS_PER_SOUNDSCAPE
+                name = f"{side}, {chance[place]:.3f}: {stem}, {window * WINDOW_S}–{(window + 1) * WINDOW_S} s"
+                sounds[name] = soundscape_windows(sound(stem))[window]
+        lowest = f", none below {chance[passed].min():.3f}" if passed.any() else ""
+        known = f"labelled windows: {windows[column]}, clips: {clips[column]}"
+        reason = f"{known}; windows that passed: {passed.sum()}{lowest}"
+        cards.append(Card(prepared.classes.labels[column], reason, sounds))
+    return gallery(cards)
+
+
+def kept_by_subgroup(table: pd.DataFrame) -> Figure:
+    """Teacher and student, part by part of the truth, a line between them, and the share of the gain that was kept.
+
+    `table` is what `lib.pseudo.kept.kept_table` gives. Parts in which nothing can be scored are left out.
+    """
+    rows = table[table[["floor", "teacher", "student"]].notna().all(axis=1)]
+    texts, headings, places = [], [], []
+    for view, of_view in rows.groupby("view", sort=False):
+        if len(of_view) > 1:
+            headings.append(len(texts))
+            texts.append(view)
+        for row in of_view.itertuples():
+            places.append(-len(texts))
+            part = row.part if len(of_view) > 1 else f"{view}, {row.part}"
+            texts.append(f"{part} ({row.windows} windows, {row.classes} classes)")
+    figure, axis = plt.subplots(figsize=(8.5, 0.24 * len(texts) + 1.2))
+    axis.hlines(places, rows.student, rows.teacher, color="#bbb", linewidth=2, zorder=1)
+    axis.plot(rows.floor, places, "|", color=_GREY, markersize=9, label="floor")
+    axis.plot(rows.teacher, places, "o", color=_ORANGE, label="teacher")
+    axis.plot(rows.student, places, "o", color=_BLUE, markersize=5, label="student")
+    for place, kept in zip(places, rows.kept, strict=True):
+        said = "nothing to keep" if np.isnan(kept) else f"keeps {kept:.0%}"
+        axis.annotate(said, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=7,
+                      color=_GREY if np.isnan(kept) else "black")  # fmt: skip
+    axis.set_yticks(-np.arange(len(texts)), texts, fontsize=8)
+    for heading in headings:
+        axis.get_yticklabels()[heading].set_fontweight("bold")
+    axis.tick_params(axis="y", length=0)
+    axis.set_ylim(0.6 - len(texts), 0.6)
+    axis.grid(axis="x", alpha=0.3)
+    axis.set_xlabel("macro ROC-AUC", fontsize=9)
+    axis.legend(fontsize=8, frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
+    return _finished(figure)
+
+
+def cost_and_score(rows: pd.DataFrame) -> Figure:
+    """Score against seconds per soundscape, with intervals: columns name, seconds, score, low, high."""
+    figure, axis = plt.subplots(figsize=(8, 4.0))
+    reach = [rows.score - rows.low, rows.high - rows.score]
+    axis.errorbar(rows.seconds, rows.score, yerr=reach, fmt="o", color=_BLUE, ecolor="#9bbccf", capsize=2, linewidth=1)
+    axis.set_xscale("log")
+    axis.margins(x=0.2, y=0.1)
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.grid(alpha=0.3)
+    axis.set_xlabel("seconds per soundscape", fontsize=9)
+    axis.set_ylabel("macro ROC-AUC", fontsize=9)
+    figure.tight_layout()  # before the labels: they are placed by what stands where
+    _named(axis, rows)
+    plt.close(figure)
+    return figure
+
+
+def _named(axis, rows: pd.DataFrame) -> None:
+    """Each point's name beside it or at an end of its interval, at the first place that nothing else has."""
+    taken = [_box(axis, row.seconds, row.low, row.high) for row in rows.itertuples()]
+    for row in rows.itertuples():
+        beside = [(row.score, x, y) for y in (5, -5) for x in (7, -7)]
+        beyond = [(end, 0, way * steps) for steps in (7, 17, 27) for end, way in ((row.high, 1), (row.low, -1))]
+        for at, x, y in [*beside, *beyond]:
+            side = {7: "left", -7: "right", 0: "center"}[x]
+            name = axis.annotate(row.name, (row.seconds, at), xytext=(x, y), textcoords="offset points", ha=side,
+                                 va="center", fontsize=8)  # fmt: skip
+            box = name.get_window_extent()
+            if box.count_overlaps(taken) == 0 and axis.bbox.containsx(box.x0) and axis.bbox.containsx(box.x1):
+                break
+            name.remove()
+        else:
+            axis.add_artist(name)
+        taken.append(box)
+
+
+def _box(axis, seconds: float, low: float, high: float) -> Bbox:
+    """What a point and its interval cover on the picture."""
+    (x, bottom), (_, top) = axis.transData.transform([(seconds, low), (seconds, high)])
+    return Bbox.from_extents(x - 4, bottom, x + 4, top)
+
+
+def _surest(chance: np.ndarray, which: np.ndarray) -> list[int]:
+    """The surest of these windows, at most one of a soundscape."""
+    chosen: dict[int, int] = {}
+    for place in np.argsort(-chance, kind="stable"):
+        if which[place] and len(chosen) < _EACH_SIDE:
+            chosen.setdefault(place // WINDOWS_PER_SOUNDSCAPE, int(place))
+    return list(chosen.values())
+
+
+def _finished(figure: Figure) -> Figure:
+    """The figure, laid out, and taken from pyplot's list so that a notebook shows it once and memory stays flat."""
+    figure.tight_layout()
+    plt.close(figure)
+    return figure

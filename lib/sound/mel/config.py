@@ -1,0 +1,80 @@
+"""The settings of a mel picture, and the refusal of settings that make none."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.competition.row_ids import SAMPLE_RATE
+from lib.core.errors import BadInput
+from lib.sound.mel.mel_scale import MEL_SCALES, band_edges_hz
+
+_CHOICES = {
+    "mel_scale": MEL_SCALES,
+    "mel_norm": ("none", "slaney"),
+    "magnitude_power": (1.0, 2.0),
+    "level": ("db", "pcen", "log", "power"),
+    "scope": ("window", "file"),
+    "normalise": ("none", "zscore", "minmax", "zscore minmax", "bands zscore"),
+    "edges": ("reflect", "file"),
+}
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """The settings of a mel picture; they travel in the member's card and are never restated at inference."""
+
+    n_fft: int = 2048
+    taper_samples: int = 0  # length of the Hann taper in the middle of a frame; 0: the whole frame
+    hop_samples: int = 512
+    n_mels: int = 128
+    fmin_hz: float = 20.0
+    fmax_hz: float = 16000.0
+    mel_scale: str = "htk"
+    mel_norm: str = "none"  # "none": triangles of unit height; "slaney": of unit area
+    magnitude_power: float = 2.0  # bands sum powers (2) or magnitudes (1)
+    level: str = "db"  # "log" is Perch's: a tenth of the natural logarithm, floored at 1e-5
+    top_db: float = 80.0
+    scope: str = "window"  # whose loudest cell `top_db` is counted from: the window's, or its whole file's
+    normalise: str = "none"  # "bands": each band without its own mean, so what hums throughout is gone
+    edges: str = "reflect"  # what frames see beyond a window: its own reflection, or the file's real sound
+
+    def __post_init__(self):
+        """Refuse what no picture can be made with."""
+        for setting, choices in _CHOICES.items():
+            _require(getattr(self, setting) in choices, setting, f"one of {choices}", getattr(self, setting))
+        _require(self.n_fft >= 2 and self.n_fft % 2 == 0, "n_fft", "an even number of samples", self.n_fft)
+        _require(0 <= self.taper_samples <= self.n_fft, "taper_samples", f"0 to {self.n_fft}", self.taper_samples)
+        _require(self.hop_samples >= 1, "hop_samples", "at least 1", self.hop_samples)
+        _require(self.n_mels >= 1, "n_mels", "at least 1", self.n_mels)
+        _require(self.top_db > 0, "top_db", "above 0", self.top_db)
+        band_hz = (self.fmin_hz, self.fmax_hz)
+        possible = 0 <= self.fmin_hz < self.fmax_hz <= SAMPLE_RATE / 2
+        _require(possible, "fmin_hz, fmax_hz", f"0 <= fmin_hz < fmax_hz <= {SAMPLE_RATE // 2}", band_hz)
+        empty = _empty_bands(self)
+        _require(empty == 0, "n_mels", f"a bin of the {self.n_fft}-point FFT in every band", f"{empty} bands without")
+
+    @property
+    def context_samples(self) -> int:
+        """How much real sound the pictures want on each side of a window."""
+        return self.n_fft // 2 if self.edges == "file" else 0
+
+    def frames(self, samples: int) -> int:
+        """How many frames a window of so many samples has: one centred on every hop, the first on its first sample."""
+        if self.edges == "reflect":
+            _require(samples > self.n_fft // 2, "n_fft", f"less than twice a window's {samples} samples", self.n_fft)
+        return samples // self.hop_samples + 1
+
+
+def _require(holds: bool, setting: str, expected: str, got: object) -> None:
+    if not holds:
+        raise BadInput(f"front end: {setting}", expected=expected, got=got, do="change the setting")
+
+
+def _empty_bands(front_end: FrontEnd) -> int:
+    """How many bands lie between two bins of the FFT: they would be silent whatever sounds."""
+    edges = band_edges_hz(front_end.n_mels, front_end.fmin_hz, front_end.fmax_hz, front_end.mel_scale)
+    bins = edges * front_end.n_fft / SAMPLE_RATE
+    return int((np.ceil(bins[2:]) - np.floor(bins[:-2]) < 2).sum())
+
+
+PERCH = FrontEnd(n_fft=1024, taper_samples=640, hop_samples=320, fmin_hz=60.0, magnitude_power=1.0, level="log")

@@ -1,0 +1,120 @@
+"""The command judges stored scores, refuses what was fitted on them, and keeps its verdicts."""
+
+import shutil
+
+import pytest
+
+from build.judge import assess, main
+from lib.blend.recipe import save_recipe
+from lib.competition.prepared import load_prepared
+from lib.competition.qa import qa_rows, qa_table, read_qa, save_qa
+from lib.core.errors import BadInput
+from lib.core.records import seal
+from lib.judge.leakage import judge_member
+from lib.judge.ledger import read
+from lib.judge.metric import judge
+
+
+@pytest.fixture
+def runs(prepared_folder, members, recipe, tmp_path):
+    shutil.copytree(prepared_folder, tmp_path / "runs/tiny/01_data_prep/prepared")
+    shutil.copytree(members, tmp_path / "runs/tiny/02_fold_training/members")
+    save_recipe(tmp_path / "runs/tiny/05_blend/recipes", recipe)
+    bold = recipe.__class__(**(recipe.__dict__ | {"name": "bold", "searched": True}))
+    save_recipe(tmp_path / "runs/tiny/05_blend/recipes", bold)
+    seal(tmp_path / "runs/tiny/05_blend/recipes", "recipes")
+    return tmp_path / "runs/tiny"
+
+
+def test_members_score_what_the_judge_says_and_blends_what_their_weights_say(runs, prepared_folder, members):
+    prepared = load_prepared(prepared_folder)
+    board = assess(runs, blends=["l0_prior:0,l1_statistics:1"], reference="l1_statistics")
+    for name in ("l0_prior", "l1_statistics"):
+        assert board.macro[name] == judge_member(members / name, prepared.labels, prepared.folds).macro
+    whole = board.differences["l0_prior:0,l1_statistics:1"]
+    assert whole.gain == pytest.approx(0, abs=1e-6)
+    assert board.macro["safe"] == judge(prepared.labels, board.scores["safe"]).macro
+    assert board.candidates["l0_prior:0,l1_statistics:1"].seconds_per_soundscape == (
+        board.candidates["l1_statistics"].seconds_per_soundscape
+    )
+
+
+def test_the_safe_recipe_is_the_reference_and_a_searched_one_is_left_out(runs):
+    board = assess(runs)
+    assert board.reference == "safe"
+    assert set(board.macro) == {"l0_prior", "l1_statistics", "safe"}
+    assert "bold would be judged on rows it was fitted on" in board.left_out[0]
+    assert board.decisions["safe"].verdict == "promote"
+
+
+def test_a_member_in_the_reference_is_not_killed_for_being_alike(runs):
+    assert assess(runs).evidence["l1_statistics"].weight_in_reference == 0.75
+
+
+def test_the_same_seed_gives_the_same_board(runs):
+    assert assess(runs, seed=3).table.equals(assess(runs, seed=3).table)
+    assert not assess(runs, seed=3).table.equals(assess(runs, seed=4).table)
+
+
+def test_the_command_prints_the_board_and_appends_a_line_a_candidate(runs, capsys):
+    assert main(["--runs", str(runs), "--ledger", "--blend", "l0_prior:0.5,l1_statistics:0.5"]) == 0
+    shown = capsys.readouterr().out
+    for text in (
+        "fold std",
+        "minutes of 90",
+        "pairwise differences",
+        "a gain worth believing",
+        "left out: recipe bold",
+    ):
+        assert text in shown
+    lines = read(runs.parent / "ledger.jsonl")
+    assert len(lines) == 4
+    assert lines[0].tags == ("judge", "l0_prior")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--members", "l0_prior,l7"], "members to judge are not there"),
+        (["--blend", "l0_prior=1"], "a blend cannot be read"),
+        (["--blend", "l0_prior:0.5,l1_statistics:0.6"], "weights are not usable"),
+        (["--reference", "bold"], "the reference is not judged here"),
+    ],
+)
+def test_what_cannot_be_judged_is_said(runs, capsys, arguments, said):
+    assert main(["--runs", str(runs), *arguments]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_one_member_alone_is_its_own_reference(runs):
+    shutil.rmtree(runs / "05_blend")
+    board = assess(runs, members="l1_statistics")
+    assert board.reference == "l1_statistics"
+    assert not board.differences
+
+
+def say_related(runs, one, other):
+    """Add to 01's QA table that two soundscapes are one recording."""
+    folder = runs / "01_data_prep/prepared"
+    row = qa_rows(say_related, "soundscape", "near copy", "group", [(one, other, "planted")])
+    save_qa(folder, qa_table([read_qa(folder), row]))
+    seal(folder, "prepared")
+
+
+def test_a_copy_in_another_fold_is_refused_and_one_in_the_same_fold_is_not(runs, prepared_folder):
+    fold_of = load_prepared(prepared_folder).folds.of("soundscape")
+    first = next(iter(fold_of))
+    before = assess(runs).macro
+    say_related(runs, first, [stem for stem, fold in fold_of.items() if fold == fold_of[first]][-1])
+    assert assess(runs).macro == before
+    say_related(runs, first, next(stem for stem, fold in fold_of.items() if fold != fold_of[first]))
+    with pytest.raises(BadInput, match="36 contaminated rows"):
+        assess(runs)
+
+
+def test_a_member_of_other_folds_is_refused(runs):
+    record = runs / "02_fold_training/members/l0_prior/training.json"
+    record.write_text(record.read_text().replace('"fold_version": "', '"fold_version": "x'))
+    seal(record.parent, "member")
+    with pytest.raises(BadInput, match="other folds"):
+        assess(runs)

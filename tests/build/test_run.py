@@ -1,0 +1,218 @@
+"""The notebook runner: what it refuses before starting, and how it judges runs that papermill would call completed."""
+
+import json
+import sys
+import time
+from html import unescape
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from build import run
+from build.notebooks import source as notebook_source
+from lib.core.errors import BadInput
+
+_HEAD = """# %% [markdown]
+# # 01 · A toy
+#
+# It says what it was
+# **given** by `papermill`.
+
+# %% tags=["parameters"]
+competition_dir: str = ""  # where the competition's files are
+inputs_dir: str = ""
+output_dir: str = ""  # where this notebook writes
+code: str = "x"  # a code that looks like a number
+epochs: int = 1
+rate: float = 0.5
+quick: bool = False
+
+# %% [markdown]
+# ## The work
+"""
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """A folder for toy sources."""
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    return folder
+
+
+def _toy(folder: Path, name: str, *cells: str) -> Path:
+    """A toy source with these code cells after its parameters."""
+    path = folder / f"{name}.py"
+    path.write_text(_HEAD + "".join(f"\n# %%\n{cell}\n" for cell in cells))
+    return path
+
+
+def _command(sources: Path, *more: str) -> int:
+    """The exit status of the command line, with all folders beside the sources."""
+    here = sources.parent
+    folders = ["--runs", here / "runs", "--data", here / "data", "--dist", here / "dist"]
+    return run.main([*more, "--sources", str(sources), *map(str, folders)])
+
+
+def test_an_unknown_parameter_is_refused_before_anything_runs(sources: Path, capsys):
+    _toy(sources, "01_one", "1")
+    _toy(sources, "02_two", "1")
+    assert _command(sources, "-p", "02:epoch=3") == 2
+    said = capsys.readouterr().err
+    assert "02_two.py has no parameter epoch" in said
+    assert "epochs, rate, quick" in said
+    assert not (sources.parent / "dist").exists()
+
+
+def test_a_parameter_for_a_notebook_that_is_not_run_is_refused(sources: Path, capsys):
+    _toy(sources, "01_one", "1")
+    _toy(sources, "02_two", "1")
+    assert _command(sources, "01", "-p", "02:epochs=3") == 2
+    assert "not run" in capsys.readouterr().err
+
+
+def test_text_becomes_the_type_that_the_annotation_names(sources: Path):
+    toy = _toy(sources, "01_one")
+    given = {"code": "007", "epochs": "3", "rate": "1e-3", "quick": "true"}
+    assert notebook_source.typed(toy, given) == {"code": "007", "epochs": 3, "rate": 0.001, "quick": True}
+    assert type(notebook_source.typed(toy, {"rate": 2})["rate"]) is float
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("epochs", "3.5"), ("epochs", "1_000"), ("epochs", True), ("epochs", ""), ("rate", "fast"), ("rate", "nan"),
+     ("quick", "1"), ("quick", "yes"), ("code", 7)],
+)  # fmt: skip
+def test_a_value_that_does_not_fit_is_refused(sources: Path, name: str, value: object):
+    with pytest.raises(BadInput, match=f"the parameter {name}"):
+        notebook_source.typed(_toy(sources, "01_one"), {name: value})
+
+
+def test_a_parameter_that_papermill_would_overlook_is_named(sources: Path):
+    toy = sources / "01_one.py"
+    toy.write_text('# %% tags=["parameters"]\nquery: str = "a=b"  # a filter\n')
+    with pytest.raises(BadInput, match="cannot see the parameter query"):
+        notebook_source.parameters_of(toy)
+
+
+def test_help_lists_parameters_with_types_defaults_and_descriptions(sources: Path, capsys):
+    _toy(sources, "01_one")
+    assert _command(sources, "--help-notebook", "01") == 0
+    said = capsys.readouterr().out
+    assert '  code: str = "x"\n      a code that looks like a number' in said
+    assert "A toy\nIt says what it was **given** by `papermill`." in said
+
+
+def test_a_good_run_leaves_notebook_page_record_and_index(sources: Path, capsys, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "Agg")  # figures must reach the page all the same
+    _toy(
+        sources,
+        "01_one",
+        "import os, lib, matplotlib\nprint([code, epochs, os.getcwd(), 'inline' in matplotlib.get_backend()])",
+        "from pathlib import Path\n_ = Path('views.html').write_text('a report')",
+    )
+    assert _command(sources, "01", "-p", "code=007", "-p", "01:epochs=4") == 0
+    dist, folder = sources.parent / "dist", sources.parent / "runs/01_one"
+    record = json.loads((dist / "01_one.json").read_text())
+    assert record["status"] == "done"
+    assert record["completed_cells"] == record["code_cells"] == 3
+    assert record["parameters"]["output_dir"] == str(folder)
+    page = (dist / "01_one.html").read_text()
+    assert f"['007', 4, '{folder}', True]" in unescape(page)
+    assert "https://cdn" not in page
+    index = (dist / "index.html").read_text()
+    for wanted in (
+        "<strong>given</strong> by <code>papermill</code>",
+        ">A toy<",
+        'href="01_one.html"',
+        "report: views",
+        "&#x27;007&#x27;",
+    ):
+        assert wanted in index
+    assert "01_one: done in" in capsys.readouterr().out
+    assert "has changed since" not in index
+
+
+def test_a_failing_cell_is_located_and_later_notebooks_are_not_started(sources: Path, capsys):
+    _toy(sources, "01_one", "fine = 1", "\nwrong = fine / 0", "print('never')")
+    _toy(sources, "02_two", "1")
+    assert _command(sources, "all") == 1
+    said = capsys.readouterr().err
+    assert "01_one: failed with ZeroDivisionError in code cell 3 of 4" in said
+    assert "line 24)\n  the cell begins: wrong = fine / 0" in said
+    assert "ZeroDivisionError: division by zero" in said
+    assert "not started: 02_two" in said
+    dist = sources.parent / "dist"
+    assert not (dist / "02_two.ipynb").exists()
+    index = (dist / "index.html").read_text()
+    assert "failed with ZeroDivisionError" in index
+    assert "not run yet" in index
+    assert "division by zero" in (dist / "01_one.html").read_text()
+
+
+def _states(executed: Path) -> list[str]:
+    """The status of each code cell of a saved run, papermill's injected one left out."""
+    cells = nbformat.read(executed, as_version=4).cells
+    return [
+        cell.metadata.papermill.status
+        for cell in cells
+        if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
+
+
+def test_a_killed_kernel_is_a_failure_and_the_saved_notebook_says_so(sources: Path):
+    toy = _toy(sources, "01_one", "import os", "print('before', flush=True)\nos._exit(9)", "print('never')")
+    result = run.run_notebook(toy, {"epochs": 2}, sources / "out/one.ipynb")
+    assert not result.ok
+    assert result.status.startswith("lost its kernel")
+    assert "in code cell 3 of 4" in result.failure
+    assert "the cell begins: print('before', flush=True)" in result.failure
+    assert result.completed_cells == 2
+    assert _states(Path(result.executed)) == ["completed", "completed", "failed", "pending"]
+
+
+def test_sys_exit_zero_is_a_failure(sources: Path):
+    toy = _toy(sources, "01_one", "import sys\nsys.exit(0)", "print('never')")
+    result = run.run_notebook(toy, {}, sources / "out/one.ipynb")
+    assert result.status == "stopped itself by sys.exit"
+    assert "in code cell 2 of 3" in result.failure
+    assert _states(Path(result.executed)) == ["completed", "failed", "pending"]
+
+
+def test_a_timeout_ends_the_kernel_and_is_a_failure(sources: Path):
+    toy = _toy(sources, "01_one", "import os, time\nprint('pid', os.getpid(), flush=True)\ntime.sleep(600)", "1")
+    start = time.monotonic()
+    result = run.run_notebook(toy, {}, sources / "out/one.ipynb", timeout_s=6)
+    assert time.monotonic() - start < 20
+    assert result.status == "timed out"
+    assert "timed out after 6 s in code cell 2 of 3" in result.failure
+    assert "import os, time" in result.failure
+    assert _states(Path(result.executed)) == ["completed", "failed", "pending"]
+    running = [p.info["cmdline"] or [] for p in psutil.process_iter(["cmdline"]) if p.ppid() == psutil.Process().pid]
+    assert not any("notebook_child.py" in " ".join(command) for command in running)
+
+
+def test_a_runner_that_cannot_start_is_a_failure_with_its_reason(sources: Path, monkeypatch):
+    toy = _toy(sources, "01_one", "1")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    result = run.run_notebook(toy, {}, sources / "out/one.ipynb")
+    assert result.status == "could not be run: its process ended with code 1"
+    assert "before its first cell" in result.failure
+
+
+def test_an_index_keeps_the_lines_of_notebooks_not_run_this_time(sources: Path, capsys):
+    from build.notebooks.pages import write_index, write_record
+
+    for name in ("01_one", "02_two"):
+        toy = _toy(sources, name)
+        values = dict.fromkeys(("title", "summary", "failure"), "") | {"name": name, "status": "done", "parameters": {}}
+        numbers = {"duration_s": 3.0, "code_cells": 1, "completed_cells": 1, "started": "2026-06-01T10:00:00+00:00"}
+        record = run.RunResult(**values, **numbers, source=str(toy), source_hash="old", executed=str(sources / name))
+        write_record(record, sources)
+    (sources / "02_two.json").write_text('{"of": "another version"}')
+    index = write_index(sources, sorted(sources.glob("*.py"))).read_text()
+    assert "2026-06-01 10:00" in index
+    assert "the source has changed since" in index
+    assert "record unreadable" in index

@@ -1,0 +1,322 @@
+"""Weights and wheels as private datasets: the real client against a Kaggle on loopback."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import pytest
+
+from build import ship
+from build.kaggle_io import client as kaggle_client
+from build.kaggle_io import pack
+from build.project import ROOT
+from lib.blend.recipe import save_recipe
+from lib.core.errors import BadInput
+from lib.core.paths import KAGGLE_VARIABLE, find_made, find_one
+from lib.core.records import check_seal, seal, write_json
+from tests.support.kaggle.loopback import changed, cut, hang, instead, page, refused, reset
+
+
+@pytest.fixture(scope="module")
+def made(members, prepared_folder, recipe, tmp_path_factory):
+    """The outputs of 01, 02 and 05 as a home machine has them."""
+    runs = tmp_path_factory.mktemp("home")
+    shutil.copytree(prepared_folder, runs / "01_data_prep" / "prepared")
+    shutil.copytree(members, runs / "02_fold_training" / "members")
+    for name in ("safe", "bold"):
+        save_recipe(runs / "05_blend" / "recipes", type(recipe)(**{**vars(recipe), "name": name}))
+    seal(runs / "05_blend" / "recipes", "recipes")
+    return runs
+
+
+@pytest.fixture
+def runs(made, tmp_path):
+    """A copy that a test may spoil, where the command line expects it."""
+    return shutil.copytree(made, tmp_path / "runs" / "mini")
+
+
+@pytest.fixture
+def cargo(tmp_path):
+    """Two small files and a zip as a cargo of the name pantanal-wheels."""
+    folder = tmp_path / "dist" / "wheels"
+    folder.mkdir(parents=True)
+    (folder / "a.whl").write_bytes(b"a" * 5000)
+    (folder / "b.whl").write_bytes(b"b" * 300)
+    with zipfile.ZipFile(folder / "c.zip", "w") as archive:
+        archive.writestr("c/one.json", "{}")
+        archive.writestr("c/two.json", "{ }")
+    write_json(folder / ship.METADATA, ship.metadata.of_dataset("pantanal-wheels"))
+    return folder
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    """The pauses asked for, none of them taken."""
+    taken = []
+    monkeypatch.setattr(kaggle_client, "sleep", taken.append)
+    return taken
+
+
+def send(root, what="wheels", *more):
+    """Ship by the command line, in a project folder of the test's own."""
+    return ship.main([what, *more], root)
+
+
+def held(kaggle, name="alice/pantanal-wheels"):
+    """The files of the newest version."""
+    return kaggle.state.datasets[name].versions[-1]
+
+
+def puts(kaggle):
+    """How many bytes each PUT brought, and from where on."""
+    return [(int(put.headers["Content-Length"]), put.headers.get("Content-Range")) for put in of(kaggle, "PUT")]
+
+
+def of(kaggle, rpc):
+    return [request for request in kaggle.requests if request.rpc == rpc]
+
+
+def test_the_first_shipment_makes_a_private_dataset_and_the_next_a_version_of_it(kaggle, cargo, tmp_path, capsys):
+    assert send(tmp_path) == 0
+    dataset = kaggle.state.datasets["alice/pantanal-wheels"]
+    assert dataset.private
+    whole = {"a.whl": b"a" * 5000, "b.whl": b"b" * 300, "c/c/one.json": b"{}", "c/c/two.json": b"{ }"}
+    assert held(kaggle) == whole
+    assert "version 1, 4 files, each listed with its size" in capsys.readouterr().out
+    (cargo / "b.whl").write_bytes(b"B" * 301)
+    assert send(tmp_path) == 0
+    assert len(dataset.versions) == 2
+    assert held(kaggle) == whole | {"b.whl": b"B" * 301}
+    assert kaggle.asked("CreateDatasetVersion")[0]["body"]["versionNotes"].startswith("pantanal ")
+
+
+def test_dry_says_what_would_be_sent_and_asks_nobody(kaggle, cargo, tmp_path, capsys):
+    assert send(tmp_path, "wheels", "--dry") == 0
+    said = capsys.readouterr().out
+    assert re.search(r"5,000 bytes  \w{16}  a.whl", said)
+    assert "private" in said
+    assert "nothing was sent" in said
+    assert kaggle.requests == []
+
+
+def test_a_reset_connection_is_resumed_in_the_same_run(kaggle, cargo, tmp_path, pauses):
+    kaggle.fail("PUT", cut(2000))
+    assert send(tmp_path) == 0
+    assert held(kaggle)["a.whl"] == b"a" * 5000
+
+
+def test_a_second_run_sends_only_what_is_missing(kaggle, cargo, tmp_path, pauses, capsys):
+    kaggle.fail("PUT", *[refused(503, "busy")] * 20)
+    assert send(tmp_path) == 1
+    assert "6 interruptions" in capsys.readouterr().err
+    assert kaggle.state.datasets == {}
+    kaggle.faults["PUT"].clear()
+    kaggle.state.uploads["blob-1"]["data"] = b"a" * 2000
+    kaggle.requests.clear()
+    assert send(tmp_path) == 0
+    assert puts(kaggle)[:2] == [(0, "bytes */5000"), (3000, "bytes 2000-4999/5000")]
+    assert held(kaggle)["a.whl"] == b"a" * 5000
+    assert [asked["name"] for asked in kaggle.asked("StartBlobUpload")] == ["b.whl", "c.zip"]
+
+
+def test_a_run_killed_in_the_middle_goes_on_where_it_was(kaggle, cargo, tmp_path):
+    kaggle.fail("PUT", refused(200, ""), hang(20))  # a.whl arrives by word only; b.whl is on its way
+    code = f"from build import ship; ship.main(['wheels'], ship.Path({str(tmp_path)!r}))"
+    child = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20
+    while len(of(kaggle, "PUT")) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert kaggle.state.datasets == {}
+    kaggle.state.uploads["blob-1"]["data"] = b"a" * 5000
+    kaggle.requests.clear()
+    assert send(tmp_path) == 0
+    assert [asked["name"] for asked in kaggle.asked("StartBlobUpload")] == ["c.zip"]
+    assert puts(kaggle)[0] == (0, "bytes */5000")
+    assert held(kaggle)["b.whl"] == b"b" * 300
+
+
+def test_a_changed_file_is_not_mistaken_for_the_one_half_sent(kaggle, cargo, tmp_path, pauses):
+    kaggle.fail("PUT", *[refused(503, "busy")] * 20)
+    assert send(tmp_path) == 1
+    kaggle.faults["PUT"].clear()
+    (cargo / "a.whl").write_bytes(b"A" * 5000)
+    os.utime(cargo / "a.whl", (1, 1))
+    assert send(tmp_path) == 0
+    assert held(kaggle)["a.whl"] == b"A" * 5000
+
+
+def test_an_upload_address_is_not_shown_when_the_connection_fails(kaggle, cargo, tmp_path, pauses, monkeypatch, capsys):
+    start = kaggle.state.StartBlobUpload
+    dead = "http://127.0.0.1:9/upload/x?upload_id=ABPsecret"
+    monkeypatch.setattr(kaggle.state, "StartBlobUpload", lambda asked: start(asked) | {"createUrl": dead})
+    monkeypatch.setattr("upload._ATTEMPTS", 1)
+    monkeypatch.setattr("requests.Session.put", lambda self, url, **more: (_ for _ in ()).throw(OSError(f"no {url}")))
+    assert send(tmp_path) == 1
+    said = "".join(capsys.readouterr())
+    assert "no http://127.0.0.1:9/upload/x?…" in said
+    assert "ABPsecret" not in said
+
+
+def test_a_refused_file_publishes_nothing(kaggle, cargo, tmp_path, pauses, capsys):
+    kaggle.fail("PUT", *[refused(403, "the quota is used up")] * 2)
+    assert send(tmp_path) == 1
+    said = capsys.readouterr().err
+    assert "a.whl was not uploaded, and nothing was published" in said
+    assert "HTTP 403, the quota is used up" in said
+    assert kaggle.state.datasets == {}
+    assert kaggle.asked("CreateDataset") == []
+
+
+def test_an_expired_upload_is_begun_anew(kaggle, cargo, tmp_path, pauses):
+    kaggle.fail("PUT", *[refused(503, "busy")] * 20)
+    assert send(tmp_path) == 1
+    kaggle.faults["PUT"].clear()
+    del kaggle.state.uploads["blob-1"]
+    assert send(tmp_path) == 0
+    assert held(kaggle)["a.whl"] == b"a" * 5000
+
+
+def test_a_refusal_in_a_successful_answer_is_an_error(kaggle, cargo, tmp_path, capsys):
+    kaggle.fail("CreateDataset", instead(status="error", error="The title is already in use"))
+    assert send(tmp_path) == 1
+    assert "The title is already in use" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("fault", [reset(done=True), hang(3, done=True)])
+def test_a_lost_answer_is_looked_for_and_not_repeated(kaggle, cargo, tmp_path, pauses, fault, capsys):
+    assert send(tmp_path) == 0
+    kaggle.fail("CreateDatasetVersion", fault)
+    assert send(tmp_path) == 0
+    assert len(kaggle.asked("CreateDatasetVersion")) == 1
+    assert len(kaggle.state.datasets["alice/pantanal-wheels"].versions) == 2
+    assert "the answer was lost, but the new version is there" in capsys.readouterr().out
+
+
+def test_a_lost_order_is_an_error_and_the_next_run_sends_no_file_twice(kaggle, cargo, tmp_path, pauses, capsys):
+    kaggle.fail("CreateDataset", reset())
+    assert send(tmp_path) == 1
+    assert "could not publish" in capsys.readouterr().err
+    kaggle.requests.clear()
+    assert send(tmp_path) == 0
+    assert {size for size, _ in puts(kaggle)} == {0}  # questions how much is there, and no bytes
+    assert len(held(kaggle)) == 4
+
+
+def test_a_version_that_lacks_a_file_is_found_in_the_listing(kaggle, cargo, tmp_path, monkeypatch, capsys):
+    keep = kaggle.state._uploaded
+    monkeypatch.setattr(kaggle.state, "_uploaded", lambda files: keep(files[1:]))
+    assert send(tmp_path) == 1
+    assert "not listed: a.whl of 5,000 bytes" in capsys.readouterr().err
+
+
+def test_a_file_of_another_size_is_found_in_the_listing(kaggle, cargo, tmp_path, monkeypatch, capsys):
+    keep = kaggle.state._uploaded
+    monkeypatch.setattr(kaggle.state, "_uploaded", lambda files: keep(files) | {"b.whl": b"b"})
+    assert send(tmp_path) == 1
+    assert "not listed: b.whl of 300 bytes" in capsys.readouterr().err
+
+
+def test_a_listing_of_several_pages_is_read_whole(kaggle, cargo, tmp_path, monkeypatch):
+    monkeypatch.setattr("dataset._PAGE", 1)
+    assert send(tmp_path) == 0
+    assert len(kaggle.asked("ListDatasetFiles")) == 4
+
+
+def test_processing_is_waited_for_and_its_failure_or_delay_told_apart(kaggle, cargo, tmp_path, pauses, capsys):
+    assert send(tmp_path) == 0
+    dataset = kaggle.state.datasets["alice/pantanal-wheels"]
+    dataset.statuses = ["BLOBS_RECEIVED", "BLOBS_DECOMPRESSED", "READY"]
+    assert send(tmp_path) == 0
+    assert len(pauses) == 2
+    dataset.statuses = ["BLOBS_RECEIVED", "FAILED"]
+    assert send(tmp_path) == 1
+    assert "FAILED" in capsys.readouterr().err
+    dataset.statuses = ["BLOBS_RECEIVED"]
+    assert send(tmp_path, "wheels", "--limit-s", "0") == 3
+    assert "was not ready in time" in capsys.readouterr().err
+
+
+def test_ready_is_believed_only_of_the_new_version(kaggle, cargo, tmp_path, pauses):
+    assert send(tmp_path) == 0
+    old = changed(currentVersionNumber=1)
+    kaggle.fail("GetDataset", old, old, old)  # before sending, and twice after it
+    assert send(tmp_path) == 0
+    assert len(pauses) == 2
+
+
+def test_too_many_requests_and_server_errors_are_waited_out(kaggle, cargo, tmp_path, pauses):
+    kaggle.fail("StartBlobUpload", refused(429, "slow", headers={"Retry-After": "7"}), refused(500, "oops"), page(502))
+    kaggle.fail("CreateDataset", refused(429, "slow", headers={"Retry-After": "9"}))
+    assert send(tmp_path) == 0
+    assert 7.0 in pauses
+    assert 9.0 in pauses
+    assert len(kaggle.state.datasets) == 1
+
+
+def test_no_or_expired_credentials_send_nothing(kaggle, cargo, tmp_path, monkeypatch, capsys):
+    kaggle.state.token_active = False
+    assert send(tmp_path) == 1
+    assert "does not accept" in capsys.readouterr().err
+    monkeypatch.delenv("KAGGLE_API_TOKEN")
+    assert send(tmp_path) == 1
+    assert "not logged in" in capsys.readouterr().err
+    assert kaggle.asked("StartBlobUpload") == []
+
+
+def test_folders_and_names_that_kaggle_drops_are_refused_before_anything_is_sent(kaggle, cargo, tmp_path, capsys):
+    (cargo / "sub").mkdir()
+    (cargo / "x@y.bin").write_bytes(b"")
+    assert send(tmp_path) == 1
+    assert "sub, x@y.bin" in capsys.readouterr().err
+    assert kaggle.requests == []
+
+
+def test_what_kaggle_unpacks_is_found_sealed_by_a_kernel(kaggle, runs, tmp_path, monkeypatch):
+    assert send(tmp_path, "weights") == 0
+    mount = tmp_path / "kaggle" / "input" / "datasets" / "alice" / "pantanal-weights"
+    for name, data in held(kaggle, "alice/pantanal-weights").items():
+        (mount / name).parent.mkdir(parents=True, exist_ok=True)
+        (mount / name).write_bytes(data)
+    monkeypatch.setenv(KAGGLE_VARIABLE, str(tmp_path / "kaggle"))
+    found = {folder.name: check_seal(folder) for folder in find_made("member")}
+    assert found == {folder.name: check_seal(folder) for folder in find_made("member", str(runs))}
+    assert check_seal(find_one("recipes")) == check_seal(runs / "05_blend" / "recipes")
+    assert check_seal(find_one("prepared")) == check_seal(runs / "01_data_prep" / "prepared")
+
+
+def test_archives_are_the_same_bytes_and_keep_their_time_stamp(runs, tmp_path):
+    first = pack.pack_weights(runs, tmp_path / "one")
+    stamps = [path.stat().st_mtime_ns for path in first]
+    for path in runs.rglob("*"):
+        os.utime(path, (5, 5))
+    assert [path.stat().st_mtime_ns for path in pack.pack_weights(runs, tmp_path / "one")] == stamps
+    for one, other in zip(first, pack.pack_weights(runs, tmp_path / "other"), strict=True):
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_archives_of_members_no_longer_there_do_not_travel(runs, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old_member.zip").write_bytes(b"")
+    pack.pack_weights(runs, tmp_path / "out")
+    assert not (tmp_path / "out" / "old_member.zip").exists()
+
+
+def test_damaged_twin_and_mismatched_members_are_not_shipped(runs, tmp_path):
+    member = runs / "02_fold_training" / "members" / "l0_prior"
+    (member / "training.json").write_text("{ }")
+    with pytest.raises(BadInput, match="changed or damaged"):
+        pack.pack_weights(runs, tmp_path / "out")
+    seal(member, "member")
+    with pytest.raises(BadInput, match="recipe safe was made with other members"):
+        pack.pack_weights(runs, tmp_path / "out")
+    shutil.copytree(runs / "02_fold_training" / "members" / "l1_statistics", runs / "04" / "l0_prior")
+    with pytest.raises(BadInput, match="two different folders are called l0_prior"):
+        pack.pack_weights(runs, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

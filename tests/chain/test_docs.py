@@ -1,0 +1,125 @@
+"""What the papers name exists: targets, paths, kernels, parameters. And nothing in git is what it should not be."""
+
+import re
+import subprocess
+import tomllib
+
+import pytest
+
+from build import docs
+from build.kernels.metadata import kernel_names
+from build.project import ROOT
+from lib.core.errors import BadInput
+
+PAPERS = ["README.md", "CONTRIBUTING.md"]
+GENERATED = ("dist", "runs", "data", "notebooks/", ".venv")
+# what notebooks hand to each other
+TRAVELLING = ("training/", "embedders/", "prepared/", "members/", "recipes/", "labels/")
+
+
+def text(paper):
+    return (ROOT / paper).read_text()
+
+
+def make_targets():
+    return set(re.findall(r"^([a-z-]+):.*## ", text("Makefile"), re.MULTILINE))
+
+
+def tracked():
+    found = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return found.stdout.splitlines()
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_make_target_that_is_named_exists(paper):
+    named = set(re.findall(r"`(?:[A-Z]+=\S+ )*make ([a-z-]+)", text(paper))) | set(
+        re.findall(r"^(?:\$ )?make ([a-z-]+)", text(paper), re.MULTILINE)
+    )
+    assert named
+    assert named <= make_targets()
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_path_that_is_named_exists_or_is_generated(paper):
+    paths = re.findall(r"`([\w./-]+/[\w./*-]*)`", text(paper)) + re.findall(r"\]\(([\w./-]+)\)", text(paper))
+    assert paths
+    for path in paths:
+        if not path.startswith((*GENERATED, *TRAVELLING, "/", "kaggle/")):
+            assert list(ROOT.glob(path.rstrip("/"))) or (ROOT / "lib" / path).exists(), path
+
+
+def test_the_readme_names_every_kernel_and_every_kernel_has_a_source():
+    for kernel in kernel_names(ROOT):
+        assert kernel in text("README.md")
+    assert len(kernel_names(ROOT)) == len(list((ROOT / "notebooks_src").glob("*.py"))) == 6
+
+
+def test_help_lists_every_target():
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    phony = re.search(r"^\.PHONY: (.*)$", text("Makefile"), re.MULTILINE)[1].split()
+    assert set(phony) == make_targets() == set(re.findall(r"^  ([a-z-]+)", shown, re.MULTILINE))
+
+
+def test_every_recipe_that_calls_code_calls_code_that_is_there():
+    for module in re.findall(r"\$\(RUN\) -m (build\.\S+)", text("Makefile")):
+        assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
+
+
+def test_source_folders_are_not_ignored_and_generated_ones_are():
+    def ignored(path):
+        return subprocess.run(["git", "check-ignore", "-q", path], cwd=ROOT).returncode == 0
+
+    assert not any(ignored(f"{folder}/x.py") for folder in ("lib", "build", "lib/models", "notebooks_src", "tests"))
+    assert all(ignored(f"{folder}/x") for folder in GENERATED)
+    assert ignored("notebooks_src/02_fold_training.ipynb")
+
+
+def test_git_holds_no_notebook_output_and_no_large_file():
+    for path in tracked():
+        assert not path.endswith((".ipynb", ".onnx", ".npz", ".ogg", ".parquet")), path
+        assert (ROOT / path).stat().st_size < 400_000, path
+
+
+def test_requirements_are_pinned_and_torch_is_capped():
+    for path in ROOT.glob("requirements*.txt"):
+        for line in path.read_text().splitlines():
+            name = line.split("#")[0].strip()
+            assert not name or "==" in name or "<" in name or name == "six", f"{path.name}: {line}"
+    assert re.search(r"^torch==2\.13\.0$", text("requirements-train.txt"), re.MULTILINE)
+    assert tomllib.loads(text("pyproject.toml"))["project"]["requires-python"] == ">=3.11"
+
+
+def test_ci_runs_what_the_readme_says():
+    run = text(".ci/run")
+    assert all(f"make {target}" in run for target in ("lint", "test", "demo"))
+
+
+def test_measured_blocks_are_replaced_between_their_marks_and_nowhere_else():
+    before = "a\n<!-- demo -->\n```\n$ make demo\nold\n```\nb\n<!-- bench -->\n```\nold\n```\n"
+    after = docs.spliced(docs.spliced(before, "demo", ["new", "er"]), "bench", ["x"])
+    assert after == "a\n<!-- demo -->\n```\n$ make demo\nnew\ner\n```\nb\n<!-- bench -->\n```\nx\n```\n"
+    with pytest.raises(BadInput, match="no block 'test'"):
+        docs.spliced(before, "test", [])
+
+
+def test_the_readme_has_a_place_for_every_measurement():
+    for mark in docs.RUNS:
+        assert docs.spliced(text("README.md"), mark, ["x"]) != text("README.md")
+
+
+@pytest.mark.parametrize(
+    ("words", "called"),
+    [
+        (["notebooks"], "all --data data/mini/public/birdclef-2026 --runs runs/mini"),
+        (["notebooks", "DATA=real"], "all --data data/real/public/birdclef-2026 --runs runs/real"),
+        (["notebooks", "DATA=/x", "RUNS=runs/y"], "all --data /x --runs runs/y"),
+        (
+            ["push-train", "P=fold=0", "WAIT=0"],
+            '--no-wait --from kernels --data data/mini --runs runs/mini --set "fold=0" train',
+        ),
+        (["push-train", "GPU=1"], "-m build.push --gpu --from kernels --data data/mini --runs runs/mini train"),
+    ],
+)
+def test_options_reach_the_code(words, called):
+    shown = subprocess.run(["make", "-n", "-o", "setup", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert called in " ".join(shown.stdout.split())

@@ -1,0 +1,185 @@
+"""A recipe says everything that changes a score, executes just that, and goes on without what it may leave out."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lib.blend.mix import mix
+from lib.blend.ranks import percentile_ranks
+from lib.blend.recipe import Ingredient, Mix, Part, Recipe, Step, load_recipe, load_recipes, save_recipe
+from lib.blend.sidecar.apply import SidecarSettings, correct
+from lib.blend.steps.registry import apply_step
+from lib.competition.row_ids import row_ids
+from lib.competition.scores import Scores
+from lib.core.errors import BadInput
+from lib.core.records import to_json
+
+ROWS = [row for n in range(4) for row in row_ids(f"BC2026_Test_{n:04d}_S{n:02d}_20250101_000000")]
+FREE = SidecarSettings(cap=0.5, budget=0.1, max_active_share=1.0, min_top3=0.0, min_top10=0.0)
+
+
+def scores(seed, classes=4):
+    values = np.random.default_rng(seed).random((len(ROWS), classes))
+    return Scores(values, ROWS, list("abcdefgh")[:classes], "prob")
+
+
+@pytest.fixture
+def parts():
+    return {name: scores(seed) for seed, name in enumerate("pqrs")}
+
+
+@pytest.fixture
+def made():
+    """Two networks by logits, then with the prior by ranks, then a sidecar."""
+    smooth, scale = Step("smooth_windows", {"sigma": 0.5}), Step("scale_by_file", {"top_windows": 2, "power": 0.4})
+    side = Step("sidecar", {"member": "s", "gate": {"a": 0.3, "c": 0.2}, "settings": to_json(FREE)})
+    return Recipe(
+        name="safe",
+        class_hash="hash",
+        fold_version="folds",
+        members=[
+            Ingredient("p", "m1", 0.0),
+            Ingredient("q", "m2", 0.1, {"perch": 0.5}, required=False, value=0.02),
+            Ingredient("r", "m3", 0.2, required=False),
+            Ingredient("s", "m4", 0.2, required=False),
+        ],
+        mixes=[
+            Mix("networks", "logit", [Part("q", 0.6, [smooth]), Part("r", 0.4)]),
+            Mix("all", "rank", [Part("p", 0.25), Part("networks", 0.75)], [scale, side], {"b": [0.0, 1.0]}),
+        ],
+        prior="p",
+        score=0.7,
+        interval=[0.6, 0.8],
+        scored_classes=30,
+    )
+
+
+@pytest.fixture
+def knowing(made):
+    """The same, and what it is without the labels of fold 0, where q weighs more, and of fold 3, where t speaks."""
+    more = Mix("all", "rank", [Part("p", 0.1), Part("q", 0.9)], [made.mixes[1].steps[1]], {"b": [1.0, 0.0]})
+    other = Mix("all", "rank", [Part("q", 0.5), Part("t", 0.5)], [Step("add_prior", {"member": "r", "strength": 0.1})])
+    return replace(made, by_fold={"0": [more], "3": [other]}, set_aside=[Ingredient("t", "m5", 0.3)])
+
+
+def test_a_recipe_survives_its_file(made, knowing, tmp_path):
+    for recipe in (made, knowing):
+        save_recipe(tmp_path, recipe)
+        assert load_recipe(tmp_path / "safe.json") == recipe
+
+
+def test_a_recipe_blind_to_a_fold_is_what_it_was_made_without_that_folds_labels(knowing, made, parts):
+    assert knowing.blind_to(0).weights == pytest.approx({"p": 0.1, "q": 0.9, "r": 0.0, "s": 0.0, "t": 0.0})
+    assert knowing.blind_to(3).mixes == knowing.by_fold["3"]
+    said = knowing.blind_to(3).execute(parts | {"t": scores(9)}).scores
+    assert (said.values != made.execute(parts).scores.values).any()
+
+
+def test_what_is_carried_along_changes_no_answer(knowing, made, parts):
+    np.testing.assert_array_equal(knowing.execute(parts).scores.values, made.execute(parts).scores.values)
+    assert knowing.weights == made.weights
+
+
+@pytest.mark.parametrize("fold", [1, 4])
+def test_a_recipe_that_knows_a_folds_labels_may_not_teach_there(knowing, made, fold):
+    with pytest.raises(BadInput, match=rf"knows the labels of fold {fold}(.|\n)*\['0', '3'\](.|\n)*anew by 05"):
+        knowing.blind_to(fold)
+    with pytest.raises(BadInput, match="knows the labels of fold 0"):
+        made.blind_to(0)
+
+
+def test_a_recipe_executes_what_it_says(made, parts):
+    smooth = apply_step(parts["q"], "smooth_windows", {"sigma": 0.5})
+    networks = mix([smooth, parts["r"]], [0.6, 0.4], space="logit")
+    whole = mix([parts["p"], networks], [0.25, 0.75], space="rank", class_weights={"b": [0.0, 1.0]})
+    anchor = apply_step(whole, "scale_by_file", {"top_windows": 2, "power": 0.4})
+    expected = correct(anchor, parts["s"], {"a": 0.3, "c": 0.2}, FREE).scores
+    outcome = made.execute(parts)
+    np.testing.assert_array_equal(outcome.scores.values, expected.values)
+    assert outcome.alarms == ()
+    assert (expected.values != percentile_ranks(anchor).values).any()
+
+
+def test_the_members_weights_are_those_through_all_mixes(made):
+    assert made.weights == pytest.approx({"p": 0.25, "q": 0.45, "r": 0.3, "s": 0.0})
+
+
+def test_a_sidecar_that_breaks_a_guard_leaves_the_anchors_ranks_and_says_so(made, parts):
+    strict = to_json(replace(FREE, max_active_share=0.0))
+    steps = [made.mixes[1].steps[0], Step("sidecar", {"member": "s", "gate": {"a": 0.3}, "settings": strict})]
+    guarded = replace(made, mixes=[made.mixes[0], replace(made.mixes[1], steps=steps)])
+    bare = replace(made, mixes=[made.mixes[0], replace(made.mixes[1], steps=steps[:1])])
+    outcome = guarded.execute(parts)
+    np.testing.assert_array_equal(outcome.scores.values, percentile_ranks(bare.execute(parts).scores).values)
+    assert "sidecar s: the anchor is kept" in outcome.alarms[0]
+
+
+def test_without_a_member_the_others_keep_their_proportions_and_its_steps_go(made, parts):
+    less = made.without({"q", "s"})
+    assert less.weights == pytest.approx({"p": 0.25, "r": 0.75})
+    assert [step.name for step in less.mixes[1].steps] == ["scale_by_file"]
+    less.execute({name: parts[name] for name in "pr"})
+
+
+def test_a_mix_whose_parts_are_all_gone_goes_too_and_overruled_classes_follow(made):
+    less = made.without({"q", "r"})
+    assert [mix.name for mix in less.mixes] == ["all"]
+    assert less.weights == pytest.approx({"p": 1.0, "s": 0.0})
+    assert less.mixes[0].class_weights == {"b": [1.0]}
+
+
+def test_without_members_it_is_blind_to_folds_as_far_as_somebody_is_left_there(knowing):
+    less = knowing.without({"q", "s", "t"})
+    assert (less.weights, list(less.by_fold)) == (pytest.approx({"p": 0.25, "r": 0.75}), ["0"])
+    assert less.blind_to(0).mixes == [Mix("all", "rank", [Part("p", 1.0)], [], {"b": [1.0]})]
+    assert less.set_aside == []
+    with pytest.raises(BadInput, match="knows the labels of fold 3"):
+        less.blind_to(3)
+    assert knowing.without({"r"}).by_fold["3"][0].steps == []
+
+
+def test_a_recipe_cannot_lose_its_prior(made):
+    with pytest.raises(BadInput, match="no prior"):
+        made.without({"p"})
+
+
+def test_a_required_member_that_is_absent_is_named(made, parts):
+    with pytest.raises(BadInput, match="no p; there are q, r, s"):
+        made.execute({name: parts[name] for name in "qrs"})
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda r: {"prior": "nobody"}, "no prior 'nobody'"),
+        (lambda r: {"prior": "q"}, "no prior 'q' that is required"),
+        (lambda r: {"members": [*r.members, r.members[0]]}, "p twice"),
+        (lambda r: {"mixes": r.mixes[::-1]}, "all wants networks"),
+        (lambda r: {"mixes": [replace(r.mixes[0], steps=[Step("magic", {})])]}, "no step magic"),
+        (lambda r: {"mixes": [replace(r.mixes[0], steps=[Step("sidecar", {"member": "x"})])]}, "wants x"),
+        (lambda r: {"mixes": [replace(r.mixes[0], space="dream")]}, "'dream'"),
+        (lambda r: {"mixes": [replace(r.mixes[0], name="p")]}, "p twice"),
+        (lambda r: {"mixes": []}, "no mix"),
+        (lambda r: {"by_fold": {"2": []}}, "no mix, without fold 2"),
+        (lambda r: {"by_fold": {"2": r.mixes[::-1]}}, "all wants networks, without fold 2"),
+        (lambda r: {"by_fold": {"2": [Mix("all", "rank", [Part("t", 1.0)])]}}, "all wants t, without fold 2"),
+        (
+            lambda r: {"mixes": [Mix("all", "rank", [Part("t", 1.0)])], "set_aside": [replace(r.members[0], name="t")]},
+            "all wants t",
+        ),
+        (lambda r: {"set_aside": r.members[:1]}, "p twice"),
+        (lambda r: {"mixes": [replace(r.mixes[0], parts=[Part("p", 0.9)])]}, "0.9"),
+        (lambda r: {"mixes": [replace(r.mixes[0], class_weights={"a": [0.5, 0.6]})]}, "0.6"),
+    ],
+)
+def test_an_unusable_recipe_is_refused_with_its_fault(made, change, fault):
+    with pytest.raises(BadInput, match=fault):
+        replace(made, **change(made))
+
+
+def test_a_folders_recipes_come_safe_first_and_templates_last(made, tmp_path):
+    for name in ("s4", "bold", "chain_a", "safe"):
+        save_recipe(tmp_path, replace(made, name=name))
+    (tmp_path / "manifest.json").write_text("{}")
+    assert [recipe.name for recipe in load_recipes(tmp_path)] == ["safe", "bold", "chain_a", "s4"]

@@ -1,0 +1,113 @@
+"""The QA table's actions are obeyed: exclude removes, group binds, review and none remove nothing."""
+
+import pandas as pd
+import pytest
+
+from lib.competition.findings import Findings
+from lib.competition.qa import (
+    cluster_sizes,
+    crossing,
+    excluded,
+    provenance,
+    qa_rows,
+    qa_table,
+    read_qa,
+    refuse_excluded,
+    related,
+    report_qa,
+    save_qa,
+    summary,
+    without_excluded,
+)
+from lib.core.errors import BadInput
+
+CLIPS = pd.DataFrame({"filename": ["a/1.ogg", "a/2.ogg", "b/3.ogg"]})
+WINDOWS = pd.DataFrame({"stem": ["s1", "s1", "s2", "s3"], "row_id": ["s1_5", "s1_10", "s2_5", "s3_5"]})
+
+
+def a_table(*rows):
+    return qa_table(qa_rows(a_table, kind, "planted", action, [row]) for kind, action, row in rows)
+
+
+def test_exclude_and_nothing_else_leaves_the_tables():
+    qa = a_table(
+        ("clip", "exclude", ("a/1.ogg", "", "")),
+        ("clip", "review", ("a/2.ogg", "", "")),
+        ("clip", "group", ("a/2.ogg", "b/3.ogg", "")),
+        ("clip", "none", ("b/3.ogg", "", "")),
+        ("soundscape", "exclude", ("s3", "", "")),
+        ("soundscape", "review", ("s2", "", "")),
+        ("window", "exclude", ("s1_10", "", "")),
+        ("window", "review", ("s1_5", "", "")),
+    )
+    findings = Findings()
+    clips, windows = without_excluded(CLIPS, WINDOWS, qa, findings)
+    assert clips.filename.tolist() == ["a/2.ogg", "b/3.ogg"]
+    assert windows.row_id.tolist() == ["s1_5", "s2_5"]
+    assert [line.count for line in findings.lines] == [2]
+    refuse_excluded(clips, windows, qa)
+
+
+@pytest.mark.parametrize(("kind", "item"), [("clip", "a/2.ogg"), ("soundscape", "s2"), ("window", "s1_5")])
+def test_tables_that_still_hold_an_excluded_item_are_refused(kind, item):
+    with pytest.raises(BadInput, match=item):
+        refuse_excluded(CLIPS, WINDOWS, a_table((kind, "exclude", (item, "", ""))))
+
+
+def test_only_group_relates_and_only_its_own_kind_is_excluded():
+    qa = a_table(
+        ("clip", "group", ("x", "y", "")), ("clip", "review", ("x", "z", "")), ("clip", "exclude", ("w", "y", ""))
+    )
+    assert related(qa) == [("x", "y")]
+    assert excluded(qa, "clip") == {"w"}
+    assert excluded(qa, "soundscape") == set()
+
+
+def test_pairs_that_lie_in_two_folds_cross():
+    pairs = [("a", "b"), ("b", "c"), ("c", "elsewhere")]
+    assert crossing(pairs, {"a": 0, "b": 0, "c": 1}) == [("b", "c")]
+
+
+def test_clusters_are_counted_by_size():
+    assert cluster_sizes([("a", "b"), ("b", "c"), ("x", "y"), ("p", "q")]).to_dict() == {2: 2, 3: 1}
+
+
+def test_each_line_says_which_function_found_it_in_which_version_of_its_file():
+    by, _, version = provenance(related).partition(" @ ")
+    assert by == "lib.competition.qa.related"
+    assert len(version) == 16
+
+
+def test_unknown_kinds_and_actions_are_refused():
+    for kind, action in (("file", "review"), ("clip", "delete")):
+        with pytest.raises(BadInput, match="QA row"):
+            qa_rows(a_table, kind, "x", action, [])
+
+
+def test_the_table_is_read_back_as_it_was(tmp_path):
+    qa = a_table(
+        ("clip", "group", ("0123/1.ogg", "a,b.ogg", 'says "so", and 1.0')), ("class", "none", ("47158", "", "NA"))
+    )
+    save_qa(tmp_path, qa)
+    first = (tmp_path / "qa.csv").read_bytes()
+    assert read_qa(tmp_path).equals(qa)
+    save_qa(tmp_path, read_qa(tmp_path))
+    assert (tmp_path / "qa.csv").read_bytes() == first
+    save_qa(tmp_path, qa_table([]))
+    assert len(read_qa(tmp_path)) == 0
+
+
+def test_a_line_said_twice_is_kept_once():
+    assert len(a_table(("clip", "none", ("a", "", "")), ("clip", "none", ("a", "", "")))) == 1
+
+
+def test_the_summary_counts_items_and_the_report_says_what_was_done():
+    qa = a_table(
+        ("clip", "group", ("a", "b", "")), ("clip", "group", ("a", "c", "")), ("window", "review", ("w", "", ""))
+    )
+    table = summary(qa)
+    assert table["items"].tolist() == [1, 1]
+    assert table.action.tolist() == ["group", "review"]
+    findings = Findings()
+    report_qa(pd.concat([qa, qa_rows(a_table, "clip", "bad sound", "exclude", [("z", "", "")])]), findings)
+    assert [line.done for line in findings.lines] == ["kept in one fold", "to be reviewed"]

@@ -1,0 +1,89 @@
+"""Heads are chosen by name; each kind goes from a stand-in's kept tokens to an opened, judged member."""
+
+import numpy as np
+import pytest
+
+from lib.competition.findings import Findings
+from lib.competition.prepared import load_prepared
+from lib.competition.row_ids import parse_soundscape
+from lib.competition.scores import load_scores
+from lib.competition.tables import read_taxonomy
+from lib.core.errors import BadInput
+from lib.judge.leakage import judge_member
+from lib.learn.cache.embeddings import fill_tokens
+from lib.learn.head.base import everything
+from lib.learn.head.crossfit import fit_head_member, fit_head_members
+from lib.learn.head.data import gather_lesson
+from lib.learn.head.kinds import chosen_heads, head_kinds
+from lib.models.embedder.frozen_files import find_labels, read_labels
+from lib.models.embedder.labels import map_labels
+from lib.models.embedder.pack import pack_embedder
+from lib.models.embedder.packed import open_embedder
+from lib.models.member.inputs import Hearing
+from lib.models.member.open import open_member
+from lib.sound.decode import decode
+
+TOKENS = ("block:MBConv_24", "embedding")
+
+
+@pytest.fixture(scope="module")
+def prepared(prepared_folder):
+    return load_prepared(prepared_folder)
+
+
+@pytest.fixture(scope="module")
+def studio(prepared, public, standin_file, tmp_path_factory):
+    """An output with the packed stand-in, and the lesson of its kept tokens."""
+    output = tmp_path_factory.mktemp("output")
+    packed = output / "embedders" / "standin"
+    mapped = map_labels(read_taxonomy(public, prepared.classes, Findings()), read_labels(find_labels(standin_file)))
+    pack_embedder(standin_file, None, mapped, prepared.classes, packed, blocks=["MBConv_24"])
+    items = {name: public / "train_audio" / name for name in prepared.clips.filename}
+    items |= {stem: public / "train_soundscapes" / f"{stem}.ogg" for stem in set(prepared.windows.stem)}
+    kept = fill_tokens(items, packed, prepared.classes, output / "cache", clip_windows=1)
+    return output, packed, gather_lesson(prepared, kept.tokens, open_embedder(packed, prepared.classes).widths)
+
+
+def test_an_unknown_head_lists_those_there_are():
+    assert list(chosen_heads("linear zero_shot", TOKENS)) == ["linear", "zero_shot"]
+    with pytest.raises(BadInput, match="zero_shot, linear, mlps, sequence, proto_ssm, residual_ssm"):
+        chosen_heads("linear oracle", TOKENS)
+
+
+def test_folds_side_by_side_give_members_that_score_as_out_of_fold_and_are_judged(studio, prepared, public):
+    output, packed, lesson = studio
+    kinds = chosen_heads("zero_shot linear", TOKENS)
+    folders = {output / "members" / name: head for name, head in kinds.items()}
+    cards = list(fit_head_members(prepared, lesson, folders, packed, [0]))
+    assert [card.name for card in cards] == ["zero_shot", "linear"]
+    path = sorted((public / "train_soundscapes").glob("*.ogg"))[0]
+    stem = lesson.sequences.stems[0]
+    path = public / "train_soundscapes" / f"{stem}.ogg"
+    heard = Hearing(parse_soundscape(stem), decode(path))
+    for folder in folders:
+        assert 0 < judge_member(folder, prepared.labels, prepared.folds).macro < 1
+        assert open_member(folder, prepared.classes).score(heard).shape == (12, len(prepared.classes))
+    oof = load_scores(output / "members" / "zero_shot" / "oof.parquet")
+    said = open_member(output / "members" / "zero_shot", prepared.classes).score(heard)
+    rows = [row for row in oof.row_ids if row.startswith(stem)]
+    np.testing.assert_allclose(said, oof.take(rows).values, atol=2e-3)  # but for the half precision of what was kept
+
+
+def test_a_head_that_was_taught_everything_is_refused_by_the_judge(studio, prepared):
+    output, packed, lesson = studio
+    leaky = output / "leaky" / "linear"
+    fit_head_member(prepared, lesson, everything(chosen_heads("linear", ())["linear"]), leaky, packed, [0])
+    with pytest.raises(BadInput, match="scores of rows it has seen"):
+        judge_member(leaky, prepared.labels, prepared.folds)
+
+
+@pytest.mark.slow
+def test_every_kind_of_head_becomes_an_opened_and_judged_member(studio, prepared):
+    output, packed, lesson = studio
+    for name, head in head_kinds(TOKENS).items():
+        if name == "mlps":  # needs classes with five labelled windows in each part, which the tiny miniature lacks
+            continue
+        folder = output / "members" / f"every_{name}"
+        fit_head_member(prepared, lesson, head, folder, packed, [0])
+        assert 0 < judge_member(folder, prepared.labels, prepared.folds).macro < 1
+        open_member(folder, prepared.classes)

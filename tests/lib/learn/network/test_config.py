@@ -1,0 +1,80 @@
+"""Plans: each setting has one name, changes reach it, and a difference is told by part and name."""
+
+from dataclasses import asdict, fields, replace
+
+import pytest
+
+from lib.core.errors import BadInput
+from lib.core.records import from_json
+from lib.learn.network.config import NetworkPlan, changed, chosen, differences, settings_in
+from lib.models.member.windows import Listening
+from lib.sound.mel.config import FrontEnd
+
+PLAN = NetworkPlan()
+PARTS = {f.name: f.type for f in fields(NetworkPlan) if f.type is not str}
+
+
+def test_no_two_parts_have_a_setting_of_the_same_name_but_kind():
+    """Otherwise `changed` could not tell which is meant."""
+    names = [f.name for kind in PARTS.values() for f in fields(kind) if f.name != "kind"]
+    assert len(names) == len(set(names))
+    assert not set(names) & {f.name for f in fields(NetworkPlan) if f.type is str or f.name == "front_end"}
+
+
+OWN_NAMES = [(part, f.name) for part, kind in PARTS.items() for f in fields(kind) if f.type in (int, float)]
+
+
+@pytest.mark.parametrize(("part", "name"), OWN_NAMES)
+def test_a_number_of_any_part_is_changed_by_its_own_name_alone(part, name):
+    now = getattr(getattr(PLAN, part), name)
+    other = (2 * now or 1) if isinstance(now, int) else (now / 2 or 0.5)
+    assert differences(changed(PLAN, **{name: other}), PLAN) == {f"{part}.{name}": other}
+
+
+def test_what_people_say_reaches_the_part_that_is_meant():
+    plan = changed(PLAN, loss="focal", crop="energy", sampler="weighted", weights="timm", front_end=FrontEnd(n_mels=64))
+    assert (plan.loss.kind, plan.crop.kind, plan.sampler.clips) == ("focal", "energy", "weighted")
+    assert differences(plan, PLAN) == {
+        "loss.kind": "focal", "crop.kind": "energy", "sampler.clips": "weighted", "weights": "timm",
+        "front_end.n_mels": 64,
+    }  # fmt: skip
+    assert differences(PLAN, plan)["weights"] == "none"
+    assert NetworkPlan() == PLAN
+
+
+@pytest.mark.parametrize("name", ["wings", "kind", "network"])
+def test_a_name_that_is_none_is_refused_with_all_that_are(name):
+    with pytest.raises(BadInput, match=rf"no setting '{name}'(.|\n)*loss, crop, sampler(.|\n)*backbone"):
+        changed(PLAN, **{name: 1})
+
+
+def test_a_parts_own_refusals_hold():
+    with pytest.raises(BadInput, match="schedule"):
+        changed(PLAN, schedule="sometimes")
+    with pytest.raises(BadInput, match="a crop does not know its file"):
+        changed(PLAN, front_end=FrontEnd(scope="file"))
+    assert changed(PLAN, front_end=FrontEnd(scope="file", level="pcen")).front_end.level == "pcen"
+
+
+def test_stand_ins_for_the_plans_own_settings_change_nothing():
+    plan = chosen(PLAN, epochs=-1, backbone="", learning_rate=0.0, batch_size=7)
+    assert differences(plan, PLAN) == {"loop.learning_rate": 0.0, "sampler.batch_size": 7}
+
+
+def test_settings_are_read_from_text():
+    read = settings_in("width=8, mixup_p = 0.5 ,stop_gradient=True, head=gem, weights=")
+    assert read == {"width": 8, "mixup_p": 0.5, "stop_gradient": True, "head": "gem", "weights": ""}
+    assert settings_in("") == {}
+    with pytest.raises(BadInput, match=r"mixup_p 0\.5, head"):
+        settings_in("width=8, mixup_p 0.5, head")
+
+
+def test_a_network_is_asked_with_as_much_sound_as_its_crops_had():
+    assert changed(PLAN, seconds=10).listening == Listening(10)
+
+
+def test_a_plan_comes_back_from_the_card():
+    plan = changed(PLAN, width=8, loss="focal")
+    card = asdict(plan)
+    parts = {f.name: from_json(f.type, card[f.name], f.name) for f in fields(NetworkPlan) if f.type is not str}
+    assert replace(PLAN, **parts) == plan

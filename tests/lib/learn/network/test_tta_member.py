@@ -1,0 +1,166 @@
+"""A view is a member like any other: its own scores and probe, its source's networks and past, more forward passes."""
+
+import shutil
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from lib.competition.prepared import load_prepared
+from lib.competition.row_ids import parse_soundscape, row_ids
+from lib.competition.scores import load_scores
+from lib.core.errors import BadInput
+from lib.core.records import read_json, seal, write_json
+from lib.judge.leakage import judge_member
+from lib.learn.network.tta_member import VIEWS, make_view, view_named
+from lib.models.member import windows as listening
+from lib.models.member.card import read_card
+from lib.models.member.inputs import Hearing
+from lib.models.member.network import AppliedNetwork
+from lib.models.member.open import open_member
+from lib.models.member.tta import Again, Pass
+from lib.models.runtime.onnx import OnnxSession
+from lib.sound.decode import decode
+
+
+@pytest.fixture(scope="module")
+def prepared(prepared_folder):
+    return load_prepared(prepared_folder)
+
+
+@pytest.fixture(scope="module")
+def beside(network_member, tmp_path_factory):
+    """A folder with a copy of the member and its view of three shifts, made once; read it, never write to it."""
+    return shutil.copytree(network_member, tmp_path_factory.mktemp("views") / "members" / "l2_tiny").parent
+
+
+@pytest.fixture(scope="module")
+def view(beside, prepared, public):
+    make_view(beside / "l2_tiny", VIEWS["shifts"], prepared, public, beside / "l2_shifts")
+    return beside / "l2_shifts"
+
+
+@pytest.fixture
+def twin(network_member, tmp_path):
+    """A copy of the member that a test may spoil."""
+    return shutil.copytree(network_member, tmp_path / "l2_tiny")
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How many windows were made pictures of, call by call, and how often a network was asked."""
+    windows, calls = [], Counter()
+    pictures, run = listening.soundscape_pictures, OnnxSession.run
+
+    def drawn(audio, front_end, starts, samples):
+        windows.append(len(starts))
+        return pictures(audio, front_end, starts, samples)
+
+    def asked(self, **inputs):
+        calls[len(inputs["picture"])] += 1
+        return run(self, **inputs)
+
+    monkeypatch.setattr(listening, "soundscape_pictures", drawn)
+    monkeypatch.setattr(OnnxSession, "run", asked)
+    return windows, calls
+
+
+def some_hearing(public):
+    path = sorted((public / "train_soundscapes").glob("*.ogg"))[0]
+    return Hearing(parse_soundscape(path.name), decode(path))
+
+
+def test_a_view_has_its_sources_networks_and_past_and_is_judged_on_what_its_folds_never_heard(
+    view, beside, prepared, public, classes
+):
+    source, card = beside / "l2_tiny", read_card(view, classes)
+    for name in ("fold0.onnx", "fold1.onnx", "fold2.onnx", "training.json"):
+        assert (view / name).read_bytes() == (source / name).read_bytes()
+    plain = read_card(source, classes)
+    assert card.config == plain.config | {"again": read_json(view / "member.json")["config"]["again"]}
+    assert (card.name, card.family) == ("l2_shifts", "network")
+    assert card.config_fingerprint != plain.config_fingerprint
+    assert card.seconds_per_soundscape > 0
+    oof, networks = load_scores(view / "oof.parquet"), AppliedNetwork(source, plain)
+    for stem, fold in prepared.folds.of("soundscape").items():
+        audio = decode(public / "train_soundscapes" / f"{stem}.ogg")
+        expected = networks.asked(VIEWS["shifts"]).score(audio, [fold])
+        np.testing.assert_allclose(oof.values[[oof.row_ids.index(row) for row in row_ids(stem)]], expected, atol=1e-6)
+    assert np.abs(oof.values - load_scores(source / "oof.parquet").values).max() > 1e-3
+    assert 0 < judge_member(view, prepared.labels, prepared.folds).macro < 1
+
+
+def test_an_opened_view_answers_as_all_its_folds_and_one_that_was_changed_is_refused(view, public, classes, tmp_path):
+    hearing = some_hearing(public)
+    alone = AppliedNetwork(view, read_card(view, classes))
+    expected = np.mean([alone.score(hearing.audio, [fold]) for fold in range(3)], axis=0)
+    np.testing.assert_allclose(open_member(view, classes).score(hearing), expected, atol=1e-6)
+    other = shutil.copytree(view, tmp_path / "other")
+    card = read_json(other / "member.json")
+    card["config"]["again"]["passes"][1]["shift_s"] = -1.0
+    write_json(other / "member.json", card)
+    seal(other, "member")
+    with pytest.raises(BadInput, match="does not hear as it did"):
+        open_member(other, classes)
+
+
+def test_a_shift_costs_its_forward_passes_and_no_spectrogram(view, beside, public, classes, counted):
+    plain, shifted = open_member(beside / "l2_tiny", classes), open_member(view, classes)
+    windows, calls = counted
+    for members, drawn in {
+        "plain": ([plain], [12]),
+        "view": ([shifted], [36]),
+        "view first": ([shifted, plain], [36]),
+        "plain first": ([plain, shifted], [12, 24]),
+        "twice": ([shifted, shifted], [36]),
+    }.values():
+        windows.clear()
+        calls.clear()
+        hearing = some_hearing(public)
+        for member in members:
+            member.score(hearing)
+        assert [each for each in windows if each] == drawn
+        assert calls == {12: sum(3 if member is plain else 9 for member in members)}
+
+
+def test_who_is_heard_first_changes_no_answer(view, beside, public, classes):
+    members = [open_member(beside / "l2_tiny", classes), open_member(view, classes)]
+    one, other = some_hearing(public), some_hearing(public)
+    forth = [member.score(one) for member in members]
+    back = [member.score(other) for member in reversed(members)]
+    np.testing.assert_allclose(forth, back[::-1], atol=1e-5)
+
+
+@pytest.mark.parametrize("again", [Again(), VIEWS["long"], Again([Pass(), Pass(gain_db=3.0)])])
+def test_a_view_that_shows_the_network_nothing_else_is_refused(beside, prepared, public, tmp_path, again):
+    with pytest.raises(BadInput, match="would answer as before"):
+        make_view(beside / "l2_tiny", again, prepared, public, tmp_path / "view")
+    assert not (tmp_path / "view").exists()
+
+
+def test_a_view_of_a_view_of_no_network_or_in_its_sources_place_is_refused(view, members, prepared, public, tmp_path):
+    with pytest.raises(BadInput, match="l2_shifts cannot be asked again"):
+        make_view(view, VIEWS["half"], prepared, public, tmp_path / "view")
+    with pytest.raises(BadInput, match="l0_prior cannot be asked again"):
+        make_view(members / "l0_prior", VIEWS["half"], prepared, public, tmp_path / "view")
+    source = view.with_name("l2_tiny")
+    with pytest.raises(BadInput, match="would replace its source"):
+        make_view(source, VIEWS["half"], prepared, public, source)
+    assert (source / "fold0.onnx").is_file()
+
+
+def test_a_damaged_source_or_one_that_has_met_what_it_scores_is_refused(twin, prepared, public, tmp_path):
+    training = read_json(twin / "training.json")
+    stem, fold = next(iter(prepared.folds.of("soundscape").items()))
+    training["soundscapes"][stem].append(fold)
+    write_json(twin / "training.json", training)
+    with pytest.raises(BadInput, match="was changed or damaged"):
+        make_view(twin, VIEWS["half"], prepared, public, tmp_path / "view")
+    seal(twin, "member")
+    with pytest.raises(BadInput, match="claims scores of rows it has seen"):
+        make_view(twin, VIEWS["half"], prepared, public, tmp_path / "view")
+
+
+def test_an_unknown_view_is_refused_with_those_there_are():
+    with pytest.raises(BadInput, match="shifts, half, s3, long"):
+        view_named("owl")

@@ -1,0 +1,140 @@
+"""Pseudo-labels: what passes a fold's gate teaches it with the teachers' words, and nothing near what is held out."""
+
+import numpy as np
+import pytest
+
+from lib.core.errors import BadInput
+from lib.core.fingerprint import of_file
+from lib.learn.network.config import NetworkPlan, changed
+from lib.learn.soft_labels.crops import PseudoSettings, Taught, crops_that_pass
+from lib.learn.soft_labels.gate import GateSettings
+from tests.support.tinyexamples import CLASSES, EXCLUDED, FREE, LABELLED, RELATED, SAME_DAY, STEMS, tiny_prepared
+from tests.support.tinylabels import write_labels
+
+ONE, TWO = STEMS[3], STEMS[4]
+TAXA = ("Insecta", "Insecta", "Mammalia")
+ABROAD = "abroad_0001"  # no contest recording: its name tells neither site nor day
+
+
+def table(*said):
+    """(12, 3) chances of .125, but for (window, class, chance)."""
+    chances = np.full((12, 3), 0.125)
+    for window, column, chance in said:
+        chances[window, column] = chance
+    return chances
+
+
+SAID = np.array([table((3, 0, 0.875), (7, 1, 0.625)), table((0, 2, 0.75), (1, 0, 0.25), (11, 1, 0.6875))])
+
+
+def passing(seconds=5, gate=None, **settings):
+    return crops_that_pass(SAID, [ONE, TWO], seconds, GateSettings(**(gate or {})), PseudoSettings(**settings), TAXA)
+
+
+def test_crops_that_pass_have_the_teachers_words_as_soft_targets():
+    source = passing(pseudo_weight=0.25)
+    assert source.items == (ONE, ONE, TWO, TWO)
+    assert source.starts_s.tolist() == [15, 35, 0, 55]
+    np.testing.assert_array_equal(source.targets, [SAID[0, 3], SAID[0, 7], SAID[1, 0], SAID[1, 11]])
+    np.testing.assert_array_equal(source.weights, np.full((4, 3), 0.25))
+    assert source.heard.tolist() == [
+        [True, False, False],
+        [False, True, False],
+        [False, False, True],
+        [False, True, False],
+    ]
+    assert source.targets.dtype == source.weights.dtype == np.float32
+
+
+def test_longer_crops_have_what_any_of_their_windows_has():
+    source = passing(seconds=10)
+    assert list(zip(source.items, source.starts_s.tolist(), strict=True)) == [
+        (ONE, 10), (ONE, 15), (ONE, 30), (ONE, 35), (TWO, 0), (TWO, 50),
+    ]  # fmt: skip
+    np.testing.assert_array_equal(source.targets[4], [0.25, 0.125, 0.75])
+    whole = passing(seconds=60, gate={"gate": "none"})
+    assert whole.starts_s.tolist() == [0, 0]
+    np.testing.assert_array_equal(whole.targets, [[0.875, 0.625, 0.125], [0.25, 0.6875, 0.75]])
+
+
+def test_the_gates_settings_are_heeded_and_a_shut_taxon_does_not_count():
+    source = passing(gate={"by_taxon": "Mammalia=off", "targets": "hard"}, pseudo_weight=0.5)
+    assert source.items == (ONE, ONE, TWO)
+    assert source.weights.tolist() == [[0.5, 0.5, 0]] * 3
+    assert source.targets.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 0]]
+
+
+@pytest.mark.parametrize("wrong", [
+    {"pseudo_way": "odd"}, {"pseudo_loss": "odd"}, {"pseudo_ratio": -1.0}, {"pseudo_weight": 0.0}, {"temperature": 0.0},
+    {"pseudo_way": "substitute", "pseudo_ratio": 1.5}, {"pseudo_way": "mixup", "pseudo_loss": "kld"},
+])  # fmt: skip
+def test_settings_that_teach_nothing_are_refused(wrong):
+    with pytest.raises(BadInput, match="pseudo-label settings"):
+        PseudoSettings(**wrong)
+
+
+@pytest.fixture
+def taught(tmp_path):
+    """Labels in which fold n says that class n is heard in window 5 + n, of all soundscapes and one from abroad."""
+    stems = [*STEMS, ABROAD]
+    by_fold = {fold: np.array([table((5 + fold, fold, 0.875))] * len(stems)) for fold in range(3)}
+    folder = write_labels(tmp_path / "labels", tiny_prepared(), by_fold, stems, {}, [ABROAD])
+    return Taught(folder, False, TAXA)
+
+
+def crops(taught, fold):
+    return taught.crops(tiny_prepared(), fold, 5, GateSettings(), PseudoSettings())
+
+
+@pytest.mark.parametrize(("fold", "near"), [(0, SAME_DAY), (1, RELATED), (2, None)])
+def test_a_fold_hears_its_own_teachers_and_nothing_near_what_is_held_out(taught, fold, near):
+    source = crops(taught, fold)
+    assert set(source.items) == {SAME_DAY, RELATED, FREE, ABROAD} - {near}
+    assert set(source.starts_s.tolist()) == {5 * (5 + fold)}
+    assert set(np.argmax(source.targets, axis=1)) == {fold}
+
+
+def test_a_network_of_everything_hears_the_mean_of_all_teachers_on_what_has_no_labels(taught):
+    with pytest.raises(BadInput, match="nothing passes the gate, of the network of everything"):
+        crops(taught, None)  # two of three teachers hear nothing
+    source = taught.crops(tiny_prepared(), None, 5, GateSettings(above=0.375), PseudoSettings())
+    assert set(source.items) == {SAME_DAY, RELATED, FREE, ABROAD}
+    assert set(source.starts_s.tolist()) == {25, 30, 35}
+
+
+def test_the_leak_hears_everything_but_bad_sound_by_all_teachers(taught):
+    leak = Taught(taught.folder, True, TAXA)
+    for fold in (0, None):
+        source = leak.crops(tiny_prepared(), fold, 5, GateSettings(above=0.375), PseudoSettings())
+        assert set(source.items) == {*STEMS, ABROAD} - {EXCLUDED}
+        assert set(source.starts_s.tolist()) == {25, 30, 35}
+
+
+def test_what_is_left_out_is_counted(taught):
+    prepared = tiny_prepared()
+    said = taught.told(prepared, 0, crops(taught, 0))
+    assert said == ("3 crops of 3 soundscapes pass the gate; left out: 1 excluded, 3 labelled,"
+                    " 1 of a day and site that are held out")  # fmt: skip
+    assert "1 related to what is held out" in taught.told(prepared, 1, crops(taught, 1))
+
+
+def test_labels_of_nothing_that_a_fold_may_hear_are_refused(tmp_path):
+    stems = [*LABELLED, SAME_DAY]
+    by_fold = dict.fromkeys(range(3), np.array([table((5, 0, 0.875))] * len(stems)))
+    taught = Taught(write_labels(tmp_path / "labels", tiny_prepared(), by_fold, stems, {}), False, TAXA)
+    with pytest.raises(BadInput, match=r"no soundscape for fold 0(.|\n)*3 labelled, 1 of a day"):
+        crops(taught, 0)
+    assert crops(taught, 2).items == (SAME_DAY,)
+
+
+def test_labels_are_told_apart_by_their_manifest(taught):
+    assert taught.manifest == of_file(taught.folder / "manifest.json") == taught.opened(tiny_prepared()).manifest
+    assert len(CLASSES) == len(TAXA)
+
+
+def test_a_plan_reaches_gate_and_pseudo_labels_by_name():
+    plan = changed(NetworkPlan(), gate="top_k", targets="hard", pseudo_way="mixup", temperature=2.0, serve="one")
+    assert (plan.gate.gate, plan.gate.targets, plan.targets) == ("top_k", "hard", NetworkPlan().targets)
+    assert (plan.pseudo.pseudo_way, plan.pseudo.temperature, plan.serve) == ("mixup", 2.0, "one")
+    with pytest.raises(BadInput, match="unknown serve"):
+        changed(plan, serve="two")

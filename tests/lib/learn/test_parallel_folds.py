@@ -1,0 +1,90 @@
+"""Folds in processes: answers by fold, one thread each, errors with their traceback, and no process left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from build.project import ROOT
+from lib.core.errors import BadInput
+from lib.learn import parallel_folds as fold_processes
+from lib.learn.parallel_folds import devices, train_folds
+from tests.support.toytraining import fold_that_answers, fold_that_dies, fold_that_fails
+
+
+def test_each_fold_answers_from_a_process_of_its_own_and_what_it_prints_is_told(capsys, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    answers = train_folds([2, None], fold_that_answers, ["cpu"])  # one after the other; None is the whole
+    assert list(answers) == [2, None]
+    assert all(answers[fold][:3] == (fold, "cpu", 1) for fold in answers)
+    assert len({pid for *_rest, pid in answers.values()} | {os.getpid()}) == 3
+    told = capsys.readouterr().out.splitlines()
+    assert told == ["fold 2 | hello from cpu", "whole | hello from cpu"]
+
+
+def test_an_error_comes_back_with_its_traceback_while_the_others_run_and_ends_them():
+    with pytest.raises(ZeroDivisionError, match="planted") as caught:
+        train_folds([0, 1], fold_that_fails, ["cpu", "cpu"])
+    assert "toytraining.py" in str(caught.value.__cause__)
+    assert "fold 1" in str(caught.value.__cause__)
+
+
+def test_a_process_that_dies_is_told_with_how(capsys):
+    with pytest.raises(BadInput, match=r"fold 3 died(.|\n)*-9"):
+        train_folds([3], fold_that_dies, ["cpu"])
+
+
+def test_a_function_of_a_notebook_is_refused_before_anything_starts(monkeypatch):
+    def cell(fold, device):
+        return fold
+
+    cell.__module__ = "__main__"
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+    with pytest.raises(BadInput, match="a file of lib"):
+        train_folds([0], cell, ["cpu"])
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that ended and that nobody has waited for does not."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not os.path.exists("/proc"), reason="looks for processes in /proc")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_no_process_outlives_an_interrupted_or_killed_parent(tmp_path, how):
+    paths = [str(ROOT)]
+    code = (
+        f"import sys; sys.path[:0] = {paths!r}; from functools import partial; from tests.support.toytraining import *; "
+        f"from lib.learn.parallel_folds import train_folds; "
+        f"train_folds([0], partial(fold_that_waits, {str(tmp_path)!r}), ['cpu'])"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 90
+    while len(pids := [int(path.read_text()) for path in tmp_path.glob("*.pid")]) < 1:
+        assert parent.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert all(alive(pid) for pid in pids)
+    parent.send_signal(how)
+    parent.wait(30)
+    deadline = time.monotonic() + 20
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_every_gpu_is_a_place_and_without_one_every_core(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert devices() == ["cuda:0", "cuda:1"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(fold_processes.os, "sched_getaffinity", lambda pid: {0, 3, 5}, raising=False)
+    assert devices() == ["cpu"] * 3

@@ -1,0 +1,197 @@
+"""A head member hears through its own embedder, once for all heads, and answers as in training or is not opened."""
+
+import shutil
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from lib.competition.prepared import load_prepared
+from lib.competition.row_ids import parse_soundscape
+from lib.core.errors import BadInput
+from lib.core.records import read_json, seal, write_json
+from lib.learn.baseline.logistic import LogisticSettings
+from lib.learn.head.base import Head
+from lib.learn.head.crossfit import fit_head_member
+from lib.learn.head.linear import LinearHeadSettings, fit_linear_head, zero_shot_head
+from lib.models.embedder.packed import Embedder
+from lib.models.member.card import read_card
+from lib.models.member.head import AppliedHead, HeadFiles, probe_tokens
+from lib.models.member.inputs import Hearing
+from lib.sound.decode import decode
+from tests.support.tinyheads import make_studio, pack
+
+
+@dataclass(frozen=True)
+class Turning(LinearHeadSettings):
+    """A linear head that is asked in several orders, which changes nothing: each window is heard by itself."""
+
+    rolls: tuple[int, ...] = (0, 1, -2)
+    flip: bool = True
+
+
+@pytest.fixture(scope="module")
+def studio(prepared_folder, public, tmp_path_factory):
+    studio = make_studio(load_prepared(prepared_folder), public, tmp_path_factory.mktemp("heads"))
+    quick = LogisticSettings(max_iterations=5)
+    linear = Head("linear", fit_linear_head, Turning(("embedding",), logistic=quick))
+    for name, head in (("linear", linear), ("zero_shot", zero_shot_head())):
+        fit_head_member(studio.prepared, studio.lesson, head, studio.member(name), studio.embedder, [0])
+    return studio
+
+
+@pytest.fixture
+def run(studio, tmp_path):
+    """A copy of the run that a test may spoil."""
+    return shutil.copytree(studio.embedder.parents[1], tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def hearing_of(studio, public):
+    stem = studio.lesson.sequences.stems[0]
+    audio = decode(public / "train_soundscapes" / f"{stem}.ogg")
+    return lambda: Hearing(parse_soundscape(stem), audio)
+
+
+def opened(folder, studio):
+    return AppliedHead(folder, read_card(folder, studio.prepared.classes), studio.prepared.classes)
+
+
+def test_heads_on_one_embedder_hear_a_soundscape_once_together(studio, hearing_of, monkeypatch):
+    heads = [opened(studio.member(name), studio) for name in ("linear", "zero_shot")]
+    alone = [head.hear(hearing_of()) for head in heads]
+    asked, hear = [], Embedder.hear
+    monkeypatch.setattr(Embedder, "hear", lambda self, windows: asked.append(len(windows)) or hear(self, windows))
+    together = hearing_of()
+    for head, expected in zip(heads, alone, strict=True):
+        np.testing.assert_array_equal(head.hear(together), expected)
+    assert asked == [12]
+
+
+def test_the_probe_is_heard_once_for_all_heads(studio, monkeypatch):
+    probe_tokens.cache_clear()
+    asked, hear = [], Embedder.hear
+    monkeypatch.setattr(Embedder, "hear", lambda self, windows: asked.append(len(windows)) or hear(self, windows))
+    for name in ("linear", "zero_shot"):
+        opened(studio.member(name), studio)
+    assert asked == [12]
+
+
+def test_all_folds_together_give_their_mean_chance(studio, hearing_of):
+    head = opened(studio.member("linear"), studio)
+    alone = [head.hear(hearing_of(), [fold]) for fold in studio.prepared.folds.numbers]
+    np.testing.assert_allclose(head.hear(hearing_of()), np.mean(alone, axis=0), atol=1e-6)
+    assert np.abs(alone[0] - alone[1]).max() > 1e-3
+    asked = [head.by_fold(fold)(hearing_of()) for fold in studio.prepared.folds.numbers]
+    np.testing.assert_array_equal(asked, alone)
+    with pytest.raises(BadInput, match="linear has no model of fold 7"):
+        head.by_fold(7)
+
+
+def test_a_dataset_of_a_folder_each_serves_as_well_as_a_notebooks_output(run, studio, tmp_path):
+    dataset = tmp_path / "dataset"
+    for folder in (*(run / "members").iterdir(), *(run / "embedders").iterdir()):
+        shutil.copytree(folder, dataset / folder.name / folder.name)
+    shutil.rmtree(run)
+    assert opened(dataset / "linear" / "linear", studio)
+
+
+def test_an_absent_embedder_is_refused_with_what_to_do(run, studio):
+    shutil.rmtree(run / "embedders")
+    with pytest.raises(BadInput, match=r"through the embedder ear, which is not there(.|\n)*attach the output"):
+        opened(run / "members" / "linear", studio)
+
+
+def test_another_embedder_of_that_name_is_refused(run, studio, tmp_path):
+    pack(studio.prepared, tmp_path, run / "embedders" / "ear", first_label=1)
+    with pytest.raises(BadInput, match=r"not the one that member linear was fitted on(.|\n)*fit the head again"):
+        opened(run / "members" / "linear", studio)
+
+
+def exchange_folds(member):
+    one, other = (member / "fold0.onnx").read_bytes(), (member / "fold2.onnx").read_bytes()
+    (member / "fold0.onnx").write_bytes(other)
+    (member / "fold2.onnx").write_bytes(one)
+
+
+def nudge(member):
+    model = onnx.load(member / "fold1.onnx")
+    for tensor in model.graph.initializer:
+        if tensor.name == "bias":
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(0.02), "bias"))
+    onnx.save(model, member / "fold1.onnx")
+
+
+PLANTED = {
+    "exchanged folds": exchange_folds,
+    "a missing fold": lambda member: (member / "fold1.onnx").unlink(),
+    "another bias": nudge,
+}
+
+
+@pytest.mark.parametrize("what", PLANTED)
+def test_a_planted_mismatch_is_refused_when_the_member_is_opened(run, studio, what):
+    PLANTED[what](run / "members" / "linear")
+    seal(run / "members" / "linear", "member")
+    with pytest.raises(BadInput, match=r"does not hear as it did|is not whole"):
+        opened(run / "members" / "linear", studio)
+
+
+def test_the_clean_copy_is_opened_wherever_it_lies(run, studio, hearing_of):
+    seal(run / "members" / "linear", "member")
+    here, there = (opened(folder, studio) for folder in (studio.member("linear"), run / "members" / "linear"))
+    np.testing.assert_array_equal(here.hear(hearing_of()), there.hear(hearing_of()))
+
+
+def test_a_card_with_another_interface_is_refused(run, studio):
+    member = run / "members" / "linear"
+    write_json(member / "member.json", read_json(member / "member.json") | {"inputs": ["logits"]})
+    seal(member, "member")
+    with pytest.raises(BadInput, match="another interface"):
+        opened(member, studio)
+
+
+@pytest.fixture(scope="module")
+def context_files(tmp_path_factory):
+    """Two folds whose logit is the previous window's token plus ten times the site plus the hour; fold 1 adds one."""
+    folder = tmp_path_factory.mktemp("context")
+    for fold in (0, 1):
+        nodes = [
+            helper.make_node("Gather", ["embedding", "before"], ["previous"], axis=1),
+            helper.make_node("Mul", ["site", "ten"], ["tens"]),
+            helper.make_node("Add", ["tens", "hour"], ["whole"]),
+            helper.make_node("Cast", ["whole"], ["place"], to=TensorProto.FLOAT),
+            helper.make_node("Reshape", ["place", "shape"], ["places"]),
+            helper.make_node("Sum", ["previous", "places", "more"], ["logit"]),
+        ]
+        constants = {"before": np.arange(-1, 11), "ten": np.array([10]), "shape": np.array([-1, 1, 1])}
+        constants["more"] = np.array([fold], dtype=np.float32)
+        numbers = [helper.make_tensor_value_info(name, TensorProto.INT64, ["files"]) for name in ("site", "hour")]
+        embedding = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["files", 12, 1])
+        logit = helper.make_tensor_value_info("logit", TensorProto.FLOAT, ["files", 12, 1])
+        tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+        graph = helper.make_graph(nodes, "context", [embedding, *numbers], [logit], tensors)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        onnx.save(model, folder / f"fold{fold}.onnx")
+    return folder
+
+
+def log_odds(chances):
+    return np.log(chances / (1 - chances))
+
+
+def test_site_and_hour_reach_the_graph_and_each_order_is_laid_back_in_time(context_files):
+    token = np.linspace(-2, 2, 24).reshape(2, 12, 1).astype(np.float32)
+    config = {"sites": ["S01", "S07"], "rolls": [0, 3], "flip": True}
+    files = HeadFiles(context_files, ["embedding", "site", "hour"], config)
+    assert files.folds == [0, 1]
+    said = log_odds(files.chances({"embedding": token, "logits": token}, ["S09", "S01"], np.array([1, 2]), [0]))
+    before, after = np.roll(token, 1, axis=1), np.roll(token, -1, axis=1)  # reversed, the next comes before
+    expected = (2 * before + after) / 3 + np.array([1.0, 12.0])[:, None, None]
+    np.testing.assert_allclose(said, expected, rtol=2e-2)  # float32 chances near 1
+    both = files.chances({"embedding": token}, ["S09", "S09"], np.array([0, 0]), [0, 1])
+    each = [files.chances({"embedding": token}, ["S09", "S09"], np.array([0, 0]), [fold]) for fold in (0, 1)]
+    np.testing.assert_allclose(both, np.mean(each, axis=0), atol=1e-6)
+    assert (each[1] > each[0]).all()

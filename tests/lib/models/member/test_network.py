@@ -1,0 +1,227 @@
+"""A network member answers as in training, or it is not opened: mismatches planted one by one, each sealed anew."""
+
+import shutil
+from functools import partial
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from lib.competition.classes import ClassList
+from lib.competition.prepared import load_prepared
+from lib.competition.row_ids import parse_soundscape
+from lib.competition.scores import load_scores
+from lib.core.errors import BadInput
+from lib.core.records import read_json, seal, write_json
+from lib.models.export.network import INPUTS, OUTPUTS
+from lib.models.member import network as applied_network
+from lib.models.member import windows as listening
+from lib.models.member.card import read_card
+from lib.models.member.golden_output import probe_sound, write_probe
+from lib.models.member.inputs import Hearing
+from lib.models.member.network import AppliedNetwork
+from lib.models.member.open import open_member
+from lib.models.member.windows import mean_chances
+from lib.models.runtime.onnx import OnnxSession
+from lib.sound.decode import decode
+
+
+@pytest.fixture
+def twin(network_member, tmp_path):
+    """A copy of the member that a test may spoil."""
+    return shutil.copytree(network_member, tmp_path / network_member.name)
+
+
+def with_card(folder, part, **settings):
+    """Change settings of a part of the plan on the card, as a careless hand would."""
+    card = read_json(folder / "member.json")
+    assert set(settings) <= set(card["config"][part])
+    card["config"][part] |= settings
+    write_json(folder / "member.json", card)
+
+
+def permuted(path):
+    """Let the graph answer with its first two classes exchanged."""
+    model = onnx.load(path)
+    columns = np.array([1, 0, *range(2, 12)])
+    model.graph.initializer.append(numpy_helper.from_array(columns, "columns"))
+    for name in ("clip_logits", "frame_logits"):
+        for node in model.graph.node:
+            for names in (node.input, node.output):
+                names[:] = [f"{n}_before" if n == name else n for n in names]
+        model.graph.node.append(helper.make_node("Gather", [f"{name}_before", "columns"], [name], axis=1))
+    onnx.save(model, path)
+
+
+def nudged(path):
+    """Change each weight matrix of the graph by a hundredth."""
+    model = onnx.load(path)
+    for tensor in model.graph.initializer:
+        if len(tensor.dims) > 1:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(1.01), tensor.name))
+    onnx.save(model, path)
+
+
+def exchanged(one, other):
+    """Exchange two files."""
+    first, second = one.read_bytes(), other.read_bytes()
+    one.write_bytes(second)
+    other.write_bytes(first)
+
+
+FRONT_END = {
+    "another number of bands": {"n_mels": 33},
+    "another hop": {"hop_samples": 1000},
+    "a slightly other hop, with as many frames": {"hop_samples": 1022},
+    "another lowest frequency": {"fmin_hz": 60.0},
+    "another highest frequency": {"fmax_hz": 15500.0},
+    "another scale of bands": {"mel_scale": "slaney"},
+    "bands of unit area": {"mel_norm": "slaney"},
+    "another spectrum": {"n_fft": 2048},
+    "another taper": {"taper_samples": 512},
+    "magnitudes": {"magnitude_power": 1.0},
+    "PCEN": {"level": "pcen"},
+    "a narrower range": {"top_db": 60.0},
+    "the file's peak": {"scope": "file", "top_db": 80.0},
+    "no normalisation": {"normalise": "none"},
+    "another normalisation": {"normalise": "zscore minmax"},
+    "real sound at the edges": {"edges": "file"},
+}  # fmt: skip
+PLANTED = {
+    **{what: partial(with_card, part="front_end", **settings) for what, settings in FRONT_END.items()},
+    "more seconds": lambda folder: with_card(folder, "crop", seconds=10),
+    "a missing fold": lambda folder: (folder / "fold1.onnx").unlink(),
+    "no folds": lambda folder: [path.unlink() for path in folder.glob("*.onnx")],
+    "another member's fold": lambda folder: shutil.copy(folder / "fold0.onnx", folder / "fold3.onnx"),
+    "exchanged folds": lambda folder: exchanged(folder / "fold0.onnx", folder / "fold2.onnx"),
+    "exchanged classes": lambda folder: permuted(folder / "fold1.onnx"),
+    "other weights": lambda folder: nudged(folder / "fold2.onnx"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", PLANTED)
+def test_a_planted_mismatch_is_refused_when_the_member_is_opened(twin, classes, what):
+    PLANTED[what](twin)
+    seal(twin, "member")
+    with pytest.raises(BadInput, match=r"does not hear as it did|cannot answer the probe|is not whole"):
+        open_member(twin, classes)
+
+
+def test_the_clean_twin_is_opened(twin, classes):
+    seal(twin, "member")
+    assert open_member(twin, classes).needs_audio
+
+
+def test_damage_and_another_order_of_classes_are_refused_before_anything_is_asked(twin, classes):
+    with pytest.raises(BadInput, match="another class list"):
+        open_member(twin, ClassList(tuple(reversed(classes.labels))))
+    nudged(twin / "fold2.onnx")
+    with pytest.raises(BadInput, match=r"fold2\.onnx"):
+        open_member(twin, classes)
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect"])
+def test_another_padding_of_short_files_is_refused(network_member, classes, monkeypatch, mode):
+    monkeypatch.setattr(listening, "fit_length", lambda audio, n: np.pad(audio, (0, n - len(audio)), mode=mode))
+    with pytest.raises(BadInput, match="does not hear as it did"):
+        open_member(network_member, classes)
+
+
+def test_a_fold_asked_alone_gives_the_out_of_fold_scores_and_all_together_their_mean(
+    network_member, prepared_folder, public, classes
+):
+    prepared, oof = load_prepared(prepared_folder), load_scores(network_member / "oof.parquet")
+    networks = AppliedNetwork(network_member, read_card(network_member, classes))
+    for stem, fold in prepared.folds.of("soundscape").items():
+        audio = decode(public / "train_soundscapes" / f"{stem}.ogg")
+        rows = [row.startswith(stem) for row in oof.row_ids]
+        np.testing.assert_allclose(networks.score(audio, [fold]), oof.values[rows], atol=1e-6)
+    alone = [networks.score(audio, [number]) for number in prepared.folds.numbers]
+    assert np.abs(alone[0] - alone[1]).max() > 0.01
+    together = open_member(network_member, classes).score(Hearing(parse_soundscape(stem), audio))
+    np.testing.assert_allclose(together, np.mean(alone, axis=0), atol=1e-6)
+
+
+def alone(path, networks, audio):
+    """(12, classes) what a file says of audio."""
+    session = OnnxSession(path, inputs=INPUTS, outputs=OUTPUTS)
+    pictures = networks.listening.pictures(audio, networks.front_end)
+    return mean_chances(pictures, networks.listening, [lambda picture: session.run(picture=picture)])
+
+
+@pytest.fixture
+def whole(twin, classes):
+    """The member, which has a network that learned from everything, too: that one answers the probe."""
+    networks = AppliedNetwork(twin, read_card(twin, classes))
+    shutil.copy(twin / "fold0.onnx", twin / "whole.onnx")
+    nudged(twin / "whole.onnx")
+    write_probe(twin, alone(twin / "whole.onnx", networks, probe_sound())[None])
+    seal(twin, "member")
+    return twin
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The names of the files that were opened."""
+    names, open_file = [], OnnxSession.__init__
+
+    def noted(self, path, **interface):
+        names.append(path.name)
+        open_file(self, path, **interface)
+
+    monkeypatch.setattr(OnnxSession, "__init__", noted)
+    return names
+
+
+def test_a_network_that_learned_from_everything_is_served_alone_and_the_folds_answer_only_who_asks(
+    whole, network_member, public, classes, opened
+):
+    before, member = open_member(network_member, classes), open_member(whole, classes)
+    assert opened == ["fold0.onnx", "fold1.onnx", "fold2.onnx", "whole.onnx"]
+    path = sorted((public / "train_soundscapes").glob("*.ogg"))[0]
+    hearing = Hearing(parse_soundscape(path.name), decode(path))
+    networks = AppliedNetwork(whole, read_card(whole, classes))
+    expected = alone(whole / "whole.onnx", networks, hearing.audio)
+    np.testing.assert_allclose(member.score(hearing), expected, atol=1e-6)
+    opened.clear()
+    said = [member.by_fold(fold)(hearing) for fold in range(3)]
+    assert opened == ["fold0.onnx", "fold1.onnx", "fold2.onnx"]
+    assert [np.abs(answer - expected).max() > 1e-3 for answer in said] == [True] * 3
+    np.testing.assert_allclose(np.mean(said, axis=0), before.score(hearing), atol=1e-6)
+    opened.clear()
+    assert [before.by_fold(fold)(hearing).tolist() for fold in range(3)] == [answer.tolist() for answer in said]
+    assert opened == []  # they are served, so they are open
+
+
+@pytest.mark.parametrize("what", ["other weights", "no whole network", "another member's whole network"])
+def test_a_served_network_that_is_not_the_trained_one_is_refused(whole, classes, what):
+    if what == "other weights":
+        nudged(whole / "whole.onnx")
+    elif what == "no whole network":
+        (whole / "whole.onnx").unlink()
+    else:
+        shutil.copy(whole / "fold2.onnx", whole / "whole.onnx")
+    seal(whole, "member")
+    with pytest.raises(BadInput, match=r"does not hear as it did|is not whole"):
+        open_member(whole, classes)
+
+
+def test_a_fold_that_is_not_there_is_named(whole, network_member, classes):
+    (whole / "fold1.onnx").unlink()
+    seal(whole, "member")
+    with pytest.raises(BadInput, match=r"has no model of fold 1(.|\n)*folds 0, 2"):
+        open_member(whole, classes).by_fold(1)
+    with pytest.raises(BadInput, match="has no model of fold 3"):
+        AppliedNetwork(network_member, read_card(network_member, classes)).score(probe_sound(), [3])
+
+
+def test_pictures_are_drawn_once_for_all_folds(network_member, public, classes, monkeypatch):
+    member, drawn = open_member(network_member, classes), []
+    shown = applied_network.shown_pictures
+    monkeypatch.setattr(applied_network, "shown_pictures", lambda *how: drawn.append(how[-1]) or shown(*how))
+    path = sorted((public / "train_soundscapes").glob("*.ogg"))[0]
+    hearing = Hearing(parse_soundscape(path.name), decode(path))
+    for fold in range(3):
+        member.by_fold(fold)(hearing)
+    assert len([asked for asked in drawn if asked]) == 1

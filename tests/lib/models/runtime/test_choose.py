@@ -1,0 +1,145 @@
+"""A network goes over to OpenVINO and bfloat16 only where both are there and the ranks stay; else nothing changes."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from lib.competition.classes import ClassList
+from lib.competition.miniature.ogg import encode_ogg
+from lib.competition.row_ids import SAMPLE_RATE, parse_soundscape
+from lib.core.errors import BadInput
+from lib.core.records import to_json
+from lib.models.export.network import INPUTS, OUTPUTS
+from lib.models.member import network as applied_network
+from lib.models.member.card import MemberCard
+from lib.models.member.golden_output import probe_sound, write_probe
+from lib.models.member.inputs import Hearing
+from lib.models.member.network import AppliedNetwork
+from lib.models.member.windows import Listening, mean_chances
+from lib.models.runtime.choose import settle
+from lib.models.runtime.onnx import OnnxSession
+from lib.models.runtime.openvino import multiplies_bfloat16, openvino_installed
+from lib.sound.mel.config import FrontEnd
+from tests.support.tinynetwork import CLASSES, graph
+
+FRONT_END = FrontEnd(n_mels=32, hop_samples=4102, normalise="zscore")  # pictures of 32 × 40, as the network learnt
+SOUNDS = [np.roll(probe_sound(), 40_000 * n) * (1 + n) for n in range(1, 3)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A member's folder with one fold, but for card and seal."""
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "fold0.onnx").write_bytes(graph())
+    session = OnnxSession(folder / "fold0.onnx", inputs=INPUTS, outputs=OUTPUTS)
+    pictures = Listening().pictures(probe_sound(), FRONT_END)
+    write_probe(folder, mean_chances(pictures, Listening(), [lambda picture: session.run(picture=picture)])[None])
+    return folder
+
+
+@pytest.fixture
+def networks(folder):
+    config = {"front_end": to_json(FRONT_END), "crop": {"seconds": 5}}
+    hash_ = ClassList(tuple("abcd"[:CLASSES])).hash
+    return AppliedNetwork(
+        folder, MemberCard("tiny", "network", hash_, config, "", "", "", 0, INPUTS, OUTPUTS, 0.0, 0.0)
+    )
+
+
+def said(networks):
+    """What they say of a soundscape."""
+    soundscape = parse_soundscape("BC2026_Test_0001_S01_20260101_060000")
+    return networks.hear(Hearing(soundscape, SOUNDS[0]))
+
+
+def planted(monkeypatch, change):
+    """Let OpenVINO be there, and answer as ONNX Runtime does but for a change of its logits."""
+
+    class Planted(OnnxSession):
+        def __init__(self, path, *, inputs, outputs, precision):
+            super().__init__(path, inputs=inputs, outputs=outputs)
+            assert precision == "bf16"
+
+        def run(self, **inputs):
+            return [change(logits) for logits in super().run(**inputs)]
+
+    monkeypatch.setattr(applied_network, "openvino_installed", lambda: True)
+    monkeypatch.setattr(applied_network, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(applied_network, "OpenvinoSession", Planted)
+
+
+def test_what_ranks_alike_is_taken_and_said_with_the_figures(networks, monkeypatch):
+    before = said(networks)
+    planted(monkeypatch, lambda logits: logits + np.float32(0.01))
+    verdict = networks.round_if_alike(SOUNDS)
+    assert verdict.startswith("openvino, bfloat16: rank agreement ")
+    assert verdict.endswith(" over 36 windows")
+    assert (said(networks) > before).all()
+
+
+def test_what_ranks_otherwise_is_not_taken_and_nothing_changes(networks, monkeypatch):
+    before = said(networks)
+    planted(monkeypatch, lambda logits: logits.round(0))
+    assert networks.round_if_alike(SOUNDS).startswith("onnxruntime: bfloat16 has rank agreement 0.")
+    np.testing.assert_array_equal(said(networks), before)
+
+
+def test_a_runtime_that_ranks_only_the_probe_alike_is_not_taken(networks, monkeypatch):
+    pictures = Listening().pictures(probe_sound(), FRONT_END)
+    own = {logits.tobytes() for session in networks._sessions.values() for logits in session.run(picture=pictures)}
+    planted(monkeypatch, lambda logits: logits if logits.tobytes() in own else -logits)
+    assert networks.round_if_alike(SOUNDS).startswith("onnxruntime: ")
+
+
+@pytest.mark.parametrize(
+    ("what", "why"), [("openvino_installed", "OpenVINO is not installed"), ("multiplies_bfloat16", "no bfloat16")]
+)
+def test_where_something_lacks_it_stays_in_onnx_runtime_and_says_what(networks, monkeypatch, what, why):
+    planted(monkeypatch, lambda logits: pytest.fail("asked"))
+    monkeypatch.setattr(applied_network, what, lambda: False)
+    before = said(networks)
+    assert networks.round_if_alike(SOUNDS).endswith(why)
+    np.testing.assert_array_equal(said(networks), before)
+
+
+@pytest.mark.skipif(not (openvino_installed() and multiplies_bfloat16()), reason="wants OpenVINO and bfloat16")
+def test_bfloat16_itself_keeps_the_ranks_of_a_trained_network_and_a_member_that_took_it_says_otherwise(networks):
+    before = said(networks)
+    verdict = networks.round_if_alike(SOUNDS)
+    after = said(networks)
+    assert verdict.startswith("openvino, bfloat16: "), verdict
+    assert 0 < np.abs(after - before).max() < 0.05
+
+
+def asked_with(log, name):
+    """A network member that writes down how many sounds of which length it is tried on."""
+
+    def round_if_alike(sounds):
+        log.append((name, [len(sound) for sound in sounds]))
+        return f"openvino for {name}"
+
+    return SimpleNamespace(round_if_alike=round_if_alike)
+
+
+def test_network_members_alone_are_tried_on_the_first_soundscapes_that_can_be_read(tmp_path):
+    files = [tmp_path / f"{n}.ogg" for n in range(6)]
+    for n, file in enumerate(files):
+        file.write_bytes(encode_ogg(np.zeros(SAMPLE_RATE * (n + 1), np.float32), SAMPLE_RATE, file.name))
+    files[1].write_bytes(b"not an ogg")
+    log = []
+    members = {"one": asked_with(log, "one"), "prior": SimpleNamespace(round_if_alike=None)}
+    assert settle("openvino", members, files) == {"one": "openvino for one"}
+    assert log == [("one", [SAMPLE_RATE * n for n in (1, 3, 4)])]
+
+
+def test_by_default_nothing_is_tried():
+    log = []
+    members = {"one": asked_with(log, "one"), "prior": SimpleNamespace(round_if_alike=None)}
+    assert settle("onnxruntime", members, []) == {"one": "onnxruntime"}
+    assert log == []
+
+
+def test_an_unknown_runtime_is_refused():
+    with pytest.raises(BadInput, match="onnxruntime or openvino"):
+        settle("tensorrt", {}, [])

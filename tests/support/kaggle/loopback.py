@@ -1,0 +1,258 @@
+"""A Kaggle on 127.0.0.1 for the real client: `kaggle` is the server, with faults to script and a record of requests.
+
+    def test_…(kaggle):
+        kaggle.state.competitions["birdclef-2026"] = Competition(files={"taxonomy.csv": b"…"})
+        kaggle.fail("SaveKernel", refused(429, "slow down", headers={"Retry-After": "2"}), reset())
+        …
+        assert kaggle.asked("SaveKernel") == […]
+
+The environment of the fixture (and of children that inherit it) leads the unmodified client here and nowhere else.
+"""
+
+import json
+import socket
+import struct
+import sys
+import threading
+from base64 import b64encode
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.kaggle.loopback_guard import isolate
+from tests.support.kaggle.loopback_services import Kaggle, Refusal, as_json
+
+USER, TOKEN, LEGACY_KEY = "alice", "KGAT_loopback0123456789", "0123456789abcdef0123456789abcdef"
+JSON, HTML = "application/json", "text/html; charset=utf-8"
+_FREE = ("localhost", "127.0.0.1")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with one request, instead of its answer, or with `done` after it was carried out."""
+
+    status: int = 0
+    body: str = ""
+    kind: str = JSON
+    headers: dict[str, str] = field(default_factory=dict)
+    hang_s: float = 0.0
+    broken: bool = False
+    done: bool = False
+    kept_bytes: int | None = None  # of an upload, or of a download's body, before the connection breaks
+    also: dict | None = None  # merged into the true answer
+
+
+def refused(status: int, reason: str, nested: bool = False, **more) -> Fault:
+    """An HTTP error with its reason in a flat or a nested body."""
+    body = {"code": status, "message": reason}
+    return Fault(status, json.dumps({"error": body} if nested else body), **more)
+
+
+def instead(**answer) -> Fault:
+    """Another answer, and nothing done: how Kaggle says `error` with status 200."""
+    return Fault(200, json.dumps(answer))
+
+
+def page(status: int = 200, body: str = "<html><title>Sign in</title></html>", kind: str = HTML) -> Fault:
+    """A page where JSON or a file is wanted."""
+    return Fault(status, body, kind)
+
+
+def reset(done: bool = False) -> Fault:
+    """The connection is reset; with `done`, after the request was carried out."""
+    return Fault(broken=True, done=done)
+
+
+def hang(seconds: float = 30.0, done: bool = False) -> Fault:
+    """No answer for so long; with `done`, the request was carried out."""
+    return Fault(hang_s=seconds, broken=True, done=done)
+
+
+def cut(kept_bytes: int) -> Fault:
+    """An upload or a download breaks off after so many bytes."""
+    return Fault(kept_bytes=kept_bytes, broken=True)
+
+
+def changed(**also) -> Fault:
+    """The true answer, with these keys changed."""
+    return Fault(also=also)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it arrived."""
+
+    rpc: str
+    data: dict
+    headers: dict[str, str]
+    path: str
+
+
+class KaggleServer(ThreadingHTTPServer):
+    """The HTTP server: `state` is what it keeps, `requests` what it was asked, `strays` what was meant for others."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.base = f"http://127.0.0.1:{self.server_port}"
+        self.state = Kaggle(self.base, USER, TOKEN)
+        self.requests: list[Asked] = []
+        self.strays: list[str] = []
+        self.faults: dict[str, deque[Fault]] = defaultdict(deque)
+        self.stopping, self.lock = threading.Event(), threading.Lock()
+
+    def fail(self, rpc: str, *faults: Fault) -> None:
+        """Let the next requests of this name go wrong so, in order; files are asked for by GET and sent by PUT."""
+        self.faults[rpc].extend(faults)
+
+    def asked(self, rpc: str) -> list[dict]:
+        """The JSON of every request of this name so far."""
+        return [request.data for request in self.requests if request.rpc == rpc]
+
+    def close(self) -> None:
+        """Stop, those that hang included."""
+        self.stopping.set()
+        self.shutdown()
+        self.server_close()
+
+    def handle_error(self, request, client_address):
+        """A client that went away is none of ours; everything else is printed."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection: every request is recorded, then goes wrong or is answered."""
+
+    server: KaggleServer
+    body = b""
+
+    def log_message(self, *said):
+        """Nothing: tests read the record."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        rpc = urlsplit(self.path).path.rpartition("/")[2]
+        self._handle(rpc, json.loads(body or b"{}"), lambda data: self._answer_of(rpc, data))
+
+    def do_GET(self):
+        self._handle("GET", {}, lambda _: self._file())
+
+    def do_HEAD(self):
+        self._handle("HEAD", {}, lambda _: self._file())
+
+    def do_PUT(self):
+        self._handle("PUT", {}, lambda _: self._upload())
+
+    def do_CONNECT(self):
+        self.server.strays.append(self.path)
+        self._send(502, b"this proxy leads nowhere")
+
+    def _handle(self, rpc: str, data: dict, answer) -> None:
+        with self.server.lock:
+            self.server.requests.append(Asked(rpc, data, dict(self.headers), self.path))
+            faults = self.server.faults[rpc]
+            fault = faults.popleft() if faults else Fault()
+        if urlsplit(self.path).hostname not in (*_FREE, None):
+            self.server.strays.append(self.path)
+            self._send(502, b"this proxy leads nowhere")
+            return
+        if rpc == "PUT":
+            length = int(self.headers.get("Content-Length", 0))
+            self.body = self.rfile.read(length if fault.kept_bytes is None else min(fault.kept_bytes, length))
+        true = None
+        if fault == Fault() or fault.done or fault.also or fault.kept_bytes is not None:
+            with self.server.lock:
+                true = answer(data)
+        if fault.hang_s:
+            self.server.stopping.wait(fault.hang_s)
+        if fault.broken:
+            self._break(true, fault.kept_bytes)
+        elif fault.status:
+            self._send(fault.status, fault.body.encode(), {"Content-Type": fault.kind} | fault.headers)
+        else:
+            status, body, headers = true
+            self._send(status, as_json(json.loads(body) | fault.also) if fault.also else body, headers)
+
+    def _answer_of(self, rpc: str, data: dict) -> tuple[int, bytes, dict]:
+        """What Kaggle answers to a remote call."""
+        state = self.server.state
+        login = (f"Bearer {state.token}", "Basic " + b64encode(f"{state.user}:{LEGACY_KEY}".encode()).decode())
+        if rpc != "IntrospectToken" and (self.headers.get("Authorization") not in login or not state.token_active):
+            return 401, as_json({"code": 401, "message": "Unauthenticated"}), {"Content-Type": JSON}
+        try:
+            answer = getattr(state, rpc)(data)
+        except Refusal as refusal:
+            return refusal.status, as_json(refusal.body), {"Content-Type": JSON}
+        if isinstance(answer, str):
+            return 302, b"", {"Location": answer}
+        return 200, as_json(answer), {"Content-Type": JSON}
+
+    def _file(self) -> tuple[int, bytes, dict]:
+        """A stored file, or the part of it that is asked for."""
+        data = self.server.state.storage.get(urlsplit(self.path).path)
+        if data is None:
+            return 404, b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>", {"Content-Type": "text/xml"}
+        mark = f'"{hash(data):x}"'
+        headers = {"Accept-Ranges": "bytes", "ETag": mark, "Last-Modified": "Sat, 21 Nov 2026 10:00:00 GMT"}
+        asked, unchanged = self.headers.get("Range"), self.headers.get("If-Range") in (None, mark)
+        if not asked or not unchanged:
+            return 200, data, headers
+        start = int(asked.removeprefix("bytes=").partition("-")[0])
+        if start >= len(data):
+            return 416, b"", headers
+        return 206, data[start:], headers | {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
+
+    def _upload(self) -> tuple[int, bytes, dict]:
+        """Take (the beginning of) an upload, or say how much of it is here."""
+        upload = self.server.state.uploads.get(urlsplit(self.path).path.rpartition("/")[2])
+        if upload is None:
+            return 404, b"", {}
+        place = self.headers.get("Content-Range", "")
+        if not place.startswith("bytes */"):
+            start = int(place.removeprefix("bytes ").partition("-")[0]) if place else 0
+            upload["data"] = upload["data"][:start] + self.body
+        if len(upload["data"]) == upload["size"]:
+            return 200, b"", {}
+        return 308, b"", {"Range": f"bytes=0-{len(upload['data']) - 1}"} if upload["data"] else {}
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _break(self, true: tuple[int, bytes, dict] | None, kept_bytes: int | None) -> None:
+        """End the connection by a reset, after the beginning of a download if one is on its way."""
+        if true is not None and kept_bytes is not None and self.command == "GET":
+            status, body, headers = true
+            self.send_response(status)
+            for name, value in (headers | {"Content-Length": str(len(body))}).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body[:kept_bytes])
+        else:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.rfile.close()
+        self.connection.close()
+
+
+@pytest.fixture
+def kaggle(tmp_path, monkeypatch):
+    """A fresh Kaggle, and an environment in which nothing else can be reached; alice is logged in by a token."""
+    server = KaggleServer()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    isolate(tmp_path / "loopback", server.base, TOKEN, monkeypatch)
+    try:
+        yield server
+    finally:
+        server.close()
+    assert not server.strays, f"requests meant for others: {server.strays}"
