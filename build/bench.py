@@ -30,7 +30,7 @@ from lib.competition.scores import Labels, Scores
 from lib.judge.bootstrap import bootstrap, recording_groups
 from lib.judge.metric import class_auc, judge
 from lib.judge.pair_counting import make_pair_counter
-from lib.models.network.torch_companions import ready_torchvision
+from lib.models.network.pretrained import ready_torchvision
 from lib.sound.decode import soundscape_windows
 from lib.sound.mel.config import FrontEnd
 from lib.sound.mel.cpu import mel_power, soundscape_pictures

@@ -12,9 +12,8 @@ import pandas as pd
 
 from build.judge import Board, assess
 from build.project import ROOT
-from lib.competition.findings import Findings
 from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE, split_row_id
-from lib.competition.tables import read_taxonomy
+from lib.competition.tables import Findings, read_taxonomy
 from lib.core.errors import BadInput
 from lib.core.paths import ledger_path
 from lib.core.progress import progress
@@ -22,10 +21,10 @@ from lib.judge import ledger
 from lib.judge.compare import rank_correlation
 from lib.judge.decisions import ALIKE, HARM, REPLAY_GAIN, SHAKY, UNSAFE_SHARE
 from lib.judge.subgroups import class_table, fold_spread, rare_precision, slices, view_table
+from lib.show.audio import player
 from lib.show.dashboard import correlation_heatmap, fold_dots, ledger_history, ledger_table, subgroup_heatmap
 from lib.show.error_analysis import failure_modes, losses, mode_table, signal_to_noise, window_picture, worst_windows
 from lib.show.html import write_page
-from lib.show.players import player
 from lib.show.plots import ladder
 from lib.sound.decode import decode, soundscape_windows
 from lib.submit.budget import BUDGET_MINUTES, CONTEST_SOUNDSCAPES

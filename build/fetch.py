@@ -18,8 +18,7 @@ from kagglesdk.models.types.model_enums import ModelFramework
 from build import watch
 from build.kaggle_io.cli_exit import ended
 from build.kaggle_io.client import KaggleTrouble, connect
-from build.kaggle_io.downloads import download
-from build.kaggle_io.unpack import unpack
+from build.kaggle_io.downloads import download, unpack
 from build.project import ROOT
 from lib.core.errors import BadInput
 from lib.core.paths import MARKERS, REAL, SLUG

@@ -17,13 +17,12 @@ from pathlib import Path
 
 from build import inline, rehearse
 from build.kaggle_io import client as kaggle_client
-from build.kaggle_io.client import AnswerLost, connect, username
-from build.kaggle_io.kernel_wait import ended
+from build.kaggle_io.client import AnswerLost, StillUnknown, connect, username
 from build.kaggle_io.outputs import fetch
-from build.kaggle_io.push import Dropped, StillUnknown, complete, pushed, unfinished
+from build.kaggle_io.push import Dropped, complete, pushed, unfinished
 from build.kaggle_io.push_log import KERNELS, Pushed, PushLine, append_line, kernel_folder, now, remember
 from build.kaggle_io.request import as_shown, described, requested
-from build.kaggle_io.versions import Status
+from build.kaggle_io.versions import Status, ended
 from build.kernels import metadata, variants
 from build.project import ROOT
 from build.sandbox.inputs import REHEARSED, compared

@@ -15,7 +15,7 @@ import psutil
 
 from build import inline
 from build.kaggle_io import wheels
-from build.kaggle_io.pack import sealed_folders
+from build.kaggle_io.datasets import sealed_folders
 from build.kernels import metadata
 from build.project import ROOT
 from build.sandbox import image as images

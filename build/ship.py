@@ -13,9 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from build.kaggle_io.cli_exit import ended
 from build.kaggle_io.client import connect, username
-from build.kaggle_io.datasets import Dataset
-from build.kaggle_io.pack import pack_weights
-from build.kaggle_io.upload import upload
+from build.kaggle_io.datasets import Dataset, pack_weights, upload
 from build.kernels import metadata
 from build.project import ROOT
 from lib.core import fingerprint

@@ -14,21 +14,23 @@ from pathlib import Path
 
 from build.kaggle_io import client as kaggle_client
 from build.kaggle_io.cli_exit import ended
-from build.kaggle_io.client import AnswerLost, KaggleTrouble, connect, username
-from build.kaggle_io.push import StillUnknown
+from build.kaggle_io.client import AnswerLost, KaggleTrouble, StillUnknown, connect, username
 from build.kaggle_io.push_log import KERNELS, now
-from build.kaggle_io.submission_calls import listed, submit
-from build.kaggle_io.submission_checks import check_allowance, check_run, newest_complete
 from build.kaggle_io.submissions import (
     COMPLETE,
     ERROR,
     PENDING,
     SENDING,
     Submission,
+    check_allowance,
+    check_run,
     forget,
+    listed,
     made_of,
+    newest_complete,
     put,
     read,
+    submit,
     table,
     verdict,
 )

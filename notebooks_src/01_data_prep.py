@@ -28,18 +28,15 @@ from lib.competition.classes import read_class_list
 from lib.competition.eda.columns import metadata_roles
 from lib.competition.eda.overview import class_table, company_pairs, coverage, file_inventory, site_table
 from lib.competition.eda.risks import risks
-from lib.competition.findings import Findings
 from lib.competition.folds import make_folds
 from lib.competition.prepared import data_version, load_prepared, save_prepared
-from lib.competition.qa import cluster_sizes, crossing, related, report_qa, summary, without_excluded
-from lib.competition.qa_checks import mirror_groups
+from lib.competition.qa import cluster_sizes, crossing, mirror_groups, related, report_qa, summary, without_excluded
 from lib.competition.row_ids import parse_soundscape
-from lib.competition.tables import read_clips, read_taxonomy, read_windows
+from lib.competition.tables import Findings, read_clips, read_taxonomy, read_windows
 from lib.core.paths import find_competition, output_folder
-from lib.show.eda import activity, company, copies, durations, quality
-from lib.show.pieces import table
+from lib.show.eda import activity, company, copies, durations, example_of_each_taxon, minute_of, quality, review_gallery
+from lib.show.html import table
 from lib.show.plots import fold_coverage, long_tail, site_hours
-from lib.show.reviews import example_of_each_taxon, minute_of, review_gallery
 from lib.sound.duplicates.recall_check import sampled_trial
 from lib.sound.quality.report import audit, sound_of
 from lib.sound.quality.scan import report_inventory, report_lengths, take_inventory

@@ -74,13 +74,12 @@ from lib.learn.baseline.crossfit import ClassicalSettings, fit_prior_member, fit
 from lib.learn.baseline.logistic import LogisticSettings
 from lib.learn.network.config import NetworkPlan, changed, chosen, differences, settings_in
 from lib.learn.network.crossfit import fit_network
-from lib.learn.network.gallery import loudest_crop, pictures_after, sounds_after
-from lib.learn.network.network_views import hears_over_time, precisions
+from lib.learn.network.gallery import hears_over_time, loudest_crop, pictures_after, precisions, sounds_after
 from lib.learn.network.presets import front_end_named, preset_named
 from lib.learn.network.tta_member import make_view, view_named
 from lib.models.member.prior import PriorSettings
 from lib.show.audio import Card, gallery
-from lib.show.pieces import table
+from lib.show.html import table
 from lib.show.plots import auc_against_clips
 from lib.show.training import attention_over_time, learning_curves, pictures_in_a_row
 

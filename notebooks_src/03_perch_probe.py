@@ -48,10 +48,9 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import display
 
-from lib.competition.findings import Findings
 from lib.competition.prepared import load_prepared
 from lib.competition.scores import load_scores
-from lib.competition.tables import read_taxonomy
+from lib.competition.tables import Findings, read_taxonomy
 from lib.core.errors import BadInput
 from lib.core.paths import cache_folder, find_competition, find_one, ledger_path, output_folder
 from lib.judge.bootstrap import bootstrap, interval
@@ -68,12 +67,11 @@ from lib.learn.head.crossfit import fit_head_member, fit_head_members
 from lib.learn.head.data import gather_lesson
 from lib.learn.head.kinds import chosen_heads
 from lib.learn.head.sequence import SequenceHeadSettings, fit_scalar_mix
-from lib.models.embedder.frozen_files import find_labels, read_labels
+from lib.models.embedder.base import find_labels, read_labels
 from lib.models.embedder.labels import coverage, map_labels
 from lib.models.embedder.pack import pack_embedder, tappable
 from lib.models.embedder.packed import open_embedder
-from lib.show.block_map import flat_maps
-from lib.show.block_probe import block_bars, cost_bars, coverage_bars, trajectories
+from lib.show.block_probe import block_bars, cost_bars, coverage_bars, flat_maps, trajectories
 
 competition = find_competition(competition_dir)
 output = output_folder("03_perch_probe", output_dir)

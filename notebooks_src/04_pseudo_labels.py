@@ -62,10 +62,9 @@ import pandas as pd
 
 from lib.blend.member_costs import ingredient, seconds_together
 from lib.blend.recipe import load_recipe
-from lib.competition.findings import Findings
 from lib.competition.prepared import load_prepared
 from lib.competition.row_ids import parse_soundscape
-from lib.competition.tables import read_taxonomy
+from lib.competition.tables import Findings, read_taxonomy
 from lib.core.paths import cache_folder, find_competition, find_made, find_one, ledger_path, output_folder
 from lib.judge.bootstrap import bootstrap, interval
 from lib.judge.leakage import unseen_scores
@@ -79,10 +78,10 @@ from lib.learn.soft_labels.gate import gate as gate_of
 from lib.learn.soft_labels.gate import gate_table
 from lib.models.member.card import read_card
 from lib.pseudo.external import external_soundscapes
-from lib.pseudo.kept import kept_table, teachers_scores
 from lib.pseudo.rounds import RoundSettings, School, gains_table, numbers, run_rounds
+from lib.pseudo.student_gain import kept_table, teachers_scores
 from lib.pseudo.teachers import read_teaching
-from lib.show.pieces import table
+from lib.show.html import table
 from lib.show.plots import site_hours
 from lib.show.pseudo import cost_and_score, gains_by_round, gate_picture, kept_by_subgroup, review
 from lib.show.training import learning_curves

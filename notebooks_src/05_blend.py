@@ -44,16 +44,14 @@ from lib.blend.member_costs import ingredient, trimmed
 from lib.blend.per_class.accept import stack, worth_keeping
 from lib.blend.per_class.fit import by_regression
 from lib.blend.recipe import Mix, Part, Recipe, Step, save_recipe
-from lib.blend.search.blind import carrying, evidence, made_blind, nested_scores
-from lib.blend.search.nested import search
+from lib.blend.search.nested import carrying, evidence, made_blind, nested_scores, search
 from lib.blend.search.space import Knob, Space
 from lib.blend.sidecar.apply import SidecarSettings
 from lib.blend.sidecar.gate import fit_gate, nested_sidecar
 from lib.blend.templates.registry import overview, template_named
 from lib.blend.templates.roles import Material, default_roles, make_mixes, read_roles
-from lib.competition.findings import Findings
 from lib.competition.prepared import load_prepared
-from lib.competition.tables import read_taxonomy
+from lib.competition.tables import Findings, read_taxonomy
 from lib.core import fingerprint
 from lib.core.paths import find_competition, find_made, find_one, ledger_path, output_folder
 from lib.core.records import seal, to_json
@@ -61,10 +59,10 @@ from lib.judge.bootstrap import bootstrap, interval
 from lib.judge.leakage import unseen_scores
 from lib.judge.ledger import LedgerLine, append
 from lib.judge.metric import judge
-from lib.models.embedder.embedder_card import known_by_name
+from lib.models.embedder.packed import known_by_name
 from lib.models.member.card import read_card
 from lib.show.blend import gate_picture, searched_against_nested, waterfall, weights_by_fold
-from lib.show.pieces import table
+from lib.show.html import table
 from lib.show.plots import ladder
 
 start = time.perf_counter()

@@ -59,9 +59,8 @@ from lib.competition.row_ids import row_ids
 from lib.core.paths import find_competition, find_made, find_one, output_folder
 from lib.core.records import check_seal, to_json, write_json
 from lib.models.runtime.choose import settle
-from lib.submit.costs import planned_costs
+from lib.submit.budget import make_plan, plan_table, planned_costs
 from lib.submit.engine import execute, open_members, prior_scores
-from lib.submit.plan_time import make_plan, plan_table
 from lib.submit.receipt import contest_plan, make_receipt, named_inputs, versions
 from lib.submit.rows import asked_rows
 from lib.submit.stream import listen

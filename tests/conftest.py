@@ -7,7 +7,6 @@ import pytest
 
 from lib.blend.recipe import Ingredient, Mix, Part, Recipe, Step
 from lib.competition.classes import read_class_list
-from lib.competition.findings import Findings
 from lib.competition.folds import make_folds
 from lib.competition.miniature.cast import make_cast
 from lib.competition.miniature.clips import Clip, render_clip
@@ -15,7 +14,7 @@ from lib.competition.miniature.make import make_miniature
 from lib.competition.miniature.spec import MiniatureSpec
 from lib.competition.prepared import data_version, load_prepared, save_prepared
 from lib.competition.qa import without_excluded
-from lib.competition.tables import read_clips, read_windows
+from lib.competition.tables import Findings, read_clips, read_windows
 from lib.core.records import check_seal
 from lib.learn.baseline.crossfit import ClassicalSettings, fit_prior_member, fit_statistics_member
 from lib.learn.baseline.logistic import LogisticSettings

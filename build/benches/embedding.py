@@ -20,7 +20,7 @@ from build.benches.engine import fed_models, share_in_sessions, spent
 from build.benches.public_baseline import session
 from lib.competition.row_ids import parse_soundscape
 from lib.core import fingerprint
-from lib.learn.cache.hear_sounds import Ear, Sound, hear_sounds
+from lib.learn.cache.embeddings import Ear, Sound, hear_sounds
 from lib.models.embedder.packed import open_embedder
 from lib.models.member.inputs import Hearing
 from lib.models.member.open import open_member

@@ -25,7 +25,7 @@ from build.benches.data import NETWORKS, ROUNDS, World, print_alone
 from build.benches.models import FRONT_END, LISTENING
 from build.benches.public_baseline import PlainWay, Tables, asked, feed, session
 from build.project import ROOT
-from lib.blend.ranks import percentile_ranks
+from lib.blend.mix import percentile_ranks
 from lib.blend.recipe import Outcome
 from lib.competition.row_ids import row_ids
 from lib.models.embedder.packed import open_embedder

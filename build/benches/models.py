@@ -20,8 +20,7 @@ from lib.learn.baseline.logistic import Linear
 from lib.models.embedder.labels import LabelMap, map_labels
 from lib.models.embedder.pack import pack_embedder
 from lib.models.embedder.packed import open_embedder
-from lib.models.export.head import export_head
-from lib.models.export.head_graph import linear_graph, write_graph
+from lib.models.export.head import export_head, linear_graph, write_graph
 from lib.models.export.network import INPUTS, OUTPUTS, export_network
 from lib.models.head.proto_ssm import ProtoNetwork, ProtoSSM
 from lib.models.member.card import MemberCard

@@ -18,9 +18,9 @@ from build.benches.models import FRONT_END, LISTENING
 from build.benches.training import torchaudio_mel
 from lib.competition.row_ids import WINDOW_SAMPLES, parse_soundscape, row_ids
 from lib.competition.scores import Scores
-from lib.models.member.head_view import site_number
+from lib.models.member.head import site_number
 from lib.models.member.open import Member
-from lib.models.network.torch_companions import load_torchaudio
+from lib.models.network.pretrained import load_torchaudio
 from lib.submit.engine import prior_scores
 
 Tables = dict[str, np.ndarray]

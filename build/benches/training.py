@@ -35,7 +35,7 @@ from lib.learn.network.losses import make_loss, output_loss
 from lib.learn.network.presets import PRESETS
 from lib.learn.network.samplers import Sampler
 from lib.models.network.network import Network, build_network
-from lib.models.network.torch_companions import load_torchaudio
+from lib.models.network.pretrained import load_torchaudio
 from lib.sound.mel.config import FrontEnd
 from lib.sound.mel.gpu import MelPictures
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from build.kaggle_io.push import StillUnknown
+from build.kaggle_io.client import StillUnknown
 from lib.core.errors import BadInput
 
 FAILED, UNKNOWN, INTERRUPTED = 1, 3, 130

@@ -54,6 +54,10 @@ class KaggleTrouble(BadInput):
     status: int | None = None
 
 
+class StillUnknown(BadInput):
+    """How it ends is not known yet: the time limit passed, or Kaggle does not tell."""
+
+
 class AnswerLost(KaggleTrouble):
     """A call that must not be repeated blindly, and may have happened: look before calling again."""
 

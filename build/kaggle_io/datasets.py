@@ -1,15 +1,26 @@
 """One dataset of ours on Kaggle: whether it is there, its next version, when that is ready, and what it then holds."""
 
+import contextlib
+import io
+import re
+import sys
+import zipfile
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
+import requests
+from kagglesdk.blobs.types.blob_api_service import ApiBlobType, ApiStartBlobUploadRequest
 from kagglesdk.datasets.types import dataset_api_service as calls
 
 from build.kaggle_io import client as kaggle_client
-from build.kaggle_io.client import AnswerLost, KaggleTrouble, ask
-from build.kaggle_io.push import StillUnknown
+from build.kaggle_io.client import AnswerLost, KaggleTrouble, StillUnknown, ask, reason_in, redacted
+from build.kernels import metadata
+from lib.blend.recipe import load_recipes
+from lib.core import fingerprint
 from lib.core.errors import BadInput, shortened
+from lib.core.paths import find_one, folders_below, manifest_kind
+from lib.core.records import check_seal, write_json
 
 _READY, _DEAD = "READY", ("FAILED", "DELETED")
 _ABSENT = (403, 404)  # of one's own names Kaggle says both; should it exist, creating it is refused
@@ -146,3 +157,146 @@ def _files(tokens: list[str]) -> list:
         file.token = token
         files.append(file)
     return files
+
+
+KINDS = ("prepared", "embedder", "member", "recipes")
+
+
+def pack_weights(runs: Path, folder: Path) -> list[Path]:
+    """The archives, now in `folder` beside the dataset's metadata, of every sealed folder below `runs`."""
+    sealed = sealed_folders(runs)
+    _check_recipes(find_one("recipes", str(runs)), {name: check_seal(made) for name, made in sealed.items()})
+    folder.mkdir(parents=True, exist_ok=True)
+    archives = [write_archive(made, folder / f"{name}.zip") for name, made in sorted(sealed.items())]
+    for stranger in set(folder.iterdir()) - set(archives):
+        stranger.unlink()  # everything in the folder becomes part of the dataset
+    write_json(folder / "dataset-metadata.json", metadata.of_dataset(metadata.WEIGHTS))
+    return archives
+
+
+def write_archive(sealed: Path, archive: Path) -> Path:
+    """The archive of a folder, its name inside too, so that it unpacks to one folder whoever unpacks it.
+
+    A file with the right bytes already is left alone: an interrupted upload is continued only for the same time stamp.
+    """
+    aside = archive.with_name(f".{archive.name}")
+    with zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED) as inside:  # stored: compressors differ between versions
+        for path in sorted(path for path in sealed.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(f"{sealed.name}/{path.relative_to(sealed).as_posix()}", (1980, 1, 1, 0, 0, 0))
+            entry.external_attr, entry.file_size = 0o644 << 16, path.stat().st_size
+            with path.open("rb") as source, inside.open(entry, "w") as copy:
+                while block := source.read(1 << 20):
+                    copy.write(block)
+    if archive.is_file() and fingerprint.of_file(archive) == fingerprint.of_file(aside):
+        aside.unlink()
+    else:
+        aside.replace(archive)
+    return archive
+
+
+def sealed_folders(runs: Path) -> dict[str, Path]:
+    """Every sealed folder below `runs` by its name; two different ones of one name are an error."""
+    sealed: dict[str, Path] = {}
+    for made in (folder for folder in folders_below(runs, depth=6) if manifest_kind(folder) in KINDS):
+        twin = sealed.setdefault(made.name, made)
+        if (twin / "manifest.json").read_bytes() != (made / "manifest.json").read_bytes():
+            raise BadInput(
+                f"two different folders are called {made.name}",
+                expected="one name for one thing: they become one dataset",
+                got=f"{twin} and {made}",
+                do="remove the one that you do not want to ship, or give --runs",
+            )
+    return sealed
+
+
+def _check_recipes(recipes: Path, seals: dict[str, str]) -> None:
+    """Refuse recipes whose members are not the very ones that would travel with them: 06 would refuse them there."""
+    for recipe in load_recipes(recipes):
+        if wrong := [member.name for member in recipe.members if seals.get(member.name) != member.manifest]:
+            raise BadInput(
+                f"recipe {recipe.name} was made with other members than those at hand",
+                expected=", ".join(f"{m.name} {m.manifest}" for m in recipe.members if m.name in wrong),
+                got=shortened(f"{member} {seals.get(member, 'absent')}" for member in wrong),
+                do="run 05 again on these members, then ship",
+            )
+
+
+_ATTEMPTS = 6
+_PAUSE_S = 2.0
+_PASSING = (408, 429)  # of the statuses 400 to 499, those that do not end an upload
+
+
+def upload(api, path: Path, context) -> str:
+    """The token of the file, all of whose bytes are now in the store.
+
+    `context` is the client's ResumableUploadContext. The client's own loop is not used: where the store refuses a file
+    it goes on, and the dataset is made without that file; and it remembers an expired upload for six days.
+    """
+    from kaggle.api.kaggle_api_extended import ResumableUploadResult  # late: importing it signs in
+
+    state = context.new_resumable_file_upload(str(path.resolve()), _request(path))
+    for attempt in range(1, _ATTEMPTS + 1):
+        resumed = state.can_resume
+        if not resumed:
+            state.upload_initiated(ask(f"start the upload of {path.name}", lambda: _start(api, state), repeatable=True))
+        address = state.start_blob_upload_response.create_url
+        result = _send(api, path, address, resumed)
+        if result == ResumableUploadResult.COMPLETE:
+            state.upload_completed()
+            return state.get_token()
+        if result == ResumableUploadResult.FAILED and (end := _end_of(address, path)):
+            state.cleanup()
+            state.can_resume = False
+            if not resumed:
+                raise _not_uploaded(path, end)
+            print(f"{path.name}: what was sent before has expired; from the beginning", flush=True)
+        else:
+            print(f"{path.name}: interrupted, attempt {attempt} of {_ATTEMPTS}", flush=True)
+            kaggle_client.sleep(_PAUSE_S * attempt)
+    raise _not_uploaded(path, f"{_ATTEMPTS} interruptions")
+
+
+def _send(api, path: Path, address: str, resume: bool) -> object:
+    """The client's result; what it prints of a failure is shown without addresses, which are as good as passwords."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        result = api.upload_complete(str(path), address, quiet=not sys.stderr.isatty(), resume=resume)
+    if said.getvalue().strip():
+        print(re.sub(r"\?\S+", "?…", redacted(said.getvalue().strip())), flush=True)
+    return result
+
+
+def _request(path: Path) -> ApiStartBlobUploadRequest:
+    """What identifies the file to Kaggle and, for a resumption, to the client."""
+    request = ApiStartBlobUploadRequest()
+    request.type = ApiBlobType.DATASET
+    request.name = path.name
+    request.content_length = path.stat().st_size
+    request.last_modified_epoch_seconds = int(path.stat().st_mtime)
+    return request
+
+
+def _start(api, state):
+    """Kaggle's answer: where to send the file, and its token."""
+    with api.build_kaggle_client() as kaggle:
+        return kaggle.blobs.blob_api_client.start_blob_upload(state.start_blob_upload_request)
+
+
+def _end_of(address: str, path: Path) -> str:
+    """Why the store will never take more of this upload, in its own words; empty where it still would."""
+    headers = {"Content-Length": "0", "Content-Range": f"bytes */{path.stat().st_size}"}
+    answer = ask(
+        f"ask after the upload of {path.name}", lambda: requests.put(address, headers=headers), repeatable=True
+    )
+    if not 400 <= answer.status_code < 500 or answer.status_code in _PASSING:
+        return ""
+    return redacted(f"HTTP {answer.status_code}, {reason_in(answer.text)}")
+
+
+def _not_uploaded(path: Path, got: str) -> BadInput:
+    return BadInput(
+        f"{path.name} was not uploaded, and nothing was published",
+        expected="the store to take it whole",
+        got=got,
+        do="run the same command again: what arrived is not sent twice",
+    )

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from build.kaggle_io import client as kaggle_client
-from build.kaggle_io.client import AnswerLost, ask, redacted
+from build.kaggle_io.client import AnswerLost, StillUnknown, ask, redacted
 from build.kaggle_io.push_log import Pushed, last_push, now, remember
 from build.kaggle_io.request import requested, sha_of
 from build.kaggle_io.versions import Latest, latest, same_cells
@@ -20,10 +20,6 @@ _INVALID = {
     "invalid_kernel_sources": "kernels",
     "invalid_model_sources": "models",
 }
-
-
-class StillUnknown(BadInput):
-    """How it ends is not known yet: the time limit passed, or Kaggle does not tell."""
 
 
 class Dropped(BadInput):

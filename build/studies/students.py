@@ -43,7 +43,7 @@ from lib.models.member.inputs import Hearing
 from lib.models.member.open import open_member
 from lib.models.member.windows import mean_chances
 from lib.models.network.network import Network
-from lib.pseudo.kept import kept_table
+from lib.pseudo.student_gain import kept_table
 from lib.show.html import write_page
 from lib.show.pseudo import kept_by_subgroup
 from lib.sound.decode import decode

@@ -15,16 +15,141 @@ cores: 1                                             that a run needs at least
 resources: {GPU: 1}                                  that a run takes of a machine, or of a Dask worker
 """
 
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
+
+import numpy as np
+import yaml
 
 from build.notebooks.source import STANDARD_PARAMETERS, parameters_of, typed
 from build.project import ROOT
-from build.sweeps.sweep_lines import NUMBER, Lines
-from build.sweeps.sweep_space import Range, Space, combinations, drawn
+from build.sweeps.runs import STAGES, RunRecord
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shortened
+from lib.judge.effects import value_name, varying
 from lib.judge.studies.replay import ReplaySettings
+
+NUMBER = (int, float)
+_TYPES = {str: "text, in quotes where it looks like a number", dict: "keys with values", list: "a list, as in [1, 2]",
+          int: "a whole number", NUMBER: "a number", (*NUMBER, str): "a number", bool: "true or false"}  # fmt: skip
+
+
+class Lines:
+    """What the file says, and in which line it says it."""
+
+    def __init__(self, path: Path):
+        self.path, self._line = path, {(): 1}
+        try:
+            self.text = path.read_text(encoding="utf-8")
+            node = yaml.compose(self.text, yaml.SafeLoader)
+            self._loader = yaml.SafeLoader("")
+            self.value = self._value(node, ()) if node else None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise BadInput(f"{path} cannot be read", expected="a YAML file", got=" ".join(str(error).split()),
+                           do="mend it; sweeps/ has some that can be read") from error  # fmt: skip
+
+    def at(self, *field: object) -> str:
+        """Where a field stands, for people: the file, the line, the field's name."""
+        line = next(self._line[field[:n]] for n in range(len(field), -1, -1) if field[:n] in self._line)
+        return f"{self.path.name} line {line}" + (f", {'.'.join(map(str, field))}" if field else "")
+
+    def wrong(self, *field: object, what: str, expected: object, got: object, do: str) -> BadInput:
+        """The error to raise about a field."""
+        return BadInput(f"{self.at(*field)}: {what}", expected=expected, got=got, do=do)
+
+    def mapping(self, said: object, keys: dict[str, object], needed: tuple[str, ...], *field: object) -> dict:
+        """What a field says, its keys known, their values of the types that belong to them, none missing."""
+        if not isinstance(said, dict):
+            raise self.wrong(*field, what="keys with values belong here", expected=", ".join(keys), got=repr(said),
+                             do="mend it; sweeps/ has files that can be read")  # fmt: skip
+        for name, value in said.items():
+            if name not in keys:
+                raise self.wrong(*field, name, what="there is no such key", expected=f"one of {', '.join(keys)}",
+                                 got=name, do="correct it")  # fmt: skip
+            if not isinstance(value, keys[name]) or (isinstance(value, bool) and keys[name] is not bool):
+                raise self.wrong(*field, name, what="it is of another type", expected=_TYPES[keys[name]],
+                                 got=repr(value), do="correct the value")  # fmt: skip
+        if missing := [name for name in needed if name not in said]:
+            raise self.wrong(*field, what="something is missing", expected=", ".join(missing),
+                             got=", ".join(said) or "nothing", do="add it")  # fmt: skip
+        return said
+
+    @contextmanager
+    def within(self, *field: object) -> Iterator[None]:
+        """Errors of the block say where in the file their cause stands."""
+        try:
+            yield
+        except BadInput as error:
+            raise self.wrong(*field, what=error.what, expected=error.expected, got=error.got, do=error.do) from error
+
+    def _value(self, node: yaml.Node, field: tuple) -> object:
+        """The node as plain Python values; a key that is no text or stands twice is an error."""
+        self._line.setdefault(field, node.start_mark.line + 1)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(part, (*field, number)) for number, part in enumerate(node.value, start=1)]
+        if not isinstance(node, yaml.MappingNode):
+            return self._loader.construct_object(node)
+        found = {}
+        for key, value in node.value:
+            name, line = self._loader.construct_object(key), key.start_mark.line + 1
+            if not isinstance(name, str) or name in found:
+                raise BadInput(f"{self.path.name} line {line}: {key.value} is not a key here",
+                               expected="a name, once", got="it stands twice" if name in found else repr(name),
+                               do="mend the line")  # fmt: skip
+            self._line[*field, name] = line
+            found[name] = self._value(value, (*field, name))
+        return found
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers from low to high, both included; drawn evenly by size, or by magnitude where `log` is set."""
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+    def __post_init__(self):
+        """Refuse what holds no number."""
+        if not self.low < self.high or not math.isfinite(self.high - self.low) or (self.log and self.low <= 0):
+            raise BadInput("not a range of numbers", expected="low < high, and low > 0 where log is true",
+                           got=f"low {self.low:g}, high {self.high:g}, log {self.log}", do="mend it")  # fmt: skip
+
+    def draw(self, rng: np.random.Generator) -> float | int:
+        """One number of the range; of a whole range each whole number is as likely."""
+        low, high = (self.low - 0.5, self.high + 0.5) if self.whole and not self.log else (self.low, self.high)
+        value = math.exp(rng.uniform(math.log(low), math.log(high))) if self.log else rng.uniform(low, high)
+        return min(max(round(value), self.low), self.high) if self.whole else float(value)
+
+
+Space = Mapping[str, tuple | Range]
+
+
+def combinations(grid: Mapping[str, tuple]) -> list[dict]:
+    """Every combination of the values, the last name varying fastest."""
+    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+
+def drawn(space: Space, runs: int, seed: int) -> list[dict]:
+    """So many different points of the space, the same for the same seed; a space with fewer is an error."""
+    rng, found = np.random.default_rng(seed), []
+    for _ in range(100 * runs):
+        point = {
+            name: values.draw(rng) if isinstance(values, Range) else values[rng.integers(len(values))]
+            for name, values in space.items()
+        }
+        if point not in found:
+            found.append(point)
+        if len(found) == runs:
+            return found
+    raise BadInput("the space has too few points", expected=f"{runs} different ones", got=len(found),
+                   do="ask for fewer runs, or try all of them as a grid")  # fmt: skip
+
 
 WAYS = ("grid", "list", "random", "search")
 PRUNERS = ("median", "none")
@@ -244,3 +369,65 @@ class _Reader:
             raise self.lines.wrong(*place, what="it counts nothing", expected="a number above 0", got=repr(value),
                                    do="mend it")  # fmt: skip
         return value
+
+
+_NO_EFFECT = {"seed", "output_dir"}  # what luck and bookkeeping set
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """The runs of one stage that ended well and differ by their seed alone."""
+
+    name: str
+    records: tuple[RunRecord, ...]
+
+    @property
+    def score(self) -> float:
+        """The mean over its seeds."""
+        return float(np.mean([record.score for record in self.records]))
+
+
+def effective(record: RunRecord) -> dict:
+    """What a run set, but for its seed and its place."""
+    return {name: value for name, value in record.parameters.items() if name not in _NO_EFFECT}
+
+
+def varied(records: Sequence[RunRecord]) -> tuple[str, ...]:
+    """The parameters that vary within a stage; what a replay changes for all is none of them."""
+    stages = [[effective(record) for record in records if record.stage == stage] for stage in STAGES]
+    return tuple(dict.fromkeys(name for each in stages for name in varying(each)))
+
+
+def settings_of(sweep: Mapping, records: Sequence[RunRecord]) -> tuple[dict[str, list[Setting]], bool]:
+    """The settings of each stage, the baseline's or whatever stands in for it first; and whether the baseline ran.
+
+    The records come by their numbers.
+    """
+    by_stage: dict[str, dict[str, list[RunRecord]]] = {}
+    for record in records:
+        if record.status == "done" and record.score is not None:
+            key = repr(sorted(effective(record).items()))
+            by_stage.setdefault(record.stage, {}).setdefault(key, []).append(record)
+    asked = next(iter(sweep["points"] or [effective(record) for record in records]), {})
+    replay = (sweep["promote"] or {}).get("replay", {})
+    names = varied(records)
+    found, all_ran = {}, True
+    for stage, groups in by_stage.items():
+        want = {key: value for key, value in (asked | (replay if stage == "replay" else {})).items()
+                if key not in _NO_EFFECT}  # fmt: skip
+        order = sorted(groups.values(), key=lambda group: effective(group[0]) != want)
+        ran = effective(order[0][0]) == want
+        all_ran &= ran
+        found[stage] = [
+            Setting(_name(group[0], order[0][0], names, ran and n == 0), tuple(group)) for n, group in enumerate(order)
+        ]
+    return found, all_ran
+
+
+def _name(record: RunRecord, reference: RunRecord, names: Sequence[str], baseline: bool) -> str:
+    """How sentences call a setting: its first run's number, and what it sets otherwise than the reference."""
+    if baseline:
+        return "the baseline"
+    ours, theirs = effective(record), effective(reference)
+    other = [f"{name}={value_name(ours[name])}" for name in names if name in ours and ours[name] != theirs.get(name)]
+    return f"run {record.number}" + (f" ({', '.join(other)})" if other else "")

@@ -4,27 +4,264 @@ python -m build.sweeps.report runs/mini/sweeps/front_end    write the page of a 
 """
 
 import argparse
+import csv
+import html
+import io
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from build.sweeps.sweep_advice import advice, verdict
-from build.sweeps.sweep_record import RunRecord, read_record
-from build.sweeps.sweep_settings import effective
-from build.sweeps.sweep_table import runs_table, word_of
+from build.sweeps.config import effective
+from build.sweeps.runs import RunRecord, in_a_line, read_record
 from build.sweeps.verdicts import Judged, Verdict, judge_sweep, signed
 from lib.core.errors import BadInput
-from lib.core.records import read_json
-from lib.judge.effects import UNSET, Effect
+from lib.core.records import read_json, write_json, write_text
+from lib.judge.effects import UNSET, Effect, value_name
+from lib.judge.ledger import append, read
 from lib.show.dashboard import short
-from lib.show.html import write_page
-from lib.show.pieces import Html
+from lib.show.html import Html, write_page
 from lib.show.plots import ladder
 from lib.show.sweeps import effect_dots, parallel_coordinates
+
+_COLUMNS = 5  # parameters that have a column each; more share one
+_STAGES = {"full": 0, "only": 0, "replay": 1}  # the one that decides comes first
+
+
+def write_table(folder: Path, judged: Judged) -> None:
+    """Write `results.json` and `results.csv` into the sweep's folder."""
+    rows = [_run_row(record, judged) for record in judged.records]
+    write_json(folder / "results.json", rows)
+    rows = [row["parameters"] | row | {"error": row["error"] and in_a_line(row["error"])} for row in rows]
+    columns = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "parameters"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(folder / "results.csv", text.getvalue())
+
+
+def append_lines(ledger: Path, judged: Judged) -> None:
+    """Add the line that counts of each run that ended well to a ledger, once."""
+    sweep = judged.sweep
+    there = {tag for line in read(ledger) if "sweep" in line.tags for tag in line.tags}
+    for record in judged.records:
+        if record.id not in there and record.status == "done" and record.ledger:
+            tags, verdict = ("sweep", sweep["name"], record.id), judged.decided(record) or "park"
+            line = record.line(sweep["metric"])
+            append(ledger, replace(line, question=sweep["question"], tags=tags, verdict=verdict))
+
+
+def _run_row(record: RunRecord, judged: Judged) -> dict:
+    """A run's row for programs."""
+    low, high = record.interval or (None, None)
+    kept = ("id", "number", "stage", "seed", "parameters", "status", "score")
+    return {name: getattr(record, name) for name in kept} | {
+        "low": low, "high": high, "seconds": record.seconds, "verdict": judged.decided(record), "error": record.error,
+        "notebook": record.notebook,
+    }  # fmt: skip
+
+
+def runs_table(folder: Path, judged: Judged) -> Html:
+    """Every run: what it set, what came out, and its page; the decisive stage first, the best first, failures last."""
+    records = sorted(
+        judged.records,
+        key=lambda record: (record.status != "done", _STAGES[record.stage], -(record.score or 0), record.number),
+    )
+    staged = len({record.stage for record in records}) > 1
+    rows = [_row(folder, record, judged, staged) for record in records]
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in rows[0][1])
+    body = "".join(f"<tr class='{look}'>{''.join(cells.values())}</tr>" for look, cells in rows)
+    return Html(f"<div class='runs'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
+
+
+def _row(folder: Path, record: RunRecord, judged: Judged, staged: bool) -> tuple[str, dict]:
+    """The row's look and its cells."""
+    found = judged.of(record)
+    set_ = {name: value_name(effective(record).get(name, UNSET)) for name in judged.names}
+    if len(set_) > _COLUMNS:
+        set_ = {"parameters": ", ".join(f"{name}={value}" for name, value in set_.items())}
+    folds = list(record.per_fold.values())
+    gain = found and found.over_recordings
+    texts = {
+        **({"stage": record.stage} if staged else {}),
+        **set_,
+        **({"seed": str(record.seed)} if len({each.seed for each in judged.records}) > 1 else {}),
+        "score": "" if record.score is None else f"{record.score:.4f}",
+        "90 % interval": f"[{record.interval[0]:.3f}, {record.interval[1]:.3f}]" if record.interval else "",
+        "folds, std": f"{min(folds):.3f} … {max(folds):.3f}, {np.std(folds, ddof=1):.3f}" if len(folds) > 1 else "",
+        "seconds": f"{record.seconds:.0f}",
+        "gain, all at once": f"{gain.gain:+.4f} {signed(gain.adjusted)}" if gain else "",
+        "verdict": word_of(record, found),
+        "error": in_a_line(record.error)[-200:] if record.error else "",
+    }
+    if not any(each.error for each in judged.records):
+        del texts["error"]
+    cells = {"run": f"<td>{_links(folder, record)}</td>"}
+    for name, text in texts.items():
+        look = " class='text'" if name in ("error", "parameters") else ""
+        cells[name] = f"<td{look}>{html.escape(text)}</td>"
+    return "failed" if record.status == "failed" else word_of(record, found), cells
+
+
+def word_of(record: RunRecord, found: Verdict | None) -> str:
+    """The verdict on a run, in a word."""
+    if record.status != "done" or found is None:
+        return record.status
+    return "baseline" if found.setting.name == "the baseline" else found.decision.verdict
+
+
+def _links(folder: Path, record: RunRecord) -> str:
+    """The run's number, linked to its page or else its notebook; and its log where it did not end well."""
+    beside = Path(record.notebook)
+    places = [
+        place for place in (beside.with_suffix(".html"), beside) if record.notebook and (folder / place).is_file()
+    ]
+    shown = _link(places[0], str(record.number)) if places else str(record.number)
+    log = beside.with_suffix(".log")
+    return shown + (f" {_link(log, 'log')}" if record.status != "done" and (folder / log).is_file() else "")
+
+
+def _link(place: Path, text: str) -> str:
+    return f"<a href='{html.escape(place.as_posix())}'>{html.escape(text)}</a>"
+
+
+_UNREPEATED = (
+    "No setting was repeated with another seed, so luck that a run has in all its folds alike is in none of the "
+    "intervals: what looks sure here may not be. Repeat the best few with seeds."
+)
+
+
+def verdict(judged: Judged) -> str:
+    """The answer to what was asked, in one sentence or two."""
+    if not judged.tried:
+        return "No run ended well, so there is nothing to choose from."
+    if judged.tried == 1:
+        only = next(iter(judged.verdicts.values()))[0].setting
+        return f"One setting has a score, {only.score:.4f}: there is nothing to compare it with."
+    return f"{_stand_in(judged)}{_answer(judged)}"
+
+
+def advice(judged: Judged) -> list[str]:
+    """Further sentences: what each parameter does, and what is not known."""
+    said = []
+    if judged.tried > 1 and not judged.repeated:
+        said.append(_UNREPEATED)
+    by_parameter: dict[str, list[Effect]] = {}
+    for effect in judged.effects:
+        by_parameter.setdefault(effect.parameter, []).append(effect)
+    for name, found in by_parameter.items():
+        said += _of_parameter(name, found, judged)
+    quiet = [name for name, found in by_parameter.items() if not any(_shown(effect) for effect in found)]
+    unknown = [name for name in quiet if not any(effect.gain and effect.gain.interval for effect in by_parameter[name])]
+    if shown := [name for name in quiet if name not in unknown]:
+        said.append(f"No effect beyond luck is shown for {', '.join(shown)}.")
+    if unknown:
+        said.append(f"Nothing was repeated that would tell the effect of {', '.join(unknown)} from luck: add seeds.")
+    if judged.effects and not any(effect.gain and effect.gain.folds > 1 for effect in judged.effects):
+        said.append("Without scores of several folds, the luck of recordings is in none of these effects.")
+    if judged.sweep["search"]:
+        said.append("A search tries more where it scored well: its effects are hints, to be asked again as a grid.")
+    return said
+
+
+def _stand_in(judged: Judged) -> str:
+    """A sentence where the baseline is not among those compared."""
+    if judged.baseline_ran:
+        return ""
+    first = (judged.last or next(iter(judged.verdicts.values())))[0].setting
+    return f"The baseline has no score in every stage; {first.name} stands in for it. "
+
+
+def _answer(judged: Judged) -> str:
+    """Which setting leads, or which value, or that none is shown to."""
+    if not judged.last:
+        sent = [each.setting.name for each in judged.verdicts["replay"] if each.decision.verdict == "promote"]
+        return f"Only the replay has ended; to be fitted in full: {', '.join(sent) or 'none'}."
+    reference, settings = judged.last[0].setting.name, len(judged.last) - 1
+    promoted = sorted((each for each in judged.last if each.decision.verdict == "promote"), key=_gain, reverse=True)
+    if promoted:
+        best, more = promoted[0], len(promoted) - 1
+        others = f" {more} other{'s are' if more > 1 else ' is'} promoted too." if more else ""
+        gained, folds, over = best.over_recordings, best.over_folds, f"folds{' and seeds' * judged.repeated}"
+        return (f"Promote {best.setting.name}: it gains {gained.gain:+.4f} over {reference}, all judged at once "
+                f"{signed(gained.adjusted)} over recordings and {signed(folds.adjusted)} over {over}."
+                f"{others}{_what_counts(best, judged)}")  # fmt: skip
+    sure = [effect for effect in judged.effects if _sure(effect, judged)]
+    lead = max(sure, key=lambda effect: effect.gain.gain, default=None)
+    if lead:
+        return (f"No single setting is shown to beat {reference}, but one value is, over all else that was tried: "
+                f"{lead.parameter}={lead.value}, {lead.gain.gain:+.4f} over {lead.reference}.")  # fmt: skip
+    best = max(judged.last[1:], key=_gain, default=None)
+    if best is None:
+        return f"Only {reference} has a score in the stage that decides: there is nothing to compare it with."
+    if _gain(best) <= 0:
+        return f"Keep {reference}: none of the {settings} others scores above it."
+    luck = best.over_recordings
+    by_luck = f", as {luck.lucky:.1f} of {settings} would by luck over recordings alone" if luck else ""
+    gained = f"{_gain(best):+.4f}{by_luck}"
+    near = [each.setting.name for each in judged.last if each.over_recordings and each.over_recordings.adjusted.low > 0]
+    more = f" Over recordings alone it is for {', '.join(near)}: more seeds would tell." if near else ""
+    told = f"the best other, {best.setting.name}, gains {gained}, and is not shown to be better"
+    return f"Keep {reference}: {told}.{more}"
+
+
+def _what_counts(best: Verdict, judged: Judged) -> str:
+    """A sentence on which of a setting's values are shown to help, where it sets several."""
+    set_ = {name: value_name(effective(best.setting.records[0]).get(name, UNSET)) for name in judged.names}
+    moved = [effect for effect in judged.effects if effect.gain and set_.get(effect.parameter) == effect.value]
+    helping = [f"{effect.parameter}={effect.value}" for effect in moved if _better(effect)]
+    if len(moved) < 2 or len(helping) == len(moved):
+        return ""
+    return f" Of what it sets, {', '.join(helping) or 'nothing by itself'} is shown to help."
+
+
+def _gain(each: Verdict) -> float:
+    """The setting's gain over the first one, over recordings where it is known; the first one's is zero."""
+    if each.over_recordings:
+        return each.over_recordings.gain
+    return each.over_folds.gain if each.over_folds else 0.0
+
+
+def _of_parameter(name: str, found: list[Effect], judged: Judged) -> list[str]:
+    """What is sure about a parameter: the best value to set, or those to leave, or one to repeat."""
+    better = sorted((effect for effect in found if _better(effect)), key=lambda effect: -effect.gain.gain)
+    worse = [effect for effect in found if effect.gain and effect.gain.worse]
+    if sure := [effect for effect in better if _sure(effect, judged)]:
+        best = sure[0]
+        return [f"Set {name}={best.value}: {_gain_text(best)} against {best.reference}."]
+    if better:
+        best = better[0]
+        return [f"Repeat {name}={best.value} with seeds: {_gain_text(best)} over folds, by one run against one."]
+    if worse:
+        lost = "; ".join(f"{effect.value} gains {_gain_text(effect)}" for effect in worse)
+        return [f"Keep {name}={found[0].reference}: {lost}."]
+    return []
+
+
+def _gain_text(effect: Effect) -> str:
+    """A gain with the interval that holds for all."""
+    return f"{effect.gain.gain:+.4f} {signed(effect.gain.adjusted)}"
+
+
+def _better(effect: Effect) -> bool:
+    return effect.gain is not None and effect.gain.better
+
+
+def _sure(effect: Effect, judged: Judged) -> bool:
+    """True for a gain that more than one pair of runs shows; or one pair, whose setting is promoted for it."""
+    led = [each.setting.records[0] for each in judged.last if each.decision.verdict == "promote"]
+    promoted = {value_name(effective(record).get(effect.parameter, UNSET)) for record in led}
+    return _better(effect) and (effect.gain.pairs != 1 or effect.value in promoted)
+
+
+def _shown(effect: Effect) -> bool:
+    return effect.gain is not None and (effect.gain.better or effect.gain.worse)
+
 
 _BEST = 8  # settings in the picture of the best
 _WIDE = Html("""<style>body{max-width:84rem}.runs{max-height:42rem;overflow:auto}.runs table{font-size:.82rem}

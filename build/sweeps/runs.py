@@ -11,21 +11,86 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from build.kernels.closure import closure_of
+from build.notebooks.meter import clock
 from build.notebooks.run_child import end_tree
-from build.notebooks.source import parameters_of
+from build.notebooks.source import parameters_of, shown
 from build.project import ROOT
 from build.sweeps.config import Sweep
-from build.sweeps.sweep_record import RunRecord, record_path
 from lib.competition.prepared import data_version
 from lib.core import fingerprint
-from lib.core.errors import BadInput
+from lib.core.errors import BadInput, shortened
 from lib.core.paths import MARKERS, cache_folder, find_made
-from lib.core.records import write_json
+from lib.core.records import from_json, read_json, to_json, write_json
+from lib.judge.ledger import LedgerLine
+
+STAGES = ("only", "replay", "full")
+STATUSES = ("done", "failed", "pruned")
+MEMBERS = ("members", "discarded")  # where notebooks leave them below their output: 04 lays aside what is worse
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run: what was asked, what became of it, and where it lies; paths are relative to the sweep's folder."""
+
+    id: str  # the fingerprint of all that decides the outcome
+    number: int  # its place in the sweep's table, from 1
+    stage: str  # "only"; or "replay", then "full" for the promoted
+    parameters: dict  # all that the file sets, fixed ones included
+    status: str
+    score: float | None  # out of fold, by the judge; None where nothing was judged
+    interval: list[float] | None  # low, high
+    per_fold: dict[str, float]  # by the number of the fold that was held out
+    seed: int | None
+    seconds: float
+    started: str  # ISO time with zone
+    error: str  # what went wrong, or why it was pruned; empty when done
+    notebook: str  # the executed notebook; its page and log lie beside it
+    member: str  # the folder with oof.parquet; empty where the notebook makes none
+    ledger: list[dict]  # the lines that the run wrote
+
+    def __post_init__(self):
+        """Refuse words that readers do not know."""
+        for value, known in ((self.stage, STAGES), (self.status, STATUSES)):
+            if value not in known:
+                raise BadInput("a run's record has an unknown word", expected=", ".join(known), got=value,
+                               do="correct the record")  # fmt: skip
+
+    def line(self, metric: str) -> LedgerLine | None:
+        """The ledger line that counts, of those that the run wrote."""
+        return that_counts([from_json(LedgerLine, line, f"run {self.number}") for line in self.ledger], metric)
+
+
+def write_record(sweep: Path, record: RunRecord) -> None:
+    """Write the record into its run's folder, whole or not at all."""
+    write_json(record_path(sweep, record.id), to_json(record))
+
+
+def read_record(sweep: Path, identity: str) -> RunRecord | None:
+    """The record of a run that has ended, or None for one that has not."""
+    path = record_path(sweep, identity)
+    return from_json(RunRecord, read_json(path), str(path)) if path.is_file() else None
+
+
+def that_counts(lines: Sequence[LedgerLine], metric: str) -> LedgerLine | None:
+    """The newest line with the metric among its tags; without a metric the newest, if there is any."""
+    found = [line for line in lines if not metric or metric in line.tags]
+    if metric and not found:
+        raise BadInput("the notebook wrote no score of that name", expected=f"a ledger line tagged {metric}",
+                       got=shortened(" ".join(line.tags) for line in lines) or "no line",
+                       do="correct metric")  # fmt: skip
+    return found[-1] if found else None
+
+
+def record_path(sweep: Path, identity: str) -> Path:
+    """Where a run's record lies once it has ended."""
+    return sweep / "runs" / identity / "run.json"
+
 
 _DIGITS = 12
 _READS = re.compile(r"(lambda\b.*)?find_(?:one|made)\(\s*[\"'](\w+)[\"']")
@@ -171,3 +236,68 @@ def end(process: subprocess.Popen) -> None:
     end_tree(process.pid)
     process.wait()
     process.stdin.close()
+
+
+_EVERY_S = 30.0
+
+
+class Progress:
+    """Tells a person how a stage of a sweep goes: one line that moves on a terminal, one at intervals elsewhere."""
+
+    def __init__(self, folder: Path, varied: Sequence[str]):
+        self._folder, self._varied, self._moving = folder, varied, sys.stdout.isatty()
+        self._start = self._shown = time.monotonic()
+        self._counts = dict.fromkeys(("done", "failed", "pruned"), 0)
+        self._made = 0
+
+    def ended(self, record: RunRecord, total: int) -> None:
+        """A run has ended."""
+        self._counts[record.status] += 1
+        self._made += 1
+        self._print(f"{sum(self._counts.values())}/{total} {told(record, self._varied, self._folder)}")
+
+    def was_there(self, record: RunRecord) -> None:
+        """A run had ended before."""
+        self._counts[record.status] += 1
+
+    def tick(self, running: int, total: int) -> None:
+        """Show how far it is; call it often."""
+        now = time.monotonic()
+        if now - self._shown < (0.5 if self._moving else _EVERY_S):
+            return
+        self._shown = now
+        ended = sum(self._counts.values())
+        counts = [f"{count} {word}" for word, count in self._counts.items() if count or word == "done"]
+        left = f", {clock((now - self._start) / self._made * (total - ended))} left" if self._made else ""
+        line = f"{self._folder.name}: {', '.join(counts)}, {running} running of {total}{left}"
+        print(f"\r{line:<79}" if self._moving else line, end="" if self._moving else "\n", flush=True)
+
+    def _print(self, line: str) -> None:
+        """A line of its own, also where the moving line stands."""
+        print(f"\r{line:<79}" if self._moving else line, flush=True)
+
+
+def told(record: RunRecord, varied: Sequence[str], folder: Path) -> str:
+    """A run that has ended, in one line: what it set, and what came out or went wrong."""
+    name = f"run {record.number}{' replay' if record.stage == 'replay' else ''} ({setting(record.parameters, varied)})"
+    if record.status == "failed":
+        log = shown((folder / record.notebook).with_suffix(".log"))
+        return f"{name} FAILED: {in_a_line(record.error)}; log: {log}"
+    if record.status == "pruned":
+        return f"{name} {record.error}"
+    if record.score is None:
+        return f"{name} done, without a score, in {clock(record.seconds)}"
+    low, high = record.interval
+    return f"{name} {record.score:.4f} [{low:.3f}, {high:.3f}] in {clock(record.seconds)}"
+
+
+def in_a_line(error: str) -> str:
+    """What went wrong: where, and the last that was said of it."""
+    first, *more = error.splitlines()
+    last = [line.strip() for line in more if line.startswith("    ") and line.strip()][-1:]
+    return ": ".join([first, *last])
+
+
+def setting(parameters: dict, varied: Sequence[str]) -> str:
+    """What a run sets, as people say it."""
+    return ", ".join(f"{name}={parameters[name]}" for name in varied if name in parameters) or "nothing set"

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from build.sweeps.runs import output_of
-from build.sweeps.sweep_record import MEMBERS, RunRecord
+from build.sweeps.runs import MEMBERS, RunRecord, output_of
 from lib.blend.member_costs import seconds_together
 from lib.blend.recipe import Ingredient, load_recipe
-from lib.blend.search.blind import nested_scores
+from lib.blend.search.nested import nested_scores
 from lib.competition.prepared import Prepared, load_prepared
 from lib.competition.scores import Labels, Scores
 from lib.core import fingerprint

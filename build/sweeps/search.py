@@ -10,10 +10,8 @@ import json
 from importlib.util import find_spec
 from pathlib import Path
 
-from build.sweeps.config import Sweep
-from build.sweeps.runs import Place, Run, output_of
-from build.sweeps.sweep_record import RunRecord, record_path
-from build.sweeps.sweep_space import Range
+from build.sweeps.config import Range, Sweep
+from build.sweeps.runs import Place, Run, RunRecord, output_of, record_path
 from lib.core import fingerprint
 from lib.core.errors import BadInput
 

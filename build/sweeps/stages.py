@@ -11,10 +11,20 @@ import numpy as np
 from build.project import ROOT
 from build.sweeps.config import Sweep
 from build.sweeps.engines import Cluster, Local
-from build.sweeps.runs import STOP, ListedRuns, Place, Run, write_request, write_sweep
+from build.sweeps.runs import (
+    STOP,
+    ListedRuns,
+    Place,
+    Progress,
+    Run,
+    RunRecord,
+    read_record,
+    record_path,
+    write_record,
+    write_request,
+    write_sweep,
+)
 from build.sweeps.search import SearchedRuns
-from build.sweeps.sweep_progress import Progress
-from build.sweeps.sweep_record import RunRecord, read_record, record_path, write_record
 from lib.core.errors import BadInput
 from lib.judge.studies.replay import ReplaySettings, triage
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from build.sweeps.config import Setting, effective, settings_of, varied
+from build.sweeps.runs import RunRecord
 from build.sweeps.scores import Stored, stored
-from build.sweeps.sweep_record import RunRecord
-from build.sweeps.sweep_settings import Setting, effective, settings_of, varied
 from lib.judge.bootstrap import Interval, bootstrap, interval
 from lib.judge.compare import Difference, compare_all, gains_by_part, rank_correlation
 from lib.judge.decisions import Decision, Evidence, decide

@@ -11,8 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lib.blend.mix import SPACES, mix
-from lib.blend.ranks import check_weights, percentile_ranks
+from lib.blend.mix import SPACES, check_weights, mix, percentile_ranks
 from lib.blend.sidecar.apply import AnchorKept
 from lib.blend.steps.registry import STEPS, apply_step
 from lib.competition.scores import Scores

@@ -6,9 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from lib.competition.classes import ClassList
-from lib.competition.folds import Folds, read_folds
+from lib.competition.folds import Folds, clusters, read_folds
 from lib.competition.qa import read_qa, refuse_excluded, related, save_qa
-from lib.competition.related import clusters
 from lib.competition.scores import Labels
 from lib.competition.tables import window_labels
 from lib.core import fingerprint

@@ -1,13 +1,15 @@
 """The QA table: what is wrong with which item, who found it, and what is done. Nothing is left out but through it."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from lib.competition.findings import Findings
-from lib.competition.related import clusters
+from lib.competition.folds import clusters
+from lib.competition.scores import Labels
+from lib.competition.tables import Findings
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shortened
 
@@ -117,3 +119,78 @@ def save_qa(folder: Path, qa: pd.DataFrame) -> None:
 def read_qa(prepared_folder: Path) -> pd.DataFrame:
     """The QA table of `prepared/`, whose seal the caller has checked."""
     return pd.read_csv(prepared_folder / _FILE, dtype=str, keep_default_na=False)
+
+
+_POOR_RATING = 1.0
+_SURPRISE = 0.01  # how unlikely so few meetings must be, were the two classes strangers
+_SAME_AS_TAXONOMY = ("scientific_name", "common_name", "class_name", "inat_taxon_id")
+
+
+def label_map(clips: pd.DataFrame, taxonomy: pd.DataFrame) -> pd.DataFrame:
+    """Clips whose folder or names contradict the taxonomy, and classes that share a scientific name."""
+    folder = clips.filename.str.partition("/")[0]
+    strays = clips[folder != clips.primary_label]
+    rows = [(row.filename, "", f"labelled {row.primary_label}") for row in strays.itertuples()]
+    official = taxonomy.set_index("primary_label").loc[clips.primary_label].reset_index(drop=True)
+    for column in _SAME_AS_TAXONOMY:
+        differs = clips[column].astype(str).to_numpy() != official[column].astype(str).to_numpy()
+        for row, name in zip(clips[differs].itertuples(), official[column][differs], strict=True):
+            rows.append((row.filename, "", f"{column} is {getattr(row, column)}, the taxonomy says {name}"))
+    shared = taxonomy[taxonomy.scientific_name.duplicated(keep=False)]
+    twins = [
+        (row.primary_label, "", f"scientific name {row.scientific_name} is another class's too")
+        for row in shared.itertuples()
+    ]
+    return pd.concat([
+        qa_rows(label_map, "clip", "label map", "review", rows),
+        qa_rows(label_map, "class", "label map", "review", twins),
+    ])  # fmt: skip
+
+
+def joins(clips: pd.DataFrame, windows: pd.DataFrame, clip_files: Sequence[str], stems: Sequence[str]) -> pd.DataFrame:
+    """Rows without a file are excluded; files without a row are never read."""
+    known = set(clip_files)
+    rowless = sorted(known - set(clips.filename))
+    fileless = [name for name in clips.filename if name not in known]
+    absent = sorted(set(windows.stem) - set(stems))
+    parts = {
+        ("clip", "row without file", "exclude"): [(name, "", "in train.csv only") for name in fileless],
+        ("clip", "file without row", "none"): [(name, "", "in train_audio only") for name in rowless],
+        ("soundscape", "labels without file", "exclude"): [(stem, "", "in the labels only") for stem in absent],
+    }
+    return pd.concat([qa_rows(joins, *what, rows) for what, rows in parts.items()])
+
+
+def ratings(clips: pd.DataFrame) -> pd.DataFrame:
+    """Clips that their listeners rated 1 or worse; a rating of 0 is no rating."""
+    poor = clips[(clips.rating > 0) & (clips.rating <= _POOR_RATING)]
+    rows = [(row.filename, "", f"rated {row.rating:g} of 5") for row in poor.itertuples()]
+    return qa_rows(ratings, "clip", "poor rating", "review", rows)
+
+
+def company(labels: Labels, stems: Sequence[str]) -> pd.DataFrame:
+    """Classes that are the same in every window, and windows with two classes that otherwise avoid each other."""
+    groups = mirror_groups(labels)
+    mirrors = [(group[0], other, "positive in the same windows, always") for group in groups for other in group[1:]]
+    _, owner = np.unique(np.asarray(stems), return_inverse=True)
+    heard = np.zeros((owner.max() + 1, labels.values.shape[1]))
+    np.maximum.at(heard, owner, labels.values)
+    met, expected = heard.T @ heard, np.outer(heard.sum(axis=0), heard.sum(axis=0)) / len(heard)
+    rare = np.exp(-expected) * (1 + expected) < _SURPRISE  # the chance of one meeting or none
+    rows = []
+    for one, other in np.argwhere(np.triu(rare & (met == 1), k=1)):
+        for row in np.flatnonzero(labels.values[:, one] & labels.values[:, other]):
+            pair = f"{labels.classes[one]} with {labels.classes[other]}"
+            rows.append((labels.row_ids[row], "", f"{pair}: one soundscape, {expected[one, other]:.1f} by chance"))
+    return pd.concat([
+        qa_rows(company, "class", "mirrored classes", "none", mirrors),
+        qa_rows(company, "window", "improbable company", "review", rows),
+    ])  # fmt: skip
+
+
+def mirror_groups(labels: Labels) -> list[list[str]]:
+    """Groups of classes that are positive in exactly the same windows, classes never heard left out."""
+    by_pattern: dict[bytes, list[str]] = {}
+    for column in np.flatnonzero(labels.values.any(axis=0)):
+        by_pattern.setdefault(labels.values[:, column].tobytes(), []).append(labels.classes[column])
+    return [group for group in by_pattern.values() if len(group) > 1]

@@ -1,16 +1,46 @@
 """Readers of the contest's tables. Each checks what it reads, repairs what is known to be wrong, and reports it."""
 
 import ast
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from lib.competition.classes import ClassList
-from lib.competition.findings import Findings
 from lib.competition.row_ids import WINDOW_S, parse_soundscape, row_id, window_ends
 from lib.competition.scores import Labels
 from lib.core.errors import BadInput, shortened
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    table: str
+    what: str
+    count: int
+    done: str
+    examples: str = ""
+
+
+@dataclass
+class Findings:
+    """The report, growing as tables and sounds are read."""
+
+    lines: list[Finding] = field(default_factory=list)
+
+    def add(self, table: str, what: str, items, done: str) -> None:
+        """Note what was found in a table (items, or a count) and what was done about it; nothing found, no line."""
+        count, examples = (items, "") if isinstance(items, int) else (len(items), shortened(items, 3))
+        if count:
+            self.lines.append(Finding(table, what, count, done, examples))
+
+    def frame(self) -> pd.DataFrame:
+        """The report as a table, in the order of discovery."""
+        columns = ["table", "what", "count", "done", "examples"]
+        return pd.DataFrame([[getattr(line, column) for column in columns] for line in self.lines], columns=columns)
+
 
 TAXONOMY = ("primary_label", "inat_taxon_id", "scientific_name", "common_name", "class_name")
 TRAIN = (

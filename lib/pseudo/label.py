@@ -13,7 +13,7 @@ from lib.core import fingerprint
 from lib.core.errors import BadInput, shortened
 from lib.core.records import from_json, read_json
 from lib.judge.leakage import Training
-from lib.learn.soft_labels.store import SoftLabelsCard, save_soft_labels
+from lib.learn.soft_labels.store import SoftLabels, SoftLabelsCard, save_soft_labels
 from lib.models.member.card import read_card
 from lib.pseudo.predictions import Said, Teacher, is_external, why_unreadable
 from lib.pseudo.teachers import Teaching
@@ -118,3 +118,28 @@ def _mixed(
     for alarm in alarms:
         print(f"fold {fold}: {alarm}", flush=True)
     return chances.reshape(len(stems), -1, len(labels)).astype(np.float16)
+
+
+def mixed_labels(first: SoftLabels, last: SoftLabels, share: float, folder: Path) -> Path:
+    """The folder, in which the second labels have that share of every chance; both must be of the same soundscapes."""
+    ours, theirs = first.card, last.card
+    for what in ("class_hash", "fold_version", "stems", "folds"):
+        if getattr(ours, what) != getattr(theirs, what):
+            raise BadInput(f"labels of other {what} cannot be mixed", expected=f"as in {ours.name}", got=theirs.name,
+                           do="label the same soundscapes again with both")  # fmt: skip
+    by_fold = {
+        fold: (1 - share) * first.of_fold(fold).astype(np.float32) + share * last.of_fold(fold).astype(np.float32)
+        for fold in ours.folds
+    }
+    card = SoftLabelsCard(
+        name=folder.name,
+        class_hash=ours.class_hash,
+        fold_version=ours.fold_version,
+        teachers=ours.teachers | theirs.teachers,
+        mixed={"labels": {ours.name: 1 - share, theirs.name: share}, "made by": [first.manifest, last.manifest]},
+        stems=ours.stems,
+        folds=ours.folds,
+        external=ours.external,
+    )
+    save_soft_labels(folder, card, by_fold)
+    return folder

@@ -19,8 +19,7 @@ from lib.judge.leakage import Training, unseen_scores
 from lib.learn.network.config import NetworkPlan, changed
 from lib.learn.network.crossfit import Fitted, fit_network
 from lib.learn.soft_labels.store import SoftLabels, open_soft_labels
-from lib.pseudo.label import label
-from lib.pseudo.mixed_labels import mixed_labels
+from lib.pseudo.label import label, mixed_labels
 from lib.pseudo.student_gain import Gained, Verdict, gain_over, verdict_on
 from lib.pseudo.teachers import Teaching
 from lib.sound.decode import decode

@@ -1,11 +1,19 @@
 """What a student gained over its control: honestly, by the judge's rows, and as a leak would have claimed it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lib.competition.scores import Labels, Scores
+import numpy as np
+import pandas as pd
+
+from lib.competition.folds import Folds
+from lib.competition.row_ids import split_row_id
+from lib.competition.scores import Labels, Scores, joined
 from lib.judge.bootstrap import Interval, bootstrap
 from lib.judge.compare import paired
 from lib.judge.metric import judge
+from lib.judge.subgroups import Slice, view_table
+from lib.pseudo.teachers import Teaching
 
 
 @dataclass(frozen=True)
@@ -50,3 +58,28 @@ def verdict_on(honest: Gained) -> Verdict:
     if honest.interval.high < 0:
         return Verdict("discard", f"surely worse: {honest}")
     return Verdict("stop", f"not told from what it is held against: {honest}; another round would build on luck")
+
+
+LEAST_GAIN = 0.01  # a share of less than this is a share of noise
+
+
+def kept_table(labels: Labels, student: Scores, teacher: Scores, floor: Scores, parts: list[Slice]) -> pd.DataFrame:
+    """A row a part of the truth: view, part, windows, classes, the three scores, and `kept`, the share of the gain.
+
+    `kept` is NaN where the teacher gains less than `LEAST_GAIN` over the floor.
+    """
+    rows = view_table(labels, {"floor": floor, "teacher": teacher, "student": student}, parts)
+    gained = rows.teacher - rows.floor
+    kept = (rows.student - rows.floor) / gained.where(gained >= LEAST_GAIN, np.nan)
+    return rows.drop(columns="lacks").assign(kept=kept)
+
+
+def teachers_scores(teaching: Teaching, members: Mapping[str, Scores], folds: Folds) -> Scores:
+    """What the teachers together say of labelled soundscapes, each fold's rows as they teach that fold."""
+    fold_of, parts = folds.of("soundscape"), []
+    first = next(iter(members.values()))
+    for fold in folds.numbers:
+        rows = [row for row in first.row_ids if fold_of[split_row_id(row)[0].stem] == fold]
+        own = {name: scores.take(rows) for name, scores in members.items()}
+        parts.append(Scores(teaching.mixed(fold, own)[0], rows, first.classes, "prob"))
+    return joined(parts)

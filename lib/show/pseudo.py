@@ -12,7 +12,7 @@ from lib.competition.prepared import Prepared
 from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE
 from lib.learn.soft_labels.gate import Gated
 from lib.show.audio import Card, gallery
-from lib.show.pieces import Html
+from lib.show.html import Html
 from lib.show.plots import TAXON_COLOURS
 from lib.sound.decode import soundscape_windows
 
@@ -128,7 +128,7 @@ def review(
 def kept_by_subgroup(table: pd.DataFrame) -> Figure:
     """Teacher and student, part by part of the truth, a line between them, and the share of the gain that was kept.
 
-    `table` is what `lib.pseudo.kept.kept_table` gives. Parts in which nothing can be scored are left out.
+    `table` is what `lib.pseudo.student_gain.kept_table` gives. Parts in which nothing can be scored are left out.
     """
     rows = table[table[["floor", "teacher", "student"]].notna().all(axis=1)]
     texts, headings, places = [], [], []

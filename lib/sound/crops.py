@@ -75,3 +75,22 @@ def cut_reflected(audio: np.ndarray, start: int, samples: int) -> np.ndarray:
     period = 2 * (len(audio) - 1)
     place = np.arange(start, start + samples) % period
     return audio[np.minimum(place, period - place)]
+
+
+_STEP = SAMPLE_RATE // 10
+
+
+def loudest_start(audio: np.ndarray, samples: int) -> int:
+    """The first sample, to a tenth of a second, of the stretch of so many samples that has most energy."""
+    if len(audio) <= samples:
+        return 0
+    energy = np.add.reduceat(np.square(audio), np.arange(0, len(audio), _STEP))
+    together = np.convolve(energy, np.ones(max(1, samples // _STEP)), mode="valid")
+    return min(int(together.argmax()) * _STEP, len(audio) - samples)
+
+
+def loudest_stretch(audio: np.ndarray, seconds: float) -> np.ndarray:
+    """The audio, or where it is longer the loudest stretch of so many seconds."""
+    samples = int(seconds * SAMPLE_RATE)
+    start = loudest_start(audio, samples)
+    return audio[start : start + samples]

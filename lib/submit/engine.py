@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.blend.ranks import percentile_ranks
+from lib.blend.mix import percentile_ranks
 from lib.blend.recipe import Ingredient, Outcome, Recipe
 from lib.competition.classes import ClassList
 from lib.competition.row_ids import row_ids

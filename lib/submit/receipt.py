@@ -16,9 +16,8 @@ from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE
 from lib.competition.scores import Scores
 from lib.core import fingerprint
 from lib.models.runtime.onnx import ORT_VERSION
-from lib.submit.budget import CONTEST_SOUNDSCAPES, Clock
+from lib.submit.budget import CONTEST_SOUNDSCAPES, Clock, Plan, make_plan
 from lib.submit.engine import Opened, flat_classes
-from lib.submit.plan_time import Plan, make_plan
 from lib.submit.rows import Asked
 from lib.submit.stream import Heard
 

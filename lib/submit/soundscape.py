@@ -9,7 +9,7 @@ import numpy as np
 from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE, parse_soundscape, soundscape_named
 from lib.models.member.inputs import Hearing
 from lib.models.member.open import Member
-from lib.models.runtime.session_time import session_seconds
+from lib.models.runtime.onnx import session_seconds
 from lib.sound.decode import decode
 from lib.submit.budget import Clock
 from lib.submit.timing import Spent, TimedHearing

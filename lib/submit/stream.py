@@ -19,8 +19,7 @@ from lib.competition.scores import Scores
 from lib.core.errors import BadInput
 from lib.core.progress import progress
 from lib.models.member.open import Member
-from lib.submit.budget import Clock
-from lib.submit.plan_time import make_plan
+from lib.submit.budget import Clock, make_plan
 from lib.submit.soundscape import Answer, hear
 from lib.submit.timing import Meter
 

@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 
 from lib.models.member.inputs import Hearing, Made
-from lib.submit.costs import Costs, thing_name
+from lib.submit.budget import Costs, thing_name
 
 _LAST = 32  # soundscapes whose median is today's pace: a stall is forgotten, a slower machine is noticed after sixteen
 

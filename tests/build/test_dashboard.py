@@ -16,10 +16,10 @@ from lib.competition.scores import Labels, Scores
 from lib.judge import ledger
 from lib.judge.metric import class_auc
 from lib.show import dashboard
+from lib.show.audio import player
 from lib.show.error_analysis import failure_modes, losses, mode_table, signal_to_noise, window_picture, worst_windows
 from lib.show.html import write_page
-from lib.show.players import player
-from lib.sound.encode import ogg
+from lib.sound.decode import ogg
 
 STEMS = [f"BC2026_Train_{n:04d}_S0{n % 2}_202501{n + 1:02d}_000000" for n in range(8)]
 ROWS = tuple(row for stem in STEMS for row in row_ids(stem))

@@ -13,7 +13,7 @@ import pytest
 
 from build import fetch
 from build.kaggle_io import client as kaggle_client
-from build.kaggle_io import unpack
+from build.kaggle_io import downloads as unpack
 from build.project import ROOT
 from lib.core.errors import BadInput
 from lib.core.paths import MARKERS

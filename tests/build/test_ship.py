@@ -13,7 +13,7 @@ import pytest
 
 from build import ship
 from build.kaggle_io import client as kaggle_client
-from build.kaggle_io import pack
+from build.kaggle_io import datasets as pack
 from build.project import ROOT
 from lib.blend.recipe import save_recipe
 from lib.core.errors import BadInput

@@ -15,8 +15,18 @@ from build import submit
 from build.kaggle_io import client as kaggle_client
 from build.kaggle_io import submissions
 from build.kaggle_io.push_log import PushLine, append_line, kernel_folder
-from build.kaggle_io.submission_checks import day_turn
-from build.kaggle_io.submissions import COMPLETE, PENDING, SENDING, Submission, changed, made_of, read, table, verdict
+from build.kaggle_io.submissions import (
+    COMPLETE,
+    PENDING,
+    SENDING,
+    Submission,
+    changed,
+    day_turn,
+    made_of,
+    read,
+    table,
+    verdict,
+)
 from build.project import ROOT
 from lib.competition.scores import Scores
 from lib.core import fingerprint

@@ -4,8 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from build.sweeps.runs import STOP, Request
-from build.sweeps.sweep_record import RunRecord, write_record
+from build.sweeps.runs import STOP, Request, RunRecord, write_record
 from lib.core.records import from_json, read_json, write_text
 from tests.support.tinysweep import a_line
 

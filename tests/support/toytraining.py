@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lib.learn.network.batch import Batch
+from lib.learn.network.dataset import Batch
 from lib.learn.network.loop import LoopSettings, Trained, train
 
 SETTINGS = LoopSettings(epochs=3, steps_per_epoch=4, learning_rate=0.01, average="ema", ema_decay=0.9, swa_from=0.3)

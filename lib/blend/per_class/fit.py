@@ -15,7 +15,7 @@ from lib.blend.evaluate import Fold
 from lib.blend.mix import ClassWeights
 from lib.blend.per_class.accept import Fit
 from lib.blend.recipe import Recipe
-from lib.blend.search.ready import make_ready, ready_parts
+from lib.blend.search.objective import make_ready, ready_parts
 from lib.blend.search.space import mix_of, towards
 from lib.core.errors import BadInput
 from lib.judge.pair_counting import WHOLE

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.blend.ranks import percentiles
+from lib.blend.mix import percentiles
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput, shortened
 from lib.core.records import from_json

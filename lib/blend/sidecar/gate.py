@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.blend.ranks import percentile_ranks, percentiles
+from lib.blend.mix import percentile_ranks, percentiles
 from lib.blend.sidecar.apply import AnchorKept, SidecarSettings, allowed_move, correct
 from lib.competition.scores import Labels, Scores, joined
 from lib.core.errors import BadInput, shortened

@@ -5,7 +5,7 @@ Each gate stands alone. The public chain lets only the first that opens act on a
 
 import numpy as np
 
-from lib.blend.ranks import percentile_ranks
+from lib.blend.mix import percentile_ranks
 from lib.blend.steps.base import check_number, refuse_kind, refuse_logits, refuse_unaligned, settled
 from lib.blend.steps.windows import smooth_by_kernel
 from lib.competition.scores import Scores

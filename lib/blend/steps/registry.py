@@ -8,11 +8,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from lib.blend.ranks import percentile_ranks
+from lib.blend.mix import percentile_ranks
 from lib.blend.sidecar.apply import sidecar
 from lib.blend.steps.agreement_gate import gate_alone, gate_lasting
-from lib.blend.steps.classes import add_prior, temper
-from lib.blend.steps.step_taxa import damp_below_mean, mirror_in_groups, share_in_groups
+from lib.blend.steps.classes import add_prior, damp_below_mean, mirror_in_groups, share_in_groups, temper
 from lib.blend.steps.windows import (
     lift_to_neighbours,
     scale_by_file,

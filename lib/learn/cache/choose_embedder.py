@@ -7,7 +7,7 @@ from lib.competition.miniature.spec import MiniatureSpec
 from lib.core import fingerprint
 from lib.core.errors import BadInput
 from lib.core.paths import on_kaggle
-from lib.models.embedder.frozen_files import find_embedder
+from lib.models.embedder.base import find_embedder
 from lib.models.standin.make import make_standin
 
 PERCH = "perch_v2.onnx"

@@ -5,8 +5,9 @@ of which windows are heard, so nothing stale can be found under it; it appears w
 moment loses nothing and the next goes on where it stopped. What other settings left is never removed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from os import cpu_count
@@ -21,9 +22,84 @@ from lib.core.errors import BadInput, shortened
 from lib.core.folder_lock import alone
 from lib.core.processes import in_processes
 from lib.core.progress import progress
-from lib.learn.cache.embedding_file import PART, SUFFIX, read_tokens
-from lib.learn.cache.hear_sounds import Ear, Heard, Sound, hear_sounds
-from lib.models.embedder.packed import open_embedder
+from lib.learn.cache.embedding_file import PART, SUFFIX, UnfitTokens, halved, read_tokens, write_tokens
+from lib.models.embedder.packed import Embedder, open_embedder
+from lib.sound.decode import UnreadableAudio, decode, loudest_windows, soundscape_windows
+
+
+@dataclass(frozen=True)
+class Ear:
+    """With what recordings are heard; `manifest` is the embedder's, as the one who asks sees it."""
+
+    folder: Path
+    manifest: str
+    classes: ClassList
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A recording, the fingerprint of its bytes, and where its tokens go; `loudest` is 0 for a soundscape's twelve."""
+
+    path: Path
+    audio: str
+    loudest: int
+    target: Path
+
+    def windows(self) -> np.ndarray:
+        """(windows, 160000) what is heard of it."""
+        audio = decode(self.path)
+        windows = loudest_windows(audio, self.loudest) if self.loudest else soundscape_windows(audio)
+        if fingerprint.of_file(self.path) != self.audio:  # after decoding: the tokens belong to these bytes
+            raise UnreadableAudio(f"{self.path.name}: changed while it was read, or another file on this worker")
+        return windows
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came of a sound: what is wrong with it, '' if nothing, and what half precision lost of its tokens."""
+
+    target: Path
+    problem: str
+    lost: float = 0.0
+
+
+def hear_sounds(ear: Ear, sounds: Sequence[Sound]) -> list[Heard]:
+    """What came of each sound; its tokens lie at its target, unless there is a problem."""
+    embedder = _opened(ear)
+    with ThreadPoolExecutor(1) as ahead:
+        return [
+            Heard(sound.target, problem) if problem else _keep(embedder, windows, sound)
+            for sound, (windows, problem) in zip(sounds, ahead.map(_windows, sounds), strict=True)
+        ]
+
+
+def _opened(ear: Ear) -> Embedder:
+    """The embedder, which a process opens once, seen to be the one that was meant."""
+    embedder = open_embedder(ear.folder, ear.classes)
+    if embedder.manifest != ear.manifest:
+        raise BadInput(f"{ear.folder} is another embedder here", expected=ear.manifest, got=embedder.manifest,
+                       do="let all workers see the same folder")  # fmt: skip
+    return embedder
+
+
+def _windows(sound: Sound) -> tuple[np.ndarray | None, str]:
+    """What is heard of a sound, or what is wrong with it."""
+    try:
+        return sound.windows(), ""
+    except UnreadableAudio as error:
+        return None, str(error)
+
+
+def _keep(embedder: Embedder, windows: np.ndarray, sound: Sound) -> Heard:
+    """What came of writing a sound's tokens, side by side in the order of the embedder's widths."""
+    named = embedder.hear(windows).named()
+    try:
+        rows, lost = halved({name: named[name] for name in embedder.widths})
+    except UnfitTokens as error:
+        return Heard(sound.target, f"{sound.path.name}: {error}")
+    write_tokens(sound.target, rows, lost)
+    return Heard(sound.target, "", lost)
+
 
 _AT_A_TIME = 8  # recordings: seconds of work, so that little waits at the end and progress is seen
 

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from scipy.special import expit
+from torch import Tensor
 
 from lib.competition.folds import Folds
 from lib.judge.leakage import Training
 from lib.learn.head.data import Lesson, Sequences
-from lib.models.export.head_graph import export_mean
-from lib.models.member.head_view import window_orders
+from lib.models.export.head import HeadNetwork, export_head, export_mean, head_inputs
+from lib.models.member.head import window_orders
 
 
 class FittedHead(Protocol):
@@ -108,3 +110,31 @@ def met_by(folds: Folds, taught: dict[int, Taught]) -> Training:
         return met
 
     return Training(folds.version, seen(lambda of: of.stems), seen(lambda of: of.clips))
+
+
+_FILES_AT_ONCE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class FittedNetwork:
+    """An evaluated network."""
+
+    network: HeadNetwork
+
+    def logits(self, sequences: Sequences) -> np.ndarray:
+        """(files, 12, classes) logits."""
+        inputs = network_inputs(self.network, sequences)
+        parts = {name: values.split(_FILES_AT_ONCE) for name, values in inputs.items()}
+        with torch.inference_mode():
+            said = [self.network(dict(zip(parts, values, strict=True))) for values in zip(*parts.values(), strict=True)]
+        return torch.cat(said).numpy()
+
+    def export(self, path: Path) -> None:
+        """Write the graph."""
+        export_head(self.network, path)
+
+
+def network_inputs(network: HeadNetwork, sequences: Sequences) -> dict[str, Tensor]:
+    """What the network reads of the soundscapes, by name: tokens (files, 12, width), `site` and `hour` (files,)."""
+    context = {"site": sequences.sites, "hour": sequences.hours}
+    return {name: torch.from_numpy((sequences.tokens | context)[name]) for name in head_inputs(network)}

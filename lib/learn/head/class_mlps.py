@@ -9,9 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from lib.core.errors import BadInput
-from lib.learn.head.data import Lesson, Sequences
-from lib.learn.head.fitted_network import FittedNetwork, network_inputs
-from lib.learn.head.inner_folds import held_out
+from lib.learn.head.base import FittedNetwork, network_inputs
+from lib.learn.head.data import Lesson, Sequences, held_out
 from lib.learn.head.loop import steady
 from lib.models.head.class_mlps import Bank, ClassMlps, Reduction
 

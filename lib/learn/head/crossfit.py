@@ -23,8 +23,7 @@ from lib.learn.parallel_folds import devices, train_folds
 from lib.models.embedder.packed import Embedder, open_embedder
 from lib.models.member.card import MemberCard
 from lib.models.member.golden_output import probe_sound, write_probe
-from lib.models.member.head import OUTPUTS, HeadFiles, probe_soundscape, probe_tokens
-from lib.models.member.head_view import site_number
+from lib.models.member.head import OUTPUTS, HeadFiles, probe_soundscape, probe_tokens, site_number
 from lib.sound.decode import soundscape_windows
 
 PARITY_LIMIT = 1e-4  # of a chance

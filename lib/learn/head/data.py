@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lib.competition.folds import assign
 from lib.competition.prepared import Prepared
 from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE, parse_soundscape
 from lib.learn.baseline.crossfit import clip_targets
-from lib.models.member.head_view import site_number
+from lib.models.member.head import site_number
 
 Tokens = Mapping[str, np.ndarray]  # name, as in lib.models.embedder.base.Tokens.named -> (rows, width) float32
 
@@ -131,3 +132,21 @@ def _clips(prepared: Prepared, tokens_of: Callable[[str], Tokens], names: tuple[
         cells[clip_of_row].astype(np.float32),
         clip_of_row,
     )
+
+
+JUDGING_FOLDS = 6  # one of them judges epochs, much as 15 % of the files do in the public chain
+
+
+def inner_folds(sequences: Sequences, n_folds: int) -> np.ndarray:
+    """(files,) fold numbers, from 0; fewer folds where there are fewer recording groups, and one for a single group."""
+    groups = list(sequences.groups)
+    n_folds = min(n_folds, len(set(groups)))
+    labels = (sequences.truth & sequences.known[..., None]).any(axis=1)
+    return assign(groups, labels, n_folds=n_folds, seed=0)
+
+
+def held_out(sequences: Sequences, n_folds: int, seed: int) -> np.ndarray:
+    """(files,) the mask of the fold that judges, another for each next seed; of nothing where there is one group."""
+    folds = inner_folds(sequences, n_folds)
+    last = folds.max(initial=0)
+    return (folds == seed % (last + 1)) & (last > 0)

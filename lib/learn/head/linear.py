@@ -8,7 +8,7 @@ import numpy as np
 from lib.learn.baseline.logistic import Linear, LogisticSettings, fit_logistic
 from lib.learn.head.base import Head, nothing
 from lib.learn.head.data import Lesson, Sequences
-from lib.models.export.head_graph import linear_graph, same_graph, write_graph
+from lib.models.export.head import linear_graph, same_graph, write_graph
 
 
 @dataclass(frozen=True)

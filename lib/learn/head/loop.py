@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lib.learn.network.averages import Average
-from lib.learn.network.schedule import share_of_peak
+from lib.learn.network.optim import Average, share_of_peak
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lib.learn.head.data import ClipTokens, Lesson, Sequences
-from lib.learn.head.fitted_network import FittedNetwork, network_inputs
-from lib.learn.head.inner_folds import JUDGING_FOLDS, held_out
+from lib.learn.head.base import FittedNetwork, network_inputs
+from lib.learn.head.data import JUDGING_FOLDS, ClipTokens, Lesson, Sequences, held_out
 from lib.learn.head.loop import LoopSettings, fit_small, steady
 from lib.models.head.proto_ssm import ProtoNetwork, ProtoSSM
 

@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 
 from lib.core.errors import BadInput, shortened
-from lib.learn.head.base import FittedHead
-from lib.learn.head.data import Lesson, Sequences
-from lib.learn.head.fitted_network import FittedNetwork, network_inputs
-from lib.learn.head.inner_folds import JUDGING_FOLDS, held_out, inner_folds
+from lib.learn.head.base import FittedHead, FittedNetwork, network_inputs
+from lib.learn.head.data import JUDGING_FOLDS, Lesson, Sequences, held_out, inner_folds
 from lib.learn.head.loop import LoopSettings, fit_small, steady
 from lib.learn.head.proto_ssm import ProtoSettings, fit_proto_ssm
-from lib.models.export.graph_chain import chain_graphs
+from lib.models.export.head import chain_graphs
 from lib.models.head.residual_ssm import FIRST_PASS, ResidualNetwork, ResidualSSM
 
 

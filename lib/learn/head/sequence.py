@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib.learn.head.data import Lesson
-from lib.learn.head.fitted_network import FittedNetwork
-from lib.learn.head.inner_folds import JUDGING_FOLDS, held_out
+from lib.learn.head.base import FittedNetwork
+from lib.learn.head.data import JUDGING_FOLDS, Lesson, held_out
 from lib.learn.head.loop import LoopSettings, fit_small, steady
 from lib.learn.network.losses import LossSettings, make_loss
 from lib.models.head.sequence import S2_BLOCKS, PerWindow, ScalarMix, SequenceHead, SequenceNetwork

@@ -13,16 +13,15 @@ from lib.core import fingerprint
 from lib.core.errors import BadInput
 from lib.judge.metric import class_auc
 from lib.learn.cache.audio import AudioCache, as_float
-from lib.learn.network.batch import Batch
 from lib.learn.network.config import NetworkPlan
-from lib.learn.network.dataset import Examples, fold_examples
+from lib.learn.network.dataset import Batch, Examples, fold_examples
 from lib.learn.network.loader import Feeder, Prefetched
 from lib.learn.network.loop import Trained, train
 from lib.learn.network.losses import distil_loss, make_loss, output_loss, taught_loss, with_taught
 from lib.learn.network.mixing import augmented, mixed_with_clips
 from lib.learn.parallel_folds import spoken
 from lib.learn.soft_labels.crops import Taught
-from lib.models.embedder.frozen_files import find_embedder
+from lib.models.embedder.base import find_embedder
 from lib.models.embedder.perch import Perch
 from lib.models.export.parity import probabilities, torch_runner
 from lib.models.network.network import Network, build_network

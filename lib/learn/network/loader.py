@@ -11,8 +11,7 @@ import torch
 
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES
 from lib.learn.cache.audio import AudioCache, as_float
-from lib.learn.network.batch import Batch
-from lib.learn.network.dataset import Examples, Source
+from lib.learn.network.dataset import Batch, Examples, Source
 from lib.learn.network.samplers import Sampler, SamplerSettings
 from lib.learn.soft_labels.crops import PseudoSettings
 from lib.sound.crops import CropSettings, crop_start, cut, cut_reflected

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from lib.core.errors import BadInput
-from lib.learn.network.batch import Batch
+from lib.learn.network.dataset import Batch
 from lib.sound.augment.waveform import (
     AUGMENTATIONS,
     AugmentSettings,

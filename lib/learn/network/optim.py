@@ -1,13 +1,15 @@
 """One step of training, guarded: what is not finite changes nothing, and is counted."""
 
-from collections.abc import Callable
-from contextlib import nullcontext
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from lib.core.errors import BadInput
-from lib.learn.network.batch import Batch, generator_of
+from lib.learn.network.dataset import Batch, generator_of
+from lib.models.network.pretrained import load_timm
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _MOST_SKIPPED_IN_A_ROW = 25  # float16 begins by halving its scale of 2^16, a skipped step each
@@ -78,3 +80,124 @@ class Stepper:
                 do="lower learning_rate, lengthen warmup_share, or set precision to bfloat16 or float32; "
                 "a loss that is never finite: look for NaN in the audio or the targets",
             )
+
+
+def parameter_groups(network: nn.Module, weight_decay: float, layer_decay: float) -> list[dict]:
+    """Groups for an optimizer, from shallow to deep, each with its `weight_decay` and its `share` of the rate."""
+    depths = layer_depths(network) if layer_decay != 1 else {}
+    deepest = max(depths.values(), default=0)
+    groups: dict[tuple[int, bool], dict] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            depth, decays = depths.get(name, 0), parameter.ndim > 1  # vectors are biases, norms and gains
+            group = {
+                "params": [],
+                "weight_decay": weight_decay if decays else 0.0,
+                "share": layer_decay ** (deepest - depth),
+            }
+            groups.setdefault((depth, decays), group)["params"].append(parameter)
+    return [groups[key] for key in sorted(groups)]
+
+
+def layer_depths(network: nn.Module) -> dict[str, int]:
+    """The depth of each parameter by name, 0 nearest to the picture; what is outside the backbone is deepest.
+
+    A network of timm says itself what its layers are; in others they are the children of the first Sequential.
+    """
+    name, backbone = _backbone(network)
+    prefix = f"{name}." if name else ""
+    if hasattr(backbone, "group_matcher"):
+        layers = load_timm().models.group_parameters(backbone, backbone.group_matcher(coarse=False), reverse=True)
+    else:
+        children = [child for child, _module in backbone.named_children()]
+        layers = {of: children.index(of.split(".")[0]) for of, _parameter in backbone.named_parameters()}
+    above = max(layers.values()) + 1
+    return {of: layers.get(of.removeprefix(prefix), above) for of, _parameter in network.named_parameters()}
+
+
+def _backbone(network: nn.Module) -> tuple[str, nn.Module]:
+    """The first module, with its name, that comes in layers."""
+    for name, module in network.named_modules():
+        if hasattr(module, "group_matcher") or isinstance(module, nn.Sequential):
+            return name, module
+    raise BadInput(
+        "layer_decay needs a network in layers",
+        expected="a backbone of timm, or a Sequential",
+        got=type(network).__name__,
+        do="set layer_decay to 1",
+    )
+
+
+class Average:
+    """The averaged state of a network; `count` states went into it."""
+
+    def __init__(self, network: nn.Module):
+        self.state = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        self.count = 0
+
+    def follow(self, network: nn.Module, decay: float) -> None:
+        """Move a step of an EMA; the decay warms up, so that the first weights, which know nothing, are soon gone."""
+        self.count += 1
+        self._move(network, 1 - min(decay, (1 + self.count) / (10 + self.count)))
+
+    def add(self, network: nn.Module) -> None:
+        """Take one more state into the plain mean."""
+        self.count += 1
+        self._move(network, 1 / self.count)
+
+    def saved(self) -> dict:
+        """What `load` goes on from."""
+        return {"state": self.state, "count": self.count}
+
+    def load(self, saved: dict) -> None:
+        """Go on from what was saved."""
+        self.count = saved["count"]
+        for name, value in self.state.items():
+            value.copy_(saved["state"][name])
+
+    @contextmanager
+    def in_place_of(self, network: nn.Module) -> Iterator[None]:
+        """The network holds the averaged state inside the block, and its own again after it."""
+        own = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        network.load_state_dict(self.state)
+        try:
+            yield
+        finally:
+            network.load_state_dict(own)
+
+    @torch.no_grad()
+    def _move(self, network: nn.Module, share: float) -> None:
+        """Go a share of the way to the network; counters are integers, and copied."""
+        pairs = [(self.state[name], value) for name, value in network.state_dict().items()]
+        moving = [pair for pair in pairs if pair[0].is_floating_point()]
+        torch._foreach_lerp_(*_columns(moving), share)
+        for mine, theirs in pairs:
+            if not mine.is_floating_point():
+                mine.copy_(theirs)
+
+
+def _columns(pairs: list[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
+    """The first tensors and the second tensors of the pairs."""
+    return [first for first, _second in pairs], [second for _first, second in pairs]
+
+
+SCHEDULES = ("cosine", "one-cycle")
+_FIRST, _LAST = 1 / 25, 1 / 25 / 1e4  # where one-cycle starts and ends: torch's defaults
+
+
+def share_of_peak(step: int, steps: int, schedule: str, warmup_share: float) -> float:
+    """The learning rate of step 0, 1, … `steps` - 1 as a share of the peak, above 0 and at most 1."""
+    if schedule == "one-cycle":
+        peak = warmup_share * steps - 1
+        if step < peak:
+            return _between(_FIRST, 1, step / peak)
+        return _between(1, _LAST, (step - peak) / (steps - 1 - peak))
+    warmup = round(warmup_share * steps)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return _between(1, 0, (step - warmup) / (steps - warmup))
+
+
+def _between(start: float, end: float, share: float) -> float:
+    """From start to end along half a cosine."""
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.competition.findings import Findings
 from lib.competition.prepared import Prepared
 from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE
-from lib.competition.tables import read_taxonomy
+from lib.competition.tables import Findings, read_taxonomy
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shortened
 from lib.core.records import check_seal

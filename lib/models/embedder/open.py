@@ -7,8 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from lib.core.errors import BadInput
-from lib.models.embedder.base import RawTokens
-from lib.models.embedder.frozen_files import find_labels, read_labels
+from lib.models.embedder.base import RawTokens, find_labels, read_labels
 from lib.models.embedder.perch import Perch
 from lib.models.embedder.short_window import Excerpts
 from lib.models.member.golden_output import probe_sound

@@ -3,21 +3,113 @@
 import csv
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
 
 from lib.competition.classes import ClassList
 from lib.competition.row_ids import WINDOW_SAMPLES
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shortened
 from lib.core.records import seal, to_json, write_json
-from lib.models.embedder.base import BLOCK
-from lib.models.embedder.embedder_card import LABELS, EmbedderCard
-from lib.models.embedder.frozen_files import find_labels, read_labels
+from lib.models.embedder.base import BLOCK, block_of, find_labels, read_labels
 from lib.models.embedder.labels import LabelMap
 from lib.models.embedder.open import open_frozen
-from lib.models.embedder.tap import list_blocks, tap
+from lib.models.embedder.packed import LABELS, EmbedderCard
+
+# Operations whose result has the layout of the picture that goes in.
+_KEEP = ("Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Div", "Dropout", "Elu", "Erf", "Exp", "Gelu",
+         "GlobalAveragePool", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LeakyRelu", "Log",
+         "Max", "MaxPool", "Min", "Mul", "Neg", "Pad", "Pow", "Reciprocal", "Relu", "Sigmoid", "Softplus", "Sqrt",
+         "Sub", "Tanh", "Where")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of a network, and the last tensor in its scope."""
+
+    name: str  # such as "MBConv_24"
+    tensor: str
+    channels: int
+    axis: int  # of the channels: 1 in (rows, channels, ., .), 3 in (rows, ., ., channels)
+
+
+def list_blocks(path: Path) -> tuple[Block, ...]:
+    """The blocks of a model, in the order of its graph."""
+    return _blocks(onnx.load(path).graph)
+
+
+def tap(path: Path, blocks: tuple[str, ...], target: Path) -> None:
+    """Write a copy that also gives "block:<name>": the blocks' (rows, channels) means over time and frequency."""
+    model = onnx.load(path)
+    have = {block.name: block for block in _blocks(model.graph)}
+    if unknown := [name for name in blocks if name not in have]:
+        raise BadInput(f"{path} has no such blocks", expected=f"some of {', '.join(have) or 'none: it names none'}",
+                       got=shortened(unknown), do="choose among them")  # fmt: skip
+    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    for name in blocks:
+        _add_means(model.graph, have[name], opset)
+    onnx.save(model, target)
+
+
+def _blocks(graph: onnx.GraphProto) -> tuple[Block, ...]:
+    """The last laid-out tensor in each block's scope, in the order of the graph."""
+    layouts, last = _layouts(graph), {}
+    for node in graph.node:
+        tensor = node.output[0]
+        name = block_of(node.name) or block_of(tensor)
+        if name and tensor in layouts:
+            last[name] = Block(name, tensor, *layouts[tensor])
+    return tuple(last.values())
+
+
+def _layouts(graph: onnx.GraphProto) -> dict[str, tuple[int, int]]:
+    """Channels and their axis, by tensor, for pictures: convolutions say which these are, and the rest follows.
+
+    Shape inference is not asked: it knows nothing behind a Fourier transform, and wants the weights again.
+    """
+    weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer} | _constants(graph)
+    layouts: dict[str, tuple[int, int]] = {}
+    for node in graph.node:
+        laid = [layouts[name] for name in node.input if name in layouts]
+        if node.op_type == "Conv" and len(weights.get(node.input[1], ())) == 4:
+            layouts[node.output[0]] = weights[node.input[1]][0], 1
+        elif node.op_type == "Transpose":
+            order = list(_attribute(node, "perm") or (3, 2, 1, 0))
+            if len(weights.get(node.input[0], ())) == len(order):
+                weights[node.output[0]] = tuple(weights[node.input[0]][axis] for axis in order)
+            elif laid:
+                layouts[node.output[0]] = laid[0][0], order.index(laid[0][1])
+        elif node.op_type in _KEEP and laid:
+            layouts[node.output[0]] = max(laid)
+    return layouts
+
+
+def _constants(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
+    """Shapes of the constants that stand among the nodes."""
+    values = {node.output[0]: _attribute(node, "value") for node in graph.node if node.op_type == "Constant"}
+    return {name: np.shape(value) for name, value in values.items() if value is not None}
+
+
+def _attribute(node: onnx.NodeProto, name: str):
+    """The value of a node's attribute, a tensor's as an array; None if it has none."""
+    values = [helper.get_attribute_value(each) for each in node.attribute if each.name == name]
+    return None if not values else numpy_helper.to_array(values[0]) if hasattr(values[0], "dims") else values[0]
+
+
+def _add_means(graph: onnx.GraphProto, block: Block, opset: int) -> None:
+    """Add the output of a block's means to the graph."""
+    output, axes = BLOCK + block.name, [axis for axis in (1, 2, 3) if axis != block.axis]
+    if opset >= 18:  # from there on the axes are an input
+        graph.initializer.append(numpy_helper.from_array(np.array(axes), f"{output}/axes"))
+        node = helper.make_node("ReduceMean", [block.tensor, f"{output}/axes"], [output], f"{output}/mean", keepdims=0)
+    else:
+        node = helper.make_node("ReduceMean", [block.tensor], [output], f"{output}/mean", keepdims=0, axes=axes)
+    graph.node.append(node)
+    graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, ["rows", block.channels]))
 
 
 def tappable(source: Path) -> tuple[str, ...]:

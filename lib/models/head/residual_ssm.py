@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.models.head.layers import Standard
-from lib.models.head.selective_scan import BothWays
+from lib.models.head.proto_ssm import BothWays
 
 FIRST_PASS = "first_pass"  # the input's name; in a member's graph, the first pass's own output takes its place
 

@@ -1,9 +1,12 @@
 """The member's card: everything that inference needs to know, so that nothing is restated there."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from lib.competition.classes import ClassList
+from lib.core.errors import BadInput, shortened
 from lib.core.records import check_seal, from_json, read_json
 
 
@@ -31,3 +34,20 @@ def read_card(folder: Path, classes: ClassList) -> MemberCard:
     card = from_json(MemberCard, read_json(folder / "member.json"), f"{folder.name}/member.json")
     classes.check_hash(card.class_hash, f"member {card.name}")
     return card
+
+
+Model = TypeVar("Model")
+
+
+def fold_files(folder: Path, suffix: str) -> dict[int, Path]:
+    """Fold -> the file of its model, in the order of the folds."""
+    files = {int(path.stem.removeprefix("fold")): path for path in folder.glob(f"fold*{suffix}")}
+    return dict(sorted(files.items()))
+
+
+def of_fold(models: Mapping[int, Model], fold: int, member: str) -> Model:
+    """The model of that fold; a member that has none is an error."""
+    if fold not in models:
+        raise BadInput(f"member {member} has no model of fold {fold}", expected=f"fold{fold} among its files",
+                       got=f"folds {shortened(models)}" if models else "none", do="fit it again")  # fmt: skip
+    return models[fold]

@@ -8,18 +8,28 @@ import numpy as np
 from scipy.special import expit
 
 from lib.competition.classes import ClassList
-from lib.competition.row_ids import Soundscape
+from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE, Soundscape
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shortened
 from lib.core.paths import folders_below, manifest_kind
 from lib.models.embedder.packed import Embedder, open_embedder
-from lib.models.member.card import MemberCard
-from lib.models.member.fold_files import fold_files, of_fold
+from lib.models.member.card import MemberCard, fold_files, of_fold
 from lib.models.member.golden_output import check_probe, probe_sound
-from lib.models.member.head_view import site_number, window_orders
 from lib.models.member.inputs import Hearing
 from lib.models.runtime.onnx import OnnxSession
 from lib.sound.decode import soundscape_windows
+
+
+def window_orders(rolls: Sequence[int], flip: bool) -> list[np.ndarray]:
+    """The orders (12,) in which a soundscape's windows are shown: rolled by so many each, and reversed if asked."""
+    order = np.arange(WINDOWS_PER_SOUNDSCAPE)
+    return [*(np.roll(order, roll) for roll in rolls), *([order[::-1]] if flip else [])]
+
+
+def site_number(site: str, names: Sequence[str]) -> int:
+    """The number by which heads know a site: from 1 in the order of the names, 0 if it is none of them."""
+    return 1 + names.index(site) if site in names else 0
+
 
 OUTPUTS = ["logit"]
 _NEAR = 3  # levels: a notebook's output has members/ beside embedders/, a dataset a folder each

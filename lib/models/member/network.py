@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.core.records import from_json
-from lib.models.member.card import MemberCard
-from lib.models.member.fold_files import fold_files, of_fold
+from lib.models.member.card import MemberCard, fold_files, of_fold
 from lib.models.member.golden_output import check_probe, probe_sound
 from lib.models.member.inputs import Hearing
 from lib.models.member.tta import Again, shown_pictures, weighted_chances

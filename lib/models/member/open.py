@@ -8,8 +8,7 @@ import numpy as np
 
 from lib.competition.classes import ClassList
 from lib.core.errors import BadInput
-from lib.models.member.card import MemberCard, read_card
-from lib.models.member.fold_files import fold_files, of_fold
+from lib.models.member.card import MemberCard, fold_files, of_fold, read_card
 from lib.models.member.head import AppliedHead
 from lib.models.member.inputs import Hearing
 from lib.models.member.network import AppliedNetwork

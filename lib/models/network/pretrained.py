@@ -1,6 +1,9 @@
 """Pretrained weights for a backbone: from timm when online, from a file or an attached dataset otherwise."""
 
+import importlib.util
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from safetensors.torch import load_file
@@ -8,7 +11,50 @@ from torch import Tensor, nn
 
 from lib.core.errors import BadInput, shortened
 from lib.core.paths import folders_below, inputs_root
-from lib.models.network.torch_companions import load_timm
+
+
+def load_timm() -> ModuleType:
+    """timm, after torchvision was made importable."""
+    ready_torchvision()
+    import timm
+
+    return timm
+
+
+def ready_torchvision() -> None:
+    """Where torchvision's operators cannot be loaded, declare the two that its import looks for."""
+    if "torchvision" not in sys.modules and not _loads(_package("torchvision").glob("_C.*")):
+        for operator in ("nms", "qnms"):
+            torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float threshold) -> Tensor")
+
+
+def load_torchaudio() -> ModuleType:
+    """torchaudio; where its compiled extension cannot be loaded, it is told that there is none."""
+    name = "torchaudio._extension.utils"
+    if name not in sys.modules:
+        extension = _package("torchaudio")
+        spec = importlib.util.spec_from_file_location(name, extension / "_extension" / "utils.py")
+        utils = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(utils)
+        utils._load_lib = lambda lib: _loads((extension / "lib").glob(f"{lib}.*"))
+        sys.modules[name] = utils
+    import torchaudio
+
+    return torchaudio
+
+
+def _package(name: str) -> Path:
+    """The folder of an installed package, found without importing it."""
+    return Path(importlib.util.find_spec(name).submodule_search_locations[0])
+
+
+def _loads(libraries) -> bool:
+    """Whether there is such a library and torch can load it."""
+    try:
+        return bool([torch.ops.load_library(path) for path in libraries])
+    except OSError:
+        return False
+
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 _WRAPPERS = ("state_dict", "model", "ema")  # names under which training scripts put the tensors

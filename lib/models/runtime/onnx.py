@@ -1,15 +1,36 @@
 """ONNX Runtime behind one small function: inputs and outputs by name, on one thread."""
 
 import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from lib.core.errors import BadInput
-from lib.models.runtime.session_time import in_session
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at the first import, which is this one: nothing is reported
 import onnxruntime
+
+_thread = threading.local()
+
+
+def session_seconds() -> float:
+    """Seconds that this thread has been inside sessions by now."""
+    return getattr(_thread, "seconds", 0.0)
+
+
+@contextmanager
+def in_session() -> Iterator[None]:
+    """Count what happens inside as a session's time."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        _thread.seconds = session_seconds() + time.perf_counter() - start
+
 
 ORT_VERSION = onnxruntime.__version__
 

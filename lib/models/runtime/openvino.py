@@ -9,7 +9,7 @@ from types import ModuleType
 
 import numpy as np
 
-from lib.models.runtime.session_time import in_session
+from lib.models.runtime.onnx import in_session
 
 
 def openvino_installed() -> bool:

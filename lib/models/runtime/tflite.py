@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.core.errors import BadInput
-from lib.models.runtime.session_time import in_session
+from lib.models.runtime.onnx import in_session
 
 
 class LitertFile:

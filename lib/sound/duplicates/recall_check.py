@@ -8,7 +8,7 @@ import pandas as pd
 import soundfile
 from scipy.signal import resample_poly
 
-from lib.competition.related import clusters
+from lib.competition.folds import clusters
 from lib.competition.row_ids import SAMPLE_RATE
 from lib.sound.duplicates.fingerprint import Echoprint, echoprint
 from lib.sound.duplicates.match import candidates, laid_over, one_recording

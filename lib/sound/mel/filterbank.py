@@ -6,8 +6,7 @@ import numpy as np
 from scipy.signal import get_window
 
 from lib.competition.row_ids import SAMPLE_RATE
-from lib.sound.mel.config import FrontEnd
-from lib.sound.mel.mel_scale import band_edges_hz
+from lib.sound.mel.config import FrontEnd, band_edges_hz
 
 # One dense product costs five times as much as blocks, as measured. A block's product with a chunk of 64 frames stays
 # within what OpenBLAS keeps on one thread (2**18 multiplications): its waiting threads cost more than they bring.

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lib.competition.classes import ClassList
-from lib.competition.qa import excluded, qa_table
-from lib.competition.qa_checks import company, joins, label_map, ratings
+from lib.competition.qa import company, excluded, joins, label_map, qa_table, ratings
 from lib.competition.tables import window_labels
 from lib.sound.decode import decode
 from lib.sound.quality.checks import bad_sound, exact_copies, near_copies, odd_ones, poor_sound, silent_windows

@@ -10,8 +10,8 @@ import pandas as pd
 import soundfile
 from scipy import fft
 
-from lib.competition.findings import Findings
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES
+from lib.competition.tables import Findings
 from lib.core import fingerprint
 from lib.core.progress import progress
 from lib.sound.decode import UnreadableAudio, decode, fit_length

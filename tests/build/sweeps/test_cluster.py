@@ -9,8 +9,7 @@ import pytest
 
 from build.sweeps.config import read_sweep
 from build.sweeps.engines import Cluster
-from build.sweeps.runs import place_of, write_request
-from build.sweeps.sweep_record import read_record
+from build.sweeps.runs import place_of, read_record, write_request
 from lib.core.errors import BadInput
 from tests.build.test_sweep import GRID, Place
 

@@ -5,8 +5,7 @@ import math
 import pytest
 
 from build.project import ROOT
-from build.sweeps.config import read_sweep
-from build.sweeps.sweep_space import Range, drawn
+from build.sweeps.config import Range, drawn, read_sweep
 from lib.core.errors import BadInput
 from tests.support.toysweep import toy_sources
 

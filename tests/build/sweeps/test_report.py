@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from build.sweeps import report as command
-from build.sweeps.report import judged_now, write_sweep_page
-from build.sweeps.sweep_advice import advice, verdict
+from build.sweeps.report import advice, judged_now, verdict, write_sweep_page
 from lib.core.records import read_json, write_json
 from tests.support.tinysweep import a_prepared, a_sweep, ran, recorded
 

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.blend.mix import mix
-from lib.blend.ranks import percentile_ranks
+from lib.blend.mix import mix, percentile_ranks
 from lib.blend.steps.registry import apply_step, smooth_windows
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Scores

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import gmean, pmean, rankdata
 
-from lib.blend.mix import SPACES, mix
-from lib.blend.ranks import percentile_ranks
+from lib.blend.mix import SPACES, mix, percentile_ranks
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput
 

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.blend.mix import mix
-from lib.blend.ranks import check_weights, percentile_ranks, percentiles
+from lib.blend.mix import check_weights, mix, percentile_ranks, percentiles
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput
 

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.blend.mix import mix
-from lib.blend.ranks import percentile_ranks
+from lib.blend.mix import mix, percentile_ranks
 from lib.blend.recipe import Ingredient, Mix, Part, Recipe, Step, load_recipe, load_recipes, save_recipe
 from lib.blend.sidecar.apply import SidecarSettings, correct
 from lib.blend.steps.registry import apply_step

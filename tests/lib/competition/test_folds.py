@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.competition.findings import Findings
 from lib.competition.folds import Folds, assign, make_folds, read_folds
-from lib.competition.tables import read_clips, read_windows
+from lib.competition.tables import Findings, read_clips, read_windows
 from lib.core.errors import BadInput
 
 

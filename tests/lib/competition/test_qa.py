@@ -3,7 +3,6 @@
 import pandas as pd
 import pytest
 
-from lib.competition.findings import Findings
 from lib.competition.qa import (
     cluster_sizes,
     crossing,
@@ -19,6 +18,7 @@ from lib.competition.qa import (
     summary,
     without_excluded,
 )
+from lib.competition.tables import Findings
 from lib.core.errors import BadInput
 
 CLIPS = pd.DataFrame({"filename": ["a/1.ogg", "a/2.ogg", "b/3.ogg"]})

@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from lib.competition.findings import Findings
-from lib.competition.qa_checks import company, joins, label_map, mirror_groups, ratings
+from lib.competition.qa import company, joins, label_map, mirror_groups, ratings
 from lib.competition.scores import Labels
-from lib.competition.tables import read_clips, read_taxonomy, read_windows
+from lib.competition.tables import Findings, read_clips, read_taxonomy, read_windows
 
 
 def items(qa, check, action):

@@ -1,6 +1,6 @@
 """Clusters hold together through others; copies move to their original's group, shared recordings merge groups."""
 
-from lib.competition.related import clusters, merged_groups, moved_items
+from lib.competition.folds import clusters, merged_groups, moved_items
 
 
 def test_a_cluster_has_the_first_of_its_names():

@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 
 from lib.competition.classes import ClassList, read_class_list
-from lib.competition.findings import Findings
-from lib.competition.tables import read_clips, read_solution, read_taxonomy, read_windows, window_labels
+from lib.competition.tables import Findings, read_clips, read_solution, read_taxonomy, read_windows, window_labels
 from lib.core.errors import BadInput
 
 

@@ -10,7 +10,7 @@ from lib.competition.folds import Folds
 from lib.competition.row_ids import parse_soundscape, row_ids
 from lib.competition.scores import Labels, Scores
 from lib.judge.subgroups import Slice
-from lib.pseudo.kept import kept_table, teachers_scores
+from lib.pseudo.student_gain import kept_table, teachers_scores
 from lib.pseudo.teachers import Teaching, in_order
 
 STEMS = [f"BC2026_Train_{n:04d}_S{n:02d}_20250101_000000" for n in range(10)]

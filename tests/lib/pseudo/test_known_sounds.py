@@ -8,7 +8,7 @@ import soundfile
 
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES
 from lib.learn.cache.audio import as_int16
-from lib.pseudo.known_sounds import KnownSounds, contest_recordings
+from lib.pseudo.external import KnownSounds, contest_recordings
 from lib.sound.decode import decode
 
 MINUTE = np.random.default_rng(0).uniform(-0.5, 0.5, SOUNDSCAPE_SAMPLES).astype(np.float32)

@@ -8,7 +8,7 @@ import pytest
 from lib.core.errors import BadInput
 from lib.core.records import seal, write_json
 from lib.learn.soft_labels.store import open_soft_labels
-from lib.pseudo.mixed_labels import mixed_labels
+from lib.pseudo.label import mixed_labels
 from tests.support.tinyexamples import CLASSES, STEMS, tiny_prepared
 from tests.support.tinylabels import write_labels
 

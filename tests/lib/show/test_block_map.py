@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from lib.core.errors import BadInput
-from lib.show.block_map import flat_maps, principal, turned
+from lib.show.block_probe import flat_maps, principal, turned
 
 CLIPS = np.random.default_rng(0).normal(size=(40, 6)) * [9, 5, 1, 1, 1, 1]
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from lib.show.pieces import Html, table
+from lib.show.html import Html, table
 
 
 def cells(html: str, tag: str = "td") -> list[str]:

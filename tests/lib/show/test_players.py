@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from lib.competition.row_ids import SAMPLE_RATE
-from lib.show.players import play_button, player
+from lib.show.audio import play_button, player
 
 
 def decoded(html: str) -> list[tuple[np.ndarray, int]]:

@@ -4,9 +4,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from lib.competition.findings import Findings
 from lib.competition.prepared import load_prepared
-from lib.competition.tables import read_taxonomy
+from lib.competition.tables import Findings, read_taxonomy
 from lib.judge.leakage import judge_member
 from lib.show import plots as figures
 from lib.show.html import write_page

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_S
-from lib.show import reviews
+from lib.show import eda as reviews
 from lib.show.plots import TAXON_COLOURS
 from tests.lib.show.test_players import decoded, tone
 from tests.support.tinymemo import CLIPS, ONE, TAXONOMY, TWO, WINDOWS, qa_line

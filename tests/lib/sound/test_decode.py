@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from lib.competition.findings import Findings
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES
+from lib.competition.tables import Findings
 from lib.sound.decode import UnreadableAudio, decode, fit_length, loudest_windows, soundscape_windows
 from lib.sound.quality.scan import report_inventory, report_lengths, take_inventory
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lib.competition.row_ids import SAMPLE_RATE
-from lib.sound.excerpt import loudest_start, loudest_stretch
+from lib.sound.crops import loudest_start, loudest_stretch
 
 
 @pytest.mark.parametrize("second", [0, 2, 7])

@@ -1,7 +1,7 @@
 """What is shared is paid once, as long as anybody needs it."""
 
 from lib.blend.recipe import Ingredient
-from lib.submit.costs import Costs, planned_costs, thing_name
+from lib.submit.budget import Costs, planned_costs, thing_name
 from tests.support.fakemachine import optional
 
 

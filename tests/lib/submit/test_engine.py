@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.blend.ranks import percentile_ranks
+from lib.blend.mix import percentile_ranks
 from lib.blend.recipe import Ingredient, Mix, Part, Step
 from lib.competition.row_ids import row_ids
 from lib.competition.tables import read_solution

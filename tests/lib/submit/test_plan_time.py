@@ -3,8 +3,7 @@
 import pytest
 
 from lib.blend.recipe import Ingredient
-from lib.submit.costs import Costs, planned_costs
-from lib.submit.plan_time import make_plan, plan_table
+from lib.submit.budget import Costs, make_plan, plan_table, planned_costs
 from tests.support.fakemachine import optional
 
 

@@ -9,7 +9,7 @@ import soundfile
 from onnx import TensorProto, helper
 
 from lib.models.member.open import Member
-from lib.models.runtime.session_time import in_session
+from lib.models.runtime.onnx import in_session
 from lib.submit.budget import GUARD_MINUTES, Clock
 from lib.submit.soundscape import hear
 from tests.support.fakemachine import CLASSES, table_of

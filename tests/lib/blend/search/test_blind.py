@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from lib.blend.evaluate import evaluate
-from lib.blend.search.blind import carrying, evidence, made_blind, nested_scores
-from lib.blend.search.nested import evidence_weights
+from lib.blend.search.nested import carrying, evidence, evidence_weights, made_blind, nested_scores
 from lib.competition.scores import Labels
 from lib.core.errors import BadInput
 from lib.judge.bootstrap import bootstrap, interval

@@ -8,8 +8,7 @@ import pytest
 
 from lib.blend.evaluate import evaluate, make_folds
 from lib.blend.recipe import Step
-from lib.blend.search.ascent import ascent
-from lib.blend.search.methods import ROUNDS, greedy
+from lib.blend.search.methods import ROUNDS, ascent, greedy
 from lib.blend.search.nested import METHODS, evidence_weights, search
 from lib.blend.search.objective import Objective
 from lib.blend.search.space import Choice, Knob, Space
@@ -26,7 +25,7 @@ SIGMA = Knob("all", "smooth_windows", "sigma", (0.0, 0.5, 2.0))
 def method(request, monkeypatch):
     if request.param == "tpe":
         pytest.importorskip("optuna")
-        monkeypatch.setattr("lib.blend.search.tpe.TRIALS", 25)
+        monkeypatch.setattr("lib.blend.search.methods.TRIALS", 25)
     return request.param
 
 
@@ -191,7 +190,7 @@ def test_without_optuna_the_search_says_what_to_do(monkeypatch):
 
 def test_tpe_tries_the_start_first_and_keeps_within_the_ranges(monkeypatch):
     pytest.importorskip("optuna")
-    monkeypatch.setattr("lib.blend.search.tpe.TRIALS", 8)
+    monkeypatch.setattr("lib.blend.search.methods.TRIALS", 8)
     labels = labels_of()
     space = Space(recipe_of("pqr", steps=[SMOOTH], weights=[0.6, 0.3, 0.1]), "all", (SIGMA,))
     objective = Objective(space, make_folds(members(labels, 1.0, 1.0, 1.0), labels))

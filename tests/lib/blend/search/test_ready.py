@@ -7,7 +7,7 @@ import pytest
 
 from lib.blend.evaluate import executed, make_folds
 from lib.blend.recipe import Mix, Part, Step
-from lib.blend.search.ready import make_ready, ready_parts
+from lib.blend.search.objective import make_ready, ready_parts
 from lib.blend.search.space import with_weights
 from tests.support.tinyblend import heard_by, labels_of, recipe_of
 

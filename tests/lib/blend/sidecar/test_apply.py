@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.blend.ranks import percentile_ranks, percentiles
+from lib.blend.mix import percentile_ranks, percentiles
 from lib.blend.sidecar.apply import AnchorKept, SidecarSettings, allowed_move, correct, sidecar
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.blend.ranks import percentile_ranks
+from lib.blend.mix import percentile_ranks
 from lib.blend.sidecar.apply import SidecarSettings, correct
 from lib.blend.sidecar.gate import GateSettings, coverage_caps, fit_gate, nested_sidecar
 from lib.competition.row_ids import row_ids

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from lib.blend.ranks import percentile_ranks
+from lib.blend.mix import percentile_ranks
 from lib.blend.steps.registry import STEPS, apply_step
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Scores

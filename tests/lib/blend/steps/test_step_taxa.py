@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.blend.steps.step_taxa import damp_below_mean, mirror_in_groups, share_in_groups
+from lib.blend.steps.classes import damp_below_mean, mirror_in_groups, share_in_groups
 from lib.competition.scores import Scores
 
 CLASSES = ["frog1", "bird1", "frog2", "bird2", "cow"]

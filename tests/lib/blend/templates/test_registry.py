@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from lib.blend.evaluate import evaluate
 from lib.blend.recipe import Ingredient, Recipe, load_recipe, save_recipe
-from lib.blend.search.blind import made_blind, nested_scores
+from lib.blend.search.nested import made_blind, nested_scores
 from lib.blend.sidecar.apply import SidecarSettings
 from lib.blend.sidecar.gate import fit_gate
 from lib.blend.templates.registry import TEMPLATES, overview, template_named

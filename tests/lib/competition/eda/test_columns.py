@@ -4,8 +4,7 @@ import pandas as pd
 import pytest
 
 from lib.competition.eda.columns import ROLES, metadata_roles, tells
-from lib.competition.findings import Findings
-from lib.competition.tables import TRAIN, read_clips, read_windows
+from lib.competition.tables import TRAIN, Findings, read_clips, read_windows
 
 LABELS = pd.Series(list("aaabbbcc"))
 

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from lib.core.errors import BadInput
 from lib.learn.block_probe.probe import block_probe
-from lib.models.embedder.tap import list_blocks, tap
+from lib.models.embedder.pack import list_blocks, tap
 
 CHANNELS, SAMPLES, BLOCKS = 16, 64, 6
 

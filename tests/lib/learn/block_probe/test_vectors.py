@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from lib.competition.findings import Findings
 from lib.competition.prepared import load_prepared
-from lib.competition.tables import read_taxonomy
+from lib.competition.tables import Findings, read_taxonomy
 from lib.learn.block_probe.vectors import block_vectors
-from lib.models.embedder.frozen_files import find_labels, read_labels
+from lib.models.embedder.base import find_labels, read_labels
 from lib.models.embedder.labels import map_labels
 from lib.models.embedder.pack import pack_embedder, tappable
 

@@ -18,9 +18,8 @@ import soundfile
 from build.project import ROOT
 from lib.competition.row_ids import SAMPLE_RATE, WINDOW_SAMPLES
 from lib.core.errors import BadInput
-from lib.learn.cache import hear_sounds
-from lib.learn.cache.embeddings import fill_tokens
-from lib.learn.cache.hear_sounds import Ear, Sound
+from lib.learn.cache import embeddings as hear_sounds
+from lib.learn.cache.embeddings import Ear, Sound, fill_tokens
 from lib.models.embedder.packed import open_embedder
 from lib.sound.decode import decode
 from tests.support.tinyembedder import CLASSES, embedding_of, logits_of, pack_tiny

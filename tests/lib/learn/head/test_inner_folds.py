@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lib.learn.head.inner_folds import held_out, inner_folds
+from lib.learn.head.data import held_out, inner_folds
 from tests.support.plantedlesson import soundscapes
 
 

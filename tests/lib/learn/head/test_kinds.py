@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from lib.competition.findings import Findings
 from lib.competition.prepared import load_prepared
 from lib.competition.row_ids import parse_soundscape
 from lib.competition.scores import load_scores
-from lib.competition.tables import read_taxonomy
+from lib.competition.tables import Findings, read_taxonomy
 from lib.core.errors import BadInput
 from lib.judge.leakage import judge_member
 from lib.learn.cache.embeddings import fill_tokens
@@ -15,7 +14,7 @@ from lib.learn.head.base import everything
 from lib.learn.head.crossfit import fit_head_member, fit_head_members
 from lib.learn.head.data import gather_lesson
 from lib.learn.head.kinds import chosen_heads, head_kinds
-from lib.models.embedder.frozen_files import find_labels, read_labels
+from lib.models.embedder.base import find_labels, read_labels
 from lib.models.embedder.labels import map_labels
 from lib.models.embedder.pack import pack_embedder
 from lib.models.embedder.packed import open_embedder

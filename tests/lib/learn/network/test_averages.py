@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from lib.learn.network.averages import Average
+from lib.learn.network.optim import Average
 
 
 def moved(network: nn.Module, value: float) -> nn.Module:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from lib.learn.network.batch import Batch, generator_of
+from lib.learn.network.dataset import Batch, generator_of
 
 
 def test_all_tensors_of_a_batch_move_and_those_that_are_not_there_stay_away():

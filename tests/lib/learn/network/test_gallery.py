@@ -6,7 +6,7 @@ from lib.competition.row_ids import SAMPLE_RATE
 from lib.learn.network.gallery import loudest_crop, pictures_after, sounds_after
 from lib.sound.augment.waveform import AUGMENTATIONS, TWO_SOUNDS, AugmentSettings
 from lib.sound.crops import CropSettings
-from lib.sound.encode import ogg
+from lib.sound.decode import ogg
 from lib.sound.mel.config import FrontEnd
 from lib.sound.mel.cpu import pictures
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lib.core.errors import BadInput
-from lib.learn.network.batch import Batch, generator_of
+from lib.learn.network.dataset import Batch, generator_of
 from lib.learn.network.mixing import augmented, mixed_with_clips
 from lib.sound.augment.waveform import AugmentSettings
 

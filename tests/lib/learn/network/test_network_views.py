@@ -7,8 +7,8 @@ import pytest
 from scipy.special import expit
 
 from lib.competition.prepared import load_prepared
-from lib.learn.network import network_views
-from lib.learn.network.network_views import hears_over_time, precisions
+from lib.learn.network import gallery as network_views
+from lib.learn.network.gallery import hears_over_time, precisions
 from lib.models.export.parity import torch_runner
 from lib.models.export.quantize import refuse
 from tests.support.tinyplan import TINY_PLAN, fit

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from lib.core.errors import BadInput
-from lib.learn.network.optim import Stepper
-from lib.learn.network.parameter_groups import parameter_groups
+from lib.learn.network.optim import Stepper, parameter_groups
 from tests.support.toytraining import toy_batch, toy_loss, toy_network
 
 

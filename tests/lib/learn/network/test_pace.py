@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.learn.network.pace import Pace
+from lib.learn.network.loop import Pace
 
 
 class Clock:

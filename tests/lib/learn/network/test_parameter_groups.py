@@ -4,8 +4,8 @@ import pytest
 from torch import nn
 
 from lib.core.errors import BadInput
-from lib.learn.network.parameter_groups import layer_depths, parameter_groups
-from lib.models.network.torch_companions import load_timm
+from lib.learn.network.optim import layer_depths, parameter_groups
+from lib.models.network.pretrained import load_timm
 
 
 class Headed(nn.Module):

@@ -5,7 +5,7 @@ import torch
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, OneCycleLR, SequentialLR
 
-from lib.learn.network.schedule import share_of_peak
+from lib.learn.network.optim import share_of_peak
 
 
 def rates(make, steps: int) -> list[float]:

@@ -4,7 +4,7 @@ import librosa
 import numpy as np
 import pytest
 
-from lib.models.embedder.ears import EARS, stft_picture
+from lib.models.embedder.short_window import EARS, stft_picture
 
 BIRDNET, STM32, YAMNET = EARS
 TIME_S = np.arange(160_000) / 32_000

@@ -2,7 +2,7 @@
 
 from lib.competition.classes import ClassList
 from lib.core.records import to_json, write_json
-from lib.models.embedder.embedder_card import EmbedderCard, known_by_name
+from lib.models.embedder.packed import EmbedderCard, known_by_name
 
 
 def test_known_by_name_are_names_and_synonyms_of_any_embedder(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from lib.core import paths as places
 from lib.core.errors import BadInput
-from lib.models.embedder.frozen_files import find_embedder, find_labels, read_labels
+from lib.models.embedder.base import find_embedder, find_labels, read_labels
 from tests.support.standin import write_standin
 
 

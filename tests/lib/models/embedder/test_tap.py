@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from lib.core.errors import BadInput
-from lib.models.embedder.tap import Block, list_blocks, tap
+from lib.models.embedder.pack import Block, list_blocks, tap
 
 SOUND = np.random.default_rng(0).normal(size=(2, 1, 6, 4)).astype(np.float32)
 

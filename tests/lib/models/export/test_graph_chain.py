@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from lib.core.errors import BadInput
-from lib.models.export.graph_chain import chain_graphs
+from lib.models.export.head import chain_graphs
 from lib.models.export.linear import OPSET
 from lib.models.runtime.onnx import OnnxSession
 

@@ -5,7 +5,7 @@ import onnx
 import pytest
 import torch
 
-from lib.learn.head.fitted_network import FittedNetwork
+from lib.learn.head.base import FittedNetwork
 from lib.models.export.head import export_head, head_inputs
 from lib.models.export.linear import OPSET
 from lib.models.head.proto_ssm import ProtoNetwork, ProtoSSM

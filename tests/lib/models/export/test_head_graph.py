@@ -5,7 +5,7 @@ import pytest
 
 from lib.core.errors import BadInput
 from lib.learn.baseline.logistic import LogisticSettings, fit_logistic
-from lib.models.export.head_graph import linear_graph, mean_graph, same_graph, write_graph
+from lib.models.export.head import linear_graph, mean_graph, same_graph, write_graph
 from lib.models.runtime.onnx import OnnxSession
 
 WIDTHS = {"embedding": 5, "block:loud": 2}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.learn.head.fitted_network import network_inputs
+from lib.learn.head.base import network_inputs
 from lib.models.head.proto_ssm import ProtoNetwork, ProtoSSM
 from tests.support.plantedlesson import CALL, FLAT_LOGIT, soundscapes
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.models.head.selective_scan import BothWays, SelectiveScan, selective_scan
+from lib.models.head.proto_ssm import BothWays, SelectiveScan, selective_scan
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A head is shown windows in turned orders, and sites as numbers."""
 
-from lib.models.member.head_view import site_number, window_orders
+from lib.models.member.head import site_number, window_orders
 
 
 def test_a_site_is_numbered_from_one_and_unknown_ones_are_zero():

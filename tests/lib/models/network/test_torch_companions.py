@@ -2,7 +2,7 @@
 
 import torch
 
-from lib.models.network.torch_companions import load_timm, load_torchaudio
+from lib.models.network.pretrained import load_timm, load_torchaudio
 
 
 def test_timm_builds_and_runs_a_single_channel_network():

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, save
 
-from lib.models.runtime.onnx import OnnxFile
-from lib.models.runtime.session_time import in_session, session_seconds
+from lib.models.runtime.onnx import OnnxFile, in_session, session_seconds
 
 
 def fail_inside():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lib.competition.row_ids import SAMPLE_RATE
-from lib.sound.duplicates.alignment import in_common
+from lib.sound.duplicates.match import in_common
 
 RNG = np.random.default_rng(0)
 SHARED = RNG.normal(0, 0.1, 4 * SAMPLE_RATE).astype(np.float32)

@@ -9,7 +9,7 @@ import torch
 
 from lib.competition.row_ids import SAMPLE_RATE
 from lib.core.errors import BadInput
-from lib.models.network.torch_companions import load_torchaudio
+from lib.models.network.pretrained import load_torchaudio
 from lib.sound.mel import cpu as mel
 from lib.sound.mel.config import FrontEnd
 from lib.sound.mel.cpu import file_peak_db, mel_power, pictures, soundscape_pictures

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lib.competition.row_ids import SAMPLE_RATE
-from lib.models.network.torch_companions import load_torchaudio
+from lib.models.network.pretrained import load_torchaudio
 from lib.sound.mel.config import FrontEnd
 from lib.sound.mel.filterbank import bank_blocks, mel_bank, taper
 

@@ -7,11 +7,10 @@ import pytest
 import soundfile
 
 from lib.competition.classes import read_class_list
-from lib.competition.findings import Findings
 from lib.competition.folds import make_folds
 from lib.competition.qa import crossing, excluded, related, without_excluded
 from lib.competition.row_ids import SAMPLE_RATE
-from lib.competition.tables import read_clips, read_taxonomy, read_windows
+from lib.competition.tables import Findings, read_clips, read_taxonomy, read_windows
 from lib.sound.quality.report import audit, sound_of
 from lib.sound.quality.scan import take_inventory
 
