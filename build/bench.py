@@ -51,10 +51,17 @@ def front_ends(rng: np.random.Generator) -> Candidates:
         "ours in torch, for training": lambda: ours_in_torch(batch),
         "torchaudio": lambda: transform(batch),
         "librosa": lambda: librosa.feature.melspectrogram(
-            y=windows, sr=SAMPLE_RATE, n_fft=settings.n_fft, hop_length=settings.hop_samples, n_mels=settings.n_mels,
-            fmin=settings.fmin_hz, htk=True, norm=None, pad_mode="reflect",
+            y=windows,
+            sr=SAMPLE_RATE,
+            n_fft=settings.n_fft,
+            hop_length=settings.hop_samples,
+            n_mels=settings.n_mels,
+            fmin=settings.fmin_hz,
+            htk=True,
+            norm=None,
+            pad_mode="reflect",
         ),
-    }  # fmt: skip
+    }
 
 
 def shifts(rng: np.random.Generator) -> Candidates:

@@ -23,8 +23,12 @@ def spliced(text: str, mark: str, lines: list[str]) -> str:
     """The text with the code block after `<!-- mark -->` holding these lines; without such a block it is an error."""
     pattern = re.compile(rf"(<!-- {mark} -->\n```\n)(\$ [^\n]*\n)?.*?(```)", re.DOTALL)
     if not pattern.search(text):
-        raise BadInput(f"README has no block {mark!r}", expected=f"<!-- {mark} --> before a code block", got="none",
-                       do="put the mark there")  # fmt: skip
+        raise BadInput(
+            f"README has no block {mark!r}",
+            expected=f"<!-- {mark} --> before a code block",
+            got="none",
+            do="put the mark there",
+        )
     body = "\n".join(lines) + "\n"
     return pattern.sub(lambda found: f"{found[1]}{found[2] or ''}{body}{found[3]}", text)
 

@@ -112,8 +112,12 @@ def assess(runs: Path, members: str = "all", blends: list[str] = (), reference: 
     best = max(intervals, key=lambda name: intervals[name].low)
     reference = reference or (RECIPES[0] if RECIPES[0] in scores else best)
     if reference not in scores:
-        raise BadInput("the reference is not judged here", expected=f"one of {', '.join(scores)}", got=reference,
-                       do="; ".join(left_out) or "name it among the members")  # fmt: skip
+        raise BadInput(
+            "the reference is not judged here",
+            expected=f"one of {', '.join(scores)}",
+            got=reference,
+            do="; ".join(left_out) or "name it among the members",
+        )
     macro = {name: report.macro for name, report in reports.items()}
     differences = compare_all(macro, drawn, reference) if len(drawn) > 1 else {}
     decisive = [part for part in slices(prepared) if part.view in DECISIVE]
@@ -135,8 +139,19 @@ def assess(runs: Path, members: str = "all", blends: list[str] = (), reference: 
             weight_in_reference=candidates[reference].parts.get(name, 0.0),
         )
     decisions = {name: decide(known) for name, known in evidence.items()}
-    return Board(prepared, candidates, reference, reports, drawn, intervals, differences, minimum_effect(drawn),
-                 evidence, decisions, tuple(left_out))  # fmt: skip
+    return Board(
+        prepared,
+        candidates,
+        reference,
+        reports,
+        drawn,
+        intervals,
+        differences,
+        minimum_effect(drawn),
+        evidence,
+        decisions,
+        tuple(left_out),
+    )
 
 
 def ledger_lines(board: Board, seed: int, seconds: float) -> list[LedgerLine]:

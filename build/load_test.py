@@ -27,8 +27,12 @@ def repeated(competition: Path, folder: Path, count: int) -> Path:
     """A competition folder with so many test soundscapes, links to those of another, and a sample to fit."""
     files = sorted((competition / "test_soundscapes").glob("*.ogg"))
     if not files:
-        raise BadInput("there is no soundscape to repeat", expected=f"*.ogg in {competition / 'test_soundscapes'}",
-                       got="none", do="make the miniature competition: `make demo`")  # fmt: skip
+        raise BadInput(
+            "there is no soundscape to repeat",
+            expected=f"*.ogg in {competition / 'test_soundscapes'}",
+            got="none",
+            do="make the miniature competition: `make demo`",
+        )
     (folder / "test_soundscapes").mkdir(parents=True)
     for table in TABLES:
         shutil.copy(competition / table, folder)

@@ -120,10 +120,23 @@ if baselines:
 plan = chosen(
     preset_named(preset) if preset else NetworkPlan(),
     front_end=front_end_named(front_end) if front_end else "",
-    backbone=backbone, weights=weights, head=head, loss=loss, sampler=sampler, crop=crop, seconds=seconds,
-    batch_size=batch_size, soundscape_share=soundscape_share, mixup_p=mixup_p, background_p=background_p,
-    epochs=epochs, steps_per_epoch=steps_per_epoch, learning_rate=learning_rate, average=average, precision=precision,
-)  # fmt: skip
+    backbone=backbone,
+    weights=weights,
+    head=head,
+    loss=loss,
+    sampler=sampler,
+    crop=crop,
+    seconds=seconds,
+    batch_size=batch_size,
+    soundscape_share=soundscape_share,
+    mixup_p=mixup_p,
+    background_p=background_p,
+    epochs=epochs,
+    steps_per_epoch=steps_per_epoch,
+    learning_rate=learning_rate,
+    average=average,
+    precision=precision,
+)
 plan = changed(plan, **settings_in(also))
 views = {name: view_named(name) for name in again.replace(",", " ").split()}
 table(pd.DataFrame(differences(plan, NetworkPlan()).items(), columns=["setting", preset or "no network"]))
@@ -154,9 +167,14 @@ start = time.perf_counter()
 fitted = None
 if preset:
     fitted = fit_network(
-        plan, prepared_folder, competition, output / "members" / (member or preset),
-        cache_folder=cache_folder(output, cache_dir), seed=seed, folds=None if fold == "all" else [int(fold)],
-    )  # fmt: skip
+        plan,
+        prepared_folder,
+        competition,
+        output / "members" / (member or preset),
+        cache_folder=cache_folder(output, cache_dir),
+        seed=seed,
+        folds=None if fold == "all" else [int(fold)],
+    )
     cards += [fitted.card] if fitted.card else []
     seconds_of[member or preset] = time.perf_counter() - start
 

@@ -105,9 +105,15 @@ asked_all = Path(aside.name) / f"{name}-all"
 pack_embedder(source, None, mapped, prepared.classes, asked_all, blocks=every_block)
 clips = block_vectors(prepared, competition, asked_all, cache, blocks=every_block, clips_a_class=probe_clips)
 report = block_probe(
-    clips.vectors, clips.species, clips.recordings,
-    neighbours=neighbours, n_species=probe_species, n_clips=probe_clips, draws=draws, seed=0,
-)  # fmt: skip
+    clips.vectors,
+    clips.species,
+    clips.recordings,
+    neighbours=neighbours,
+    n_species=probe_species,
+    n_clips=probe_clips,
+    draws=draws,
+    seed=0,
+)
 print(report)
 block_bars(report)
 

@@ -93,10 +93,19 @@ prepared = load_prepared(prepared_folder)
 folders = {folder.name: folder for folder in find_made("member", inputs_dir) if output not in folder.parents}
 taxa = tuple(read_taxonomy(competition, prepared.classes, Findings()).class_name)
 plan = chosen(
-    preset_named(preset), gate=gate, above=above, percentile=percentile, top_k=top_k, by_taxon=by_taxon,
-    targets=targets, pseudo_ratio=ratio, pseudo_way=way, pseudo_loss=soft_loss, temperature=temperature,
+    preset_named(preset),
+    gate=gate,
+    above=above,
+    percentile=percentile,
+    top_k=top_k,
+    by_taxon=by_taxon,
+    targets=targets,
+    pseudo_ratio=ratio,
+    pseudo_way=way,
+    pseudo_loss=soft_loss,
+    temperature=temperature,
     steps_per_epoch=steps_per_epoch,
-)  # fmt: skip
+)
 plan = changed(plan, **settings_in(also))
 print(f"competition: {competition}\nfolds:       {prepared.folds.version}\noutput:      {output}")
 table(pd.DataFrame(differences(plan, NetworkPlan()).items(), columns=["setting", preset]))
@@ -123,8 +132,11 @@ site_hours([s.site for s in unlabelled], [s.hour for s in unlabelled], "unlabell
 # %%
 teaching = read_teaching(teachers, lambda name: load_recipe(find_one("recipes", inputs_dir) / f"{name}.json"))
 control = control or teaching.members[0]
-known = {name: unseen_scores(folders[name], prepared.folds, related=prepared.related, others=folders) for name in
-         dict.fromkeys([*teaching.members, control]) if name in folders}  # fmt: skip
+known = {
+    name: unseen_scores(folders[name], prepared.folds, related=prepared.related, others=folders)
+    for name in dict.fromkeys([*teaching.members, control])
+    if name in folders
+}
 pd.DataFrame(
     {"teacher": name, "weight": weight, "out of fold": judge(prepared.labels, known[name]).macro}
     for name, weight in teaching.spoken.items()
@@ -160,9 +172,13 @@ review(prepared, stems, chances, gated, school.audio_of)
 
 # %%
 settings = RoundSettings(
-    rounds, numbers(soft_powers), numbers(pseudo_weights), numbers(student_shares),
-    tuple(int(fold) for fold in numbers(claimed_folds)), to_the_end,
-)  # fmt: skip
+    rounds,
+    numbers(soft_powers),
+    numbers(pseudo_weights),
+    numbers(student_shares),
+    tuple(int(fold) for fold in numbers(claimed_folds)),
+    to_the_end,
+)
 start, done, seconds_of = time.perf_counter(), [], []
 for each in run_rounds(plan, teaching, control, name, settings, school):
     done.append(each)

@@ -252,10 +252,16 @@ for name, (recipe, _, by_fold) in recipes.items():
     )
     append(ledger_path(output), line)
     lines += [
-        {"recipe": name, "member": member.name, "weight": recipe.weights[member.name], "value": member.value,
-         "required": member.required, "own ms": 1000 * member.seconds_per_soundscape,
-         "shared ms": 1000 * sum(member.shared.values())}
+        {
+            "recipe": name,
+            "member": member.name,
+            "weight": recipe.weights[member.name],
+            "value": member.value,
+            "required": member.required,
+            "own ms": 1000 * member.seconds_per_soundscape,
+            "shared ms": 1000 * sum(member.shared.values()),
+        }
         for member in recipe.members
-    ]  # fmt: skip
+    ]
 seal(output / "recipes", "recipes")
 table(pd.DataFrame(lines).round(4))

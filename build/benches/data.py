@@ -116,10 +116,16 @@ def made_recipe(classes: ClassList, manifests: dict[str, str]) -> Recipe:
     ]
     parts = [Part(NETWORKS, 0.6), Part("linear", 0.2), Part("proto_ssm", 0.2)]
     return Recipe(
-        name="bench", class_hash=classes.hash, fold_version="none",
+        name="bench",
+        class_hash=classes.hash,
+        fold_version="none",
         members=[Ingredient(name, manifest, 1.0) for name, manifest in manifests.items()],
-        mixes=[Mix("answer", "rank", parts, steps)], prior="prior", score=0.5, interval=[0.5, 0.5], scored_classes=0,
-    )  # fmt: skip
+        mixes=[Mix("answer", "rank", parts, steps)],
+        prior="prior",
+        score=0.5,
+        interval=[0.5, 0.5],
+        scored_classes=0,
+    )
 
 
 def print_alone(report: Callable[[World, int], Iterator[str]], doc: str, arguments: list[str] | None = None) -> int:

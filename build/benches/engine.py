@@ -145,11 +145,16 @@ def differences(world: World, opened: Opened, plain: PlainWay, files: Sequence[P
     pairs = {name: (parts[name], scores) for name, scores in heard.parts.items()}
     ranks = percentile_ranks(world.recipe.execute(parts).scores)
     pairs["the answer"] = (ranks, execute(opened.left, heard).scores)
-    return pd.DataFrame.from_dict({
-        name: {"largest": np.abs(theirs.values - ours.values).max(),
-               "lowest rank agreement": rank_agreement(theirs.values, ours.values).min()}
-        for name, (theirs, ours) in pairs.items()
-    }, orient="index")  # fmt: skip
+    return pd.DataFrame.from_dict(
+        {
+            name: {
+                "largest": np.abs(theirs.values - ours.values).max(),
+                "lowest rank agreement": rank_agreement(theirs.values, ours.values).min(),
+            }
+            for name, (theirs, ours) in pairs.items()
+        },
+        orient="index",
+    )
 
 
 def report(world: World, rounds: int = ROUNDS) -> Iterator[str]:

@@ -43,10 +43,19 @@ LISTENING = Listening()
 def _finish(folder: Path, family: str, classes: ClassList, config: dict, inputs: Sequence[str], outputs: Sequence[str]):
     """Write the card and seal the member."""
     card = MemberCard(
-        name=folder.name, family=family, class_hash=classes.hash, config=config, config_fingerprint="",
-        lib_fingerprint="", data_version="", seed=0, inputs=list(inputs), outputs=list(outputs),
-        seconds_per_soundscape=1.0, parity_max_abs=0.0,
-    )  # fmt: skip
+        name=folder.name,
+        family=family,
+        class_hash=classes.hash,
+        config=config,
+        config_fingerprint="",
+        lib_fingerprint="",
+        data_version="",
+        seed=0,
+        inputs=list(inputs),
+        outputs=list(outputs),
+        seconds_per_soundscape=1.0,
+        parity_max_abs=0.0,
+    )
     write_json(folder / "member.json", to_json(card))
     seal(folder, "member")
 
@@ -108,8 +117,10 @@ def make_heads(folder: Path, classes: ClassList, heard: Sequence[np.ndarray], rn
 
     def linear(path: Path) -> list[str]:
         weights = rng.normal(size=shape) / np.sqrt(shape[0])
-        write_graph(linear_graph(Linear(centre, spread, weights, rng.normal(size=shape[1]) - 2, 5.0),
-                                 {"embedding": shape[0]}), path)  # fmt: skip
+        write_graph(
+            linear_graph(Linear(centre, spread, weights, rng.normal(size=shape[1]) - 2, 5.0), {"embedding": shape[0]}),
+            path,
+        )
         return ["embedding"]
 
     def proto_ssm(path: Path) -> list[str]:
@@ -122,8 +133,13 @@ def make_heads(folder: Path, classes: ClassList, heard: Sequence[np.ndarray], rn
         member.mkdir(parents=True)
         for fold in range(FOLDS):
             inputs = export(member / f"fold{fold}.onnx")
-        config = {"sites": [SITE], "rolls": [0], "flip": False, "embedder": "perch",
-                  "embedder_manifest": embedder.manifest}  # fmt: skip
+        config = {
+            "sites": [SITE],
+            "rolls": [0],
+            "flip": False,
+            "embedder": "perch",
+            "embedder_manifest": embedder.manifest,
+        }
         files, probe = HeadFiles(member, inputs, config), probe_soundscape([SITE])
         one = {name: value[None] for name, value in probe_tokens(embedder).items()}
         hours = np.array([probe.hour])

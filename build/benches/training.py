@@ -81,9 +81,14 @@ def _labelled(items: list[str], starts_s: np.ndarray | None, rng: np.random.Gene
 def torchaudio_mel(settings: FrontEnd) -> torch.nn.Module:
     """torchaudio's transform with the same settings."""
     return load_torchaudio().transforms.MelSpectrogram(
-        SAMPLE_RATE, settings.n_fft, hop_length=settings.hop_samples, n_mels=settings.n_mels, f_min=settings.fmin_hz,
-        f_max=settings.fmax_hz, mel_scale=settings.mel_scale,
-    )  # fmt: skip
+        SAMPLE_RATE,
+        settings.n_fft,
+        hop_length=settings.hop_samples,
+        n_mels=settings.n_mels,
+        f_min=settings.fmin_hz,
+        f_max=settings.fmax_hz,
+        mel_scale=settings.mel_scale,
+    )
 
 
 class Straightforward(Dataset):
@@ -113,8 +118,13 @@ def straightforward(world: World, plan: NetworkPlan, network: Network, device: s
     """A round of the loop that everybody writes first."""
     sampler = Sampler(world.examples.primary, len(world.examples.soundscapes), plan.sampler, 0)
     rows = [[(bool(of), int(row)) for of in (0, 1) for row in sampler.rows(n)[of]] for n in range(_offered(steps))]
-    loader = DataLoader(Straightforward(world, plan), batch_sampler=rows, num_workers=1 if device == "cpu" else 4,
-                        prefetch_factor=_AHEAD, pin_memory=device != "cpu")  # fmt: skip
+    loader = DataLoader(
+        Straightforward(world, plan),
+        batch_sampler=rows,
+        num_workers=1 if device == "cpu" else 4,
+        prefetch_factor=_AHEAD,
+        pin_memory=device != "cpu",
+    )
     loss, times = make_loss(plan.loss, torch.ones(_CLASSES)), []
     network.to(device).train()
     optimizer = torch.optim.AdamW(network.parameters(), plan.loop.learning_rate)
@@ -131,16 +141,30 @@ def straightforward(world: World, plan: NetworkPlan, network: Network, device: s
 def ours(world: World, plan: NetworkPlan, network: Network, device: str, steps: int) -> Times:
     """A round of the loop that folds are trained by."""
     mel, times = MelPictures(plan.front_end), []
-    feeder = Feeder(world.examples, world.cache, plan.crop, plan.sampler, 0, context_samples=mel.context_samples,
-                    with_background=plan.augment.background_p > 0)  # fmt: skip
+    feeder = Feeder(
+        world.examples,
+        world.cache,
+        plan.crop,
+        plan.sampler,
+        0,
+        context_samples=mel.context_samples,
+        with_background=plan.augment.background_p > 0,
+    )
     stream, step_loss = (
         batches_ahead(feeder, _offered(steps), device),
         step_loss_of(plan, mel.to(device), world.examples),
     )
     loop = replace(plan.loop, epochs=1, steps_per_epoch=steps)
     with tempfile.TemporaryDirectory() as folder:
-        train(network, lambda start: watched(stream(start), times, steps), step_loss, loop, Path(folder), seed=0,
-              device=device)  # fmt: skip
+        train(
+            network,
+            lambda start: watched(stream(start), times, steps),
+            step_loss,
+            loop,
+            Path(folder),
+            seed=0,
+            device=device,
+        )
     return times
 
 

@@ -122,8 +122,12 @@ def on_gpu(metadata: dict) -> dict:
     """The metadata with GPUs asked for; for the submission kernel that is an error."""
     asking, slug = metadata | ON_GPU, metadata["id"].partition("/")[2]
     if problems := _submission_problems(asking) if slug.endswith("-submission") else []:
-        raise BadInput(f"{slug} cannot have a GPU", expected="a submission on the CPU, as the contest has it",
-                       got="; ".join(problems), do="leave GPU=1 away")  # fmt: skip
+        raise BadInput(
+            f"{slug} cannot have a GPU",
+            expected="a submission on the CPU, as the contest has it",
+            got="; ".join(problems),
+            do="leave GPU=1 away",
+        )
     return asking
 
 

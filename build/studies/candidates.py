@@ -42,8 +42,12 @@ def gather(runs: Path, members: str, blends: list[str]) -> tuple[Prepared, dict[
         known[name] = Candidate(name, scores, card.config_fingerprint, card.seconds_per_soundscape, size, card)
     asked = list(known) if members == "all" else [name.strip() for name in members.split(",")]
     if absent := [name for name in asked if name not in known]:
-        raise BadInput("members to judge are not there", expected=f"some of {', '.join(known)}", got=shortened(absent),
-                       do=f"look below {runs}, or run the notebook that makes them")  # fmt: skip
+        raise BadInput(
+            "members to judge are not there",
+            expected=f"some of {', '.join(known)}",
+            got=shortened(absent),
+            do=f"look below {runs}, or run the notebook that makes them",
+        )
     found, left_out = {name: known[name] for name in asked}, []
     for text in blends:
         found[text] = _blend(text, known)
@@ -69,8 +73,12 @@ def _blend(text: str, known: dict[str, Candidate]) -> Candidate:
         parts = {name.strip(): float(weight) for name, weight in (part.rsplit(":", 1) for part in text.split(","))}
         chosen = [(known[name], weight) for name, weight in parts.items()]
     except (ValueError, KeyError) as error:
-        raise BadInput("a blend cannot be read", expected=f"a:0.6,b:0.4 of {', '.join(known)}", got=text,
-                       do="name members and weights that sum to 1") from error  # fmt: skip
+        raise BadInput(
+            "a blend cannot be read",
+            expected=f"a:0.6,b:0.4 of {', '.join(known)}",
+            got=text,
+            do="name members and weights that sum to 1",
+        ) from error
     return _mixed(text, mix([part.scores for part, _ in chosen], list(parts.values()), space="rank"), chosen)
 
 

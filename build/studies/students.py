@@ -77,8 +77,12 @@ def compare(options: argparse.Namespace) -> Compared:
     truth, soundscapes = read_solution(options.data / "hidden/solution.csv", classes), asked_rows(test).soundscapes
     folders = {folder.name: folder for folder in find_made("member", str(options.runs))}
     if FLOOR not in folders:
-        raise BadInput(f"no {FLOOR} to hold gains against", expected=f"it among the members of {options.runs}",
-                       got=", ".join(sorted(folders)), do="run 02 with baselines")  # fmt: skip
+        raise BadInput(
+            f"no {FLOOR} to hold gains against",
+            expected=f"it among the members of {options.runs}",
+            got=", ".join(sorted(folders)),
+            do="run 02 with baselines",
+        )
     label_folder = _labels(options)
     heard = [Hearing(parse_soundscape(file.name), decode(file)) for file in soundscapes]
     rows = [row for file in soundscapes for row in row_ids(file.stem)]
@@ -103,10 +107,16 @@ def compare(options: argparse.Namespace) -> Compared:
         plan = changed(preset_named(options.preset), steps_per_epoch=options.steps // 4, epochs=4)
         plan = changed(plan, **{key: value for key, value in differs.items() if key != "pooled"})
         networks = fit_whole_networks(
-            plan, prepared_folder, public, options.runs / "students" / "members" / name.replace(" ", "_"),
-            cache_folder=cache_folder(options.runs), seeds=options.seeds, labels=label_folder if differs else None,
-            pooled="pooled" in differs, others=folders,
-        )  # fmt: skip
+            plan,
+            prepared_folder,
+            public,
+            options.runs / "students" / "members" / name.replace(" ", "_"),
+            cache_folder=cache_folder(options.runs),
+            seeds=options.seeds,
+            labels=label_folder if differs else None,
+            pooled="pooled" in differs,
+            others=folders,
+        )
         asked = {seed: scores(of_network(plan, network)) for seed, network in networks.items()}
         said[name] = {seed: one for seed, (one, _) in asked.items()}
         spent = min(seconds for _, seconds in asked.values())
@@ -118,8 +128,10 @@ def compare(options: argparse.Namespace) -> Compared:
     first = next((name for name in said if name != CONTROL), CONTROL)
     student = next(iter(said[first].values()))
     kept = kept_table(truth, student, teachers, floor, slices(prepared, labels=truth))
-    told = (f"teachers ({', '.join(card.teachers)}) {judge(truth, teachers).macro:.3f} at {1000 * paid:.0f} ms of CPU "
-            f"a soundscape, one network {1000 * spent:.0f} ms, {spent / paid:.0%}; decoding apart")  # fmt: skip
+    told = (
+        f"teachers ({', '.join(card.teachers)}) {judge(truth, teachers).macro:.3f} at {1000 * paid:.0f} ms of CPU "
+        f"a soundscape, one network {1000 * spent:.0f} ms, {spent / paid:.0%}; decoding apart"
+    )
     return Compared(table_of(said, truth), kept, told)
 
 
@@ -157,8 +169,12 @@ def _labels(options: argparse.Namespace) -> Path:
     found = find_made("labels", str(options.runs))
     chosen = [folder for folder in found if options.labels in ("", folder.name)]
     if len(chosen) != 1:
-        raise BadInput("which labels should teach", expected=", ".join(folder.name for folder in found),
-                       got=options.labels or "none named", do="name one by --labels")  # fmt: skip
+        raise BadInput(
+            "which labels should teach",
+            expected=", ".join(folder.name for folder in found),
+            got=options.labels or "none named",
+            do="name one by --labels",
+        )
     return chosen[0]
 
 
@@ -183,8 +199,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(rows.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
     print(found.told)
     prose = f"Single networks of {options.steps} steps, {len(options.seeds)} seeds, on the hidden test."
-    parts = [prose, found.variants, "# What one network keeps of its teachers' gain over L1", found.told,
-             kept_by_subgroup(found.kept), found.kept]  # fmt: skip
+    parts = [
+        prose,
+        found.variants,
+        "# What one network keeps of its teachers' gain over L1",
+        found.told,
+        kept_by_subgroup(found.kept),
+        found.kept,
+    ]
     write_page(options.page, "Pseudo-labels, in several ways", parts)
     print(f"page: {shown(options.page)}")
     return 0

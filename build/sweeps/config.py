@@ -34,8 +34,15 @@ from lib.judge.effects import value_name, varying
 from lib.judge.studies.replay import ReplaySettings
 
 NUMBER = (int, float)
-_TYPES = {str: "text, in quotes where it looks like a number", dict: "keys with values", list: "a list, as in [1, 2]",
-          int: "a whole number", NUMBER: "a number", (*NUMBER, str): "a number", bool: "true or false"}  # fmt: skip
+_TYPES = {
+    str: "text, in quotes where it looks like a number",
+    dict: "keys with values",
+    list: "a list, as in [1, 2]",
+    int: "a whole number",
+    NUMBER: "a number",
+    (*NUMBER, str): "a number",
+    bool: "true or false",
+}
 
 
 class Lines:
@@ -49,8 +56,12 @@ class Lines:
             self._loader = yaml.SafeLoader("")
             self.value = self._value(node, ()) if node else None
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise BadInput(f"{path} cannot be read", expected="a YAML file", got=" ".join(str(error).split()),
-                           do="mend it; sweeps/ has some that can be read") from error  # fmt: skip
+            raise BadInput(
+                f"{path} cannot be read",
+                expected="a YAML file",
+                got=" ".join(str(error).split()),
+                do="mend it; sweeps/ has some that can be read",
+            ) from error
 
     def at(self, *field: object) -> str:
         """Where a field stands, for people: the file, the line, the field's name."""
@@ -64,18 +75,40 @@ class Lines:
     def mapping(self, said: object, keys: dict[str, object], needed: tuple[str, ...], *field: object) -> dict:
         """What a field says, its keys known, their values of the types that belong to them, none missing."""
         if not isinstance(said, dict):
-            raise self.wrong(*field, what="keys with values belong here", expected=", ".join(keys), got=repr(said),
-                             do="mend it; sweeps/ has files that can be read")  # fmt: skip
+            raise self.wrong(
+                *field,
+                what="keys with values belong here",
+                expected=", ".join(keys),
+                got=repr(said),
+                do="mend it; sweeps/ has files that can be read",
+            )
         for name, value in said.items():
             if name not in keys:
-                raise self.wrong(*field, name, what="there is no such key", expected=f"one of {', '.join(keys)}",
-                                 got=name, do="correct it")  # fmt: skip
+                raise self.wrong(
+                    *field,
+                    name,
+                    what="there is no such key",
+                    expected=f"one of {', '.join(keys)}",
+                    got=name,
+                    do="correct it",
+                )
             if not isinstance(value, keys[name]) or (isinstance(value, bool) and keys[name] is not bool):
-                raise self.wrong(*field, name, what="it is of another type", expected=_TYPES[keys[name]],
-                                 got=repr(value), do="correct the value")  # fmt: skip
+                raise self.wrong(
+                    *field,
+                    name,
+                    what="it is of another type",
+                    expected=_TYPES[keys[name]],
+                    got=repr(value),
+                    do="correct the value",
+                )
         if missing := [name for name in needed if name not in said]:
-            raise self.wrong(*field, what="something is missing", expected=", ".join(missing),
-                             got=", ".join(said) or "nothing", do="add it")  # fmt: skip
+            raise self.wrong(
+                *field,
+                what="something is missing",
+                expected=", ".join(missing),
+                got=", ".join(said) or "nothing",
+                do="add it",
+            )
         return said
 
     @contextmanager
@@ -97,9 +130,12 @@ class Lines:
         for key, value in node.value:
             name, line = self._loader.construct_object(key), key.start_mark.line + 1
             if not isinstance(name, str) or name in found:
-                raise BadInput(f"{self.path.name} line {line}: {key.value} is not a key here",
-                               expected="a name, once", got="it stands twice" if name in found else repr(name),
-                               do="mend the line")  # fmt: skip
+                raise BadInput(
+                    f"{self.path.name} line {line}: {key.value} is not a key here",
+                    expected="a name, once",
+                    got="it stands twice" if name in found else repr(name),
+                    do="mend the line",
+                )
             self._line[*field, name] = line
             found[name] = self._value(value, (*field, name))
         return found
@@ -117,8 +153,12 @@ class Range:
     def __post_init__(self):
         """Refuse what holds no number."""
         if not self.low < self.high or not math.isfinite(self.high - self.low) or (self.log and self.low <= 0):
-            raise BadInput("not a range of numbers", expected="low < high, and low > 0 where log is true",
-                           got=f"low {self.low:g}, high {self.high:g}, log {self.log}", do="mend it")  # fmt: skip
+            raise BadInput(
+                "not a range of numbers",
+                expected="low < high, and low > 0 where log is true",
+                got=f"low {self.low:g}, high {self.high:g}, log {self.log}",
+                do="mend it",
+            )
 
     def draw(self, rng: np.random.Generator) -> float | int:
         """One number of the range; of a whole range each whole number is as likely."""
@@ -147,14 +187,31 @@ def drawn(space: Space, runs: int, seed: int) -> list[dict]:
             found.append(point)
         if len(found) == runs:
             return found
-    raise BadInput("the space has too few points", expected=f"{runs} different ones", got=len(found),
-                   do="ask for fewer runs, or try all of them as a grid")  # fmt: skip
+    raise BadInput(
+        "the space has too few points",
+        expected=f"{runs} different ones",
+        got=len(found),
+        do="ask for fewer runs, or try all of them as a grid",
+    )
 
 
 WAYS = ("grid", "list", "random", "search")
 PRUNERS = ("median", "none")
-_KEYS = {"question": str, "notebook": str, "fixed": dict, "grid": dict, "list": list, "random": dict, "search": dict,
-         "seeds": list, "baseline": dict, "metric": str, "promote": dict, "cores": int, "resources": dict}  # fmt: skip
+_KEYS = {
+    "question": str,
+    "notebook": str,
+    "fixed": dict,
+    "grid": dict,
+    "list": list,
+    "random": dict,
+    "search": dict,
+    "seeds": list,
+    "baseline": dict,
+    "metric": str,
+    "promote": dict,
+    "cores": int,
+    "resources": dict,
+}
 _RANDOM = {"runs": int, "seed": int, "space": dict}
 _SEARCH = {**_RANDOM, "pruner": str, "storage": str}
 _PROMOTE = {"replay": dict, "keep": int, "gain": NUMBER}
@@ -217,13 +274,22 @@ def read_sweep(path: Path, sources: Path = ROOT / "notebooks_src") -> Sweep:
     said = lines.mapping(lines.value, _KEYS, ("question", "notebook"))
     ways = [way for way in WAYS if way in said]
     if len(ways) != 1:
-        raise lines.wrong(what="it does not say what to vary", expected=f"exactly one of {', '.join(WAYS)}",
-                          got=" and ".join(ways) or "none of them", do="keep one")  # fmt: skip
+        raise lines.wrong(
+            what="it does not say what to vary",
+            expected=f"exactly one of {', '.join(WAYS)}",
+            got=" and ".join(ways) or "none of them",
+            do="keep one",
+        )
     known = sorted(sources.glob("[0-9]*.py"))
     found = [source for source in known if said["notebook"] in (source.stem, source.stem.split("_")[0])]
     if len(found) != 1:
-        raise lines.wrong("notebook", what="there is no such notebook", expected='a number, as "02", or a name',
-                          got=said["notebook"], do=f"choose of {', '.join(each.stem for each in known)}")  # fmt: skip
+        raise lines.wrong(
+            "notebook",
+            what="there is no such notebook",
+            expected='a number, as "02", or a name',
+            got=said["notebook"],
+            do=f"choose of {', '.join(each.stem for each in known)}",
+        )
     return _Reader(lines, found[0]).sweep(said, ways[0])
 
 
@@ -264,8 +330,9 @@ class _Reader:
     def _settings(self, said: object, *place: object) -> dict:
         """Parameters in their types; the folders are the sweep's own to set."""
         if not isinstance(said, dict):
-            raise self.lines.wrong(*place, what="no parameters are set", expected="name: value", got=repr(said),
-                                   do="mend it")  # fmt: skip
+            raise self.lines.wrong(
+                *place, what="no parameters are set", expected="name: value", got=repr(said), do="mend it"
+            )
         found = {}
         for name, value in said.items():
             with self.lines.within(*place, name):
@@ -277,12 +344,14 @@ class _Reader:
     def _choices(self, said: object, *place: str) -> tuple:
         """The values of the parameter that the place ends with, each once."""
         if not isinstance(said, list):
-            raise self.lines.wrong(*place, what="these are no values to try", expected="a list, as in [1, 2]",
-                                   got=repr(said), do="mend it")  # fmt: skip
+            raise self.lines.wrong(
+                *place, what="these are no values to try", expected="a list, as in [1, 2]", got=repr(said), do="mend it"
+            )
         values = tuple(self._settings({place[-1]: value}, *place[:-1])[place[-1]] for value in said)
         if double := [value for number, value in enumerate(values) if value in values[:number]]:
-            raise self.lines.wrong(*place, what="a value stands twice", expected="each once", got=shortened(double),
-                                   do="drop one")  # fmt: skip
+            raise self.lines.wrong(
+                *place, what="a value stands twice", expected="each once", got=shortened(double), do="drop one"
+            )
         return values
 
     def _points(self, said: object, way: str) -> list[dict]:
@@ -310,22 +379,30 @@ class _Reader:
                 continue
             limits = self.lines.mapping(values, _RANGE, ("low", "high"), *place)
             if name in self.known and self.known[name].kind not in ("int", "float"):
-                raise self.lines.wrong(*place, what="only numbers have a range", expected="a list", got=values,
-                                       do="list the choices")  # fmt: skip
+                raise self.lines.wrong(
+                    *place, what="only numbers have a range", expected="a list", got=values, do="list the choices"
+                )
             low, high = (self._settings({name: limits[end]}, *place[:-1])[name] for end in ("low", "high"))
             with self.lines.within(*place):
                 space[name] = Range(low, high, limits.get("log", False), self.known[name].kind == "int")
         if empty := [name for name, values in space.items() if values == ()] or ([] if space else ["space"]):
-            raise self.lines.wrong(way, "space", what="nothing varies", expected="values", got=f"none of {empty[0]}",
-                                   do="name some")  # fmt: skip
+            raise self.lines.wrong(
+                way, "space", what="nothing varies", expected="values", got=f"none of {empty[0]}", do="name some"
+            )
         return space
 
     def _search(self, said: dict) -> Search:
         """The search, its space read."""
         said = self.lines.mapping(said, _SEARCH, ("runs", "space"), "search")
         if said.get("pruner", "none") not in PRUNERS:
-            raise self.lines.wrong("search", "pruner", what="there is no such pruner", expected=", ".join(PRUNERS),
-                                   got=said["pruner"], do="choose one of these")  # fmt: skip
+            raise self.lines.wrong(
+                "search",
+                "pruner",
+                what="there is no such pruner",
+                expected=", ".join(PRUNERS),
+                got=said["pruner"],
+                do="choose one of these",
+            )
         self._positive(said["runs"], "search", "runs")
         return Search(**said | {"space": self._space(said["space"], "search")})
 
@@ -333,14 +410,25 @@ class _Reader:
         """The replay and the rule that ends it."""
         said = self.lines.mapping(said, _PROMOTE, ("replay",), "promote")
         if way == "search" or {"keep", "gain"} <= set(said):
-            raise self.lines.wrong("promote", what="that is one rule too many", got=", ".join((way, *said)),
-                                   do="drop one", expected="a search; or a replay, and keep or gain")  # fmt: skip
+            raise self.lines.wrong(
+                "promote",
+                what="that is one rule too many",
+                got=", ".join((way, *said)),
+                do="drop one",
+                expected="a search; or a replay, and keep or gain",
+            )
         if "keep" in said:
             self._positive(said["keep"], "promote", "keep")
         replay = self._settings(said["replay"], "promote", "replay")
         if fixed | replay == fixed:
-            raise self.lines.wrong("promote", "replay", what="the replay is the full run", got=replay,
-                                   expected="what makes it cheap", do="set fewer folds or steps")  # fmt: skip
+            raise self.lines.wrong(
+                "promote",
+                "replay",
+                what="the replay is the full run",
+                got=replay,
+                expected="what makes it cheap",
+                do="set fewer folds or steps",
+            )
         return Promotion(**said | {"replay": replay})
 
     def _refuse_double(self, points: list[dict], way: str) -> None:
@@ -348,26 +436,46 @@ class _Reader:
         for number, point in enumerate(points):
             if point in points[:number]:
                 first = points.index(point) + 1
-                raise self.lines.wrong(way, number + 1, what=f"run {number + 1} is run {first} again", got=point,
-                                       expected="each once; `seeds` repeats runs", do="drop one")  # fmt: skip
+                raise self.lines.wrong(
+                    way,
+                    number + 1,
+                    what=f"run {number + 1} is run {first} again",
+                    got=point,
+                    expected="each once; `seeds` repeats runs",
+                    do="drop one",
+                )
 
     def _refuse_contradictions(self, said: dict, way: str, sweep: Sweep) -> None:
         """Refuse parameters that are set in two places."""
         varies = {name for point in said[way] for name in point} if way == "list" else said[way].get("space", said[way])
-        for place, names in (("fixed", sweep.fixed), ("seeds", ["seed"] if sweep.seeds else ()),
-                             ("promote", sweep.promote.replay if sweep.promote else ())):  # fmt: skip
+        for place, names in (
+            ("fixed", sweep.fixed),
+            ("seeds", ["seed"] if sweep.seeds else ()),
+            ("promote", sweep.promote.replay if sweep.promote else ()),
+        ):
             if double := sorted(set(varies) & set(names)):
-                raise self.lines.wrong(place, what=f"it sets what {way} varies", expected="each in one place",
-                                       got=shortened(double), do="drop one of the two")  # fmt: skip
+                raise self.lines.wrong(
+                    place,
+                    what=f"it sets what {way} varies",
+                    expected="each in one place",
+                    got=shortened(double),
+                    do="drop one of the two",
+                )
         if sweep.search and sweep.seeds:
-            raise self.lines.wrong("seeds", what="a search makes each run once", expected="one seed, in fixed",
-                                   got=shortened(sweep.seeds), do="drop seeds")  # fmt: skip
+            raise self.lines.wrong(
+                "seeds",
+                what="a search makes each run once",
+                expected="one seed, in fixed",
+                got=shortened(sweep.seeds),
+                do="drop seeds",
+            )
 
     def _positive(self, value: object, *place: str) -> float:
         """The number, which must be above zero."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise self.lines.wrong(*place, what="it counts nothing", expected="a number above 0", got=repr(value),
-                                   do="mend it")  # fmt: skip
+            raise self.lines.wrong(
+                *place, what="it counts nothing", expected="a number above 0", got=repr(value), do="mend it"
+            )
         return value
 
 
@@ -413,8 +521,11 @@ def settings_of(sweep: Mapping, records: Sequence[RunRecord]) -> tuple[dict[str,
     names = varied(records)
     found, all_ran = {}, True
     for stage, groups in by_stage.items():
-        want = {key: value for key, value in (asked | (replay if stage == "replay" else {})).items()
-                if key not in _NO_EFFECT}  # fmt: skip
+        want = {
+            key: value
+            for key, value in (asked | (replay if stage == "replay" else {})).items()
+            if key not in _NO_EFFECT
+        }
         order = sorted(groups.values(), key=lambda group: effective(group[0]) != want)
         ran = effective(order[0][0]) == want
         all_ran &= ran

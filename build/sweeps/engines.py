@@ -31,8 +31,12 @@ class Local:
         """Room for up to `wanted` runs at once, each with `cores` at least, and with so many GPUs."""
         ours, there = own_cores(), _gpus() if gpus else []
         if gpus > len(there):
-            raise BadInput("this machine has too few GPUs", expected=f"{gpus} a run", got=len(there),
-                           do="ask for fewer in resources, or give ENGINE a cluster that has them")  # fmt: skip
+            raise BadInput(
+                "this machine has too few GPUs",
+                expected=f"{gpus} a run",
+                got=len(there),
+                do="ask for fewer in resources, or give ENGINE a cluster that has them",
+            )
         at_once = max(1, min(wanted, len(ours) // cores))
         at_once = min(at_once, len(there) // gpus) if gpus else at_once
         self._free = [(share, there[n * gpus : (n + 1) * gpus]) for n, share in enumerate(shares(ours, at_once))]
@@ -75,8 +79,12 @@ class Cluster:
     def __init__(self, scheduler: str, shared: Path, needed: Sequence[Path], resources: dict[str, float]):
         """Connect; workers that do not see `shared` and the files needed, or run another lib, are an error."""
         if find_spec("distributed") is None:
-            raise BadInput("a cluster needs a package that is not here", expected="dask[distributed]", got="none",
-                           do="pip install -r requirements-sweeps.txt")  # fmt: skip
+            raise BadInput(
+                "a cluster needs a package that is not here",
+                expected="dask[distributed]",
+                got="none",
+                do="pip install -r requirements-sweeps.txt",
+            )
         from dask.distributed import Client
 
         with on_cluster(scheduler, _task(), [], shared, needed):
@@ -102,8 +110,12 @@ class Cluster:
     def ended(self) -> dict[str, str]:
         """The runs that have ended since this was asked, each with what ended it where it left no record."""
         if self._client.status != "running":
-            raise BadInput("the cluster is gone", expected="a scheduler that stays", got=self._client.status,
-                           do="start it again; the same command then goes on")  # fmt: skip
+            raise BadInput(
+                "the cluster is gone",
+                expected="a scheduler that stays",
+                got=self._client.status,
+                do="start it again; the same command then goes on",
+            )
         done = [folder for folder, future in self._running.items() if future.done()]
         return {folder.name: _how_it_ended(self._running.pop(folder)) for folder in done}
 
@@ -153,8 +165,12 @@ def _how_it_ended(future) -> str:
     if future.status == "error":
         error = future.exception()
         return f"{type(error).__name__}: {error}"
-    raise BadInput("the cluster dropped a run", expected="a scheduler that stays", got=future.status,
-                   do="start it again; the same command then goes on")  # fmt: skip
+    raise BadInput(
+        "the cluster dropped a run",
+        expected="a scheduler that stays",
+        got=future.status,
+        do="start it again; the same command then goes on",
+    )
 
 
 def run_here(request: str) -> str:

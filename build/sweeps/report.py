@@ -61,9 +61,13 @@ def _run_row(record: RunRecord, judged: Judged) -> dict:
     low, high = record.interval or (None, None)
     kept = ("id", "number", "stage", "seed", "parameters", "status", "score")
     return {name: getattr(record, name) for name in kept} | {
-        "low": low, "high": high, "seconds": record.seconds, "verdict": judged.decided(record), "error": record.error,
+        "low": low,
+        "high": high,
+        "seconds": record.seconds,
+        "verdict": judged.decided(record),
+        "error": record.error,
         "notebook": record.notebook,
-    }  # fmt: skip
+    }
 
 
 def runs_table(folder: Path, judged: Judged) -> Html:
@@ -188,14 +192,18 @@ def _answer(judged: Judged) -> str:
         best, more = promoted[0], len(promoted) - 1
         others = f" {more} other{'s are' if more > 1 else ' is'} promoted too." if more else ""
         gained, folds, over = best.over_recordings, best.over_folds, f"folds{' and seeds' * judged.repeated}"
-        return (f"Promote {best.setting.name}: it gains {gained.gain:+.4f} over {reference}, all judged at once "
-                f"{signed(gained.adjusted)} over recordings and {signed(folds.adjusted)} over {over}."
-                f"{others}{_what_counts(best, judged)}")  # fmt: skip
+        return (
+            f"Promote {best.setting.name}: it gains {gained.gain:+.4f} over {reference}, all judged at once "
+            f"{signed(gained.adjusted)} over recordings and {signed(folds.adjusted)} over {over}."
+            f"{others}{_what_counts(best, judged)}"
+        )
     sure = [effect for effect in judged.effects if _sure(effect, judged)]
     lead = max(sure, key=lambda effect: effect.gain.gain, default=None)
     if lead:
-        return (f"No single setting is shown to beat {reference}, but one value is, over all else that was tried: "
-                f"{lead.parameter}={lead.value}, {lead.gain.gain:+.4f} over {lead.reference}.")  # fmt: skip
+        return (
+            f"No single setting is shown to beat {reference}, but one value is, over all else that was tried: "
+            f"{lead.parameter}={lead.value}, {lead.gain.gain:+.4f} over {lead.reference}."
+        )
     best = max(judged.last[1:], key=_gain, default=None)
     if best is None:
         return f"Only {reference} has a score in the stage that decides: there is nothing to compare it with."
@@ -304,8 +312,16 @@ def page_parts(folder: Path, judged: Judged) -> list:
     asked = f"Asked: {judged.sweep['question']}"
     if not judged.records:
         return [asked, "No run has ended yet."]
-    parts = [asked, _counted(judged), "# Verdict", verdict(judged), *advice(judged), *judged.notes,
-             "# The runs", runs_table(folder, judged)]  # fmt: skip
+    parts = [
+        asked,
+        _counted(judged),
+        "# Verdict",
+        verdict(judged),
+        *advice(judged),
+        *judged.notes,
+        "# The runs",
+        runs_table(folder, judged),
+    ]
     if judged.effects:
         parts += ["# Effect of each parameter", _HOW, effect_dots(judged.effects), effects_table(judged.effects)]
     if judged.names and judged.tried > 1:
@@ -313,8 +329,14 @@ def page_parts(folder: Path, judged: Judged) -> list:
     if judged.tried:
         best, stage = max(judged.verdicts.values(), key=len), "the replay's " if not judged.last else ""
         best = judged.last or best
-        parts += ["# Best settings", f"By {stage}score, the best first, with the 90 % interval over recordings.",
-                  _ladder(best), "# Go or no-go", _RULES, _decisions(judged)]  # fmt: skip
+        parts += [
+            "# Best settings",
+            f"By {stage}score, the best first, with the 90 % interval over recordings.",
+            _ladder(best),
+            "# Go or no-go",
+            _RULES,
+            _decisions(judged),
+        ]
     return parts
 
 
@@ -365,8 +387,9 @@ def _parallel(judged: Judged) -> Figure:
     """The lines of all scored runs, of the stage with the most."""
     widest = max(judged.verdicts.values(), key=len)
     records = [record for each in widest for record in each.setting.records]
-    table = pd.DataFrame({name: [effective(record).get(name, UNSET) for record in records] for name in judged.names},
-                         dtype=object)  # fmt: skip
+    table = pd.DataFrame(
+        {name: [effective(record).get(name, UNSET) for record in records] for name in judged.names}, dtype=object
+    )
     return parallel_coordinates(table, np.array([record.score for record in records]))
 
 

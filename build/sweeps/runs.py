@@ -58,8 +58,9 @@ class RunRecord:
         """Refuse words that readers do not know."""
         for value, known in ((self.stage, STAGES), (self.status, STATUSES)):
             if value not in known:
-                raise BadInput("a run's record has an unknown word", expected=", ".join(known), got=value,
-                               do="correct the record")  # fmt: skip
+                raise BadInput(
+                    "a run's record has an unknown word", expected=", ".join(known), got=value, do="correct the record"
+                )
 
     def line(self, metric: str) -> LedgerLine | None:
         """The ledger line that counts, of those that the run wrote."""
@@ -81,9 +82,12 @@ def that_counts(lines: Sequence[LedgerLine], metric: str) -> LedgerLine | None:
     """The newest line with the metric among its tags; without a metric the newest, if there is any."""
     found = [line for line in lines if not metric or metric in line.tags]
     if metric and not found:
-        raise BadInput("the notebook wrote no score of that name", expected=f"a ledger line tagged {metric}",
-                       got=shortened(" ".join(line.tags) for line in lines) or "no line",
-                       do="correct metric")  # fmt: skip
+        raise BadInput(
+            "the notebook wrote no score of that name",
+            expected=f"a ledger line tagged {metric}",
+            got=shortened(" ".join(line.tags) for line in lines) or "no line",
+            do="correct metric",
+        )
     return found[-1] if found else None
 
 
@@ -227,8 +231,15 @@ def begin(request: Path, cores: Sequence[int], environment: dict[str, str] | Non
     """
     command = [sys.executable, "-m", "build.sweeps.one", str(request), ",".join(map(str, cores))]
     with (request.parent / "log").open("w") as log:
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
-                                cwd=ROOT, env={**os.environ, **(environment or {})})  # fmt: skip
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+        )
 
 
 def end(process: subprocess.Popen) -> None:

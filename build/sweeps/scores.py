@@ -103,8 +103,12 @@ class _Reader:
         folder = self._inputs.get(wanted.name)
         manifest = fingerprint.of_file(folder / "manifest.json") if folder else "none"
         if manifest != wanted.manifest:
-            raise BadInput(f"member {wanted.name} is not the one of the recipe", expected=f"manifest {wanted.manifest}",
-                           got=manifest, do="make the sweep again")  # fmt: skip
+            raise BadInput(
+                f"member {wanted.name} is not the one of the recipe",
+                expected=f"manifest {wanted.manifest}",
+                got=manifest,
+                do="make the sweep again",
+            )
         if folder not in self._read:
             self._read[folder] = self.member(folder)[0]
         return self._read[folder]

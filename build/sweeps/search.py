@@ -57,8 +57,12 @@ class SearchedRuns:
             return  # the baseline is no part of the study
         number = self._trials.pop(record.id).number
         if record.status == "done" and record.score is None:
-            raise BadInput("a search needs scores", expected="a ledger line of the notebook", got="none",
-                           do="search over a notebook that is judged")  # fmt: skip
+            raise BadInput(
+                "a search needs scores",
+                expected="a ledger line of the notebook",
+                got="none",
+                do="search over a notebook that is judged",
+            )
         if record.status == "done":
             self._study.tell(number, record.score, skip_if_finished=True)
         else:
@@ -120,8 +124,12 @@ class SearchedRuns:
 def _study(sweep: Sweep, place: Place):
     """The study of this file on this lib and these inputs, in whatever state it is."""
     if find_spec("optuna") is None:
-        raise BadInput("a search needs a package that is not here", expected="optuna", got="none",
-                       do="pip install -r requirements-sweeps.txt")  # fmt: skip
+        raise BadInput(
+            "a search needs a package that is not here",
+            expected="optuna",
+            got="none",
+            do="pip install -r requirements-sweeps.txt",
+        )
     import optuna
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 

@@ -73,8 +73,12 @@ def promoted(sweep: Sweep, place: Place, records: Sequence[RunRecord]) -> list[d
     if sweep.promote.keep is not None:
         chosen = sorted(scores, key=scores.get, reverse=True)[: sweep.promote.keep]
     elif 0 not in scores:
-        raise BadInput("the baseline's replay has no score", expected="one, for gains to be measured from", got="none",
-                       do="see its log; or promote by keep")  # fmt: skip
+        raise BadInput(
+            "the baseline's replay has no score",
+            expected="one, for gains to be measured from",
+            got="none",
+            do="see its log; or promote by keep",
+        )
     else:
         said = triage(scores, 0, ReplaySettings(promote=sweep.promote.gain))
         chosen = [number for number, verdict in said.items() if verdict == "promote"]
@@ -99,8 +103,12 @@ def _engine(sweep: Sweep, place: Place, wanted: int, scheduler: str) -> Engine:
         needed = [sweep.notebook, ROOT / "build/sweeps/one.py"]
         return Cluster(scheduler, place.folder, needed, sweep.resources)
     if unknown := set(sweep.resources) - {"GPU"}:
-        raise BadInput("this machine has no such resource", expected="GPU", got=", ".join(sorted(unknown)),
-                       do="drop it, or give ENGINE a cluster whose workers have it")  # fmt: skip
+        raise BadInput(
+            "this machine has no such resource",
+            expected="GPU",
+            got=", ".join(sorted(unknown)),
+            do="drop it, or give ENGINE a cluster whose workers have it",
+        )
     return Local(wanted, sweep.cores, int(sweep.resources.get("GPU", 0)))
 
 

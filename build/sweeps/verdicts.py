@@ -172,8 +172,10 @@ def _evidence(settings: list[Setting], kept: Stored) -> dict[str, Evidence]:
     better = {name: first[name] for name, each in compared.items() if each.adjusted.low > 0}
     parts = [part for part in slices(kept.prepared) if part.view in DECISIVE] if better else []
     harm = gains_by_part(kept.labels, better | {reference: first[reference]}, reference, parts, seed=0)
-    stds = {name: float(np.mean([fold_spread(kept.labels, kept.scores[run]).std for run in each]))
-            for name, each in runs.items()}  # fmt: skip
+    stds = {
+        name: float(np.mean([fold_spread(kept.labels, kept.scores[run]).std for run in each]))
+        for name, each in runs.items()
+    }
     return {
         name: Evidence(
             name=name,

@@ -50,8 +50,20 @@ def export(runs: Path, store: str) -> Counter:
 
 def serve(store: str, port: int) -> int:
     """Run MLflow's server on this machine alone until it is stopped, and return its exit status."""
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--host", _LOOPBACK,
-               "--port", str(port), "--workers", "1"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        store,
+        "--host",
+        _LOOPBACK,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
     print(f"MLflow: http://{_LOOPBACK}:{port} (Ctrl-C ends it)", flush=True)
     try:
         return subprocess.run(command, env=os.environ | _QUIET).returncode
@@ -71,8 +83,12 @@ def _refuse_without_mlflow() -> None:
     """Refuse where MLflow cannot be imported; and keep it from calling home where it can."""
     os.environ.update(_QUIET)
     if find_spec("mlflow") is None:
-        raise BadInput("MLflow is not installed here", expected="the packages of requirements-sweeps.txt",
-                       got=sys.executable, do="make mlflow, or pip install -r requirements-sweeps.txt")  # fmt: skip
+        raise BadInput(
+            "MLflow is not installed here",
+            expected="the packages of requirements-sweeps.txt",
+            got=sys.executable,
+            do="make mlflow, or pip install -r requirements-sweeps.txt",
+        )
 
 
 def _experiment(client, name: str, runs: Path) -> str:
@@ -81,8 +97,12 @@ def _experiment(client, name: str, runs: Path) -> str:
     if found is None:
         return client.create_experiment(name, artifact_location=(runs / "mlflow" / "artifacts").resolve().as_uri())
     if found.lifecycle_stage != "active":
-        raise BadInput(f"the experiment {name!r} was deleted in MLflow", expected="one that is active", got="deleted",
-                       do=f"restore it in MLflow's pages, or remove {runs / 'mlflow'} and export anew")  # fmt: skip
+        raise BadInput(
+            f"the experiment {name!r} was deleted in MLflow",
+            expected="one that is active",
+            got="deleted",
+            do=f"restore it in MLflow's pages, or remove {runs / 'mlflow'} and export anew",
+        )
     return found.experiment_id
 
 
@@ -103,8 +123,9 @@ def _log(client, experiment: str, run: Tracked) -> None:
     """Write one run; its content last of all, so that one torn by an interrupt is written anew."""
     from mlflow.entities import Metric, Param
 
-    made = client.create_run(experiment, start_time=run.started_ms, tags={_ID: run.id, _CONTENT: "", **run.tags},
-                             run_name=run.name)  # fmt: skip
+    made = client.create_run(
+        experiment, start_time=run.started_ms, tags={_ID: run.id, _CONTENT: "", **run.tags}, run_name=run.name
+    )
     metrics = [Metric(name, value, run.ended_ms, 0) for name, value in run.metrics.items()]
     client.log_batch(made.info.run_id, metrics, [Param(name, value) for name, value in run.parameters.items()])
     client.set_terminated(made.info.run_id, run.status, end_time=run.ended_ms)

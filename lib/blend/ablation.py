@@ -32,9 +32,13 @@ class _Rung:
 
 
 def ablate(
-    recipe: Recipe, parts: Mapping[str, Scores], labels: Labels, *,
-    by_fold: Mapping[object, Recipe] | None = None, draws: int = 1000,
-) -> pd.DataFrame:  # fmt: skip
+    recipe: Recipe,
+    parts: Mapping[str, Scores],
+    labels: Labels,
+    *,
+    by_fold: Mapping[object, Recipe] | None = None,
+    draws: int = 1000,
+) -> pd.DataFrame:
     """Two rows a member and step: what, kind, order, gain, low and high (the gain's interval), score with it.
 
     "left out": what the whole recipe loses without it. "in order": members join as the mixes name them, then class

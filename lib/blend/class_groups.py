@@ -31,8 +31,12 @@ def learn_mirror_groups(labels: Labels, *, agreement: float, soundscapes: int) -
     least that many soundscapes: windows of one file repeat each other. Only the given labels are looked at.
     """
     if not 0 < agreement <= 1 or soundscapes < 1:
-        raise BadInput("mirror groups cannot be learned so", expected="0 < agreement ≤ 1 and soundscapes ≥ 1",
-                       got=f"{agreement}, {soundscapes}", do="mend the settings")  # fmt: skip
+        raise BadInput(
+            "mirror groups cannot be learned so",
+            expected="0 < agreement ≤ 1 and soundscapes ≥ 1",
+            got=f"{agreement}, {soundscapes}",
+            do="mend the settings",
+        )
     if len(labels.classes) < 2:
         return []
     heard = labels.values.astype(int)

@@ -68,8 +68,12 @@ def macro_of_tally(won: np.ndarray, folds: list[Fold]) -> float:
 def refuse_unscored(folds: list[Fold]) -> None:
     """Refuse folds in which no class has both a positive and a negative."""
     if not any(fold.pairs.any() for fold in folds):
-        raise BadInput("no class can be scored in these folds", expected="a class with positives and negatives",
-                       got=[fold.number for fold in folds], do="use folds with more labels")  # fmt: skip
+        raise BadInput(
+            "no class can be scored in these folds",
+            expected="a class with positives and negatives",
+            got=[fold.number for fold in folds],
+            do="use folds with more labels",
+        )
 
 
 def _stem(row_id: str) -> str:

@@ -85,13 +85,18 @@ def _check_aligned(parts: list[Scores]) -> None:
 def _shares(classes: tuple[str, ...], weights: list[float], class_weights: ClassWeights) -> np.ndarray:
     """(parts, classes) the weight of each part in each class."""
     if unknown := sorted(set(class_weights) - set(classes)):
-        raise BadInput("class weights name unknown classes", expected=shortened(classes, 3), got=shortened(unknown),
-                       do="resolve groups of classes to labels when the recipe is made")  # fmt: skip
+        raise BadInput(
+            "class weights name unknown classes",
+            expected=shortened(classes, 3),
+            got=shortened(unknown),
+            do="resolve groups of classes to labels when the recipe is made",
+        )
     for each in (weights, *class_weights.values()):
         check_weights(each)
         if len(each) != len(weights):
-            raise BadInput("class weights do not fit the parts", expected=f"{len(weights)} weights", got=each,
-                           do="mend the recipe")  # fmt: skip
+            raise BadInput(
+                "class weights do not fit the parts", expected=f"{len(weights)} weights", got=each, do="mend the recipe"
+            )
     return np.array([class_weights.get(label, weights) for label in classes], dtype=np.float64).T
 
 
@@ -103,9 +108,12 @@ def _reading(parts: list[Scores], space: str) -> tuple[str, Callable[[Scores], n
     if "rank" not in kinds:
         return ("logit", _logits) if space == "logit" else ("prob", _probabilities)
     if space == "logit" or len(kinds) > 1:
-        raise BadInput(f"a mix in space {space} cannot take these kinds",
-                       expected="logits and probabilities" + ("" if space == "logit" else ", or ranks alone"),
-                       got=[part.kind for part in parts], do="mix them in space rank")  # fmt: skip
+        raise BadInput(
+            f"a mix in space {space} cannot take these kinds",
+            expected="logits and probabilities" + ("" if space == "logit" else ", or ranks alone"),
+            got=[part.kind for part in parts],
+            do="mix them in space rank",
+        )
     return "rank", _doubles
 
 

@@ -99,8 +99,12 @@ class Recipe:
         needed = {member.name for member in self.members if member.required}
         faults += [] if self.prior in needed else [f"no prior {self.prior!r} that is required"]
         if faults:
-            raise BadInput(f"recipe {self.name} is not usable", expected="members, mixes and steps by their names",
-                           got="; ".join(faults), do="make it anew by 05")  # fmt: skip
+            raise BadInput(
+                f"recipe {self.name} is not usable",
+                expected="members, mixes and steps by their names",
+                got="; ".join(faults),
+                do="make it anew by 05",
+            )
 
     @property
     def weights(self) -> dict[str, float]:
@@ -117,16 +121,22 @@ class Recipe:
         """Refuse to go on when a member that the recipe requires is not among those at hand."""
         needed = [member.name for member in self.members if member.required]
         if absent := [name for name in needed if name not in have]:
-            raise BadInput(f"recipe {self.name} requires members that are not there", expected=", ".join(needed),
-                           got=f"no {', '.join(absent)}; there are {', '.join(sorted(have)) or 'none'}",
-                           do="attach the outputs of 02 to 04, or make the recipe anew by 05")  # fmt: skip
+            raise BadInput(
+                f"recipe {self.name} requires members that are not there",
+                expected=", ".join(needed),
+                got=f"no {', '.join(absent)}; there are {', '.join(sorted(have)) or 'none'}",
+                do="attach the outputs of 02 to 04, or make the recipe anew by 05",
+            )
 
     def blind_to(self, fold: int) -> "Recipe":
         """The recipe as it is without that fold's labels; one that does not know is an error."""
         if str(fold) not in self.by_fold:
-            raise BadInput(f"recipe {self.name} knows the labels of fold {fold}, so it may not teach there",
-                           expected="its mixes without that fold's labels", got=f"those of folds {[*self.by_fold]}",
-                           do="make it anew by 05")  # fmt: skip
+            raise BadInput(
+                f"recipe {self.name} knows the labels of fold {fold}, so it may not teach there",
+                expected="its mixes without that fold's labels",
+                got=f"those of folds {[*self.by_fold]}",
+                do="make it anew by 05",
+            )
         members = [*self.members, *self.set_aside]
         return replace(self, members=members, mixes=self.by_fold[str(fold)], by_fold={}, set_aside=[])
 
@@ -186,8 +196,10 @@ def _without(mixes: list[Mix], dropped: Collection[str]) -> list[Mix]:
         if not shares:
             gone.add(made.name)
             continue
-        parts = [replace(made.parts[n], weight=share, steps=_blind(made.parts[n].steps, gone))
-                 for n, share in zip(kept, shares, strict=True)]  # fmt: skip
+        parts = [
+            replace(made.parts[n], weight=share, steps=_blind(made.parts[n].steps, gone))
+            for n, share in zip(kept, shares, strict=True)
+        ]
         of_class = {label: _shares([weights[n] for n in kept]) for label, weights in made.class_weights.items()}
         of_class = {label: weights or shares for label, weights in of_class.items()}
         left.append(replace(made, parts=parts, steps=_blind(made.steps, gone), class_weights=of_class))

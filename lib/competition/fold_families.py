@@ -76,10 +76,12 @@ def shadow_split(clips: pd.DataFrame, windows: pd.DataFrame) -> Folds:
     sets = [held for size in range(1, SHADOW_SITES + 1) for held in itertools.combinations(sites, size)]
     sets = [held for held in sets if table.group.isin(held).mean() <= SHADOW_SHARE]
     if not sets:
-        raise BadInput("no site can be held out as a shadow",
-                       expected=f"a site with at most {SHADOW_SHARE:.0%} of the labelled soundscapes",
-                       got=table.group.value_counts(normalize=True).round(2).to_dict(),
-                       do="judge without a shadow split")  # fmt: skip
+        raise BadInput(
+            "no site can be held out as a shadow",
+            expected=f"a site with at most {SHADOW_SHARE:.0%} of the labelled soundscapes",
+            got=table.group.value_counts(normalize=True).round(2).to_dict(),
+            do="judge without a shadow split",
+        )
 
     def shared(held: tuple[str, ...]) -> int:
         inside = table.group.isin(held)

@@ -141,10 +141,12 @@ def label_map(clips: pd.DataFrame, taxonomy: pd.DataFrame) -> pd.DataFrame:
         (row.primary_label, "", f"scientific name {row.scientific_name} is another class's too")
         for row in shared.itertuples()
     ]
-    return pd.concat([
-        qa_rows(label_map, "clip", "label map", "review", rows),
-        qa_rows(label_map, "class", "label map", "review", twins),
-    ])  # fmt: skip
+    return pd.concat(
+        [
+            qa_rows(label_map, "clip", "label map", "review", rows),
+            qa_rows(label_map, "class", "label map", "review", twins),
+        ]
+    )
 
 
 def joins(clips: pd.DataFrame, windows: pd.DataFrame, clip_files: Sequence[str], stems: Sequence[str]) -> pd.DataFrame:
@@ -182,10 +184,12 @@ def company(labels: Labels, stems: Sequence[str]) -> pd.DataFrame:
         for row in np.flatnonzero(labels.values[:, one] & labels.values[:, other]):
             pair = f"{labels.classes[one]} with {labels.classes[other]}"
             rows.append((labels.row_ids[row], "", f"{pair}: one soundscape, {expected[one, other]:.1f} by chance"))
-    return pd.concat([
-        qa_rows(company, "class", "mirrored classes", "none", mirrors),
-        qa_rows(company, "window", "improbable company", "review", rows),
-    ])  # fmt: skip
+    return pd.concat(
+        [
+            qa_rows(company, "class", "mirrored classes", "none", mirrors),
+            qa_rows(company, "window", "improbable company", "review", rows),
+        ]
+    )
 
 
 def mirror_groups(labels: Labels) -> list[list[str]]:

@@ -44,9 +44,22 @@ class Findings:
 
 TAXONOMY = ("primary_label", "inat_taxon_id", "scientific_name", "common_name", "class_name")
 TRAIN = (
-    "primary_label", "secondary_labels", "type", "latitude", "longitude", "scientific_name", "common_name",
-    "class_name", "inat_taxon_id", "author", "license", "rating", "url", "filename", "collection",
-)  # fmt: skip
+    "primary_label",
+    "secondary_labels",
+    "type",
+    "latitude",
+    "longitude",
+    "scientific_name",
+    "common_name",
+    "class_name",
+    "inat_taxon_id",
+    "author",
+    "license",
+    "rating",
+    "url",
+    "filename",
+    "collection",
+)
 WINDOW_LABELS = ("filename", "start", "end", "primary_label")
 LABELS_WITHOUT_AUDIO = 28  # of the 234 classes of 2026
 
@@ -137,9 +150,15 @@ def read_windows(competition: Path, classes: ClassList, findings: Findings) -> p
             rows[row]["labels"] = tuple(sorted({*rows[row]["labels"], *labels}))
             continue
         rows[row] = {
-            "row_id": row, "stem": soundscape.stem, "site": soundscape.site, "date": soundscape.date,
-            "hour": soundscape.hour, "group": soundscape.group, "end_s": end_s, "labels": tuple(sorted(labels)),
-        }  # fmt: skip
+            "row_id": row,
+            "stem": soundscape.stem,
+            "site": soundscape.site,
+            "date": soundscape.date,
+            "hour": soundscape.hour,
+            "group": soundscape.group,
+            "end_s": end_s,
+            "labels": tuple(sorted(labels)),
+        }
     findings.add(name, "windows labelled more than once, differently", united, "their labels united")
     windows = pd.DataFrame(rows.values()).sort_values(["stem", "end_s"], ignore_index=True)
     per_file = windows.groupby("stem").size()

@@ -57,8 +57,12 @@ def _check_workers(client, shared: Path, needed: Sequence[Path]) -> None:
     try:
         client.wait_for_workers(1, timeout=_ANSWERS_S)
     except TimeoutError as error:
-        raise BadInput("the cluster has no workers", expected="at least one", got=f"none within {_ANSWERS_S} s",
-                       do="start `dask worker` on each machine, in a checkout of this project") from error  # fmt: skip
+        raise BadInput(
+            "the cluster has no workers",
+            expected="at least one",
+            got=f"none within {_ANSWERS_S} s",
+            do="start `dask worker` on each machine, in a checkout of this project",
+        ) from error
     marker = shared / f"{uuid.uuid4().hex}.part"  # a new name: a folder of the same name elsewhere cannot have it
     marker.touch()
     try:

@@ -44,8 +44,12 @@ def compare_all(scored: Mapping[str, float], drawn: Mapping[str, np.ndarray], re
     """Each other score against the reference; the adjusted intervals hold together, by the largest |t| of each draw."""
     names = [name for name in drawn if name != reference]
     if reference not in drawn or not names:
-        raise BadInput("nothing to compare", expected="a reference and others", got=f"{reference} of {list(drawn)}",
-                       do="name two members or more")  # fmt: skip
+        raise BadInput(
+            "nothing to compare",
+            expected="a reference and others",
+            got=f"{reference} of {list(drawn)}",
+            do="name two members or more",
+        )
     differences = np.stack([drawn[name] - drawn[reference] for name in names])
     differences = differences[:, np.isfinite(differences).all(axis=0)]
     noise = differences - differences.mean(axis=1, keepdims=True)

@@ -58,10 +58,12 @@ def refuse_self_judged(fitted: FittedOn, row_ids: Iterable[str], related: Mappin
     met = {key for stem in fitted.soundscapes for key in _keys(stem, related)}
     own = [row for row in row_ids if met.intersection(_keys(split_row_id(row)[0].stem, related))]
     if own:
-        raise BadInput(f"{fitted.name} would be judged on rows it was fitted on",
-                       expected="rows of recordings that it never met",
-                       got=f"{len(own)} contaminated rows: {shortened(own, 3)}",
-                       do="fit it on the other folds, or judge it nested")  # fmt: skip
+        raise BadInput(
+            f"{fitted.name} would be judged on rows it was fitted on",
+            expected="rows of recordings that it never met",
+            got=f"{len(own)} contaminated rows: {shortened(own, 3)}",
+            do="fit it on the other folds, or judge it nested",
+        )
 
 
 def unseen_scores(
@@ -88,10 +90,12 @@ def unseen_scores(
             by.update(dict.fromkeys(through))
     if contaminated:
         chain = f", through {shortened(by)}" if set(by) - {member.name} else ""
-        raise BadInput(f"{member.name} claims scores of rows it has seen",
-                       expected="rows of recordings that the fold's model never met",
-                       got=f"{len(contaminated)} contaminated rows: {shortened(contaminated, 3)}{chain}",
-                       do="cross-fit it on the frozen folds")  # fmt: skip
+        raise BadInput(
+            f"{member.name} claims scores of rows it has seen",
+            expected="rows of recordings that the fold's model never met",
+            got=f"{len(contaminated)} contaminated rows: {shortened(contaminated, 3)}{chain}",
+            do="cross-fit it on the frozen folds",
+        )
     return scores
 
 
@@ -116,12 +120,20 @@ def _keys(item: str, related: Mapping[str, str] | None) -> list[tuple[str, str]]
 def _met(member: Path, folds: Folds, related, others, students: tuple[str, ...]) -> dict[tuple, dict[int, str]]:
     """For each key of an item: the folds whose models have met it, each with the member through which that was."""
     if member.name in students:
-        raise BadInput("teachers teach each other in a loop", expected="a chain of teachers that ends",
-                       got=" <- ".join([*students, member.name]), do="mend training.json of one of them")  # fmt: skip
+        raise BadInput(
+            "teachers teach each other in a loop",
+            expected="a chain of teachers that ends",
+            got=" <- ".join([*students, member.name]),
+            do="mend training.json of one of them",
+        )
     training = from_json(Training, read_json(member / "training.json"), f"{member.name}/training.json")
     if training.fold_version != folds.version:
-        raise BadInput(f"{member.name} was fitted on other folds", expected=f"fold version {folds.version}",
-                       got=training.fold_version, do="fit it again on the frozen folds")  # fmt: skip
+        raise BadInput(
+            f"{member.name} was fitted on other folds",
+            expected=f"fold version {folds.version}",
+            got=training.fold_version,
+            do="fit it again on the frozen folds",
+        )
     met: dict[tuple, dict[int, str]] = {}
     for item, seen_by in [*training.soundscapes.items(), *training.clips.items()]:
         for key in _keys(item, related):
@@ -140,7 +152,10 @@ def _teacher(name: str, student: Path, others: Mapping[str, Path] | None) -> Pat
     folder = student.parent / name if others is None else others.get(name)
     if folder is None or not (folder / "training.json").is_file():
         where = f"beside {student}" if others is None else f"among {shortened(sorted(others)) or 'none'}"
-        raise BadInput(f"{student.name} learned from {name}, which is not there",
-                       expected=f"the member {name} with its training.json", got=f"none {where}",
-                       do="attach the output that holds the teacher")  # fmt: skip
+        raise BadInput(
+            f"{student.name} learned from {name}, which is not there",
+            expected=f"the member {name} with its training.json",
+            got=f"none {where}",
+            do="attach the output that holds the teacher",
+        )
     return folder

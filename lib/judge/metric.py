@@ -51,15 +51,23 @@ def class_auc(truth: np.ndarray, values: np.ndarray, strata: np.ndarray | None =
 def judge(labels: Labels, scores: Scores) -> AucReport:
     """The macro score on the labelled rows, pairs within a stratum; scores must hold each row, for the same classes."""
     if labels.classes != scores.classes:
-        raise BadInput("labels and scores have other classes", expected=shortened(labels.classes, 3),
-                       got=shortened(scores.classes, 3), do="make both from one competition folder")  # fmt: skip
+        raise BadInput(
+            "labels and scores have other classes",
+            expected=shortened(labels.classes, 3),
+            got=shortened(scores.classes, 3),
+            do="make both from one competition folder",
+        )
     values = scores.take(labels.row_ids).values
     auc, names = class_auc(labels.values, values, labels.strata), np.array(labels.classes)
     any_positive = labels.values.any(axis=0)
     scored = np.isfinite(auc)
     if not scored.any():
-        raise BadInput("no class can be scored", expected="a class with positives and negatives",
-                       got=f"{len(labels.row_ids)} rows", do="judge on more rows")  # fmt: skip
+        raise BadInput(
+            "no class can be scored",
+            expected="a class with positives and negatives",
+            got=f"{len(labels.row_ids)} rows",
+            do="judge on more rows",
+        )
     return AucReport(
         macro=float(auc[scored].mean()),
         per_class=dict(zip(names[scored].tolist(), auc[scored].tolist(), strict=True)),
@@ -73,8 +81,12 @@ def official_score(solution: pd.DataFrame, submission: pd.DataFrame, row_id_colu
     """The platform's score of two aligned frames, its refusals included: only classes without positives are skipped."""
     solution, submission = (frame.drop(columns=row_id_column_name) for frame in (solution, submission))
     if not all(pd.api.types.is_numeric_dtype(submission[column]) for column in submission.columns):
-        raise BadInput("submission columns are not numeric", expected="numbers", got=set(map(str, submission.dtypes)),
-                       do="write numbers")  # fmt: skip
+        raise BadInput(
+            "submission columns are not numeric",
+            expected="numbers",
+            got=set(map(str, submission.dtypes)),
+            do="write numbers",
+        )
     scored = solution.columns[solution.sum(axis=0) > 0].tolist()
     if not scored:
         raise BadInput(
@@ -82,10 +94,18 @@ def official_score(solution: pd.DataFrame, submission: pd.DataFrame, row_id_colu
         )
     values = submission[scored].to_numpy(dtype=np.float64)
     if not np.isfinite(values).all():
-        raise BadInput("the submission holds NaN or infinity", expected="finite numbers",
-                       got=shortened(np.array(scored)[~np.isfinite(values).all(axis=0)]), do="look")  # fmt: skip
+        raise BadInput(
+            "the submission holds NaN or infinity",
+            expected="finite numbers",
+            got=shortened(np.array(scored)[~np.isfinite(values).all(axis=0)]),
+            do="look",
+        )
     auc = class_auc(solution[scored].to_numpy() > 0, values)
     if not np.isfinite(auc).all():
-        raise BadInput("a class is positive in every row", expected="a negative in each scored class",
-                       got=shortened(np.array(scored)[~np.isfinite(auc)]), do="judge on more rows")  # fmt: skip
+        raise BadInput(
+            "a class is positive in every row",
+            expected="a negative in each scored class",
+            got=shortened(np.array(scored)[~np.isfinite(auc)]),
+            do="judge on more rows",
+        )
     return float(auc.mean())

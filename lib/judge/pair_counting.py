@@ -60,8 +60,12 @@ def make_pair_counter(labels: Labels, parts: list[Scores]) -> PairCounter:
     check_same(parts)
     whole = np.stack([2 * rankdata(part.values, axis=0) for part in parts])
     if whole.max() * WHOLE >= 2**24:
-        raise BadInput("too many rows for exact counting", expected=f"at most {2**23 // WHOLE} rows",
-                       got=len(parts[0].row_ids), do="judge on fewer rows")  # fmt: skip
+        raise BadInput(
+            "too many rows for exact counting",
+            expected=f"at most {2**23 // WHOLE} rows",
+            got=len(parts[0].row_ids),
+            do="judge on fewer rows",
+        )
     at = {row: n for n, row in enumerate(parts[0].row_ids)}
     ranks = whole[:, [at[row] for row in labels.row_ids]].astype(np.float32)
     classes, segments, positives, negatives, pairs = [], [], [], [], []
@@ -93,8 +97,12 @@ def _whole(weights: np.ndarray, members: int) -> np.ndarray:
         or (whole < 0).any()
         or (whole.sum(1) != WHOLE).any()
     ):
-        raise BadInput("blend weights are not usable", expected=f"{members} whole numbers that sum to {WHOLE}",
-                       got=weights[:2].tolist(), do="count weights in thousandths")  # fmt: skip
+        raise BadInput(
+            "blend weights are not usable",
+            expected=f"{members} whole numbers that sum to {WHOLE}",
+            got=weights[:2].tolist(),
+            do="count weights in thousandths",
+        )
     return whole
 
 

@@ -115,8 +115,12 @@ def external_soundscapes(folder: Path, to: Path, competition: Path) -> list[Path
     below = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in _SUFFIXES and path.is_file())
     files = [path for path in below if to.resolve() not in path.resolve().parents]
     if not files:
-        raise BadInput(f"no recording below {folder}", expected=", ".join(sorted(_SUFFIXES)), got="none",
-                       do="name another folder, or none")  # fmt: skip
+        raise BadInput(
+            f"no recording below {folder}",
+            expected=", ".join(sorted(_SUFFIXES)),
+            got="none",
+            do="name another folder, or none",
+        )
     to.mkdir(parents=True, exist_ok=True)
     with alone(to):
         of_hash, version = _distinct(files), data_version(competition)
@@ -156,11 +160,18 @@ def _announce(missing: list[Path], total: int, to: Path) -> None:
     """Say what will be written, and refuse to begin where the disk is too small for it."""
     seconds = sum(map(_seconds, missing))
     most_gb, free_gb = _BYTES * seconds / 1e9, shutil.disk_usage(to).free / 1e9
-    print(f"{total} external recordings, {len(missing)} of them new: {seconds / 3600:.2f} hours, at most {most_gb:.2f}"
-          f" GB in {to}, where {free_gb:.1f} GB are free", flush=True)  # fmt: skip
+    print(
+        f"{total} external recordings, {len(missing)} of them new: {seconds / 3600:.2f} hours, at most {most_gb:.2f}"
+        f" GB in {to}, where {free_gb:.1f} GB are free",
+        flush=True,
+    )
     if most_gb > free_gb:
-        raise BadInput("the disk is too small for the external recordings", expected=f"{most_gb:.2f} GB free",
-                       got=f"{free_gb:.2f} GB", do="free some, or bring fewer recordings")  # fmt: skip
+        raise BadInput(
+            "the disk is too small for the external recordings",
+            expected=f"{most_gb:.2f} GB free",
+            got=f"{free_gb:.2f} GB",
+            do="free some, or bring fewer recordings",
+        )
 
 
 def _seconds(path: Path) -> float:

@@ -20,9 +20,13 @@ from lib.pseudo.teachers import Teaching
 
 
 def label(
-    teaching: Teaching, members: Mapping[str, Path], soundscapes: Iterable[Path], prepared: Prepared, folder: Path,
+    teaching: Teaching,
+    members: Mapping[str, Path],
+    soundscapes: Iterable[Path],
+    prepared: Prepared,
+    folder: Path,
     cache: Path,
-) -> Path:  # fmt: skip
+) -> Path:
     """The folder, in which there are then labels of all these soundscapes that can be decoded.
 
     `members` says where the teachers lie. What each says is kept in `cache`: an interrupted run goes on.
@@ -55,9 +59,12 @@ def label(
 def _teachers(teaching: Teaching, members: Mapping[str, Path], prepared: Prepared) -> list[Teacher]:
     """The teachers, if they are there, undamaged, of these classes and folds, and those that a recipe was made with."""
     if absent := [name for name in teaching.members if name not in members]:
-        raise BadInput("teachers are not there", expected=", ".join(teaching.members),
-                       got=f"no {', '.join(absent)}; there are {shortened(sorted(members)) or 'none'}",
-                       do="attach the outputs they are in, or name others")  # fmt: skip
+        raise BadInput(
+            "teachers are not there",
+            expected=", ".join(teaching.members),
+            got=f"no {', '.join(absent)}; there are {shortened(sorted(members)) or 'none'}",
+            do="attach the outputs they are in, or name others",
+        )
     for fold in prepared.folds.numbers if teaching.recipe else ():
         teaching.recipe.blind_to(fold)  # a recipe that may not teach should say so before anybody listens
     teachers = []
@@ -66,13 +73,19 @@ def _teachers(teaching: Teaching, members: Mapping[str, Path], prepared: Prepare
         training = from_json(Training, read_json(members[name] / "training.json"), f"{name}/training.json")
         manifest = fingerprint.of_file(members[name] / "manifest.json")
         if training.fold_version != prepared.folds.version:
-            raise BadInput(f"{name} was fitted on other folds, so it cannot teach fold by fold",
-                           expected=f"fold version {prepared.folds.version}", got=training.fold_version,
-                           do="fit it again on the frozen folds")  # fmt: skip
+            raise BadInput(
+                f"{name} was fitted on other folds, so it cannot teach fold by fold",
+                expected=f"fold version {prepared.folds.version}",
+                got=training.fold_version,
+                do="fit it again on the frozen folds",
+            )
         if teaching.made_with(name) not in (None, manifest):
-            raise BadInput(f"{name} is not the one of the recipe that teaches",
-                           expected=f"manifest {teaching.made_with(name)}", got=manifest,
-                           do="run 05 again after changing a member")  # fmt: skip
+            raise BadInput(
+                f"{name} is not the one of the recipe that teaches",
+                expected=f"manifest {teaching.made_with(name)}",
+                got=manifest,
+                do="run 05 again after changing a member",
+            )
         teachers.append(Teacher(name, members[name], manifest))
     return teachers
 
@@ -82,9 +95,12 @@ def _in_order(soundscapes: Iterable[Path]) -> tuple[Path, ...]:
     files = sorted(soundscapes, key=lambda file: (is_external(file.stem), file.stem))
     stems = [file.stem for file in files]
     if not files or len(set(stems)) < len(stems):
-        raise BadInput("soundscapes to be labelled", expected="some, each once",
-                       got=shortened(stem for stem in set(stems) if stems.count(stem) > 1) or "none",
-                       do="name each file once")  # fmt: skip
+        raise BadInput(
+            "soundscapes to be labelled",
+            expected="some, each once",
+            got=shortened(stem for stem in set(stems) if stems.count(stem) > 1) or "none",
+            do="name each file once",
+        )
     return tuple(files)
 
 
@@ -96,13 +112,19 @@ def _announce(said: Said, teachers: Sequence[Teacher]) -> None:
         said.lacking_mb(teachers),
         said.megabytes(count),
     )
-    print(f"{count} soundscapes, by {len(said.folds)} models each of {', '.join(each.name for each in teachers)}: "
-          f"{all_mb:.1f} MB of their words ({all_mb - lacking_mb:.1f} MB are there), {labels_mb:.1f} MB of labels",
-          flush=True)  # fmt: skip
+    print(
+        f"{count} soundscapes, by {len(said.folds)} models each of {', '.join(each.name for each in teachers)}: "
+        f"{all_mb:.1f} MB of their words ({all_mb - lacking_mb:.1f} MB are there), {labels_mb:.1f} MB of labels",
+        flush=True,
+    )
     free_mb = shutil.disk_usage(said.cache).free / 1e6
     if lacking_mb + labels_mb > free_mb:
-        raise BadInput("the disk is too small for the labels", expected=f"{lacking_mb + labels_mb:.0f} MB free",
-                       got=f"{free_mb:.0f} MB", do="free some, or label fewer soundscapes")  # fmt: skip
+        raise BadInput(
+            "the disk is too small for the labels",
+            expected=f"{lacking_mb + labels_mb:.0f} MB free",
+            got=f"{free_mb:.0f} MB",
+            do="free some, or label fewer soundscapes",
+        )
 
 
 def _mixed(
@@ -125,8 +147,12 @@ def mixed_labels(first: SoftLabels, last: SoftLabels, share: float, folder: Path
     ours, theirs = first.card, last.card
     for what in ("class_hash", "fold_version", "stems", "folds"):
         if getattr(ours, what) != getattr(theirs, what):
-            raise BadInput(f"labels of other {what} cannot be mixed", expected=f"as in {ours.name}", got=theirs.name,
-                           do="label the same soundscapes again with both")  # fmt: skip
+            raise BadInput(
+                f"labels of other {what} cannot be mixed",
+                expected=f"as in {ours.name}",
+                got=theirs.name,
+                do="label the same soundscapes again with both",
+            )
     by_fold = {
         fold: (1 - share) * first.of_fold(fold).astype(np.float32) + share * last.of_fold(fold).astype(np.float32)
         for fold in ours.folds

@@ -89,9 +89,12 @@ class Said:
         """Refuse members that need a name where there are soundscapes without one: they come last, hours later."""
         nameless = [file.name for file in self.soundscapes if is_external(file.stem)]
         if nameless and (deaf := [teacher.name for teacher, member in members.items() if member.needs_name]):
-            raise BadInput(f"{shortened(deaf)} cannot hear external recordings",
-                           expected="names that tell where and when", got=shortened(nameless, 3),
-                           do="let others teach, or leave the recordings out")  # fmt: skip
+            raise BadInput(
+                f"{shortened(deaf)} cannot hear external recordings",
+                expected="names that tell where and when",
+                got=shortened(nameless, 3),
+                do="let others teach, or leave the recordings out",
+            )
 
     def _silent(self, teachers: Sequence[Teacher], chunk: str) -> list[Teacher]:
         return [teacher for teacher in teachers if not self.path(teacher, chunk).is_file()]
@@ -154,9 +157,12 @@ def _tables(chunk: Sequence[Path], members: Mapping[str, Member], classes: Class
     inside = np.array([file.stem in stems for file in chunk])
     unheard = [file for file, known in zip(chunk, inside, strict=True) if not known]
     if faulty := [file for file in unheard if not why_unreadable(file)]:
-        raise BadInput("a teacher cannot say what it hears", expected="chances for all that can be decoded",
-                       got=f"none for {shortened(file.stem for file in faulty)}; {'; '.join(heard.alarms)}",
-                       do="mend that member, or let others teach")  # fmt: skip
+        raise BadInput(
+            "a teacher cannot say what it hears",
+            expected="chances for all that can be decoded",
+            got=f"none for {shortened(file.stem for file in faulty)}; {'; '.join(heard.alarms)}",
+            do="mend that member, or let others teach",
+        )
     tables = {name: np.full((len(chunk), WINDOWS_PER_SOUNDSCAPE, len(classes)), np.nan, np.float16) for name in members}
     for name, table in tables.items():
         table[inside] = heard.parts[name].values.reshape(-1, *table.shape[1:])

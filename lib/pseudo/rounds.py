@@ -39,19 +39,28 @@ class RoundSettings:
     def __post_init__(self):
         lists = (self.soft_powers, self.pseudo_weights, self.student_shares)
         if self.rounds < 1 or not all(lists) or not all(0 <= share <= 1 for share in self.student_shares):
-            raise BadInput("settings of rounds", expected="a round or more, a number in each list, shares from 0 to 1",
-                           got=self, do="mend them")  # fmt: skip
+            raise BadInput(
+                "settings of rounds",
+                expected="a round or more, a number in each list, shares from 0 to 1",
+                got=self,
+                do="mend them",
+            )
 
     def refuse_twin_of_all(self, folds: list[int]) -> None:
         """Refuse a leaky twin that would be a whole member, or of folds that there are not."""
         if not set(self.claimed_folds) < set(folds):
-            raise BadInput("a leaky twin is no member", expected=f"some folds of {folds}, not all",
-                           got=self.claimed_folds, do="leave at least one out")  # fmt: skip
+            raise BadInput(
+                "a leaky twin is no member",
+                expected=f"some folds of {folds}, not all",
+                got=self.claimed_folds,
+                do="leave at least one out",
+            )
 
     def plan_of(self, plan: NetworkPlan, number: int) -> NetworkPlan:
         """The student's plan in a round, counted from 1."""
-        return changed(plan, soft_power=of_round(self.soft_powers, number),
-                       pseudo_weight=of_round(self.pseudo_weights, number))  # fmt: skip
+        return changed(
+            plan, soft_power=of_round(self.soft_powers, number), pseudo_weight=of_round(self.pseudo_weights, number)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,15 +152,20 @@ def numbers(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(",") if part.strip())
     except ValueError as error:
-        raise BadInput("a list of numbers cannot be read", expected="numbers, comma separated", got=text,
-                       do="mend it") from error  # fmt: skip
+        raise BadInput(
+            "a list of numbers cannot be read", expected="numbers, comma separated", got=text, do="mend it"
+        ) from error
 
 
 def _refuse_names(students: list[str], teachers: list[str], control: str, members: Mapping[str, Path]) -> None:
     """Refuse a control that is not there, and students called like it or like one of those they descend from."""
     if control not in members:
-        raise BadInput(f"no member {control!r} to hold students against", expected=", ".join(sorted(members)),
-                       got=control, do="name one of these as control")  # fmt: skip
+        raise BadInput(
+            f"no member {control!r} to hold students against",
+            expected=", ".join(sorted(members)),
+            got=control,
+            do="name one of these as control",
+        )
     lineage, unasked = set(), [control, *teachers]
     while unasked:
         name = unasked.pop()
@@ -160,9 +174,12 @@ def _refuse_names(students: list[str], teachers: list[str], control: str, member
             training = from_json(Training, read_json(members[name] / "training.json"), f"{name}/training.json")
             unasked += [*training.teachers, *training.pooled_teachers]
     if lineage.intersection(students):
-        raise BadInput("a student would have the name of its control, or of one that it descends from",
-                       expected=f"another name than {', '.join(sorted(lineage))}", got=", ".join(students),
-                       do="call the students otherwise")  # fmt: skip
+        raise BadInput(
+            "a student would have the name of its control, or of one that it descends from",
+            expected=f"another name than {', '.join(sorted(lineage))}",
+            got=", ".join(students),
+            do="call the students otherwise",
+        )
 
 
 def _clear(name: str, output: Path) -> None:
@@ -182,8 +199,9 @@ def _round(number, student, settings, plan, labels, members, school, reference, 
     twin = None
     if settings.claimed_folds:
         aside = school.output / "claims" / student
-        leaky = fit_network(plan, school.prepared_folder, school.competition, aside, pooled=True,
-                            folds=settings.claimed_folds, **how).oof  # fmt: skip
+        leaky = fit_network(
+            plan, school.prepared_folder, school.competition, aside, pooled=True, folds=settings.claimed_folds, **how
+        ).oof
         twin = tuple(gain_over(school.prepared.labels, reference, each) for each in (own.take(leaky.row_ids), leaky))
     verdict = verdict_on(step)
     if verdict.word == "discard":

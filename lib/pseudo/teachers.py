@@ -21,8 +21,12 @@ class Teaching:
     def __post_init__(self):
         weights = self.weights.values()
         if not self.recipe and not (sum(weights) > 0 and all(0 <= weight < float("inf") for weight in weights)):
-            raise BadInput("nobody teaches", expected="members with weights, none below zero, some above",
-                           got=dict(self.weights), do="name teachers")  # fmt: skip
+            raise BadInput(
+                "nobody teaches",
+                expected="members with weights, none below zero, some above",
+                got=dict(self.weights),
+                do="name teachers",
+            )
 
     @classmethod
     def of_member(cls, name: str) -> "Teaching":
@@ -92,6 +96,10 @@ def read_teaching(text: str, recipes: Callable[[str], Recipe]) -> Teaching:
         try:
             weights[name] = float(weight) if colon else 1.0
         except ValueError as error:
-            raise BadInput("teachers cannot be read", expected="names with weights, as in a,b:2; or recipe:safe",
-                           got=part, do="mend the weight") from error  # fmt: skip
+            raise BadInput(
+                "teachers cannot be read",
+                expected="names with weights, as in a,b:2; or recipe:safe",
+                got=part,
+                do="mend the weight",
+            ) from error
     return Teaching(weights)

@@ -63,8 +63,15 @@ def weights_by_fold(found: Found, parts: Sequence[str]) -> Figure:
     marks = [
         plt.Line2D([], [], marker=mark, color=colour, linestyle="") for mark, colour in (("D", _BLUE), ("o", _GREY))
     ]
-    axis.legend(marks, ["chosen on all folds", "chosen without one fold"], fontsize=8, frameon=False, ncols=2,
-                loc="lower left", bbox_to_anchor=(0, 1))  # fmt: skip
+    axis.legend(
+        marks,
+        ["chosen on all folds", "chosen without one fold"],
+        fontsize=8,
+        frameon=False,
+        ncols=2,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+    )
     axis.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     return _closed(figure)
@@ -108,8 +115,16 @@ def gate_picture(table: pd.DataFrame, title: str) -> Figure:
     axis.vlines(places, rows.low, rows.delta, color="#444", linewidth=1)
     for place, row in zip(places, rows.itertuples(), strict=True):
         if row.opened:
-            axis.annotate(f"{row.gate_weight:.3f}", (place, max(row.delta, 0.0)), xytext=(0, 3), rotation=90,
-                          textcoords="offset points", ha="center", va="bottom", fontsize=7)  # fmt: skip
+            axis.annotate(
+                f"{row.gate_weight:.3f}",
+                (place, max(row.delta, 0.0)),
+                xytext=(0, 3),
+                rotation=90,
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
+                fontsize=7,
+            )
     names = [f"{row.primary_label} ({row.positives})" for row in rows.itertuples()]
     axis.set_xticks(places, names, rotation=70, ha="right", rotation_mode="anchor", fontsize=7)
     axis.axhline(0.0, color=_GREY, linewidth=1)
@@ -119,8 +134,14 @@ def gate_picture(table: pd.DataFrame, title: str) -> Figure:
     axis.set_title(f"{title}: {int(table.opened.sum())} of {len(table)} classes open{hidden}", fontsize=9, loc="left")
     bars = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in (_GREEN, "#cccccc")]
     bars.append(plt.Line2D([], [], color="#444", linewidth=1))
-    axis.legend(bars, ["open, with its weight", "closed", "down to the lower bound"], fontsize=8, frameon=False,
-                ncols=3, loc="upper right")  # fmt: skip
+    axis.legend(
+        bars,
+        ["open, with its weight", "closed", "down to the lower bound"],
+        fontsize=8,
+        frameon=False,
+        ncols=3,
+        loc="upper right",
+    )
     axis.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     return _closed(figure)

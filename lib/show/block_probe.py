@@ -25,14 +25,22 @@ def block_bars(report: BlockReport, learned: Mapping[str, float] | None = None) 
     """
     rows = report.blocks
     if unknown := set(learned or ()) - set(rows.block):
-        raise BadInput("a head learned shares of blocks that were not probed", expected=shortened(rows.block, 30),
-                       got=shortened(sorted(unknown)), do="probe the head's blocks, under the same names")  # fmt: skip
+        raise BadInput(
+            "a head learned shares of blocks that were not probed",
+            expected=shortened(rows.block, 30),
+            got=shortened(sorted(unknown)),
+            do="probe the head's blocks, under the same names",
+        )
     places = np.arange(len(rows))
     panels = 1 if learned is None else 2
     figure, axes = plt.subplots(
-        panels, 1, figsize=(max(6.0, 0.38 * len(rows) + 1.5), 3.2 + 1.4 * (panels - 1)), sharex=True, squeeze=False,
+        panels,
+        1,
+        figsize=(max(6.0, 0.38 * len(rows) + 1.5), 3.2 + 1.4 * (panels - 1)),
+        sharex=True,
+        squeeze=False,
         gridspec_kw={"height_ratios": [2, 1][:panels]},
-    )  # fmt: skip
+    )
     colours = [_BEST if name == report.best else _RIVAL if name in report.rivals else _OTHER for name in rows.block]
     reach = [rows.accuracy - rows.low, rows.high - rows.accuracy]
     axes[0, 0].bar(places, rows.accuracy, yerr=reach, color=colours, ecolor="#444", capsize=2, error_kw={"lw": 1})
@@ -43,8 +51,15 @@ def block_bars(report: BlockReport, learned: Mapping[str, float] | None = None) 
     handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in kinds.values() if colour in colours]
     names = [kind for kind, colour in kinds.items() if colour in colours]
     chance = plt.Line2D([], [], color=_GREY, linewidth=1)
-    axes[0, 0].legend([*handles, chance], [*names, "chance"], ncols=4, fontsize=8, frameon=False, loc="lower left",
-                      bbox_to_anchor=(0, 1))  # fmt: skip
+    axes[0, 0].legend(
+        [*handles, chance],
+        [*names, "chance"],
+        ncols=4,
+        fontsize=8,
+        frameon=False,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+    )
     if learned is not None:
         _shares(axes[1, 0], rows.block, learned)
     axes[-1, 0].set_xticks(places, rows.block.str.removeprefix(BLOCK), rotation=60, ha="right", fontsize=8)
@@ -63,7 +78,7 @@ def trajectories(maps: Mapping[str, np.ndarray], how: str, species: np.ndarray) 
     columns = min(len(maps), _PANELS_A_ROW)
     figure, axes = plt.subplots(
         lines, columns, figsize=(2.1 * columns, 2.3 * lines + 0.5), sharex=True, sharey=True, squeeze=False
-    )  # fmt: skip
+    )
     before: dict[str, np.ndarray] = {}
     for axis, (block, places) in zip(axes.flat, maps.items(), strict=False):
         axis.scatter(*places[~np.isin(species, shown)].T, s=4, color="#ccc")
@@ -82,8 +97,16 @@ def trajectories(maps: Mapping[str, np.ndarray], how: str, species: np.ndarray) 
         axis.set_visible(False)
     figure.tight_layout(rect=(0, 0.42 / figure.get_figheight(), 1, 1))
     handles, texts = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, texts, ncols=min(len(texts), 10), fontsize=7, frameon=False, loc="lower center",
-                  title=f"{how}, each block turned onto the one before", title_fontsize=8)  # fmt: skip
+    figure.legend(
+        handles,
+        texts,
+        ncols=min(len(texts), 10),
+        fontsize=7,
+        frameon=False,
+        loc="lower center",
+        title=f"{how}, each block turned onto the one before",
+        title_fontsize=8,
+    )
     return _closed(figure)
 
 
@@ -149,8 +172,12 @@ _COMPONENTS = 50  # what UMAP is given of wide blocks: the rest is noise to it, 
 def flat_maps(vectors: Mapping[str, np.ndarray], how: str, *, seed: int) -> dict[str, np.ndarray]:
     """Each block's (clips, 2) places, by UMAP or by PCA."""
     if how not in ("UMAP", "PCA") or (how == "UMAP" and not importlib.util.find_spec("umap")):
-        raise BadInput("blocks cannot be laid out flat so", expected="PCA, or UMAP where umap-learn is installed",
-                       got=how, do="say PCA, or install requirements-sweeps.txt")  # fmt: skip
+        raise BadInput(
+            "blocks cannot be laid out flat so",
+            expected="PCA, or UMAP where umap-learn is installed",
+            got=how,
+            do="say PCA, or install requirements-sweeps.txt",
+        )
     maps: dict[str, np.ndarray] = {}
     before = None
     for name, block in vectors.items():

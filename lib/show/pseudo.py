@@ -18,8 +18,10 @@ from lib.sound.decode import soundscape_windows
 
 _BLUE, _GREEN, _ORANGE, _RED, _GREY, _PALE = "#2a6f97", "#2d6a4f", "#e9a03b", "#c1121f", "#888", "#f3d19e"
 _VERDICTS = {"keep": _GREEN, "stop": _GREY, "discard": _RED}
-_KINDS = {"naive": (_PALE, -0.19, "naive: what a leak would claim"),
-          "honest": (_BLUE, 0.19, "honest: judged on what nobody in its chain has met")}  # fmt: skip
+_KINDS = {
+    "naive": (_PALE, -0.19, "naive: what a leak would claim"),
+    "honest": (_BLUE, 0.19, "honest: judged on what nobody in its chain has met"),
+}
 _STATES = {"open": "black", "empty": _RED, "off": _GREY}
 _ROWS_A_COLUMN = 60
 _CLASSES_REVIEWED = 6
@@ -41,8 +43,15 @@ def gains_by_round(rows: pd.DataFrame) -> Figure:
         axis.errorbar(places, of_kind.gain, yerr=reach, fmt="none", ecolor="#444", capsize=3, linewidth=1)
         for place, row in zip(places, of_kind.itertuples(), strict=True):
             end, side, at = (row.high, 3, "bottom") if row.gain >= 0 else (row.low, -3, "top")
-            axis.annotate(f"{row.gain:+.3f}", (place, end), xytext=(0, side), textcoords="offset points", ha="center",
-                          va=at, fontsize=8)  # fmt: skip
+            axis.annotate(
+                f"{row.gain:+.3f}",
+                (place, end),
+                xytext=(0, side),
+                textcoords="offset points",
+                ha="center",
+                va=at,
+                fontsize=8,
+            )
     axis.axhline(0.0, color="#444", linewidth=1)
     said = rows[rows.kind == "honest"].set_index("round").verdict
     axis.set_xticks(range(len(numbers)), [f"R{number}\n{said.get(number, '')}" for number in numbers])
@@ -61,8 +70,9 @@ def gate_picture(table: pd.DataFrame) -> Figure:
 
     `table` is what `lib.learn.soft_labels.gate.gate_table` gives.
     """
-    ordered = table.assign(state=table.gate.map(list(_STATES).index)).sort_values(["passed", "state"], kind="stable",
-                                                                                  ascending=[False, True])  # fmt: skip
+    ordered = table.assign(state=table.gate.map(list(_STATES).index)).sort_values(
+        ["passed", "state"], kind="stable", ascending=[False, True]
+    )
     rows = ordered.reset_index(drop=True)
     columns = -(-len(rows) // _ROWS_A_COLUMN)
     deep = -(-len(rows) // columns)
@@ -74,8 +84,16 @@ def gate_picture(table: pd.DataFrame) -> Figure:
         axis.barh(places, part.passed, color=part.taxon.map(TAXON_COLOURS).fillna(_GREY), height=0.75)
         for place, row in zip(places, part.itertuples(), strict=True):
             said = f"{row.passed}" if row.gate == "open" else row.gate
-            axis.annotate(said, (row.passed, place), xytext=(2, 0), textcoords="offset points", va="center",
-                          fontsize=6, color=_STATES[row.gate], annotation_clip=False)  # fmt: skip
+            axis.annotate(
+                said,
+                (row.passed, place),
+                xytext=(2, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=6,
+                color=_STATES[row.gate],
+                annotation_clip=False,
+            )
         axis.set_yticks(places, part.primary_label, fontsize=6)
         for tick, state in zip(axis.get_yticklabels(), part.gate, strict=True):
             tick.set_color(_STATES[state])
@@ -147,8 +165,14 @@ def kept_by_subgroup(table: pd.DataFrame) -> Figure:
     axis.plot(rows.student, places, "o", color=_BLUE, markersize=5, label="student")
     for place, kept in zip(places, rows.kept, strict=True):
         said = "nothing to keep" if np.isnan(kept) else f"keeps {kept:.0%}"
-        axis.annotate(said, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=7,
-                      color=_GREY if np.isnan(kept) else "black")  # fmt: skip
+        axis.annotate(
+            said,
+            (1.01, place),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=7,
+            color=_GREY if np.isnan(kept) else "black",
+        )
     axis.set_yticks(-np.arange(len(texts)), texts, fontsize=8)
     for heading in headings:
         axis.get_yticklabels()[heading].set_fontweight("bold")
@@ -185,8 +209,9 @@ def _named(axis, rows: pd.DataFrame) -> None:
         beyond = [(end, 0, way * steps) for steps in (7, 17, 27) for end, way in ((row.high, 1), (row.low, -1))]
         for at, x, y in [*beside, *beyond]:
             side = {7: "left", -7: "right", 0: "center"}[x]
-            name = axis.annotate(row.name, (row.seconds, at), xytext=(x, y), textcoords="offset points", ha=side,
-                                 va="center", fontsize=8)  # fmt: skip
+            name = axis.annotate(
+                row.name, (row.seconds, at), xytext=(x, y), textcoords="offset points", ha=side, va="center", fontsize=8
+            )
             box = name.get_window_extent()
             if box.count_overlaps(taken) == 0 and axis.bbox.containsx(box.x0) and axis.bbox.containsx(box.x1):
                 break

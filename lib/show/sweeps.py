@@ -58,14 +58,28 @@ def parallel_coordinates(settings: pd.DataFrame, scores: np.ndarray) -> Figure:
         heights.append(height)
         axis.axvline(n, color="#1d2b2a", linewidth=1, zorder=2.5)
         for tick, text in ticks:
-            axis.annotate(short(text), (n, tick), xytext=(4, 0), textcoords="offset points", fontsize=8, va="center",
-                          zorder=4, bbox=_LABEL)  # fmt: skip
+            axis.annotate(
+                short(text),
+                (n, tick),
+                xytext=(4, 0),
+                textcoords="offset points",
+                fontsize=8,
+                va="center",
+                zorder=4,
+                bbox=_LABEL,
+            )
     norm, colours = Normalize(scores.min(), max(scores.max(), scores.min() + 1e-9)), colormaps["viridis_r"]
     faint = 0.85 if len(scores) <= 40 else 0.4
     for rank, run in enumerate(order):
         best = rank >= len(order) - _BEST
-        axis.plot(range(len(names)), [height[run] for height in heights], color=colours(norm(scores[run])),
-                  alpha=1.0 if best else faint, linewidth=2.4 if best else 1.1, zorder=3 if best else 2)  # fmt: skip
+        axis.plot(
+            range(len(names)),
+            [height[run] for height in heights],
+            color=colours(norm(scores[run])),
+            alpha=1.0 if best else faint,
+            linewidth=2.4 if best else 1.1,
+            zorder=3 if best else 2,
+        )
     axis.set_xticks(range(len(names)), [short(name) for name in names], fontsize=9)
     axis.set_xlim(-0.1, len(names) - 0.6)
     axis.set_ylim(-0.07, 1.07)

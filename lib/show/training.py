@@ -42,8 +42,9 @@ def attention_over_time(
     rows = [*(classes.index(label) for label in named), *(n for n in order if classes[n] not in named)][
         : max(most, len(named))
     ]
-    figure, axes = plt.subplots(2, 1, figsize=(11, 2.2 + 0.24 * len(rows)), sharex=True,
-                                gridspec_kw={"height_ratios": [2, 0.28 * len(rows)]})  # fmt: skip
+    figure, axes = plt.subplots(
+        2, 1, figsize=(11, 2.2 + 0.24 * len(rows)), sharex=True, gridspec_kw={"height_ratios": [2, 0.28 * len(rows)]}
+    )
     extent = (0, SOUNDSCAPE_S)
     axes[0].imshow(picture, origin="lower", aspect="auto", cmap="magma", extent=(*extent, 0, 1))
     axes[0].set_yticks([])

@@ -22,8 +22,12 @@ class CropSettings:
     def __post_init__(self):
         """Refuse what names no crop."""
         if self.kind not in _KINDS or self.seconds < 1 or self.jitter_s < 0:
-            raise BadInput("crop settings", expected=f"one of {_KINDS}, at least a second, no negative jitter",
-                           got=self, do="change the setting")  # fmt: skip
+            raise BadInput(
+                "crop settings",
+                expected=f"one of {_KINDS}, at least a second, no negative jitter",
+                got=self,
+                do="change the setting",
+            )
 
     @property
     def samples(self) -> int:

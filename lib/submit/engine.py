@@ -52,13 +52,20 @@ def open_members(recipe: Recipe, folders: Sequence[Path], classes: ClassList) ->
 def _open(ingredient: Ingredient, by_name: dict[str, Path], classes: ClassList) -> Member:
     """The member, if it is the very one the recipe was made with."""
     if ingredient.name not in by_name:
-        raise BadInput(f"no member {ingredient.name}", expected="its folder among the inputs",
-                       got=shortened(sorted(by_name)) or "none", do="attach the output it is in")  # fmt: skip
+        raise BadInput(
+            f"no member {ingredient.name}",
+            expected="its folder among the inputs",
+            got=shortened(sorted(by_name)) or "none",
+            do="attach the output it is in",
+        )
     manifest = check_seal(by_name[ingredient.name])
     if manifest != ingredient.manifest:
-        raise BadInput(f"member {ingredient.name} is not the one of the recipe",
-                       expected=f"manifest {ingredient.manifest}", got=manifest,
-                       do="run 05 again after changing a member")  # fmt: skip
+        raise BadInput(
+            f"member {ingredient.name} is not the one of the recipe",
+            expected=f"manifest {ingredient.manifest}",
+            got=manifest,
+            do="run 05 again after changing a member",
+        )
     return open_member(by_name[ingredient.name], classes)
 
 

@@ -26,8 +26,12 @@ def asked_rows(competition: Path) -> Asked:
     sample = pd.read_csv(competition / "sample_submission.csv", usecols=["row_id"], dtype=str).row_id.tolist()
     if not files:
         if in_rerun():
-            raise BadInput("the rerun has no test soundscapes", expected=f"*.ogg in {competition / 'test_soundscapes'}",
-                           got="none", do="check that the competition is attached")  # fmt: skip
+            raise BadInput(
+                "the rerun has no test soundscapes",
+                expected=f"*.ogg in {competition / 'test_soundscapes'}",
+                got="none",
+                do="check that the competition is attached",
+            )
         return Asked("public", (), tuple(sample), ())
     for file in files:
         parse_soundscape(file.name)

@@ -170,10 +170,12 @@ class _Stream:
         self._alarm(f"{name} failed, the soundscape is scored by the prior: {fault}")
         self.failed += 1
         if self.failed > _MAY_FAIL * len(self.files):
-            raise BadInput(f"{name}, which the recipe requires, fails",
-                           expected=f"at most {_MAY_FAIL:.0%} of {len(self.files)} soundscapes without its scores",
-                           got=f"{self.failed} by now; the last: {fault}",
-                           do="mend the member, or make it optional in 05")  # fmt: skip
+            raise BadInput(
+                f"{name}, which the recipe requires, fails",
+                expected=f"at most {_MAY_FAIL:.0%} of {len(self.files)} soundscapes without its scores",
+                got=f"{self.failed} by now; the last: {fault}",
+                do="mend the member, or make it optional in 05",
+            )
 
     def _replan(self) -> None:
         """Drop whom the time no longer allows."""

@@ -47,8 +47,12 @@ def _save(frame: pd.DataFrame, path: Path) -> None:
     try:
         frame.to_csv(path, index=False)
     except OSError as error:
-        raise BadInput("the submission cannot be written", expected=f"a folder that can be written to: {path.parent}",
-                       got=error, do="give another output_dir, or make room on the disk") from error  # fmt: skip
+        raise BadInput(
+            "the submission cannot be written",
+            expected=f"a folder that can be written to: {path.parent}",
+            got=error,
+            do="give another output_dir, or make room on the disk",
+        ) from error
 
 
 def read_submission(path: Path) -> pd.DataFrame:

@@ -82,9 +82,18 @@ def test_text_becomes_the_type_that_the_annotation_names(sources: Path):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("epochs", "3.5"), ("epochs", "1_000"), ("epochs", True), ("epochs", ""), ("rate", "fast"), ("rate", "nan"),
-     ("quick", "1"), ("quick", "yes"), ("code", 7)],
-)  # fmt: skip
+    [
+        ("epochs", "3.5"),
+        ("epochs", "1_000"),
+        ("epochs", True),
+        ("epochs", ""),
+        ("rate", "fast"),
+        ("rate", "nan"),
+        ("quick", "1"),
+        ("quick", "yes"),
+        ("code", 7),
+    ],
+)
 def test_a_value_that_does_not_fit_is_refused(sources: Path, name: str, value: object):
     with pytest.raises(BadInput, match=f"the parameter {name}"):
         notebook_source.typed(_toy(sources, "01_one"), {name: value})

@@ -105,10 +105,19 @@ def test_a_version_is_submitted_scored_and_kept_beside_the_judges_score(kaggle, 
     ]
     (one,) = read(home)
     assert replace(one, date="") == Submission(
-        date="", message="first try", kernel=f"alice/{SLUG}", version=1, ref=50001, status=COMPLETE, recipe="safe",
-        offline_score=0.68, offline_interval=[0.65, 0.7000000000000001],
-        inputs={"lib": "cccc", "recipes": "aaaa", "l0_prior": "bbbb"}, public_score=0.712, private_score=0.7,
-    )  # fmt: skip
+        date="",
+        message="first try",
+        kernel=f"alice/{SLUG}",
+        version=1,
+        ref=50001,
+        status=COMPLETE,
+        recipe="safe",
+        offline_score=0.68,
+        offline_interval=[0.65, 0.7000000000000001],
+        inputs={"lib": "cccc", "recipes": "aaaa", "l0_prior": "bbbb"},
+        public_score=0.712,
+        private_score=0.7,
+    )
     said = capsys.readouterr().out
     assert "submissions left today: 5" in said
     assert "accepted as number 50001" in said
@@ -370,8 +379,19 @@ def test_a_torn_or_foreign_line_in_the_ledger_is_named(kaggle, home, capsys):
 
 def one(score=0.7, public=None, recipe="safe", **inputs):
     """A submission as the ledger keeps it."""
-    return Submission("2026-05-01T10:00:00+00:00", f"try {score}", "alice/k", 1, 1, COMPLETE, recipe, score,
-                      [score - 0.1, score + 0.1], inputs, public)  # fmt: skip
+    return Submission(
+        "2026-05-01T10:00:00+00:00",
+        f"try {score}",
+        "alice/k",
+        1,
+        1,
+        COMPLETE,
+        recipe,
+        score,
+        [score - 0.1, score + 0.1],
+        inputs,
+        public,
+    )
 
 
 def test_what_changed_names_recipe_and_inputs_by_their_manifests():

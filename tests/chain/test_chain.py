@@ -14,10 +14,27 @@ from lib.models.member.open import FAMILIES
 
 NOTEBOOKS = ["01", "02", "03", "04", "05"]
 BARELY_TRAINED = [  # whether networks and heads learn is shown by `make demo`
-    "-p", "02:epochs=1", "-p", "02:steps_per_epoch=2", "-p", "02:windows_per_clip=1",
-    "-p", "03:heads=zero_shot linear", "-p", "03:clip_windows=1", "-p", "03:draws=3",
-    "-p", "04:gate=none", "-p", "04:steps_per_epoch=2", "-p", "04:claimed_folds=", "-p", "04:also=serve=folds",
-]  # fmt: skip
+    "-p",
+    "02:epochs=1",
+    "-p",
+    "02:steps_per_epoch=2",
+    "-p",
+    "02:windows_per_clip=1",
+    "-p",
+    "03:heads=zero_shot linear",
+    "-p",
+    "03:clip_windows=1",
+    "-p",
+    "03:draws=3",
+    "-p",
+    "04:gate=none",
+    "-p",
+    "04:steps_per_epoch=2",
+    "-p",
+    "04:claimed_folds=",
+    "-p",
+    "04:also=serve=folds",
+]
 
 
 @pytest.fixture(scope="module")

@@ -41,9 +41,14 @@ def pack_tiny(folder: Path, gain: float = 1.0) -> Path:
 
 def _write(path: Path, gain: float) -> None:
     constants = {
-        "from": np.array([0]), "to": np.array([_KEPT]), "axis1": np.array([1]), "axis2": np.array([2]),
-        "shape": np.array([-1, 1536, _STRETCH]), "gain": np.array(gain, np.float32), "first": np.array([0, 1]),
-    }  # fmt: skip
+        "from": np.array([0]),
+        "to": np.array([_KEPT]),
+        "axis1": np.array([1]),
+        "axis2": np.array([2]),
+        "shape": np.array([-1, 1536, _STRETCH]),
+        "gain": np.array(gain, np.float32),
+        "first": np.array([0, 1]),
+    }
     nodes = [
         helper.make_node("Slice", ["inputs", "from", "to", "axis1"], ["kept"]),
         helper.make_node("Reshape", ["kept", "shape"], ["stretches"]),
@@ -54,9 +59,10 @@ def _write(path: Path, gain: float) -> None:
     ]
     floats, sizes = TensorProto.FLOAT, {"embedding": 1536, "label": len(LABELS)}
     graph = helper.make_graph(
-        nodes, "tiny",
+        nodes,
+        "tiny",
         [helper.make_tensor_value_info("inputs", floats, ["rows", WINDOW_SAMPLES])],
         [helper.make_tensor_value_info(name, floats, ["rows", size]) for name, size in sizes.items()],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )  # fmt: skip
+    )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)

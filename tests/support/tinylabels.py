@@ -12,13 +12,25 @@ from lib.learn.soft_labels.store import SoftLabelsCard, save_soft_labels
 
 
 def write_labels(
-    folder: Path, prepared: Prepared, by_fold: Mapping[int, np.ndarray], stems: Sequence[str],
-    teachers: Mapping[str, Path], external: Sequence[str] = (),
-) -> Path:  # fmt: skip
+    folder: Path,
+    prepared: Prepared,
+    by_fold: Mapping[int, np.ndarray],
+    stems: Sequence[str],
+    teachers: Mapping[str, Path],
+    external: Sequence[str] = (),
+) -> Path:
     """The folder of labels that these members are said to have made."""
     manifests = {name: check_seal(teacher) for name, teacher in teachers.items()}
-    card = SoftLabelsCard(folder.name, prepared.classes.hash, prepared.folds.version, manifests, {}, list(stems),
-                          list(by_fold), list(external))  # fmt: skip
+    card = SoftLabelsCard(
+        folder.name,
+        prepared.classes.hash,
+        prepared.folds.version,
+        manifests,
+        {},
+        list(stems),
+        list(by_fold),
+        list(external),
+    )
     save_soft_labels(folder, card, by_fold)
     return folder
 

@@ -10,22 +10,26 @@ from lib.competition.prepared import Prepared, PreparedFacts
 from lib.competition.qa import COLUMNS
 
 CLASSES = ClassList(("a", "b", "c", "d"))
-TAXONOMY = pd.DataFrame({
-    "primary_label": ["a", "b", "c", "d"],
-    "common_name": ["Ani", "Bananaquit", "Chorus frog", "Dog-day cicada"],
-    "class_name": ["Aves", "Aves", "Amphibia", "Insecta"],
-})  # fmt: skip
-CLIPS = pd.DataFrame({
-    "filename": ["a/1.ogg", "a/2.ogg", "a/3.ogg", "b/1.ogg", "c/1.ogg"],
-    "primary_label": ["a", "a", "a", "b", "c"],
-    "common_name": ["Ani", "Ani", "Ani", "Bananaquit", "Chorus frog"],
-    "class_name": ["Aves", "Aves", "Aves", "Aves", "Amphibia"],
-    "author": ["x", "x", "y", "x", "z"],
-    "collection": ["XC", "XC", "iNat", "iNat", "iNat"],
-    "rating": [5.0, 3.0, 0.0, 4.0, 0.0],
-    "seconds": [6.0, 12.0, 3.0, 60.0, 30.0],
-    "rms": [0.1, 0.2, 0.3, 0.4, 0.5],
-})  # fmt: skip
+TAXONOMY = pd.DataFrame(
+    {
+        "primary_label": ["a", "b", "c", "d"],
+        "common_name": ["Ani", "Bananaquit", "Chorus frog", "Dog-day cicada"],
+        "class_name": ["Aves", "Aves", "Amphibia", "Insecta"],
+    }
+)
+CLIPS = pd.DataFrame(
+    {
+        "filename": ["a/1.ogg", "a/2.ogg", "a/3.ogg", "b/1.ogg", "c/1.ogg"],
+        "primary_label": ["a", "a", "a", "b", "c"],
+        "common_name": ["Ani", "Ani", "Ani", "Bananaquit", "Chorus frog"],
+        "class_name": ["Aves", "Aves", "Aves", "Aves", "Amphibia"],
+        "author": ["x", "x", "y", "x", "z"],
+        "collection": ["XC", "XC", "iNat", "iNat", "iNat"],
+        "rating": [5.0, 3.0, 0.0, 4.0, 0.0],
+        "seconds": [6.0, 12.0, 3.0, 60.0, 30.0],
+        "rms": [0.1, 0.2, 0.3, 0.4, 0.5],
+    }
+)
 ONE, TWO, THREE = (
     "BC2026_Train_1_S01_20250101_050000",
     "BC2026_Train_2_S01_20250102_050000",
@@ -41,14 +45,24 @@ def labelled(*rows: tuple[str, int, tuple[str, ...]]) -> pd.DataFrame:
 
 
 WINDOWS = labelled((ONE, 5, ("a", "c")), (ONE, 10, ("a",)), (TWO, 5, ("c",)), (THREE, 60, ("b",)))
-FOLDS = Folds(pd.DataFrame({
-    "item": [ONE, TWO, THREE], "kind": "soundscape", "group": ["S01_20250101", "S01_20250102", "S02_20250101"],
-    "fold": [0, 1, 1],
-}))  # fmt: skip
+FOLDS = Folds(
+    pd.DataFrame(
+        {
+            "item": [ONE, TWO, THREE],
+            "kind": "soundscape",
+            "group": ["S01_20250101", "S01_20250102", "S02_20250101"],
+            "fold": [0, 1, 1],
+        }
+    )
+)
 PREPARED = Prepared(
-    classes=CLASSES, clips=CLIPS, windows=WINDOWS, folds=FOLDS, qa=pd.DataFrame(columns=COLUMNS, dtype=str),
+    classes=CLASSES,
+    clips=CLIPS,
+    windows=WINDOWS,
+    folds=FOLDS,
+    qa=pd.DataFrame(columns=COLUMNS, dtype=str),
     facts=PreparedFacts(list(CLASSES.labels), CLASSES.hash, "", FOLDS.version, 0),
-)  # fmt: skip
+)
 
 
 def prepared(**changes) -> Prepared:

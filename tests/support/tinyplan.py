@@ -8,10 +8,21 @@ from lib.sound.mel.config import FrontEnd
 
 TINY_PLAN = changed(
     NetworkPlan(front_end=FrontEnd(n_fft=1024, hop_samples=1024, n_mels=32, fmin_hz=50.0, normalise="zscore")),
-    width=8, hidden=16, dropout_features=0.0, dropout_hidden=0.0, batch_size=8, soundscape_share=0.5,
-    roll_p=0.0, noise_p=0.0, frequency_mask_p=0.0, time_mask_p=0.0,
-    epochs=2, steps_per_epoch=40, learning_rate=2e-2, schedule="one-cycle",
-)  # fmt: skip
+    width=8,
+    hidden=16,
+    dropout_features=0.0,
+    dropout_hidden=0.0,
+    batch_size=8,
+    soundscape_share=0.5,
+    roll_p=0.0,
+    noise_p=0.0,
+    frequency_mask_p=0.0,
+    time_mask_p=0.0,
+    epochs=2,
+    steps_per_epoch=40,
+    learning_rate=2e-2,
+    schedule="one-cycle",
+)
 
 
 def fit(plan: NetworkPlan, name: str, prepared: Path, public: Path, folder: Path, **how) -> Fitted:

@@ -36,8 +36,9 @@ def a_prepared(runs: Path) -> Prepared:
     windows = windows.assign(site=scenes.map(lambda each: each.site), group=scenes.map(lambda each: each.group))
     clips = pd.DataFrame(
         {"filename": f"{name}/XC{n}.ogg", "primary_label": name, "secondary": (), "kinds": (), "author": f"a{n}"}
-        for name in CLASSES for n in range(6)
-    )  # fmt: skip
+        for name in CLASSES
+        for n in range(6)
+    )
     folds = make_folds(clips, windows, classes, n_folds=5, seed=0)
     qa = pd.DataFrame(columns=COLUMNS, dtype=str)
     folder = runs / "01_data_prep" / "prepared"
@@ -48,8 +49,18 @@ def a_prepared(runs: Path) -> Prepared:
 def a_sweep(runs: Path, name: str = "tiny", **said) -> Path:
     """The sweep's folder with its sweep.json."""
     folder = runs / "sweeps" / name
-    told = {"name": name, "question": "what helps?", "notebook": "02_fold_training", "fixed": {}, "points": [],
-            "search": None, "seeds": [], "metric": "", "promote": None, "runs": []}  # fmt: skip
+    told = {
+        "name": name,
+        "question": "what helps?",
+        "notebook": "02_fold_training",
+        "fixed": {},
+        "points": [],
+        "search": None,
+        "seeds": [],
+        "metric": "",
+        "promote": None,
+        "runs": [],
+    }
     write_json(folder / "sweep.json", told | said)
     return folder
 
@@ -77,9 +88,19 @@ def output(number: int, notebook: str = "02_fold_training") -> Path:
 
 def a_line(score: float, *tags: str) -> dict:
     """A ledger line as a run's record holds it."""
-    return {"question": "q", "config": "c", "fold_version": "f", "data_version": "d", "seed": 1, "score": score,
-            "interval": [score - 0.05, score + 0.05], "classes": 3, "seconds": 0.1, "tags": list(tags),
-            "verdict": "park"}  # fmt: skip
+    return {
+        "question": "q",
+        "config": "c",
+        "fold_version": "f",
+        "data_version": "d",
+        "seed": 1,
+        "score": score,
+        "interval": [score - 0.05, score + 0.05],
+        "classes": 3,
+        "seconds": 0.1,
+        "tags": list(tags),
+        "verdict": "park",
+    }
 
 
 def ran(
@@ -96,10 +117,23 @@ def ran(
 
 def recorded(folder: Path, number: int, parameters: dict, **otherwise) -> RunRecord:
     """A record as told, written into the sweep's folder."""
-    told = {"id": f"{number:012d}", "number": number, "stage": "only", "parameters": parameters, "status": "done",
-            "score": None, "interval": None, "per_fold": {}, "seed": parameters.get("seed"), "seconds": 20.0 + number,
-            "started": "2026-01-01T00:00:00+00:00", "error": "", "member": "", "ledger": [],
-            "notebook": f"runs/{number:012d}/notebook.ipynb"}  # fmt: skip
+    told = {
+        "id": f"{number:012d}",
+        "number": number,
+        "stage": "only",
+        "parameters": parameters,
+        "status": "done",
+        "score": None,
+        "interval": None,
+        "per_fold": {},
+        "seed": parameters.get("seed"),
+        "seconds": 20.0 + number,
+        "started": "2026-01-01T00:00:00+00:00",
+        "error": "",
+        "member": "",
+        "ledger": [],
+        "notebook": f"runs/{number:012d}/notebook.ipynb",
+    }
     record = RunRecord(**(told | otherwise))
     write_record(folder, record)
     sweep = read_json(folder / "sweep.json")

@@ -40,17 +40,27 @@ class Stacked:
 
 
 def stack(
-    fit: Fit, recipe: Recipe, mix: str, parts: Mapping[str, Scores], labels: Labels, *,
-    plain: Scores, by_fold: Mapping[object, Recipe] | None = None,
-) -> Stacked:  # fmt: skip
+    fit: Fit,
+    recipe: Recipe,
+    mix: str,
+    parts: Mapping[str, Scores],
+    labels: Labels,
+    *,
+    plain: Scores,
+    by_fold: Mapping[object, Recipe] | None = None,
+) -> Stacked:
     """The mix with class weights, judged nested against `plain`, the nested scores of the same recipe without them.
 
     `by_fold` holds the recipe chosen without each fold, where the recipe itself was searched (`Found.recipes`).
     """
     folds = make_folds(parts, labels)
     if len(folds) < 2:
-        raise BadInput("a stacker needs folds to fit on and a fold to judge on", expected="two folds or more",
-                       got=len(folds), do="pass labels of more folds")  # fmt: skip
+        raise BadInput(
+            "a stacker needs folds to fit on and a fold to judge on",
+            expected="two folds or more",
+            got=len(folds),
+            do="pass labels of more folds",
+        )
     nested, recipes = [], {}
     for n, fold in enumerate(folds):
         others = folds[:n] + folds[n + 1 :]

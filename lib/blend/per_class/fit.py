@@ -44,8 +44,12 @@ def by_regression(groups: Groups, settings: RegressionSettings | None = None) ->
 
     def prepared(recipe: Recipe, mix: str, folds: list[Fold]) -> Own:
         if mix_of(recipe, mix).space not in ("rank", "logit"):
-            raise BadInput("class weights of this mix cannot be regressed", expected="a mix in space rank or logit",
-                           got=mix_of(recipe, mix).space, do="mix in one of these")  # fmt: skip
+            raise BadInput(
+                "class weights of this mix cannot be regressed",
+                expected="a mix in space rank or logit",
+                got=mix_of(recipe, mix).space,
+                do="mix in one of these",
+            )
         values, truth = _standing(recipe, mix, folds)
 
         def own(group: Sequence[str]) -> np.ndarray:

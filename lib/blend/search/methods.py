@@ -59,8 +59,12 @@ def tpe(objective: Objective, start: Choice, chosen: Numbers, seed: int) -> Choi
     try:
         import optuna
     except ImportError:
-        raise BadInput("method tpe needs a package that is not here", expected="optuna", got="none",
-                       do="pip install -r requirements-sweeps.txt, or search greedily") from None  # fmt: skip
+        raise BadInput(
+            "method tpe needs a package that is not here",
+            expected="optuna",
+            got="none",
+            do="pip install -r requirements-sweeps.txt, or search greedily",
+        ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     tried: list[Choice] = []
 

@@ -63,8 +63,12 @@ def search(
     objective = Objective(space, make_folds(parts, labels))
     everywhere = tuple(range(len(objective.folds)))
     if len(everywhere) < 2:
-        raise BadInput("a nested search needs folds to choose on and a fold to judge on", expected="two folds or more",
-                       got=len(everywhere), do="pass labels of more folds")  # fmt: skip
+        raise BadInput(
+            "a nested search needs folds to choose on and a fold to judge on",
+            expected="two folds or more",
+            got=len(everywhere),
+            do="pass labels of more folds",
+        )
     choice = METHODS[method](objective, space.start, everywhere, seed)
     by_fold, recipes, nested = {}, {}, []
     for n, fold in enumerate(objective.folds):

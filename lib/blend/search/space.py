@@ -47,18 +47,27 @@ class Space:
 
     def __post_init__(self):
         if not (len(self.mixed.parts) > 1 or self.knobs):
-            raise BadInput("there is nothing to search for", expected="two parts or a knob", got=self.mixed,
-                           do="take the recipe as it is")  # fmt: skip
+            raise BadInput(
+                "there is nothing to search for",
+                expected="two parts or a knob",
+                got=self.mixed,
+                do="take the recipe as it is",
+            )
         for knob in self.knobs:
             if not (len(set(knob.values)) > 1 and list(knob.values) == sorted(knob.values) and self.value_of(knob)):
-                raise BadInput(f"knob {knob.step} {knob.parameter} cannot be turned", expected="a parameter of a step "
-                               f"of mix {knob.mix}, and two values or more, rising", got=knob,
-                               do="name what the recipe has")  # fmt: skip
+                raise BadInput(
+                    f"knob {knob.step} {knob.parameter} cannot be turned",
+                    expected=f"a parameter of a step of mix {knob.mix}, and two values or more, rising",
+                    got=knob,
+                    do="name what the recipe has",
+                )
             if _idle(self.recipe, knob):
-                raise BadInput(f"searching {knob.step} {knob.parameter} is a waste",
-                               expected="a step that can change the order of a class's rows",
-                               got="it is rank-neutral, and so is all that follows: every value has the same score",
-                               do="leave it out, or put it where a later step or mix can feel it")  # fmt: skip
+                raise BadInput(
+                    f"searching {knob.step} {knob.parameter} is a waste",
+                    expected="a step that can change the order of a class's rows",
+                    got="it is rank-neutral, and so is all that follows: every value has the same score",
+                    do="leave it out, or put it where a later step or mix can feel it",
+                )
 
     @property
     def mixed(self) -> Mix:
@@ -110,8 +119,12 @@ def mix_of(recipe: Recipe, name: str) -> Mix:
     for made in recipe.mixes:
         if made.name == name:
             return made
-    raise BadInput(f"the recipe has no mix {name}", expected=[made.name for made in recipe.mixes], got=name,
-                   do="name one of its mixes")  # fmt: skip
+    raise BadInput(
+        f"the recipe has no mix {name}",
+        expected=[made.name for made in recipe.mixes],
+        got=name,
+        do="name one of its mixes",
+    )
 
 
 def with_mix(recipe: Recipe, changed: Mix) -> Recipe:

@@ -42,8 +42,12 @@ class SidecarSettings:
         tops = min(self.anchor_top, self.side_top) >= 1
         shares = (self.tau, self.cap, self.max_active_share, self.min_top3, self.min_top10)
         if not (tops and self.budget > 0 and all(0 <= share <= 1 for share in shares)):
-            raise BadInput("sidecar settings are not usable", expected="tops from 1, budget above 0, shares in [0, 1]",
-                           got=self, do="mend the recipe")  # fmt: skip
+            raise BadInput(
+                "sidecar settings are not usable",
+                expected="tops from 1, budget above 0, shares in [0, 1]",
+                got=self,
+                do="mend the recipe",
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -90,12 +90,19 @@ def fit_gate(
     settings = settings or GateSettings()
     strata = np.unique(labels.strata)
     if len(strata) < 2:
-        raise BadInput("a gate needs strata to choose on and strata to judge on", expected="two folds or more",
-                       got=len(strata), do="pass labels of several folds")  # fmt: skip
+        raise BadInput(
+            "a gate needs strata to choose on and strata to judge on",
+            expected="two folds or more",
+            got=len(strata),
+            do="pass labels of several folds",
+        )
     if not labels.classes == anchor.classes == side.classes:
-        raise BadInput("labels and scores have other classes", expected=shortened(labels.classes, 3),
-                       got=[shortened(part.classes, 3) for part in (anchor, side)],
-                       do="make all from one competition folder")  # fmt: skip
+        raise BadInput(
+            "labels and scores have other classes",
+            expected=shortened(labels.classes, 3),
+            got=[shortened(part.classes, 3) for part in (anchor, side)],
+            do="make all from one competition folder",
+        )
     ranks, move = _ranks_and_move(labels, anchor, side, sidecar)
     weights = sidecar.cap * np.array([0.0, *settings.shares])
     crossed = ranks.copy()

@@ -13,8 +13,12 @@ def whole_soundscapes(scores: Scores) -> np.ndarray:
     """(soundscapes, 12, classes) values; rows must be whole soundscapes, in time order."""
     stems = [row.rpartition("_")[0] for row in scores.row_ids[::WINDOWS_PER_SOUNDSCAPE]]
     if scores.row_ids != tuple(row for stem in stems for row in row_ids(stem)):
-        raise BadInput("rows are not whole soundscapes", expected="twelve rows a soundscape, in time order",
-                       got=f"{len(scores.row_ids)} rows", do="apply the step before taking rows")  # fmt: skip
+        raise BadInput(
+            "rows are not whole soundscapes",
+            expected="twelve rows a soundscape, in time order",
+            got=f"{len(scores.row_ids)} rows",
+            do="apply the step before taking rows",
+        )
     return scores.values.reshape(-1, WINDOWS_PER_SOUNDSCAPE, len(scores.classes))
 
 
@@ -29,8 +33,12 @@ def columns_of(scores: Scores, labels: list[str]) -> list[int]:
     index = {label: column for column, label in enumerate(scores.classes)}
     odd = [label for label in labels if label not in index or labels.count(label) > 1]
     if odd:
-        raise BadInput("a step names classes that it cannot act on", expected="classes of the scores, once each",
-                       got=shortened(dict.fromkeys(odd)), do="make the recipe anew for this class list")  # fmt: skip
+        raise BadInput(
+            "a step names classes that it cannot act on",
+            expected="classes of the scores, once each",
+            got=shortened(dict.fromkeys(odd)),
+            do="make the recipe anew for this class list",
+        )
     return [index[label] for label in labels]
 
 
@@ -43,8 +51,12 @@ def group_columns(scores: Scores, groups: list[list[str]]) -> list[list[int]]:
 def check_number(name: str, value: float, low: float, high: float = math.inf) -> None:
     """Refuse a parameter that is not a finite number from low to high."""
     if not (low <= value <= high and math.isfinite(value)):
-        raise BadInput(f"{name} of a step is not usable", expected=f"a number from {low} to {high}", got=value,
-                       do="mend the recipe")  # fmt: skip
+        raise BadInput(
+            f"{name} of a step is not usable",
+            expected=f"a number from {low} to {high}",
+            got=value,
+            do="mend the recipe",
+        )
 
 
 def refuse_logits(scores: Scores, step: str) -> None:
@@ -55,8 +67,12 @@ def refuse_logits(scores: Scores, step: str) -> None:
 def refuse_kind(scores: Scores, step: str, kinds: tuple[str, ...]) -> None:
     """Refuse scores of another kind than the step is defined for."""
     if scores.kind not in kinds:
-        raise BadInput(f"{step} is not defined for these scores", expected=f"kind {' or '.join(kinds)}",
-                       got=scores.kind, do="put the step after another mix, or leave it out")  # fmt: skip
+        raise BadInput(
+            f"{step} is not defined for these scores",
+            expected=f"kind {' or '.join(kinds)}",
+            got=scores.kind,
+            do="put the step after another mix, or leave it out",
+        )
 
 
 def refuse_unaligned(scores: Scores, member: Scores) -> None:
@@ -64,5 +80,9 @@ def refuse_unaligned(scores: Scores, member: Scores) -> None:
     for what in ("row_ids", "classes"):
         have, want = getattr(member, what), getattr(scores, what)
         if have != want:
-            raise BadInput(f"a step's member has other {what}", expected=shortened(want, 3), got=shortened(have, 3),
-                           do="give the step the member's scores of the same rows")  # fmt: skip
+            raise BadInput(
+                f"a step's member has other {what}",
+                expected=shortened(want, 3),
+                got=shortened(have, 3),
+                do="give the step the member's scores of the same rows",
+            )

@@ -65,8 +65,12 @@ def apply_step(scores: Scores, name: str, parameters: dict, parts: Mapping[str, 
     _refuse_parameters(name, parameters)
     named = {parameter: value for parameter, value in parameters.items() if parameter.startswith("member")}
     if absent := [value for value in named.values() if value not in parts]:
-        raise BadInput(f"step {name} names members that are not there", expected=sorted(parts) or "parts of the blend",
-                       got=absent, do="name members or mixes that the recipe has by then")  # fmt: skip
+        raise BadInput(
+            f"step {name} names members that are not there",
+            expected=sorted(parts) or "parts of the blend",
+            got=absent,
+            do="name members or mixes that the recipe has by then",
+        )
     return step(scores, **{**parameters, **{parameter: parts[value] for parameter, value in named.items()}})
 
 
@@ -75,5 +79,9 @@ def _refuse_parameters(name: str, parameters: dict) -> None:
     _, *takes = inspect.signature(STEPS[name].apply).parameters.values()
     needed = {parameter.name for parameter in takes if parameter.default is parameter.empty}
     if not needed <= set(parameters) <= {parameter.name for parameter in takes}:
-        raise BadInput(f"step {name} cannot take these parameters", expected=[parameter.name for parameter in takes],
-                       got=sorted(parameters), do="mend the recipe")  # fmt: skip
+        raise BadInput(
+            f"step {name} cannot take these parameters",
+            expected=[parameter.name for parameter in takes],
+            got=sorted(parameters),
+            do="mend the recipe",
+        )

@@ -35,8 +35,12 @@ def smooth_by_kernel(scores: Scores, *, kernel: list[float], labels: list[str] |
 def check_kernel(kernel: list[float]) -> None:
     """Refuse a kernel that has no middle, or is not a mean."""
     if len(kernel) % 2 == 0 or min(kernel) < 0 or not abs(sum(kernel) - 1.0) < 1e-6:
-        raise BadInput("a smoothing kernel is not usable", expected="an odd number of weights, none negative, sum 1",
-                       got=kernel, do="mend the recipe")  # fmt: skip
+        raise BadInput(
+            "a smoothing kernel is not usable",
+            expected="an odd number of weights, none negative, sum 1",
+            got=kernel,
+            do="mend the recipe",
+        )
 
 
 def lift_to_neighbours(scores: Scores, *, labels: list[str], share: float) -> Scores:

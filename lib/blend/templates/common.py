@@ -45,9 +45,16 @@ def lasting_gate(member: str, against: str) -> Step:
     kernel = [weight / sum(weights) for weight in weights]
     return Step(
         "gate_lasting",
-        {"member": member, "member_against": against, "kernel": kernel, "lasting_above": 0.88, "rank_above": 0.75,
-         "below": 0.12, "share": 0.15},
-    )  # fmt: skip
+        {
+            "member": member,
+            "member_against": against,
+            "kernel": kernel,
+            "lasting_above": 0.88,
+            "rank_above": 0.75,
+            "below": 0.12,
+            "share": 0.15,
+        },
+    )
 
 
 def mirrors(material: Material) -> list[Step]:

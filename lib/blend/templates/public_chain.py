@@ -95,13 +95,33 @@ def _gate_alone(member: str, against: str, **numbers: float) -> Step:
 
 _ALONE, _BOTH = (PROTO, MLPS, PRIOR), (PROTO, MLPS, PRIOR, SED)
 CHAIN_TEMPLATES = (
-    Template("chain_a", "public chain, first pass: 0.60 or 0.35 ProtoSSM by logits, prior 0.40",
-             "ResidualSSM, where there is one, plays proto", _ALONE, first_pass),
-    Template("chain_b", "chain_a, temperatures, file scale, rank-aware scale, adaptive smoothing",
-             "no thresholds by class: they change no order", _ALONE, post_processed),
-    Template("chain_c", "chain_b and the network, smoothed by 0.65 windows, at 0.60/0.40 by ranks",
-             "as chain_b", _BOTH, with_sed),
+    Template(
+        "chain_a",
+        "public chain, first pass: 0.60 or 0.35 ProtoSSM by logits, prior 0.40",
+        "ResidualSSM, where there is one, plays proto",
+        _ALONE,
+        first_pass,
+    ),
+    Template(
+        "chain_b",
+        "chain_a, temperatures, file scale, rank-aware scale, adaptive smoothing",
+        "no thresholds by class: they change no order",
+        _ALONE,
+        post_processed,
+    ),
+    Template(
+        "chain_c",
+        "chain_b and the network, smoothed by 0.65 windows, at 0.60/0.40 by ranks",
+        "as chain_b",
+        _BOTH,
+        with_sed,
+    ),
     Template("chain_d", "chain_c and gates 1 to 5", "a cell may pass several gates; mirrors are learned", _BOTH, gated),
-    Template("chain_e", "chain_d with EoS9's prior 0.75, taxonomy smoothing",
-             "sonotypes are no genus; no heads for genus and family, no shifts", _BOTH, eos9),
-)  # fmt: skip
+    Template(
+        "chain_e",
+        "chain_d with EoS9's prior 0.75, taxonomy smoothing",
+        "sonotypes are no genus; no heads for genus and family, no shifts",
+        _BOTH,
+        eos9,
+    ),
+)

@@ -92,11 +92,15 @@ def _s3(cast: Cast, material: Material) -> list[Mix]:
 def _s3_roles() -> tuple[Role, ...]:
     variants = (("", ANYBODY), *((f" {variant}", (variant,)) for variant in S3_VARIANTS))
     return tuple(
-        Role(f"model{number}{variant}", f"a fold's network{', heard' if variant else ''}{variant}", like,
-             required=number == 1 and not variant)
+        Role(
+            f"model{number}{variant}",
+            f"a fold's network{', heard' if variant else ''}{variant}",
+            like,
+            required=number == 1 and not variant,
+        )
         for number in range(1, S3_MODELS + 1)
         for variant, like in variants
-    )  # fmt: skip
+    )
 
 
 def _s4(cast: Cast, material: Material) -> list[Mix]:
@@ -130,25 +134,52 @@ def _vlom(cast: Cast, material: Material) -> list[Mix]:
 TEMPLATES = {
     template.name: template
     for template in (
-        Template("s0", "S0: public baseline, a triplet on it at 0.10, by ranks",
-                 "the baseline's 0.60/0.40 is the public chain's; the triplet's weights, not told, are equal",
-                 (PROTO, SED, *S0_TRIPLET), _s0),
-        Template("s2", "S2: 0.93 public chain, 0.07 own head with prior 0.5 and sigma 1, taxonomy smoothing",
-                 "branches meet by ranks; sonotypes are no genus; shifts belong to the member",
-                 (PROTO, SED, S2_HEAD, PRIOR), _s2),
-        Template("s3", "S3: mean logits of ten models, each heard in four variants",
-                 "a variant is a member of its own; nothing else is done", _s3_roles(), _s3),
-        Template("s4", "S4: anchor 0.012/0.021/0.967, taxonomy smoothing, BirdNET capped, PCEN gated",
-                 "branches meet by ranks; sonotypes are no genus; gate's shrinkage; BirdNET's mask, budget, guards",
-                 S4_ROLES, _s4, (BIRDNET, PCEN)),
+        Template(
+            "s0",
+            "S0: public baseline, a triplet on it at 0.10, by ranks",
+            "the baseline's 0.60/0.40 is the public chain's; the triplet's weights, not told, are equal",
+            (PROTO, SED, *S0_TRIPLET),
+            _s0,
+        ),
+        Template(
+            "s2",
+            "S2: 0.93 public chain, 0.07 own head with prior 0.5 and sigma 1, taxonomy smoothing",
+            "branches meet by ranks; sonotypes are no genus; shifts belong to the member",
+            (PROTO, SED, S2_HEAD, PRIOR),
+            _s2,
+        ),
+        Template(
+            "s3",
+            "S3: mean logits of ten models, each heard in four variants",
+            "a variant is a member of its own; nothing else is done",
+            _s3_roles(),
+            _s3,
+        ),
+        Template(
+            "s4",
+            "S4: anchor 0.012/0.021/0.967, taxonomy smoothing, BirdNET capped, PCEN gated",
+            "branches meet by ranks; sonotypes are no genus; gate's shrinkage; BirdNET's mask, budget, guards",
+            S4_ROLES,
+            _s4,
+            (BIRDNET, PCEN),
+        ),
         *CHAIN_TEMPLATES,
-        Template("second", "2nd place: seven members by ranks, insects' specialist, gates 2 and 4, file scale",
-                 "the order of steps; gate 2 is against the networks' mean; mirrors are learned",
-                 tuple(role for role, _ in (*SECOND, SECOND_INSECTS)), _second),
-        Template("vlom", "9th place and tom: (geometric + quadratic mean) / 2, 0.7/0.3 of network and Perch by taxon",
-                 "of ranks: chances differ in scale", (PROTO, SED), _vlom),
+        Template(
+            "second",
+            "2nd place: seven members by ranks, insects' specialist, gates 2 and 4, file scale",
+            "the order of steps; gate 2 is against the networks' mean; mirrors are learned",
+            tuple(role for role, _ in (*SECOND, SECOND_INSECTS)),
+            _second,
+        ),
+        Template(
+            "vlom",
+            "9th place and tom: (geometric + quadratic mean) / 2, 0.7/0.3 of network and Perch by taxon",
+            "of ranks: chances differ in scale",
+            (PROTO, SED),
+            _vlom,
+        ),
     )
-}  # fmt: skip
+}
 
 
 def template_named(name: str) -> Template:

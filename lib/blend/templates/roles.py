@@ -124,8 +124,12 @@ def read_roles(text: str) -> dict[str, str]:
     """Role -> member, of "role:member" pairs separated by commas."""
     pairs = [pair.strip().partition(":") for pair in text.split(",") if pair.strip()]
     if any(not (role and member) for role, _, member in pairs):
-        raise BadInput("the roles cannot be read", expected="proto:l3_mlps,sed:small_sed", got=text,
-                       do="write role:member, separated by commas")  # fmt: skip
+        raise BadInput(
+            "the roles cannot be read",
+            expected="proto:l3_mlps,sed:small_sed",
+            got=text,
+            do="write role:member, separated by commas",
+        )
     return {role.strip(): member.strip() for role, _, member in pairs}
 
 
@@ -147,8 +151,12 @@ def _check_roles(template: Template, roles: Cast, material: Material) -> None:
         listed = "; ".join(
             f"{name}{'' if role.required else ' (optional)'}: {role.stands_for}" for name, role in known.items()
         )
-        raise BadInput(f"template {template.name} cannot be cast so", expected=listed, got="; ".join(faults),
-                       do=f"name members for its roles; there are {', '.join(material.parts) or 'none'}")  # fmt: skip
+        raise BadInput(
+            f"template {template.name} cannot be cast so",
+            expected=listed,
+            got="; ".join(faults),
+            do=f"name members for its roles; there are {', '.join(material.parts) or 'none'}",
+        )
 
 
 def _provisional(template: Template, cast: Cast, material: Material) -> Recipe:

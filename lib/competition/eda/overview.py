@@ -40,10 +40,13 @@ def class_table(prepared: Prepared, taxonomy: pd.DataFrame) -> pd.DataFrame:
     """One row a class, most labelled windows first: clips, their minutes and authors, windows, soundscapes, sites."""
     labels, clips, windows = prepared.labels, prepared.clips, prepared.windows
     row, column = np.nonzero(labels.values)
-    heard = pd.DataFrame({
-        "label": np.array(labels.classes, dtype=object)[column],
-        "soundscape": windows.stem.to_numpy()[row], "site": windows.site.to_numpy()[row],
-    }).groupby("label")  # fmt: skip
+    heard = pd.DataFrame(
+        {
+            "label": np.array(labels.classes, dtype=object)[column],
+            "soundscape": windows.stem.to_numpy()[row],
+            "site": windows.site.to_numpy()[row],
+        }
+    ).groupby("label")
     of_clips = clips.groupby("primary_label")
     known = taxonomy.set_index("primary_label").loc[list(labels.classes)]
     table = known[["common_name", "class_name"]].rename(columns={"common_name": "name", "class_name": "animal class"})
@@ -72,18 +75,27 @@ def coverage(prepared: Prepared, taxonomy: pd.DataFrame) -> pd.DataFrame:
 
 def site_table(windows: pd.DataFrame, soundscapes: Sequence[str]) -> pd.DataFrame:
     """One row a site: its soundscapes, days and hours of the day with labels and without, and what the labels say."""
-    scenes = pd.DataFrame([(s.stem, s.site, s.date, s.hour) for s in map(parse_soundscape, soundscapes)],
-                          columns=["stem", "site", "date", "hour"])  # fmt: skip
+    scenes = pd.DataFrame(
+        [(s.stem, s.site, s.date, s.hour) for s in map(parse_soundscape, soundscapes)],
+        columns=["stem", "site", "date", "hour"],
+    )
     labelled = scenes.stem.isin(windows.stem)
     rows = []
     for site, here in scenes.groupby("site"):
         seen, unseen, mine = here[labelled[here.index]], here[~labelled[here.index]], windows[windows.site == site]
-        rows.append({
-            "site": site, "labelled soundscapes": len(seen), "on days": seen.date.nunique(),
-            "in hours": seen.hour.nunique(), "labelled windows": len(mine),
-            "classes heard": mine.labels.explode().nunique(), "voices a window": round(mine.labels.str.len().mean(), 1),
-            "unlabelled soundscapes": len(unseen), "in other hours": len(set(unseen.hour) - set(seen.hour)),
-        })  # fmt: skip
+        rows.append(
+            {
+                "site": site,
+                "labelled soundscapes": len(seen),
+                "on days": seen.date.nunique(),
+                "in hours": seen.hour.nunique(),
+                "labelled windows": len(mine),
+                "classes heard": mine.labels.explode().nunique(),
+                "voices a window": round(mine.labels.str.len().mean(), 1),
+                "unlabelled soundscapes": len(unseen),
+                "in other hours": len(set(unseen.hour) - set(seen.hour)),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -99,12 +111,17 @@ def company_pairs(labels: Labels, names: pd.Series, most: int) -> pd.DataFrame:
     rows = []
     for a, b in zip(one[chosen], other[chosen], strict=True):
         together = labels.values[:, a] & labels.values[:, b]
-        rows.append({
-            "class": _called(labels.classes[a], names), "with": _called(labels.classes[b], names),
-            "windows": int(met[a, b]), "expected": round(expected[a, b], 1),
-            "lift": round(met[a, b] / expected[a, b], 1), "of the rarer": f"{met[a, b] / min(alone[a], alone[b]):.0%}",
-            "soundscapes": len(set(stems[together])),
-        })  # fmt: skip
+        rows.append(
+            {
+                "class": _called(labels.classes[a], names),
+                "with": _called(labels.classes[b], names),
+                "windows": int(met[a, b]),
+                "expected": round(expected[a, b], 1),
+                "lift": round(met[a, b] / expected[a, b], 1),
+                "of the rarer": f"{met[a, b] / min(alone[a], alone[b]):.0%}",
+                "soundscapes": len(set(stems[together])),
+            }
+        )
     return pd.DataFrame(rows)
 
 

@@ -27,17 +27,45 @@ _BIRD_FORMS = (
 _FROG_PULSES_PER_S = (11.0, 24.0, 48.0)
 _INSECT_BEATS_HZ = (2.6, 9.0, 28.0, 75.0)
 _BEAST_SONGS = (
-    Song("voice", 110, 1.6, partials=(1, 0.9, 0.8, 0.6, 0.4, 0.3), breath=0.35, sweep_octaves=0.3, rough_hz=17,
-         rough_depth=0.5),
-    Song("voice", 420, 0.16, syllables=3, gap_s=0.35, partials=(1, 0.8, 0.5, 0.3), breath=0.5, sweep_octaves=-0.6,
-         attack=0.1),
+    Song(
+        "voice",
+        110,
+        1.6,
+        partials=(1, 0.9, 0.8, 0.6, 0.4, 0.3),
+        breath=0.35,
+        sweep_octaves=0.3,
+        rough_hz=17,
+        rough_depth=0.5,
+    ),
+    Song(
+        "voice",
+        420,
+        0.16,
+        syllables=3,
+        gap_s=0.35,
+        partials=(1, 0.8, 0.5, 0.3),
+        breath=0.5,
+        sweep_octaves=-0.6,
+        attack=0.1,
+    ),
     Song("voice", 190, 1.1, partials=(1, 0.9, 0.7, 0.5, 0.4, 0.2), breath=0.15, sweep_octaves=-0.5, attack=0.4),
-    Song("voice", 95, 0.32, syllables=6, gap_s=0.3, partials=(1, 0.9, 0.6, 0.4), breath=0.6, rough_hz=30,
-         rough_depth=0.7),
+    Song(
+        "voice", 95, 0.32, syllables=6, gap_s=0.3, partials=(1, 0.9, 0.6, 0.4), breath=0.6, rough_hz=30, rough_depth=0.7
+    ),
     Song("voice", 480, 0.9, partials=(0.8, 1, 0.6, 0.4), sweep_octaves=-0.9, rough_hz=11, rough_depth=0.6),
-)  # fmt: skip
-_CAIMAN = Song("voice", 75, 0.9, syllables=2, gap_s=0.5, partials=(1, 1, 0.9, 0.7, 0.5, 0.4), breath=0.3, rough_hz=24,
-               rough_depth=0.8, attack=0.15)  # fmt: skip
+)
+_CAIMAN = Song(
+    "voice",
+    75,
+    0.9,
+    syllables=2,
+    gap_s=0.5,
+    partials=(1, 1, 0.9, 0.7, 0.5, 0.4),
+    breath=0.3,
+    rough_hz=24,
+    rough_depth=0.8,
+    attack=0.15,
+)
 # Hours are UTC; the Pantanal's clocks show four hours less, so birds sing at 9 to 11 and again at 20 to 22.
 _PEAK_HOURS = {
     "Aves": (10.0, 21.0),
@@ -117,15 +145,28 @@ def _song(class_name: str, index: int, rng: np.random.Generator) -> Song:
         band = index % len(_FROG_BANDS_HZ)
         pulses_per_s = _FROG_PULSES_PER_S[(index + index // len(_FROG_BANDS_HZ)) % len(_FROG_PULSES_PER_S)]
         pulse_s = 0.55 / pulses_per_s
-        return Song("voice", _FROG_BANDS_HZ[band] * 2 ** rng.normal(0, 0.06), pulse_s,
-                    syllables=max(4, round(pulses_per_s * rng.uniform(0.4, 1.1))), gap_s=1 / pulses_per_s - pulse_s,
-                    sweep_octaves=rng.uniform(-0.2, 0.2), partials=(1.0, 0.35, 0.12), attack=0.15)  # fmt: skip
+        return Song(
+            "voice",
+            _FROG_BANDS_HZ[band] * 2 ** rng.normal(0, 0.06),
+            pulse_s,
+            syllables=max(4, round(pulses_per_s * rng.uniform(0.4, 1.1))),
+            gap_s=1 / pulses_per_s - pulse_s,
+            sweep_octaves=rng.uniform(-0.2, 0.2),
+            partials=(1.0, 0.35, 0.12),
+            attack=0.15,
+        )
     if class_name == "Insecta":
         band = index % len(_INSECT_BANDS_HZ)
         beat_hz = _INSECT_BEATS_HZ[(index + index // len(_INSECT_BANDS_HZ)) % len(_INSECT_BEATS_HZ)]
-        return Song("buzz", _INSECT_BANDS_HZ[band] * 2 ** rng.normal(0, 0.06), rng.uniform(4, 11),
-                    breath=rng.uniform(0.02, 0.06), partials=(1.0, 0.2), rough_hz=beat_hz,
-                    rough_depth=0.95)  # fmt: skip
+        return Song(
+            "buzz",
+            _INSECT_BANDS_HZ[band] * 2 ** rng.normal(0, 0.06),
+            rng.uniform(4, 11),
+            breath=rng.uniform(0.02, 0.06),
+            partials=(1.0, 0.2),
+            rough_hz=beat_hz,
+            rough_depth=0.95,
+        )
     song = _CAIMAN if class_name == "Reptilia" else _BEAST_SONGS[index % len(_BEAST_SONGS)]
     return replace(song, pitch_hz=song.pitch_hz * 2 ** rng.normal(0, 0.1))
 

@@ -207,8 +207,13 @@ def _topped_up(spec: MiniatureSpec, scenes: list[Scene], wanted: list[Species], 
 
 def _enough(scenes: list[Scene], places: list[int], label: str) -> bool:
     """Whether the label is heard in three windows and two different groups of site and day."""
-    heard = [(index, window) for index in places for e in scenes[index].events if e.label == label
-             for window in heard_windows(e)]  # fmt: skip
+    heard = [
+        (index, window)
+        for index in places
+        for e in scenes[index].events
+        if e.label == label
+        for window in heard_windows(e)
+    ]
     groups = {parse_soundscape(scenes[index].recording.stem).group for index, _ in heard}
     return len(set(heard)) >= _LEAST_WINDOWS and len(groups) >= 2
 

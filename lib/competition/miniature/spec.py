@@ -80,18 +80,43 @@ class MiniatureSpec:
     def tiny(cls) -> "MiniatureSpec":
         """Twelve classes and fourteen soundscapes with every quirk: the spec for other modules' tests."""
         return cls(
-            n_aves=5, n_amphibia=2, n_insecta=3, n_mammalia=1, n_reptilia=1, n_sonotypes=2, mirrors=((1, 2),),
-            n_clips=40, clip_median_s=4.0, clip_max_s=8.0, n_labelled=8, n_partial=1, n_unlabelled=2, n_test=4,
-        )  # fmt: skip
+            n_aves=5,
+            n_amphibia=2,
+            n_insecta=3,
+            n_mammalia=1,
+            n_reptilia=1,
+            n_sonotypes=2,
+            mirrors=((1, 2),),
+            n_clips=40,
+            clip_median_s=4.0,
+            clip_max_s=8.0,
+            n_labelled=8,
+            n_partial=1,
+            n_unlabelled=2,
+            n_test=4,
+        )
 
     @classmethod
     def full_width(cls) -> "MiniatureSpec":
         """The 234 classes of the real contest, with few and short files."""
         return cls(
-            n_aves=162, n_amphibia=35, n_insecta=28, n_mammalia=8, n_reptilia=1, n_sonotypes=25, n_mute_amphibia=3,
-            mirrors=((15, 16), (9, 12), (2, 14), (13, 21, 22, 23)), n_clips=260, clip_median_s=2.0, clip_max_s=6.0,
-            n_labelled=7, n_partial=2, n_unlabelled=3, n_test=4, test_share=0.3,
-        )  # fmt: skip
+            n_aves=162,
+            n_amphibia=35,
+            n_insecta=28,
+            n_mammalia=8,
+            n_reptilia=1,
+            n_sonotypes=25,
+            n_mute_amphibia=3,
+            mirrors=((15, 16), (9, 12), (2, 14), (13, 21, 22, 23)),
+            n_clips=260,
+            clip_median_s=2.0,
+            clip_max_s=6.0,
+            n_labelled=7,
+            n_partial=2,
+            n_unlabelled=3,
+            n_test=4,
+            test_share=0.3,
+        )
 
     @property
     def n_classes(self) -> int:

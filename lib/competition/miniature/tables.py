@@ -10,9 +10,22 @@ from lib.competition.miniature.spec import MiniatureSpec
 from lib.competition.row_ids import WINDOW_S, row_ids, window_ends
 
 TRAIN_COLUMNS = (
-    "primary_label", "secondary_labels", "type", "latitude", "longitude", "scientific_name", "common_name",
-    "class_name", "inat_taxon_id", "author", "license", "rating", "url", "filename", "collection",
-)  # fmt: skip
+    "primary_label",
+    "secondary_labels",
+    "type",
+    "latitude",
+    "longitude",
+    "scientific_name",
+    "common_name",
+    "class_name",
+    "inat_taxon_id",
+    "author",
+    "license",
+    "rating",
+    "url",
+    "filename",
+    "collection",
+)
 DOMINANT_AUTHOR = "Marta Aguapé"
 SITE_TEXT = """Recordings were made in the Pantanal, Mato Grosso do Sul, Brazil.
 Latitude between -16.5 and -21.6, longitude between -55.9 and -57.6. Times in file names are UTC (local time is UTC-4).
@@ -123,12 +136,18 @@ def event_table(scenes: list[Scene]) -> pd.DataFrame:
     """Every call of every soundscape: file, label, seconds, signal-to-noise ratio, whether it counts, site and hour."""
     rows = [
         (
-            f"{scene.recording.stem}.ogg", event.label, round(event.onset_s, 3), round(event.offset_s, 3),
-            round(event.snr_db, 2), int(bool(heard_windows(event))), scene.recording.site, scene.recording.hour,
+            f"{scene.recording.stem}.ogg",
+            event.label,
+            round(event.onset_s, 3),
+            round(event.offset_s, 3),
+            round(event.snr_db, 2),
+            int(bool(heard_windows(event))),
+            scene.recording.site,
+            scene.recording.hour,
         )
         for scene in scenes
         for event in scene.events
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows, columns=["file", "label", "onset_s", "offset_s", "snr_db", "heard", "site", "hour"])
 
 

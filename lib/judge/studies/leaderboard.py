@@ -41,8 +41,12 @@ def partitions(labels: Labels, *, count: int, seed: int) -> tuple[np.ndarray, np
     groups = recording_groups(labels)
     files = pd.Series([split_row_id(row)[0].stem for row in labels.row_ids]).groupby(groups).nunique().to_numpy()
     if len(files) < 2:
-        raise BadInput("too few recordings to part into public and private", expected="at least two sites or days",
-                       got=f"{len(files)}", do="simulate on more soundscapes")  # fmt: skip
+        raise BadInput(
+            "too few recordings to part into public and private",
+            expected="at least two sites or days",
+            got=f"{len(files)}",
+            do="simulate on more soundscapes",
+        )
     rng = np.random.default_rng(seed)
     order = np.argsort(rng.random((count, len(files))), axis=1)
     before = np.cumsum(files[order], axis=1) - files[order] / 2
@@ -141,9 +145,13 @@ def recommend(board: Board, picked: dict[str, np.ndarray]) -> Advice:
     safe = min(worst, key=worst.get)
     pair = {rule: float(np.minimum(found[safe], regret).mean()) for rule, regret in found.items() if rule != safe}
     bold = min(pair, key=pair.get)
-    return Advice(safe, bold, (
-        f"Safe is {safe}: nine times in ten it ends at most {worst[safe]:.3f} below the private best, "
-        f"{BEST_PUBLIC} {worst[BEST_PUBLIC]:.3f}.",
-        f"Bold is {bold}: beside the safe pick it lowers the expected regret of the better of the two "
-        f"from {found[safe].mean():.3f} to {pair[bold]:.3f}.",
-    ))  # fmt: skip
+    return Advice(
+        safe,
+        bold,
+        (
+            f"Safe is {safe}: nine times in ten it ends at most {worst[safe]:.3f} below the private best, "
+            f"{BEST_PUBLIC} {worst[BEST_PUBLIC]:.3f}.",
+            f"Bold is {bold}: beside the safe pick it lowers the expected regret of the better of the two "
+            f"from {found[safe].mean():.3f} to {pair[bold]:.3f}.",
+        ),
+    )

@@ -78,8 +78,12 @@ class Agreement:
 def agreement(a, b) -> Agreement:
     """The correlations of two lists of scores; the interval, Bonett and Wright's, speaks of further such ideas."""
     if len(a) != len(b) or len(a) < 5:
-        raise BadInput("too few ideas to compare", expected="two lists of at least five scores",
-                       got=f"{len(a)} and {len(b)}", do="score more ideas")  # fmt: skip
+        raise BadInput(
+            "too few ideas to compare",
+            expected="two lists of at least five scores",
+            got=f"{len(a)} and {len(b)}",
+            do="score more ideas",
+        )
     rho = float(stats.spearmanr(a, b).statistic)
     bounded = np.clip(rho, -1 + 1e-9, 1 - 1e-9)
     spread = np.sqrt((1 + bounded**2 / 2) / (len(a) - 3)) * stats.norm.ppf((1 + LEVEL) / 2)

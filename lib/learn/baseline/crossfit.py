@@ -145,8 +145,12 @@ def _parity(path: Path, models: list, features: np.ndarray) -> float:
     expected = expit(np.mean([model.logits(features) for model in models], axis=0))
     worst = float(np.abs(probs - expected).max())
     if not worst <= _PARITY_LIMIT:
-        raise BadInput("the exported model differs from the fitted one", expected=f"at most {_PARITY_LIMIT}", got=worst,
-                       do="look at the export")  # fmt: skip
+        raise BadInput(
+            "the exported model differs from the fitted one",
+            expected=f"at most {_PARITY_LIMIT}",
+            got=worst,
+            do="look at the export",
+        )
     return worst
 
 

@@ -40,9 +40,16 @@ class BlockReport:
 
 
 def block_probe(
-    vectors: Mapping[str, np.ndarray], species: np.ndarray, recordings: np.ndarray, *,
-    neighbours: int = 5, n_species: int = 30, n_clips: int = 20, draws: int = 20, seed: int,
-) -> BlockReport:  # fmt: skip
+    vectors: Mapping[str, np.ndarray],
+    species: np.ndarray,
+    recordings: np.ndarray,
+    *,
+    neighbours: int = 5,
+    n_species: int = 30,
+    n_clips: int = 20,
+    draws: int = 20,
+    seed: int,
+) -> BlockReport:
     """The share of clips whose nearest clips vote for their species, for each block's (clips, channels) vectors.
 
     `recordings` (clips,) names what a clip was cut from, or its author: clips that share it never vote for each other.
@@ -53,8 +60,12 @@ def block_probe(
     groups = np.unique(recordings, return_inverse=True)[1]
     eligible = np.array([code for code in range(len(names)) if len(np.unique(groups[codes == code])) > 1])
     if len(eligible) < 2:
-        raise BadInput("too few species to probe blocks with", expected="two, each of two recordings or more",
-                       got=f"{len(eligible)} of {len(names)}", do="add clips, or tell recordings apart")  # fmt: skip
+        raise BadInput(
+            "too few species to probe blocks with",
+            expected="two, each of two recordings or more",
+            got=f"{len(eligible)} of {len(names)}",
+            do="add clips, or tell recordings apart",
+        )
     random = np.random.default_rng(seed)
     hits, asked = np.zeros((len(vectors) + 1, len(names))), np.zeros((draws, len(names)), dtype=np.int64)
     for draw in range(draws):
@@ -98,9 +109,7 @@ def _refuse_unequal(vectors: Mapping[str, np.ndarray], species: np.ndarray, reco
         )
 
 
-def _clips_of(
-    code: int, codes: np.ndarray, groups: np.ndarray, most: int, random: np.random.Generator
-) -> np.ndarray:  # fmt: skip
+def _clips_of(code: int, codes: np.ndarray, groups: np.ndarray, most: int, random: np.random.Generator) -> np.ndarray:
     """(clips,) up to `most` clips of a species, drawn so that they are of as many recordings as can be."""
     rows = random.permutation(np.flatnonzero(codes == code))
     return rows[np.argsort(_turns(groups[rows]), kind="stable")[:most]]
@@ -137,7 +146,7 @@ def _votes(near: np.ndarray, codes: np.ndarray, groups: np.ndarray, neighbours: 
 
 def _report(
     names: Sequence[str], rates: np.ndarray, clips: tuple[int, int], left_out: tuple[str, ...], seed: int
-) -> BlockReport:  # fmt: skip
+) -> BlockReport:
     """The report of (blocks and noise, species) shares of right votes; intervals redraw the species for all at once."""
     count = rates.shape[1]
     scored = dict(zip(names, rates.mean(axis=1).tolist(), strict=False))

@@ -79,8 +79,12 @@ def fill_cache(competition: Path, items: Iterable[str], folder: Path, settings: 
         finally:
             pool.shutdown(cancel_futures=True)
     if unusable:
-        raise BadInput("recordings cannot be heard", expected="files that decode", got="; ".join(unusable),
-                       do="run 01_data_prep again: it excludes them")  # fmt: skip
+        raise BadInput(
+            "recordings cannot be heard",
+            expected="files that decode",
+            got="; ".join(unusable),
+            do="run 01_data_prep again: it excludes them",
+        )
     return AudioCache(folder, keys)
 
 
@@ -126,9 +130,12 @@ class _Space:
         with self._one_at_a_time:
             self._bytes += size
             if self._bytes > self._most_gb * 1e9:
-                raise BadInput("the audio cache is full", expected=f"at most {self._most_gb} GB",
-                               got=f"{self._bytes / 1e9:.3f} GB, and more to come",
-                               do="raise disk_gb, lower clip_s, or empty the folder")  # fmt: skip
+                raise BadInput(
+                    "the audio cache is full",
+                    expected=f"at most {self._most_gb} GB",
+                    got=f"{self._bytes / 1e9:.3f} GB, and more to come",
+                    do="raise disk_gb, lower clip_s, or empty the folder",
+                )
 
 
 def _ensure(competition: Path, item: str, folder: Path, settings: CacheSettings, space: _Space) -> tuple[str, str]:

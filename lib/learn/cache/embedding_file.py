@@ -46,9 +46,12 @@ def write_tokens(path: Path, rows: np.ndarray, lost: float) -> None:
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise BadInput("the embedding cache cannot be written", expected=f"room for {len(content)} bytes more",
-                       got=f"{path.parent}: {error.strerror}",
-                       do="make room and run again: what is there stays and counts") from error  # fmt: skip
+        raise BadInput(
+            "the embedding cache cannot be written",
+            expected=f"room for {len(content)} bytes more",
+            got=f"{path.parent}: {error.strerror}",
+            do="make room and run again: what is there stays and counts",
+        ) from error
 
 
 def read_tokens(path: Path, width: int) -> tuple[np.ndarray, float] | None:

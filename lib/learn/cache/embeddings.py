@@ -77,8 +77,12 @@ def _opened(ear: Ear) -> Embedder:
     """The embedder, which a process opens once, seen to be the one that was meant."""
     embedder = open_embedder(ear.folder, ear.classes)
     if embedder.manifest != ear.manifest:
-        raise BadInput(f"{ear.folder} is another embedder here", expected=ear.manifest, got=embedder.manifest,
-                       do="let all workers see the same folder")  # fmt: skip
+        raise BadInput(
+            f"{ear.folder} is another embedder here",
+            expected=ear.manifest,
+            got=embedder.manifest,
+            do="let all workers see the same folder",
+        )
     return embedder
 
 
@@ -122,8 +126,12 @@ class TokenCache:
         """(rows, width) float32 by name, as `Tokens.named` has them: a soundscape's twelve, a clip's loudest."""
         kept = read_tokens(self._paths[item], sum(self.widths.values()))
         if kept is None:
-            raise BadInput(f"the tokens of {item} were damaged or removed", expected="the file that was there",
-                           got=self._paths[item], do="fill the cache again: it is made anew")  # fmt: skip
+            raise BadInput(
+                f"the tokens of {item} were damaged or removed",
+                expected="the file that was there",
+                got=self._paths[item],
+                do="fill the cache again: it is made anew",
+            )
         ends = np.cumsum(list(self.widths.values()))[:-1]
         return dict(zip(self.widths, np.split(kept[0].astype(np.float32), ends, axis=1), strict=True))
 
@@ -139,8 +147,12 @@ def fill_tokens(
 ) -> TokenCache:
     """The tokens of these recordings; what the folder lacks is heard by all cores, or by the cluster at `scheduler`."""
     if clip_windows < 1:
-        raise BadInput("nothing of a clip would be heard", expected="clip_windows of at least 1", got=clip_windows,
-                       do="say how many of a clip's loudest windows are wanted")  # fmt: skip
+        raise BadInput(
+            "nothing of a clip would be heard",
+            expected="clip_windows of at least 1",
+            got=clip_windows,
+            do="say how many of a clip's loudest windows are wanted",
+        )
     embedder = open_embedder(embedder_folder, classes)
     ear, widths = Ear(embedder_folder.resolve(), embedder.manifest, classes), embedder.widths
     folder = cache_folder.resolve()
@@ -202,8 +214,12 @@ def _report(cache: TokenCache, items: int, heard: int) -> None:
     """Print what was done and what is wrong; nothing to work with is an error."""
     problems = shortened(cache.unheard.values())
     if items and len(cache.unheard) == items:
-        raise BadInput("no recording has tokens", expected="recordings that decode", got=problems,
-                       do="see that the paths are right and that the embedder hears anything at all")  # fmt: skip
+        raise BadInput(
+            "no recording has tokens",
+            expected="recordings that decode",
+            got=problems,
+            do="see that the paths are right and that the embedder hears anything at all",
+        )
     print(f"{items} recordings, {heard} of them new; half precision lost at most {cache.lost:.1e} of a row's largest")
     if cache.unheard:
         print(f"{len(cache.unheard)} without tokens: {problems}")

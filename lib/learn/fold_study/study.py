@@ -77,8 +77,12 @@ def learn_from(prepared: Prepared, data: Path) -> tuple[Sounds, Lessons]:
     """All labelled soundscapes, described, and what models may learn from them and from clips."""
     sounds, unreadable = describe(data / "train_soundscapes", sorted(set(prepared.windows.stem)))
     if unreadable:
-        raise BadInput("labelled soundscapes cannot be decoded", expected="readable soundscapes",
-                       got=shortened(unreadable), do="run 01_data_prep again")  # fmt: skip
+        raise BadInput(
+            "labelled soundscapes cannot be decoded",
+            expected="readable soundscapes",
+            got=shortened(unreadable),
+            do="run 01_data_prep again",
+        )
     return sounds, gather(prepared, sounds, data)
 
 

@@ -44,8 +44,12 @@ def fit_class_mlps(lesson: Lesson, settings: ClassMlpSettings, *, seed: int) -> 
     flat = np.ptp(heard.tokens["logits"], axis=(0, 1)) == 0
     probed = positives >= settings.fewest_positives
     if not probed.any():
-        raise BadInput("no class is heard often enough for a probe", expected=f"{settings.fewest_positives} windows",
-                       got=f"at most {positives.max()}", do="take the zero-shot head, or ask for fewer")  # fmt: skip
+        raise BadInput(
+            "no class is heard often enough for a probe",
+            expected=f"{settings.fewest_positives} windows",
+            got=f"at most {positives.max()}",
+            do="take the zero-shot head, or ask for fewer",
+        )
     network = ClassMlps(
         reduction(heard.windows("embedding"), settings.components),
         heard.tokens["logits"],
@@ -70,9 +74,13 @@ def reduction(rows: np.ndarray, components: int) -> Reduction:
 
 
 def _fit_bank(
-    network: ClassMlps, heard: Sequences, columns: np.ndarray, hidden: tuple[int, ...], settings: ClassMlpSettings,
+    network: ClassMlps,
+    heard: Sequences,
+    columns: np.ndarray,
+    hidden: tuple[int, ...],
+    settings: ClassMlpSettings,
     seed: int,
-) -> Bank:  # fmt: skip
+) -> Bank:
     """The probes of these classes: fitted once to learn for how many steps, then once on everything."""
     known = heard.known.ravel()
     features = network.features(network_inputs(network, heard), columns)[:, known]

@@ -60,9 +60,14 @@ def _teach_all(
 
 
 def _write_member(
-    prepared: Prepared, lesson: Lesson, head: Head, taught: dict[int, Taught], folder: Path, embedder_folder: Path,
+    prepared: Prepared,
+    lesson: Lesson,
+    head: Head,
+    taught: dict[int, Taught],
+    folder: Path,
+    embedder_folder: Path,
     seeds: Sequence[int],
-) -> MemberCard:  # fmt: skip
+) -> MemberCard:
     """The card of the member, which is then whole: graphs, probe, scores of what each fold never met."""
     embedder = open_embedder(embedder_folder, prepared.classes)
     config = {
@@ -133,8 +138,12 @@ def _parity(oof: Scores, prepared: Prepared, sequences: Sequences, taught: dict[
         held = fold_of_file == fold
         worst = max(worst, np.abs(said[held] - of.chances(sequences.only(held))).max(initial=0.0))
     if not worst <= PARITY_LIMIT:  # NaN is wrong too
-        raise BadInput("the exported head differs from the fitted one", expected=f"at most {PARITY_LIMIT}", got=worst,
-                       do="look at its export")  # fmt: skip
+        raise BadInput(
+            "the exported head differs from the fitted one",
+            expected=f"at most {PARITY_LIMIT}",
+            got=worst,
+            do="look at its export",
+        )
     return float(worst)
 
 

@@ -42,9 +42,12 @@ def steady(seed: int) -> Iterator[None]:
 
 
 def fit_small(
-    network: nn.Module, losses: Callable[[], Iterable[Tensor]], steps: int, settings: LoopSettings,
+    network: nn.Module,
+    losses: Callable[[], Iterable[Tensor]],
+    steps: int,
+    settings: LoopSettings,
     judge: Callable[[], float] | None,
-) -> None:  # fmt: skip
+) -> None:
     """Leave in the network, evaluated, the best of its epochs and of their mean; without a judge, the mean.
 
     `losses` gives an epoch's `steps` losses, one after the other; `judge` is the smaller the better.

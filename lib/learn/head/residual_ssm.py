@@ -85,8 +85,12 @@ def out_of_fold(
     """(files, 12, classes) logits of the first pass for each soundscape, fitted without its recording group."""
     folds = inner_folds(lesson.sequences, settings.first_pass_folds)
     if not folds.any():
-        raise BadInput("a first pass cannot be judged on what it has not met", expected="two recording groups or more",
-                       got=shortened(set(lesson.sequences.groups)), do="correct it where there are more")  # fmt: skip
+        raise BadInput(
+            "a first pass cannot be judged on what it has not met",
+            expected="two recording groups or more",
+            got=shortened(set(lesson.sequences.groups)),
+            do="correct it where there are more",
+        )
     logits = np.zeros(lesson.sequences.truth.shape, dtype=np.float32)
     every_clip = np.ones(len(lesson.clips.names), dtype=bool)
     for fold in range(folds.max() + 1):

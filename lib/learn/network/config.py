@@ -43,8 +43,12 @@ class NetworkPlan:
         if self.serve not in ("folds", "one"):
             raise BadInput("unknown serve of a plan", expected="folds, one", got=self.serve, do="choose one of these")
         if self.front_end.level == "db" and self.front_end.scope == "file":
-            raise BadInput("a network cannot learn from pictures that count from their file's peak", got='scope "file"',
-                           expected='scope "window"', do="change it: a crop does not know its file")  # fmt: skip
+            raise BadInput(
+                "a network cannot learn from pictures that count from their file's peak",
+                got='scope "file"',
+                expected='scope "window"',
+                do="change it: a crop does not know its file",
+            )
 
     @property
     def listening(self) -> Listening:
@@ -72,8 +76,9 @@ def settings_in(text: str) -> dict[str, object]:
     """The settings in "name=value, name=value": numbers, True and False as such, all else as text."""
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     if wrong := [name.strip() for name, sign, _ in pairs if not sign]:
-        raise BadInput("settings cannot be read", expected="name=value, name=value", got=", ".join(wrong),
-                       do="give each a value")  # fmt: skip
+        raise BadInput(
+            "settings cannot be read", expected="name=value, name=value", got=", ".join(wrong), do="give each a value"
+        )
     return {name.strip(): _value(value.strip()) for name, _, value in pairs}
 
 
@@ -103,8 +108,12 @@ def _part_of(name: str) -> str:
     holders = [part for part, kind in _parts().items() if kind is not str and name in {f.name for f in fields(kind)}]
     if len(holders) != 1:
         known = sorted({f.name for kind in _parts().values() if kind is not str for f in fields(kind)} - {"kind"})
-        raise BadInput(f"a network has no setting {name!r}", expected=f"one of {', '.join([*_SPOKEN, *known])}",
-                       got=name, do="correct the name")  # fmt: skip
+        raise BadInput(
+            f"a network has no setting {name!r}",
+            expected=f"one of {', '.join([*_SPOKEN, *known])}",
+            got=name,
+            do="correct the name",
+        )
     return holders[0]
 
 

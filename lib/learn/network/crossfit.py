@@ -86,8 +86,13 @@ def fit_network(
         raise BadInput("no such fold", expected=f"some of {prepared.folds.numbers}", got=wanted, do="correct fold")
     whole = [None] if plan.serve == "one" and wanted == prepared.folds.numbers else []
     taught = taught_by(labels, pooled, plan.pseudo, prepared, competition, member.parent, others)
-    run = prepare_run(FoldRun(plan, prepared_folder, (), AudioCache(cache_folder, {}), member, seed, taught),
-                      prepared, competition, cache_folder, [*wanted, *whole])  # fmt: skip
+    run = prepare_run(
+        FoldRun(plan, prepared_folder, (), AudioCache(cache_folder, {}), member, seed, taught),
+        prepared,
+        competition,
+        cache_folder,
+        [*wanted, *whole],
+    )
     trained = train_folds([*wanted, *whole], run, devices())
     history = pd.concat([_history(fold, trained[fold]) for fold in wanted], ignore_index=True)
     networks = {fold: run.trained_network(fold, len(prepared.classes)) for fold in trained}
@@ -147,9 +152,12 @@ def _stems_that_teach(
         print(f"{spoken(fold)}: {run.taught.told(prepared, fold, source)}", flush=True)
         stems |= dict.fromkeys(source.items)
     if missing := sorted(stem for stem in stems if not sound_path(competition, stem, cache_folder).is_file()):
-        raise BadInput("soundscapes that were labelled are not there", got=f"no {shortened(missing)}",
-                       expected=f"all {len(stems)} that pass the gate, in {competition}",
-                       do="attach the recordings that were labelled, or label those that are here")  # fmt: skip
+        raise BadInput(
+            "soundscapes that were labelled are not there",
+            got=f"no {shortened(missing)}",
+            expected=f"all {len(stems)} that pass the gate, in {competition}",
+            do="attach the recordings that were labelled, or label those that are here",
+        )
     gigabytes = 2e-9 * SOUNDSCAPE_SAMPLES * len(stems)
     print(f"pseudo-labels: {len(stems)} soundscapes, {gigabytes:.2f} GB once they are decoded", flush=True)
     return sorted(stems)

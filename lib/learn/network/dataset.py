@@ -90,8 +90,12 @@ def soundscape_source(windows: pd.DataFrame, classes: ClassList, seconds: int) -
     A class is present if a covered window is labelled with it, and absent only if every covered window is labelled.
     """
     if seconds % WINDOW_S or not 0 < seconds <= SOUNDSCAPE_S:
-        raise BadInput("crops of labelled soundscapes", expected=f"a multiple of {WINDOW_S} s, up to {SOUNDSCAPE_S} s",
-                       got=f"{seconds} s", do="change the crop's seconds")  # fmt: skip
+        raise BadInput(
+            "crops of labelled soundscapes",
+            expected=f"a multiple of {WINDOW_S} s, up to {SOUNDSCAPE_S} s",
+            got=f"{seconds} s",
+            do="change the crop's seconds",
+        )
     covered = seconds // WINDOW_S
     items, starts_s, targets, weights = [], [], [np.zeros((0, len(classes)), bool)], [np.zeros((0, len(classes)))]
     for stem, rows in windows.groupby("stem", sort=True):
@@ -108,8 +112,9 @@ def soundscape_source(windows: pd.DataFrame, classes: ClassList, seconds: int) -
         targets.append(union[useful])
         weights.append(known[useful])
     starts = np.concatenate(starts_s) if starts_s else np.zeros(0, dtype=int)
-    return Source(tuple(items), np.concatenate(targets).astype(np.float32),
-                  np.concatenate(weights).astype(np.float32), starts)  # fmt: skip
+    return Source(
+        tuple(items), np.concatenate(targets).astype(np.float32), np.concatenate(weights).astype(np.float32), starts
+    )
 
 
 def soundscape_stems(competition: Path) -> list[str]:

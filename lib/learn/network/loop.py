@@ -108,12 +108,17 @@ class LoopSettings:
         allowed = {"schedule": SCHEDULES, "precision": PRECISIONS, "average": AVERAGES}
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:
-                raise BadInput(f"{name} is not known", expected=f"one of {', '.join(choices)}",
-                               got=getattr(self, name), do="choose one of these")  # fmt: skip
+                raise BadInput(
+                    f"{name} is not known",
+                    expected=f"one of {', '.join(choices)}",
+                    got=getattr(self, name),
+                    do="choose one of these",
+                )
         for name in ("warmup_share", "swa_from", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
-                raise BadInput(f"{name} is a share", expected="0 or more, less than 1", got=getattr(self, name),
-                               do="mend it")  # fmt: skip
+                raise BadInput(
+                    f"{name} is a share", expected="0 or more, less than 1", got=getattr(self, name), do="mend it"
+                )
 
     @property
     def steps(self) -> int:
@@ -151,8 +156,15 @@ def train(
     if settings.patience and score is None:
         raise BadInput("patience needs a score", expected="a scoring function", got="none", do="set patience to 0")
     groups = parameter_groups(network.to(device), settings.weight_decay, settings.layer_decay)
-    stepper = Stepper(network, step_loss, groups, seed=seed, device=torch.device(device),
-                      precision=settings.precision, clip_norm=settings.clip_norm)  # fmt: skip
+    stepper = Stepper(
+        network,
+        step_loss,
+        groups,
+        seed=seed,
+        device=torch.device(device),
+        precision=settings.precision,
+        clip_norm=settings.clip_norm,
+    )
     made_by = fingerprint.of_json({"settings": asdict(settings), "seed": seed, "config": config})
     run = _Run(network, stepper, settings, folder, made_by, score)
     run.resume()
@@ -169,8 +181,15 @@ def train(
 class _Run:
     """A training run between two steps; with the stepper's, its state is what a checkpoint holds."""
 
-    def __init__(self, network: nn.Module, stepper: Stepper, settings: LoopSettings, folder: Path, made_by: str,
-                 score: Score | None):  # fmt: skip
+    def __init__(
+        self,
+        network: nn.Module,
+        stepper: Stepper,
+        settings: LoopSettings,
+        folder: Path,
+        made_by: str,
+        score: Score | None,
+    ):
         self.network, self.stepper, self.settings = network, stepper, settings
         self.folder, self.made_by, self.score = folder, made_by, score
         self.average = Average(network) if settings.average != "none" else None
@@ -262,8 +281,12 @@ class _Run:
             found = self.score(self.network)
         scores = {name: float(value) if math.isfinite(value) else None for name, value in found.items()}
         if self.settings.patience and next(iter(scores.values()), None) is None:
-            raise BadInput("patience needs a score that is a number", expected="a finite first score", got=found,
-                           do="hold out rows that can be scored, or set patience to 0")  # fmt: skip
+            raise BadInput(
+                "patience needs a score that is a number",
+                expected="a finite first score",
+                got=found,
+                do="hold out rows that can be scored, or set patience to 0",
+            )
         return scores
 
     def _epoch_of_best(self) -> int:

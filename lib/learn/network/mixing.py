@@ -45,8 +45,12 @@ def mixed_with_clips(batch: Batch, generator: torch.Generator) -> Batch:
     """The batch with each crop that a teacher labelled mixed half and half with one of the clips."""
     rows, clips = batch.taught.nonzero()[:, 0], (~batch.soundscape).nonzero()[:, 0]
     if not len(clips):
-        raise BadInput("pseudo-labelled crops have no clip to be mixed with", expected="clips in a batch", got="none",
-                       do="lower soundscape_share, or set pseudo_way to rows")  # fmt: skip
+        raise BadInput(
+            "pseudo-labelled crops have no clip to be mixed with",
+            expected="clips in a batch",
+            got="none",
+            do="lower soundscape_share, or set pseudo_way to rows",
+        )
     partners = clips[torch.randint(len(clips), (len(rows),), generator=generator, device=rows.device)]
     half = (batch.audio[rows] + batch.audio[partners]) / 2
     return replace(_united(batch, rows, partners, half), soundscape=batch.soundscape & ~batch.taught)
@@ -78,5 +82,9 @@ def _refuse_impossible(batch: Batch, settings: AugmentSettings) -> None:
         "backgrounds": clips and settings.background_p > 0 and batch.background is None,
     }
     if missing := [what for what, wanted in wants.items() if wanted]:
-        raise BadInput("a batch cannot be augmented so", expected=", ".join(missing), got="a batch that differs",
-                       do="change the probabilities, or what the feeder brings")  # fmt: skip
+        raise BadInput(
+            "a batch cannot be augmented so",
+            expected=", ".join(missing),
+            got="a batch that differs",
+            do="change the probabilities, or what the feeder brings",
+        )

@@ -20,8 +20,17 @@ StepLoss = Callable[[nn.Module, Batch, torch.Generator], Tensor]
 class Stepper:
     """Takes steps of an optimizer; with the network's state, `state` is all that the next step depends on."""
 
-    def __init__(self, network: nn.Module, step_loss: StepLoss, groups: list[dict], *, seed: int, device: torch.device,
-                 precision: str, clip_norm: float):  # fmt: skip
+    def __init__(
+        self,
+        network: nn.Module,
+        step_loss: StepLoss,
+        groups: list[dict],
+        *,
+        seed: int,
+        device: torch.device,
+        precision: str,
+        clip_norm: float,
+    ):
         self._network, self._step_loss, self._seed, self._device = network, step_loss, seed, device
         self._type, self._clip_norm = PRECISIONS[precision], clip_norm or float("inf")
         self._optimizer = torch.optim.AdamW(groups)

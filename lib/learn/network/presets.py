@@ -20,37 +20,87 @@ FRONT_ENDS = {
 
 _SMALL = changed(
     NetworkPlan(front_end=FRONT_ENDS["small"]),
-    backbone="plain", width=20, hidden=80, dropout_hidden=0.25,
-    batch_size=32, soundscape_share=0.5, sampler="weighted", crop="energy",
-    background_p=0.7, background_snr_min_db=-3.0, background_snr_max_db=15.0, noise_p=0.0, gain_p=1.0, gain_db=6.0,
-    mixup_p=0.25, soundscape_mixup_p=0.25, mixup_beta=5.0,
-    frequency_mask_bins=8, time_mask_frames=20,
-    epochs=4, steps_per_epoch=50, learning_rate=2e-3, schedule="one-cycle", clip_norm=5.0,
-    average="ema", ema_decay=0.99,
-)  # fmt: skip
+    backbone="plain",
+    width=20,
+    hidden=80,
+    dropout_hidden=0.25,
+    batch_size=32,
+    soundscape_share=0.5,
+    sampler="weighted",
+    crop="energy",
+    background_p=0.7,
+    background_snr_min_db=-3.0,
+    background_snr_max_db=15.0,
+    noise_p=0.0,
+    gain_p=1.0,
+    gain_db=6.0,
+    mixup_p=0.25,
+    soundscape_mixup_p=0.25,
+    mixup_beta=5.0,
+    frequency_mask_bins=8,
+    time_mask_frames=20,
+    epochs=4,
+    steps_per_epoch=50,
+    learning_rate=2e-3,
+    schedule="one-cycle",
+    clip_norm=5.0,
+    average="ema",
+    ema_decay=0.99,
+)
 
 # S0: networks on 128 bands, fine-tuned on the labelled soundscapes with the asymmetric loss.
 _S0 = changed(
     NetworkPlan(front_end=FRONT_ENDS["mel128"]),
-    head="gem", loss="asymmetric", batch_size=32, soundscape_share=0.5, soundscape_mixup_p=0.0,
-    epochs=15, steps_per_epoch=0, learning_rate=5e-4, weight_decay=1e-2, weights="timm",
-)  # fmt: skip
+    head="gem",
+    loss="asymmetric",
+    batch_size=32,
+    soundscape_share=0.5,
+    soundscape_mixup_p=0.0,
+    epochs=15,
+    steps_per_epoch=0,
+    learning_rate=5e-4,
+    weight_decay=1e-2,
+    weights="timm",
+)
 
 # S3: energy crops, its table of augmentations (the defaults), no mixup, layer-wise decay of the learning rate.
 _S3 = changed(
     NetworkPlan(front_end=FRONT_ENDS["mel128"]),
-    backbone="tf_efficientnet_b0", head="gem", loss="asymmetric", crop="energy", soundscape_share=0.0,
-    layer_decay=0.75, epochs=25, steps_per_epoch=0, learning_rate=1e-3, weights="timm",
-)  # fmt: skip
+    backbone="tf_efficientnet_b0",
+    head="gem",
+    loss="asymmetric",
+    crop="energy",
+    soundscape_share=0.0,
+    layer_decay=0.75,
+    epochs=25,
+    steps_per_epoch=0,
+    learning_rate=1e-3,
+    weights="timm",
+)
 
 # What the public SED (Tucker Arrants) and the winners after it keep: sound mixed with sound, hard union of labels.
 _SED = changed(
     NetworkPlan(),
-    head="sed", soundscape_share=0.1, least_per_class=20, mixup_p=0.5, soundscape_mixup_p=0.5, background_p=0.0,
-    gain_p=0.5, gain_db=6.0, noise_p=0.5, noise_snr_min_db=10.0, frequency_mask_bins=10, time_mask_frames=10,
-    frequency_masks=1, time_masks=2, epochs=25, steps_per_epoch=0, learning_rate=5e-4,
-    weight_decay=1e-4, weights="timm",
-)  # fmt: skip
+    head="sed",
+    soundscape_share=0.1,
+    least_per_class=20,
+    mixup_p=0.5,
+    soundscape_mixup_p=0.5,
+    background_p=0.0,
+    gain_p=0.5,
+    gain_db=6.0,
+    noise_p=0.5,
+    noise_snr_min_db=10.0,
+    frequency_mask_bins=10,
+    time_mask_frames=10,
+    frequency_masks=1,
+    time_masks=2,
+    epochs=25,
+    steps_per_epoch=0,
+    learning_rate=5e-4,
+    weight_decay=1e-4,
+    weights="timm",
+)
 
 _PUBLIC = changed(_SED, front_end=FRONT_ENDS["mel256"], backbone="tf_efficientnet_b0")
 

@@ -25,8 +25,13 @@ class SamplerSettings:
         """Refuse what composes no batch."""
         capped = not self.most_per_class or self.least_per_class <= self.most_per_class
         if self.clips not in _ORDERS or not 0 <= self.soundscape_share <= 1 or self.batch_size < 1 or not capped:
-            raise BadInput("sampler settings", expected=f"one of {tuple(_ORDERS)}, a share from 0 to 1, a batch size,"
-                           " least_per_class <= most_per_class", got=self, do="change the setting")  # fmt: skip
+            raise BadInput(
+                "sampler settings",
+                expected=f"one of {tuple(_ORDERS)}, a share from 0 to 1, a batch size,"
+                " least_per_class <= most_per_class",
+                got=self,
+                do="change the setting",
+            )
 
     @property
     def soundscapes(self) -> int:
@@ -38,9 +43,14 @@ class Sampler:
     """The rows of every batch of a run: a pure function of seed and batch number."""
 
     def __init__(
-        self, primary: np.ndarray, n_soundscapes: int, settings: SamplerSettings, seed: int,
-        heard: np.ndarray | None = None, pseudo: PseudoSettings | None = None,
-    ):  # fmt: skip
+        self,
+        primary: np.ndarray,
+        n_soundscapes: int,
+        settings: SamplerSettings,
+        seed: int,
+        heard: np.ndarray | None = None,
+        pseudo: PseudoSettings | None = None,
+    ):
         """`heard` (pseudo-labelled crops, classes) tells which classes passed the gate; None: nobody teaches."""
         self._primary, self._heard, self._pseudo, self._seed = primary, heard, pseudo or PseudoSettings(), seed
         n_pseudo = 0 if heard is None else len(heard)
@@ -51,15 +61,22 @@ class Sampler:
         counts = np.bincount(primary)
         most = settings.most_per_class or len(primary)
         length = int(np.maximum(np.minimum(counts[counts > 0], most), settings.least_per_class).sum())
-        self._clips = _Stream(lambda rng: order(_pool(primary, settings, rng), primary, settings, rng), length,
-                              [seed, 0])  # fmt: skip
+        self._clips = _Stream(
+            lambda rng: order(_pool(primary, settings, rng), primary, settings, rng), length, [seed, 0]
+        )
         self._soundscapes = _Stream(lambda rng: rng.permutation(n_soundscapes), n_soundscapes, [seed, 1])
         self._taught = _Stream(lambda rng: rng.permutation(n_pseudo), n_pseudo, [seed, 3])
-        for what, wanted, there in (("clips", self._of_clips, length),
-                                    ("labelled soundscapes", self._of_soundscapes, n_soundscapes)):  # fmt: skip
+        for what, wanted, there in (
+            ("clips", self._of_clips, length),
+            ("labelled soundscapes", self._of_soundscapes, n_soundscapes),
+        ):
             if wanted and not there:
-                raise BadInput(f"a batch wants {what}", expected=f"some to draw {wanted} from", got="none",
-                               do="change soundscape_share")  # fmt: skip
+                raise BadInput(
+                    f"a batch wants {what}",
+                    expected=f"some to draw {wanted} from",
+                    got="none",
+                    do="change soundscape_share",
+                )
         rows, drawn = (length, self._of_clips) if self._of_clips else (n_soundscapes, self._of_soundscapes)
         self.batches_per_pass = -(-rows // drawn)
 
@@ -87,10 +104,12 @@ def _pseudo_rows(settings: SamplerSettings, pseudo: PseudoSettings) -> int:
         return 0
     rows = round(settings.soundscapes * pseudo.pseudo_ratio / (1 + pseudo.pseudo_ratio))
     if not 0 < rows < settings.soundscapes:
-        raise BadInput(f"a batch's soundscape rows cannot be divided by pseudo_ratio {pseudo.pseudo_ratio}",
-                       expected="at least one pseudo-labelled and one labelled row",
-                       got=f"{rows} and {settings.soundscapes - rows} of {settings.batch_size} rows",
-                       do="raise soundscape_share or batch_size, or bring the ratio nearer to 1")  # fmt: skip
+        raise BadInput(
+            f"a batch's soundscape rows cannot be divided by pseudo_ratio {pseudo.pseudo_ratio}",
+            expected="at least one pseudo-labelled and one labelled row",
+            got=f"{rows} and {settings.soundscapes - rows} of {settings.batch_size} rows",
+            do="raise soundscape_share or batch_size, or bring the ratio nearer to 1",
+        )
     return rows
 
 

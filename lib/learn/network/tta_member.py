@@ -43,19 +43,30 @@ def make_view(source: Path, again: Again, prepared: Prepared, competition: Path,
     """The card of a member in `folder` with the source's networks, asked again, and judged on what they never heard."""
     card = read_card(source, prepared.classes)
     if card.family != "network" or "again" in card.config:
-        raise BadInput(f"{card.name} cannot be asked again", expected="a network member that is asked plainly",
-                       got=f"{card.family}, a view" if "again" in card.config else card.family,
-                       do="name the member that was trained")  # fmt: skip
+        raise BadInput(
+            f"{card.name} cannot be asked again",
+            expected="a network member that is asked plainly",
+            got=f"{card.family}, a view" if "again" in card.config else card.family,
+            do="name the member that was trained",
+        )
     if folder.resolve() == source.resolve():
-        raise BadInput("a view would replace its source", expected=f"another folder than {source}", got=folder,
-                       do="name the view otherwise")  # fmt: skip
+        raise BadInput(
+            "a view would replace its source",
+            expected=f"another folder than {source}",
+            got=folder,
+            do="name the view otherwise",
+        )
     unseen_scores(source, prepared.folds, related=prepared.related)
     plain = AppliedNetwork(source, card)
     networks = plain.asked(again)
     probe = networks.answers(probe_sound())
     if np.allclose(probe, plain.answers(probe_sound()), rtol=0, atol=1e-6):
-        raise BadInput(f"{card.name} would answer as before", expected="a view that shows this network something else",
-                       got=to_json(again), do="leave the view out: it would cost time for nothing")  # fmt: skip
+        raise BadInput(
+            f"{card.name} would answer as before",
+            expected="a view that shows this network something else",
+            got=to_json(again),
+            do="leave the view out: it would cost time for nothing",
+        )
     oof, seconds = _held_out(networks, prepared, competition)
     config = card.config | {"again": to_json(again)}
     view = replace(

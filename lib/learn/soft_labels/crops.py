@@ -38,9 +38,14 @@ class PseudoSettings:
         fit = self.pseudo_ratio >= 0 and self.pseudo_weight > 0 and self.temperature > 0
         chance = self.pseudo_way != "substitute" or self.pseudo_ratio <= 1
         if not (known and fit and chance) or (self.pseudo_way, self.pseudo_loss) == ("mixup", "kld"):
-            raise BadInput("pseudo-label settings", expected=f"a way of {_WAYS}, a loss of {_LOSSES} (kld not with"
-                           " mixup: the clip's certain class would drown the rest), a ratio from 0 (to substitute, to"
-                           " 1), a weight and a temperature above 0", got=self, do="change the setting")  # fmt: skip
+            raise BadInput(
+                "pseudo-label settings",
+                expected=f"a way of {_WAYS}, a loss of {_LOSSES} (kld not with"
+                " mixup: the clip's certain class would drown the rest), a ratio from 0 (to substitute, to"
+                " 1), a weight and a temperature above 0",
+                got=self,
+                do="change the setting",
+            )
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,12 @@ class Taught:
         rows = [row for row, stem in enumerate(labels.card.stems) if stem not in barred]
         whose = "the network of everything" if fold is None else f"fold {fold}"
         if not rows:
-            raise BadInput(f"the labels {labels.card.name} have no soundscape for {whose}",
-                           expected="some of other days and recordings than are labelled or held out",
-                           got=_counted(barred), do="label more soundscapes, or train without labels")  # fmt: skip
+            raise BadInput(
+                f"the labels {labels.card.name} have no soundscape for {whose}",
+                expected="some of other days and recordings than are labelled or held out",
+                got=_counted(barred),
+                do="label more soundscapes, or train without labels",
+            )
         said, stems = labels.of_fold(None if self.pooled else fold)[rows], [labels.card.stems[row] for row in rows]
         try:
             return crops_that_pass(said, stems, seconds, passing, settings, self.taxa)
@@ -91,43 +99,66 @@ class Taught:
 
 
 def taught_by(
-    folder: Path | None, pooled: bool, settings: PseudoSettings, prepared: Prepared, competition: Path,
-    members: Path, others: Mapping[str, Path] | None,
-) -> Taught | None:  # fmt: skip
+    folder: Path | None,
+    pooled: bool,
+    settings: PseudoSettings,
+    prepared: Prepared,
+    competition: Path,
+    members: Path,
+    others: Mapping[str, Path] | None,
+) -> Taught | None:
     """What networks learn from the labels in a folder, if there are any; looked at before anything is decoded.
 
     Whoever teaches fold by fold must itself be honest. `others` says where members lie, if not in `members`.
     """
     if (folder is not None) != (settings.pseudo_ratio > 0) or (pooled and folder is None):
-        raise BadInput("labels and pseudo_ratio go together", expected="both, or neither",
-                       got=f"labels {folder}, pseudo_ratio {settings.pseudo_ratio}{', pooled' if pooled else ''}",
-                       do="give a folder of soft labels, as 04_pseudo_labels makes them, and a pseudo_ratio above 0; or"
-                       " neither, by pseudo_ratio=0")  # fmt: skip
+        raise BadInput(
+            "labels and pseudo_ratio go together",
+            expected="both, or neither",
+            got=f"labels {folder}, pseudo_ratio {settings.pseudo_ratio}{', pooled' if pooled else ''}",
+            do="give a folder of soft labels, as 04_pseudo_labels makes them, and a pseudo_ratio above 0; or"
+            " neither, by pseudo_ratio=0",
+        )
     if folder is None:
         return None
     taxonomy = read_taxonomy(competition, prepared.classes, Findings())
     taught = Taught(folder, pooled, tuple(taxonomy.class_name))
     labels = taught.opened(prepared)
     if missing := sorted(set(prepared.folds.numbers) - set(labels.card.folds)):
-        raise BadInput(f"the labels {labels.card.name} were not made for every fold", expected=prepared.folds.numbers,
-                       got=f"none for {missing}", do="label again with members of all folds")  # fmt: skip
+        raise BadInput(
+            f"the labels {labels.card.name} were not made for every fold",
+            expected=prepared.folds.numbers,
+            got=f"none for {missing}",
+            do="label again with members of all folds",
+        )
     for name, manifest in () if pooled else labels.card.teachers.items():
         teacher = members / name if others is None else others.get(name)
         if teacher is None or not (teacher / "manifest.json").is_file():
-            raise BadInput(f"the teacher {name} is not there", expected="its folder, to see what it has met",
-                           got=f"none {f'in {members}' if others is None else f'among {shortened(sorted(others))}'}",
-                           do="attach the output that holds it")  # fmt: skip
+            raise BadInput(
+                f"the teacher {name} is not there",
+                expected="its folder, to see what it has met",
+                got=f"none {f'in {members}' if others is None else f'among {shortened(sorted(others))}'}",
+                do="attach the output that holds it",
+            )
         if (now := check_seal(teacher)) != manifest:
-            raise BadInput(f"the teacher {name} is another one than made the labels", expected=f"manifest {manifest}",
-                           got=now, do="label again")  # fmt: skip
+            raise BadInput(
+                f"the teacher {name} is another one than made the labels",
+                expected=f"manifest {manifest}",
+                got=now,
+                do="label again",
+            )
         unseen_scores(teacher, prepared.folds, related=prepared.related, others=others)
     return taught
 
 
 def crops_that_pass(
-    said: np.ndarray, stems: list[str], seconds: int, passing: GateSettings, settings: PseudoSettings,
+    said: np.ndarray,
+    stems: list[str],
+    seconds: int,
+    passing: GateSettings,
+    settings: PseudoSettings,
     taxa: tuple[str, ...],
-) -> Source:  # fmt: skip
+) -> Source:
     """The crops of so many seconds that pass, with targets, from (stems, 12, classes) chances.
 
     A crop has a class's chance in the likeliest of its windows.

@@ -30,9 +30,13 @@ class GateSettings:
         kind = _KINDS.get(self.gate)
         known = kind is not None and self.targets in _TARGETS and (self.gate, self.targets) != ("none", "hard")
         if not known or self.soft_power <= 0 or (kind.setting and not kind.takes(getattr(self, kind.setting))):
-            raise BadInput("gate settings", expected=f"a gate of {tuple(_KINDS)}, targets of {_TARGETS} (not none and"
-                           " hard), above from 0 to 1, percentile from 0 to 100, top_k from 0, soft_power above 0",
-                           got=self, do="change the setting")  # fmt: skip
+            raise BadInput(
+                "gate settings",
+                expected=f"a gate of {tuple(_KINDS)}, targets of {_TARGETS} (not none and"
+                " hard), above from 0 to 1, percentile from 0 to 100, top_k from 0, soft_power above 0",
+                got=self,
+                do="change the setting",
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +56,12 @@ def gate(chances: np.ndarray, settings: GateSettings, taxa: Sequence[str]) -> Ga
     """
     chances = np.asarray(chances)
     if not (chances.size and chances.min() >= 0 and chances.max() <= 1):  # NaN is neither
-        raise BadInput("a gate needs chances", expected="crops of numbers from 0 to 1",
-                       got=f"shape {chances.shape}, from {np.min(chances, initial=1)} to {np.max(chances, initial=0)}",
-                       do="make the soft labels anew")  # fmt: skip
+        raise BadInput(
+            "a gate needs chances",
+            expected="crops of numbers from 0 to 1",
+            got=f"shape {chances.shape}, from {np.min(chances, initial=1)} to {np.max(chances, initial=0)}",
+            do="make the soft labels anew",
+        )
     numbers = _numbers(settings, taxa)
     heard = np.zeros(chances.shape, dtype=bool)
     for column, number in enumerate(numbers):
@@ -139,10 +146,13 @@ def _numbers(settings: GateSettings, taxa: Sequence[str]) -> list[float | None]:
         taxon, _, text = (each.strip() for each in pair.partition("="))
         number = None if text == _OFF else _number(text)
         if taxon not in taxa or (number is not None and not kind.takes(number)):
-            raise BadInput(f"by_taxon {pair.strip()!r} of a gate {settings.gate!r}", got=settings.by_taxon,
-                           expected=f'a taxon of {sorted(set(taxa))}, and "{_OFF}"'
-                           + (f" or a number from 0 to {kind.most:g}" if kind.setting else ""),
-                           do='write it as "Amphibia=0.3,Insecta=off"')  # fmt: skip
+            raise BadInput(
+                f"by_taxon {pair.strip()!r} of a gate {settings.gate!r}",
+                got=settings.by_taxon,
+                expected=f'a taxon of {sorted(set(taxa))}, and "{_OFF}"'
+                + (f" or a number from 0 to {kind.most:g}" if kind.setting else ""),
+                do='write it as "Amphibia=0.3,Insecta=off"',
+            )
         said[taxon] = number
     usual = getattr(settings, kind.setting) if kind.setting else 0.0
     return [said.get(taxon, usual) for taxon in taxa]
@@ -173,8 +183,10 @@ def _useless(chances: np.ndarray, settings: GateSettings, all_passed: bool) -> B
     surest = np.quantile(chances.max(axis=1).astype(np.float64), (0, 0.5, 0.9, 0.99, 1))
     of_each = dict(zip(("lowest", "half", "90 %", "99 %", "highest"), surest.round(3).tolist(), strict=True))
     turn = kind.stricter if all_passed else kind.looser
-    return BadInput("the gate keeps nothing out" if all_passed else "nothing passes the gate",
-                    expected="some crops in which a class is heard, and some in which none is",
-                    got=f"{'all' if all_passed else 'none'} of {len(chances)} crops by {settings}; of the crops' surest"
-                    f" chances, {of_each}",
-                    do=f"{turn} {kind.setting}" if kind.setting else "turn a taxon on")  # fmt: skip
+    return BadInput(
+        "the gate keeps nothing out" if all_passed else "nothing passes the gate",
+        expected="some crops in which a class is heard, and some in which none is",
+        got=f"{'all' if all_passed else 'none'} of {len(chances)} crops by {settings}; of the crops' surest"
+        f" chances, {of_each}",
+        do=f"{turn} {kind.setting}" if kind.setting else "turn a taxon on",
+    )

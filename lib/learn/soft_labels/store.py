@@ -45,8 +45,12 @@ class SoftLabels:
         if fold is None:
             return self._pooled
         if fold not in self.card.folds:
-            raise BadInput(f"the labels {self.card.name} say nothing for fold {fold}", expected=self.card.folds,
-                           got=fold, do="label again with the teachers' models of this fold")  # fmt: skip
+            raise BadInput(
+                f"the labels {self.card.name} say nothing for fold {fold}",
+                expected=self.card.folds,
+                got=fold,
+                do="label again with the teachers' models of this fold",
+            )
         return np.load(self.folder / _file(fold), mmap_mode="r")
 
     @cached_property
@@ -60,14 +64,22 @@ class SoftLabels:
 def open_soft_labels(folder: Path, classes: ClassList, folds: Folds) -> SoftLabels:
     """The labels in a folder, checked: undamaged, of these classes and these folds."""
     if not (folder / "labels.json").is_file():
-        raise BadInput(f"there are no soft labels at {folder}", expected="a folder with labels.json",
-                       got="none", do="let teachers label first")  # fmt: skip
+        raise BadInput(
+            f"there are no soft labels at {folder}",
+            expected="a folder with labels.json",
+            got="none",
+            do="let teachers label first",
+        )
     manifest = check_seal(folder)
     card = from_json(SoftLabelsCard, read_json(folder / "labels.json"), f"{folder.name}/labels.json")
     classes.check_hash(card.class_hash, f"labels {card.name}")
     if card.fold_version != folds.version:
-        raise BadInput(f"the labels {card.name} were made on other folds", expected=f"fold version {folds.version}",
-                       got=card.fold_version, do="label again with teachers of the frozen folds")  # fmt: skip
+        raise BadInput(
+            f"the labels {card.name} were made on other folds",
+            expected=f"fold version {folds.version}",
+            got=card.fold_version,
+            do="label again with teachers of the frozen folds",
+        )
     return SoftLabels(folder, card, manifest)
 
 
@@ -95,9 +107,12 @@ def _check(card: SoftLabelsCard, by_fold: Mapping[int, np.ndarray]) -> None:
         elif chances.size and not (chances.min() >= 0 and chances.max() <= 1):  # NaN is wrong too
             faults.append(f"fold {fold} from {chances.min()} to {chances.max()}")
     if faults:
-        raise BadInput(f"the labels {card.name} cannot be saved",
-                       expected=f"chances (soundscapes, windows, classes) of {shape} for the folds {card.folds}",
-                       got="; ".join(faults), do="look at what the teachers said")  # fmt: skip
+        raise BadInput(
+            f"the labels {card.name} cannot be saved",
+            expected=f"chances (soundscapes, windows, classes) of {shape} for the folds {card.folds}",
+            got="; ".join(faults),
+            do="look at what the teachers said",
+        )
 
 
 def _file(fold: int) -> str:

@@ -54,9 +54,12 @@ def find_embedder(where: str) -> Path:
     roots = [root for root in (inputs_root(), *([project / "data"] if project else [])) if root.is_dir()]
     found = sorted(folder / where for root in roots for folder in folders_below(root, 6) if (folder / where).is_file())
     if not found:
-        raise BadInput(f"the embedder {where} is not there", expected="an ONNX or TFLite file of a frozen model",
-                       got=f"looked below {', '.join(map(str, roots))}",
-                       do="`make fetch WHAT=perch`, attach it, or give its path")  # fmt: skip
+        raise BadInput(
+            f"the embedder {where} is not there",
+            expected="an ONNX or TFLite file of a frozen model",
+            got=f"looked below {', '.join(map(str, roots))}",
+            do="`make fetch WHAT=perch`, attach it, or give its path",
+        )
     return found[0]
 
 
@@ -67,9 +70,12 @@ def find_labels(model: Path) -> Path:
     named = [path for path in tables if path.name.startswith(model.stem)]
     found = exact or named or [path for path in tables if "label" in path.name.lower()]
     if len(found) != 1:
-        raise BadInput(f"no table says what {model.name} calls its outputs",
-                       expected=f"labels.csv, {model.stem}*.csv or {model.stem}*.txt beside it",
-                       got=shortened(found) or f"none in {model.parent}", do="give its path")  # fmt: skip
+        raise BadInput(
+            f"no table says what {model.name} calls its outputs",
+            expected=f"labels.csv, {model.stem}*.csv or {model.stem}*.txt beside it",
+            got=shortened(found) or f"none in {model.parent}",
+            do="give its path",
+        )
     return found[0]
 
 
@@ -82,7 +88,10 @@ def read_labels(table: Path) -> tuple[str, ...]:
         columns = list(reader.fieldnames or ())
         known = columns if len(columns) == 1 else [name for name in _COLUMNS if name in columns]
         if not known:
-            raise BadInput(f"{table} does not say which column holds the names", got=f"columns {shortened(columns)}",
-                           expected=f"one column, or one called {' or '.join(_COLUMNS)}",
-                           do="rename the column of scientific names")  # fmt: skip
+            raise BadInput(
+                f"{table} does not say which column holds the names",
+                got=f"columns {shortened(columns)}",
+                expected=f"one column, or one called {' or '.join(_COLUMNS)}",
+                do="rename the column of scientific names",
+            )
         return tuple(row[known[0]].strip() for row in reader)

@@ -60,8 +60,12 @@ class LabelMap:
     def logits(self, raw: np.ndarray) -> np.ndarray:
         """(rows, classes) float32 of the model's (rows, labels) logits: the largest, FLAT_LOGIT where there is none."""
         if raw.ndim != 2 or raw.shape[1] != self.width:
-            raise BadInput("the model's logits do not fit its label map", expected=f"(rows, {self.width})",
-                           got=raw.shape, do="map the labels that came with this model file")  # fmt: skip
+            raise BadInput(
+                "the model's logits do not fit its label map",
+                expected=f"(rows, {self.width})",
+                got=raw.shape,
+                do="map the labels that came with this model file",
+            )
         out = np.full((len(raw), len(self.labels)), FLAT_LOGIT, dtype=np.float32)
         for place, columns in enumerate(self.columns):
             if columns:

@@ -36,8 +36,12 @@ def open_frozen(path: Path, labels: Path | None = None) -> Frozen:
         file = OnnxFile(path)
         model = Perch(file, names) if "inputs" in file.inputs else Excerpts(file, names)
     else:
-        raise BadInput(f"{path} is of an unknown format", expected="a file .onnx or .tflite", got=path.suffix,
-                       do="export the model to one of them")  # fmt: skip
+        raise BadInput(
+            f"{path} is of an unknown format",
+            expected="a file .onnx or .tflite",
+            got=path.suffix,
+            do="export the model to one of them",
+        )
     _check_hearing(model, path)
     return model
 
@@ -47,6 +51,9 @@ def _check_hearing(model: Frozen, path: Path) -> None:
     said = model.hear(soundscape_windows(probe_sound())[[0, 5]])
     for what, values in (("embedding", said.embedding), ("logits", said.logits)):
         if not np.isfinite(values).all() or (values[0] == values[1]).all():
-            raise BadInput(f"{path} is deaf", expected=f"finite {what}, other ones for other sounds",
-                           got="the same for two sounds" if np.isfinite(values).all() else "NaN or infinity",
-                           do="take another export of the model")  # fmt: skip
+            raise BadInput(
+                f"{path} is deaf",
+                expected=f"finite {what}, other ones for other sounds",
+                got="the same for two sounds" if np.isfinite(values).all() else "NaN or infinity",
+                do="take another export of the model",
+            )

@@ -21,10 +21,41 @@ from lib.models.embedder.open import open_frozen
 from lib.models.embedder.packed import LABELS, EmbedderCard
 
 # Operations whose result has the layout of the picture that goes in.
-_KEEP = ("Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Div", "Dropout", "Elu", "Erf", "Exp", "Gelu",
-         "GlobalAveragePool", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LeakyRelu", "Log",
-         "Max", "MaxPool", "Min", "Mul", "Neg", "Pad", "Pow", "Reciprocal", "Relu", "Sigmoid", "Softplus", "Sqrt",
-         "Sub", "Tanh", "Where")  # fmt: skip
+_KEEP = (
+    "Add",
+    "AveragePool",
+    "BatchNormalization",
+    "Cast",
+    "Clip",
+    "Div",
+    "Dropout",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Gelu",
+    "GlobalAveragePool",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "InstanceNormalization",
+    "LeakyRelu",
+    "Log",
+    "Max",
+    "MaxPool",
+    "Min",
+    "Mul",
+    "Neg",
+    "Pad",
+    "Pow",
+    "Reciprocal",
+    "Relu",
+    "Sigmoid",
+    "Softplus",
+    "Sqrt",
+    "Sub",
+    "Tanh",
+    "Where",
+)
 
 
 @dataclass(frozen=True)
@@ -47,8 +78,12 @@ def tap(path: Path, blocks: tuple[str, ...], target: Path) -> None:
     model = onnx.load(path)
     have = {block.name: block for block in _blocks(model.graph)}
     if unknown := [name for name in blocks if name not in have]:
-        raise BadInput(f"{path} has no such blocks", expected=f"some of {', '.join(have) or 'none: it names none'}",
-                       got=shortened(unknown), do="choose among them")  # fmt: skip
+        raise BadInput(
+            f"{path} has no such blocks",
+            expected=f"some of {', '.join(have) or 'none: it names none'}",
+            got=shortened(unknown),
+            do="choose among them",
+        )
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     for name in blocks:
         _add_means(model.graph, have[name], opset)
@@ -143,8 +178,12 @@ def pack_embedder(
         csv.writer(file, lineterminator="\n").writerows([("label",), *((name,) for name in names)])
     frozen = open_frozen(model, folder / LABELS)
     if unknown := [name for name in blocks if name not in frozen.blocks]:
-        raise BadInput(f"{source} has no such blocks", expected=f"some of {', '.join(frozen.blocks) or 'none'}",
-                       got=shortened(unknown), do="choose among them")  # fmt: skip
+        raise BadInput(
+            f"{source} has no such blocks",
+            expected=f"some of {', '.join(frozen.blocks) or 'none'}",
+            got=shortened(unknown),
+            do="choose among them",
+        )
     said = frozen.hear(np.zeros((1, WINDOW_SAMPLES), dtype=np.float32), blocks)
     widths = {BLOCK + name: said.blocks[name].shape[1] for name in blocks}
     card = EmbedderCard(
@@ -164,7 +203,9 @@ def pack_embedder(
 def _check_map(label_map: LabelMap, classes: ClassList, names: tuple[str, ...]) -> None:
     """Refuse a map that was made for other classes or of another table."""
     if label_map.labels != classes.labels or label_map.width != len(names):
-        raise BadInput("the labels were mapped for another model or other classes",
-                       expected=f"{len(classes)} classes in their order, {len(names)} labels",
-                       got=f"{len(label_map.labels)} classes, {label_map.width} labels",
-                       do="map this model's own labels")  # fmt: skip
+        raise BadInput(
+            "the labels were mapped for another model or other classes",
+            expected=f"{len(classes)} classes in their order, {len(names)} labels",
+            got=f"{len(label_map.labels)} classes, {label_map.width} labels",
+            do="map this model's own labels",
+        )

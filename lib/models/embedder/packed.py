@@ -69,8 +69,12 @@ _OPENING = threading.Lock()
 def open_embedder(folder: Path, classes: ClassList) -> Embedder:
     """The embedder in a folder, checked when this process first opens it: undamaged, and made for these classes."""
     if not (folder / "manifest.json").is_file():
-        raise BadInput(f"no embedder lies in {folder}", expected="a sealed folder of one", got="no manifest.json",
-                       do="run the notebook that packs it, attach its output")  # fmt: skip
+        raise BadInput(
+            f"no embedder lies in {folder}",
+            expected="a sealed folder of one",
+            got="no manifest.json",
+            do="run the notebook that packs it, attach its output",
+        )
     manifest = fingerprint.of_file(folder / "manifest.json")
     key = manifest, classes.hash
     with _OPENING:

@@ -61,5 +61,9 @@ class Perch:
 
     def _refuse(self, expected: str, got: object) -> None:
         """The error that another file than Perch v2 was given."""
-        raise BadInput(f"{self._file.path} has another interface than Perch v2", expected=expected, got=got,
-                       do="take an ONNX export of Perch v2, with the table of labels that came with it")  # fmt: skip
+        raise BadInput(
+            f"{self._file.path} has another interface than Perch v2",
+            expected=expected,
+            got=got,
+            do="take an ONNX export of Perch v2, with the table of labels that came with it",
+        )

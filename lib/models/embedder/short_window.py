@@ -78,10 +78,12 @@ class Excerpts:
         logits = [name for name, have in file.outputs.items() if have[1:] == (len(self.labels),)]
         pooled = [name for name in file.outputs if _POOLED.search(name)]
         if not logits or not pooled:
-            raise BadInput(f"{file.path} is not a {self._ear.name} that can be used",
-                           expected=f"an output for its table's {len(self.labels)} labels, and a pooled embedding",
-                           got=shortened(f"{name} {have}" for name, have in file.outputs.items() if len(have) == 2),
-                           do="give the table that belongs to it, and an export that gives embeddings")  # fmt: skip
+            raise BadInput(
+                f"{file.path} is not a {self._ear.name} that can be used",
+                expected=f"an output for its table's {len(self.labels)} labels, and a pooled embedding",
+                got=shortened(f"{name} {have}" for name, have in file.outputs.items() if len(have) == 2),
+                do="give the table that belongs to it, and an export that gives embeddings",
+            )
         self._logits = next(filter(_LOGITS.search, logits), logits[-1])
         self._embedding, self._maps = pooled[-1], _maps(file.outputs)
         self.blocks, self.embedding_size = tuple(self._maps), file.outputs[self._embedding][1]
@@ -104,8 +106,12 @@ def ear_of(shape: tuple, path: Path) -> Ear:
         if tuple(shape[1:]) == ear.input_shape:
             return ear
     known = ", ".join(f"{ear.name} {ear.input_shape}" for ear in EARS)
-    raise BadInput(f"no known model hears as {path} does", expected=f"an input (rows, …) of {known}", got=shape,
-                   do="take one of these models, or Perch v2 as ONNX")  # fmt: skip
+    raise BadInput(
+        f"no known model hears as {path} does",
+        expected=f"an input (rows, …) of {known}",
+        got=shape,
+        do="take one of these models, or Perch v2 as ONNX",
+    )
 
 
 def _maps(outputs: dict[str, tuple]) -> dict[str, str]:

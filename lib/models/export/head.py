@@ -59,9 +59,15 @@ def export_head(network: HeadNetwork, path: Path) -> None:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the older exporter warns that it is the older one
         torch.onnx.export(
-            _ByPosition(network).eval(), (*tokens, *context), written, dynamo=False, opset_version=OPSET,
-            input_names=names, output_names=[OUTPUT], dynamic_axes={name: {0: "files"} for name in (*names, OUTPUT)},
-        )  # fmt: skip
+            _ByPosition(network).eval(),
+            (*tokens, *context),
+            written,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=names,
+            output_names=[OUTPUT],
+            dynamic_axes={name: {0: "files"} for name in (*names, OUTPUT)},
+        )
     model = without_notes(onnx.load_from_string(written.getvalue()))
     check_graph(model, inputs=names, outputs=[OUTPUT])
     path.write_bytes(model.SerializeToString(deterministic=True))

@@ -35,17 +35,27 @@ def export_network(network: Network, path: Path, mels: int, frames: int) -> None
     """
     training = [name or "the network" for name, module in network.named_modules() if module.training]
     if training:
-        raise BadInput("the network is still in training mode", expected="batch-norm and dropout as in inference",
-                       got=shortened(training), do="call network.eval() before the export")  # fmt: skip
+        raise BadInput(
+            "the network is still in training mode",
+            expected="batch-norm and dropout as in inference",
+            got=shortened(training),
+            do="call network.eval() before the export",
+        )
     example = torch.zeros(2, 1, mels, frames, device=next(network.parameters()).device)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter warns of its own insides
         program = torch.onnx.export(
-            _Answers(network).eval(), (example,), dynamo=True, opset_version=OPSET,
-            input_names=INPUTS, output_names=OUTPUTS, dynamic_shapes={"picture": {0: torch.export.Dim("rows")}},
-            external_data=False, verbose=False,
-        )  # fmt: skip
+            _Answers(network).eval(),
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=INPUTS,
+            output_names=OUTPUTS,
+            dynamic_shapes={"picture": {0: torch.export.Dim("rows")}},
+            external_data=False,
+            verbose=False,
+        )
     model = without_notes(program.model_proto)
     check_graph(model, inputs=INPUTS, outputs=OUTPUTS)
     path.write_bytes(model.SerializeToString(deterministic=True))

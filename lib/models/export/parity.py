@@ -34,8 +34,12 @@ def parity(
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["max_abs", "rank_median", "rank_lowest", "note"])
     wrong = table[(table.note == "") & ~(table.max_abs <= limit)]  # NaN is wrong too
     if len(wrong):
-        raise BadInput(f"{path.name} does not say what the network says", expected=f"max_abs at most {limit}",
-                       got="\n" + table.to_string(), do="export it in float32, with the network evaluated")  # fmt: skip
+        raise BadInput(
+            f"{path.name} does not say what the network says",
+            expected=f"max_abs at most {limit}",
+            got="\n" + table.to_string(),
+            do="export it in float32, with the network evaluated",
+        )
     return table
 
 

@@ -47,9 +47,14 @@ def make_int8(path: Path, to: Path, calibration: np.ndarray) -> None:
         ready = Path(folder) / "ready.onnx"
         quant_pre_process(path, ready, skip_symbolic_shape=True)
         quantize_static(
-            ready, to, Pictures(), quant_format=QuantFormat.QDQ, per_channel=True,
-            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-        )  # fmt: skip
+            ready,
+            to,
+            Pictures(),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
 
 
 def measure(

@@ -39,9 +39,11 @@ class ResidualSSM(nn.Module):
         self.weight = settings.correction_weight
         self.standards = nn.ModuleList(Standard(values) for values in rows.values())
         self.project = nn.Sequential(
-            nn.Linear(sum(self.widths.values()), settings.width), nn.LayerNorm(settings.width), nn.GELU(),
+            nn.Linear(sum(self.widths.values()), settings.width),
+            nn.LayerNorm(settings.width),
+            nn.GELU(),
             nn.Dropout(settings.dropout),
-        )  # fmt: skip
+        )
         self.scan = BothWays(settings.width, settings.states, settings.dropout)
         self.classes = nn.Linear(settings.width, first_pass.shape[1])
         nn.init.zeros_(self.classes.weight)

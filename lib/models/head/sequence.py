@@ -49,9 +49,12 @@ class SequenceHead(PerWindow):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
         self.attention = Attention(width, settings.attention_heads, settings.dropout)
         self.think = nn.Sequential(
-            nn.Linear(width, settings.hidden_ratio * width), nn.GELU(), nn.Dropout(settings.dropout),
-            nn.Linear(settings.hidden_ratio * width, width), nn.Dropout(settings.dropout),
-        )  # fmt: skip
+            nn.Linear(width, settings.hidden_ratio * width),
+            nn.GELU(),
+            nn.Dropout(settings.dropout),
+            nn.Linear(settings.hidden_ratio * width, width),
+            nn.Dropout(settings.dropout),
+        )
         self.classes = _classes(width, n_classes)
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:

@@ -48,6 +48,10 @@ def fold_files(folder: Path, suffix: str) -> dict[int, Path]:
 def of_fold(models: Mapping[int, Model], fold: int, member: str) -> Model:
     """The model of that fold; a member that has none is an error."""
     if fold not in models:
-        raise BadInput(f"member {member} has no model of fold {fold}", expected=f"fold{fold} among its files",
-                       got=f"folds {shortened(models)}" if models else "none", do="fit it again")  # fmt: skip
+        raise BadInput(
+            f"member {member} has no model of fold {fold}",
+            expected=f"fold{fold} among its files",
+            got=f"folds {shortened(models)}" if models else "none",
+            do="fit it again",
+        )
     return models[fold]

@@ -54,17 +54,27 @@ def check_probe(folder: Path, answer: Callable[[np.ndarray], np.ndarray]) -> flo
     try:
         today = answer(probe_sound())
     except Exception as error:  # each runtime has its own for pictures that its graph cannot take
-        raise BadInput(f"member {folder.name} cannot answer the probe", expected=f"answers {kept.shape}", got=error,
-                       do="undo the change of its card or files, or export it again") from error  # fmt: skip
+        raise BadInput(
+            f"member {folder.name} cannot answer the probe",
+            expected=f"answers {kept.shape}",
+            got=error,
+            do="undo the change of its card or files, or export it again",
+        ) from error
     if today.shape != kept.shape:
-        raise BadInput(f"member {folder.name} is not whole", expected=f"(folds, 12, classes) answers {kept.shape}",
-                       got=today.shape, do="export it again")  # fmt: skip
+        raise BadInput(
+            f"member {folder.name} is not whole",
+            expected=f"(folds, 12, classes) answers {kept.shape}",
+            got=today.shape,
+            do="export it again",
+        )
     worst = float(np.abs(_log_odds(today) - _log_odds(kept)).max())
     if not worst <= LIMIT:  # NaN is wrong too
-        raise BadInput(f"member {folder.name} does not hear as it did in training",
-                       expected=f"its kept answers to the probe, to {LIMIT} of log-odds",
-                       got=f"a difference of {worst:.3g}",
-                       do="undo the change of its card or files, or export it again")  # fmt: skip
+        raise BadInput(
+            f"member {folder.name} does not hear as it did in training",
+            expected=f"its kept answers to the probe, to {LIMIT} of log-odds",
+            got=f"a difference of {worst:.3g}",
+            do="undo the change of its card or files, or export it again",
+        )
     return worst
 
 

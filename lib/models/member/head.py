@@ -117,9 +117,15 @@ def _embedder(folder: Path, card: MemberCard, classes: ClassList) -> Embedder:
         if fingerprint.of_file(found / "manifest.json") == manifest:
             return open_embedder(found, classes)
     if embedders:
-        raise BadInput(f"the embedder {name} is not the one that member {card.name} was fitted on",
-                       expected=f"manifest {manifest}", got=shortened(embedders),
-                       do="fit the head again, or attach the embedder it was fitted on")  # fmt: skip
-    raise BadInput(f"member {card.name} hears through the embedder {name}, which is not there",
-                   expected="its folder, as beside members/ in embedders/", got=f"nothing below {tops[-1]}",
-                   do="attach the output that holds both")  # fmt: skip
+        raise BadInput(
+            f"the embedder {name} is not the one that member {card.name} was fitted on",
+            expected=f"manifest {manifest}",
+            got=shortened(embedders),
+            do="fit the head again, or attach the embedder it was fitted on",
+        )
+    raise BadInput(
+        f"member {card.name} hears through the embedder {name}, which is not there",
+        expected="its folder, as beside members/ in embedders/",
+        got=f"nothing below {tops[-1]}",
+        do="attach the output that holds both",
+    )

@@ -39,8 +39,12 @@ def open_member(folder: Path, classes: ClassList) -> Member:
     """The member in a folder, checked: files undamaged, classes the same, family known, interface as on its card."""
     card = read_card(folder, classes)
     if card.family not in FAMILIES:
-        raise BadInput(f"member {card.name} is of an unknown family", expected=sorted(FAMILIES), got=card.family,
-                       do="use a version of the project that knows it")  # fmt: skip
+        raise BadInput(
+            f"member {card.name} is of an unknown family",
+            expected=sorted(FAMILIES),
+            got=card.family,
+            do="use a version of the project that knows it",
+        )
     return FAMILIES[card.family](folder, card, classes)
 
 

@@ -28,8 +28,12 @@ class Pass:
 
     def __post_init__(self):
         if not abs(self.shift_s) <= WINDOW_S / 2:
-            raise BadInput("a shift leaves its row", expected=f"at most {WINDOW_S / 2} s either way", got=self.shift_s,
-                           do="shift less: further on begins another row")  # fmt: skip
+            raise BadInput(
+                "a shift leaves its row",
+                expected=f"at most {WINDOW_S / 2} s either way",
+                got=self.shift_s,
+                do="shift less: further on begins another row",
+            )
         if not 0 < self.weight < np.inf:
             raise BadInput("the weight of a pass", expected="above 0", got=self.weight, do="leave the pass out")
 

@@ -29,8 +29,12 @@ class Listening:
 
     def __post_init__(self):
         if self.seconds < WINDOW_S:
-            raise BadInput("a network sees less than a row", expected=f"at least {WINDOW_S} seconds", got=self.seconds,
-                           do="set seconds to 5, 10 or 20")  # fmt: skip
+            raise BadInput(
+                "a network sees less than a row",
+                expected=f"at least {WINDOW_S} seconds",
+                got=self.seconds,
+                do="set seconds to 5, 10 or 20",
+            )
 
     @property
     def samples(self) -> int:

@@ -54,8 +54,12 @@ class TimmBackbone(nn.Module):
         super().__init__()
         timm = load_timm()
         if not timm.is_model(name):
-            raise BadInput(f"timm knows no network {name!r}", expected=f"for example {', '.join(BACKBONES)}", got=name,
-                           do="look for the name with timm.list_models()")  # fmt: skip
+            raise BadInput(
+                f"timm knows no network {name!r}",
+                expected=f"for example {', '.join(BACKBONES)}",
+                got=name,
+                do="look for the name with timm.list_models()",
+            )
         self.model = timm.create_model(name, in_chans=1, num_classes=0, global_pool="", drop_path_rate=drop_path)
         self.features = getattr(self.model, "head_hidden_size", None) or self.model.num_features
         self._channels_last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
@@ -64,8 +68,12 @@ class TimmBackbone(nn.Module):
         """(batch, features, rows, columns) of (batch, 1, mels, frames): rows along frequency, columns along time."""
         features = self.model(pictures)
         if features.ndim != 4:
-            raise BadInput("this backbone gives no map over frequency and time", got=f"shape {tuple(features.shape)}",
-                           expected="(batch, channels, rows, columns)", do="take a convolutional one")  # fmt: skip
+            raise BadInput(
+                "this backbone gives no map over frequency and time",
+                got=f"shape {tuple(features.shape)}",
+                expected="(batch, channels, rows, columns)",
+                do="take a convolutional one",
+            )
         return features.permute(0, 3, 1, 2) if self._channels_last else features
 
 

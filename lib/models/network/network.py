@@ -71,8 +71,12 @@ class Network(nn.Module):
 def build_network(settings: NetworkSettings, n_classes: int, pretrained_from: str = "none") -> Network:
     """The network; `pretrained_from` is "none", "timm", or a weight file or folder, and is said aloud."""
     if settings.stop_gradient and not settings.distil_size:
-        raise BadInput("nothing would train the backbone", expected="distil_size > 0 beside stop_gradient",
-                       got="distil_size 0", do="give the teacher's size, or leave stop_gradient off")  # fmt: skip
+        raise BadInput(
+            "nothing would train the backbone",
+            expected="distil_size > 0 beside stop_gradient",
+            got="distil_size 0",
+            do="give the teacher's size, or leave stop_gradient off",
+        )
     return Network(settings, n_classes, pretrained_from)
 
 

@@ -99,13 +99,21 @@ def _downloaded(name: str) -> dict[str, Tensor]:
     """timm's weights, from its cache or from the internet."""
     timm = load_timm()
     if not timm.is_model_pretrained(name):
-        raise BadInput(f"timm has no weights for {name!r}", expected="a network with pretrained weights",
-                       got=name, do='give a weight file, or say weights "none"')  # fmt: skip
+        raise BadInput(
+            f"timm has no weights for {name!r}",
+            expected="a network with pretrained weights",
+            got=name,
+            do='give a weight file, or say weights "none"',
+        )
     try:
         return timm.create_model(name, pretrained=True, num_classes=0).state_dict()
     except Exception as error:  # each client library has its own; what to do is the same
-        raise BadInput(f"timm's weights for {name} cannot be had", expected="internet, or weights in timm's cache",
-                       got=type(error).__name__, do=_HOW_TO_MAKE.format(name=name)) from error  # fmt: skip
+        raise BadInput(
+            f"timm's weights for {name} cannot be had",
+            expected="internet, or weights in timm's cache",
+            got=type(error).__name__,
+            do=_HOW_TO_MAKE.format(name=name),
+        ) from error
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -126,8 +134,12 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     try:
         content = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # a damaged zip, a pickle that wants more than tensors, a wrong suffix
-        raise BadInput(f"{path} cannot be read", expected="tensors by name (a state_dict)", got=error,
-                       do="save the state_dict alone, with torch.save or safetensors")  from error  # fmt: skip
+        raise BadInput(
+            f"{path} cannot be read",
+            expected="tensors by name (a state_dict)",
+            got=error,
+            do="save the state_dict alone, with torch.save or safetensors",
+        ) from error
     wrapper = next((key for key in _WRAPPERS if isinstance(content.get(key), dict)), None)
     return content[wrapper] if wrapper else content
 
@@ -139,9 +151,12 @@ def _fill(backbone: nn.Module, tensors: dict[str, Tensor], source: str) -> str:
     fitting, summed = max(matches, key=lambda match: len(match[0]))
     missing = [key for key in wanted if key not in fitting]
     if missing:
-        raise BadInput(f"the weights of {source} do not fit", expected=f"all {len(wanted)} tensors of this backbone",
-                       got=f"{len(fitting)} fit; without a match: {shortened(missing)}",
-                       do="give the file of this very network, as the same version of timm names it")  # fmt: skip
+        raise BadInput(
+            f"the weights of {source} do not fit",
+            expected=f"all {len(wanted)} tensors of this backbone",
+            got=f"{len(fitting)} fit; without a match: {shortened(missing)}",
+            do="give the file of this very network, as the same version of timm names it",
+        )
     getattr(backbone, "model", backbone).load_state_dict(fitting)
     stem = f"stem summed over its {summed} colours" if summed else "stem as it is"
     return f"{len(fitting)} of {len(wanted)} tensors, {stem}, {len(tensors) - len(fitting)} of the file unused"

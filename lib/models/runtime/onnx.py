@@ -45,8 +45,12 @@ class OnnxFile:
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime has a type of its own for each thing that may be wrong
-            raise BadInput(f"{path} cannot be opened", expected=f"a model that ONNX Runtime {ORT_VERSION} reads",
-                           got=error, do="fetch or export it again") from error  # fmt: skip
+            raise BadInput(
+                f"{path} cannot be opened",
+                expected=f"a model that ONNX Runtime {ORT_VERSION} reads",
+                got=error,
+                do="fetch or export it again",
+            ) from error
         self.inputs = {node.name: tuple(node.shape) for node in self._session.get_inputs()}
         self.outputs = {node.name: tuple(node.shape) for node in self._session.get_outputs()}
 
@@ -63,8 +67,12 @@ class OnnxSession(OnnxFile):
         super().__init__(path)
         self._outputs = outputs
         if sorted(self.inputs) != sorted(inputs) or not set(outputs) <= set(self.outputs):
-            raise BadInput(f"{path} has another interface than its card says", expected=f"{inputs} -> {outputs}",
-                           got=f"{[*self.inputs]} -> {[*self.outputs]}", do="export the member again")  # fmt: skip
+            raise BadInput(
+                f"{path} has another interface than its card says",
+                expected=f"{inputs} -> {outputs}",
+                got=f"{[*self.inputs]} -> {[*self.outputs]}",
+                do="export the member again",
+            )
 
     def run(self, **inputs: np.ndarray) -> list[np.ndarray]:
         """The card's outputs, in the card's order."""

@@ -53,8 +53,12 @@ def _open(path: Path):
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
-        raise BadInput(f"{path.name} cannot be opened here", expected="ai-edge-litert, which reads TFLite", got=error,
-                       do="pip install ai-edge-litert, attach its wheel, or take an ONNX file") from error  # fmt: skip
+        raise BadInput(
+            f"{path.name} cannot be opened here",
+            expected="ai-edge-litert, which reads TFLite",
+            got=error,
+            do="pip install ai-edge-litert, attach its wheel, or take an ONNX file",
+        ) from error
     try:
         return Interpreter(str(path), experimental_preserve_all_tensors=True, num_threads=1)
     except ValueError as error:

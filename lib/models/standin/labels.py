@@ -8,8 +8,27 @@ import numpy as np
 
 LABELS = 14_795
 COLUMN = "inat2024_fsd50k"
-_TAGS = ("Applause", "Bark", "Bird", "Chirp, tweet", "Cricket", "Crow", "Engine", "Frog", "Growling", "Insect", "Meow",
-         "Music", "Rain", "Speech", "Thunder", "Walk, footsteps", "Water", "Wind", "Wild animals")  # fmt: skip
+_TAGS = (
+    "Applause",
+    "Bark",
+    "Bird",
+    "Chirp, tweet",
+    "Cricket",
+    "Crow",
+    "Engine",
+    "Frog",
+    "Growling",
+    "Insect",
+    "Meow",
+    "Music",
+    "Rain",
+    "Speech",
+    "Thunder",
+    "Walk, footsteps",
+    "Water",
+    "Wind",
+    "Wild animals",
+)
 _RELATIVES = ("decoyensis", "simulans", "vicaria")
 _SYLLABLES = ("ba", "co", "di", "fu", "ga", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "xy", "za")
 

@@ -25,9 +25,13 @@ _NOISE_RANK = 8  # of the logits that mean nothing: as many columns' weights wou
 
 
 def make_standin(
-    folder: Path, *, scientific_names: Sequence[str], width: float, seed: int = 0,
+    folder: Path,
+    *,
+    scientific_names: Sequence[str],
+    width: float,
+    seed: int = 0,
     teach: Mapping[str, np.ndarray] | None = None,
-) -> Path:  # fmt: skip
+) -> Path:
     """The path of `standin.onnx`, `labels.csv` beside it; Perch's own size is width 1.2.
 
     `teach` has (windows, 160000) calls by scientific name. A label without calls gets a logit that means nothing.

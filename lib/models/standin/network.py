@@ -11,9 +11,14 @@ PLACES = (16, 4)  # of the last picture: time and frequency
 _SCOPE = "encoder/EfficientNet_0"
 _STEM_CHANNELS, _STEM_SHAPE = 32, (250, 64)
 _STAGES = (  # blocks, kernel, stride of the first, channels, expansion
-    (2, 3, 1, 16, 1), (3, 3, 2, 24, 6), (3, 5, 2, 40, 6), (5, 3, 2, 80, 6), (5, 5, 1, 112, 6), (6, 5, 2, 192, 6),
+    (2, 3, 1, 16, 1),
+    (3, 3, 2, 24, 6),
+    (3, 5, 2, 40, 6),
+    (5, 3, 2, 80, 6),
+    (5, 5, 1, 112, 6),
+    (6, 5, 2, 192, 6),
     (2, 3, 1, 320, 6),
-)  # fmt: skip
+)
 _BRANCH = (
     0.25  # what a block adds, against what passes it by: 26 random blocks at full strength leave little of a sound
 )

@@ -46,11 +46,18 @@ class AugmentSettings:
     def __post_init__(self):
         """Refuse probabilities that are none, and ranges that are empty."""
         wrong = [f.name for f in fields(self) if f.name.endswith("_p") and not 0 <= getattr(self, f.name) <= 1]
-        wrong += [kind for kind in ("background", "noise")
-                  if getattr(self, f"{kind}_snr_min_db") > getattr(self, f"{kind}_snr_max_db")]  # fmt: skip
+        wrong += [
+            kind
+            for kind in ("background", "noise")
+            if getattr(self, f"{kind}_snr_min_db") > getattr(self, f"{kind}_snr_max_db")
+        ]
         if wrong or self.mixup_beta <= 0 or min(self.filter_bands, self.frequency_masks, self.time_masks) < 1:
-            raise BadInput("augmentation settings", expected="probabilities from 0 to 1, minima under maxima, counts"
-                           " from 1", got=f"{', '.join(wrong)} in {self}", do="change the setting")  # fmt: skip
+            raise BadInput(
+                "augmentation settings",
+                expected="probabilities from 0 to 1, minima under maxima, counts from 1",
+                got=f"{', '.join(wrong)} in {self}",
+                do="change the setting",
+            )
 
 
 Change = Callable[[torch.Tensor, torch.Generator, AugmentSettings], torch.Tensor]

@@ -31,8 +31,12 @@ def soundscape_pictures(audio: np.ndarray, front_end: FrontEnd, starts: np.ndarr
     """
     starts = np.asarray(starts)
     if not len(starts) or starts.min() < 0 or starts.max() + samples > len(audio):
-        raise BadInput("windows of a soundscape", expected=f"{samples} samples each within its {len(audio)}",
-                       got=f"starts {starts.tolist()}", do="pad the audio or move the starts")  # fmt: skip
+        raise BadInput(
+            "windows of a soundscape",
+            expected=f"{samples} samples each within its {len(audio)}",
+            got=f"starts {starts.tolist()}",
+            do="pad the audio or move the starts",
+        )
     power = _soundscape_power(audio, front_end, starts, samples)
     counts_from_file = front_end.level == "db" and front_end.scope == "file"
     peak_db = file_peak_db(audio, front_end) if counts_from_file else None

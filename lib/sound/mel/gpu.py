@@ -32,8 +32,12 @@ class MelPictures(nn.Module):
         self.front_end = front_end
         self.context_samples = front_end.context_samples
         weights, past = pcen_block(front_end.hop_samples)
-        for name, values in (("taper", taper(front_end)), ("bank", mel_bank(front_end).T.copy()),
-                             ("smoother", weights), ("past", past)):  # fmt: skip
+        for name, values in (
+            ("taper", taper(front_end)),
+            ("bank", mel_bank(front_end).T.copy()),
+            ("smoother", weights),
+            ("past", past),
+        ):
             self.register_buffer(name, torch.tensor(values), persistent=False)
 
     def forward(self, audio: torch.Tensor, peak_db: torch.Tensor | None = None) -> torch.Tensor:

@@ -41,11 +41,13 @@ def exact_copies(kind: str, inventory: pd.DataFrame, label_of: dict[str, str]) -
                 else:
                     conflicts.append((other, first, f"{what}, labelled {label_of[other]} and {label_of[first]}"))
         usable = usable[~usable.name.isin({other for other, _, _ in copies + conflicts})]
-    return pd.concat([
-        qa_rows(exact_copies, kind, "exact copy", "exclude", copies),
-        qa_rows(exact_copies, kind, "exact copy", "group", conflicts),
-        qa_rows(exact_copies, kind, "copies labelled differently", "review", conflicts),
-    ])  # fmt: skip
+    return pd.concat(
+        [
+            qa_rows(exact_copies, kind, "exact copy", "exclude", copies),
+            qa_rows(exact_copies, kind, "exact copy", "group", conflicts),
+            qa_rows(exact_copies, kind, "copies labelled differently", "review", conflicts),
+        ]
+    )
 
 
 def near_copies(inventory: pd.DataFrame, kind_of: dict[str, str], sound: Callable[[str], np.ndarray]) -> pd.DataFrame:

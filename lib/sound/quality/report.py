@@ -30,28 +30,32 @@ def audit(
     files = sorted(str(path.relative_to(competition / "train_audio")) for path in competition.glob("train_audio/*/*"))
     label_of = dict(zip(clips.filename, clips.primary_label, strict=True))
     labels_of = {stem: str(list(zip(rows.end_s, rows.labels, strict=True))) for stem, rows in windows.groupby("stem")}
-    certain = qa_table([
-        joins(clips, windows, files, stems.name.tolist()),
-        bad_sound("clip", clip_sounds),
-        bad_sound("soundscape", stems),
-        exact_copies("clip", clip_sounds, label_of),
-        exact_copies("soundscape", stems, labels_of),
-    ])  # fmt: skip
+    certain = qa_table(
+        [
+            joins(clips, windows, files, stems.name.tolist()),
+            bad_sound("clip", clip_sounds),
+            bad_sound("soundscape", stems),
+            exact_copies("clip", clip_sounds, label_of),
+            exact_copies("soundscape", stems, labels_of),
+        ]
+    )
     clip_sounds = clip_sounds[~clip_sounds.name.isin(excluded(certain, "clip"))]
     stems = stems[~stems.name.isin(excluded(certain, "soundscape"))]
     sounds = pd.concat([clip_sounds, stems], ignore_index=True)
     kind_of = dict.fromkeys(clip_sounds.name, "clip") | dict.fromkeys(stems.name, "soundscape")
-    return qa_table([
-        certain,
-        near_copies(sounds, kind_of, sound_of(competition)),
-        label_map(clips, taxonomy),
-        company(window_labels(windows, classes), windows.stem.tolist()),
-        odd_ones(clip_sounds, label_of),
-        silent_windows(windows, stems),
-        poor_sound("clip", clip_sounds),
-        poor_sound("soundscape", stems),
-        ratings(clips),
-    ])  # fmt: skip
+    return qa_table(
+        [
+            certain,
+            near_copies(sounds, kind_of, sound_of(competition)),
+            label_map(clips, taxonomy),
+            company(window_labels(windows, classes), windows.stem.tolist()),
+            odd_ones(clip_sounds, label_of),
+            silent_windows(windows, stems),
+            poor_sound("clip", clip_sounds),
+            poor_sound("soundscape", stems),
+            ratings(clips),
+        ]
+    )
 
 
 def by_stem(soundscape_sounds: pd.DataFrame) -> pd.DataFrame:

@@ -48,11 +48,18 @@ def planted():
     features = np.concatenate([truth + rng.normal(size=truth.shape), fingerprint], axis=2)
     sounds = Sounds(tuple(parse_soundscape(stem) for stem in stems), features)
     windows = pd.DataFrame(
-        {"row_id": row_id(one.stem, 5 * end), "stem": one.stem, "site": one.site, "date": one.date, "hour": one.hour,
-         "group": one.group, "labels": tuple(np.array(CLASSES.labels)[heard])}
+        {
+            "row_id": row_id(one.stem, 5 * end),
+            "stem": one.stem,
+            "site": one.site,
+            "date": one.date,
+            "hour": one.hour,
+            "group": one.group,
+            "labels": tuple(np.array(CLASSES.labels)[heard]),
+        }
         for one, marks in zip(sounds.soundscapes, truth, strict=True)
         for end, heard in enumerate(marks, start=1)
-    )  # fmt: skip
+    )
     clips = pd.DataFrame({"filename": ["x", "y", "z"], "author": ["x", "y", "z"], "primary_label": ["a", "b", "c"]})
     rows = np.zeros((3, 4), dtype=bool)
     flat = features.reshape(-1, 4 + FINGERPRINT)
@@ -135,8 +142,18 @@ def test_against_the_hidden_test_a_page_is_written_and_all_tables_are_printed(
     prepared_folder, public, rerun, mini, tmp_path, capsys
 ):
     page = tmp_path / "stability.html"
-    arguments = ["--data", public, "--runs", prepared_folder.parent, "--page", page, "--competition-with-test", rerun,
-                 "--solution", mini / "hidden" / "solution.csv"]  # fmt: skip
+    arguments = [
+        "--data",
+        public,
+        "--runs",
+        prepared_folder.parent,
+        "--page",
+        page,
+        "--competition-with-test",
+        rerun,
+        "--solution",
+        mini / "hidden" / "solution.csv",
+    ]
     assert stability.main([str(argument) for argument in arguments]) == 0
     printed = capsys.readouterr().out
     assert all(family in printed for family in FAMILIES)

@@ -20,9 +20,15 @@ distributed = pytest.importorskip("dask.distributed", reason="Dask is optional: 
 def address():
     """A scheduler with a worker of four threads and two GPUs, in this process."""
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=4, processes=False, protocol="tcp://", host="127.0.0.1",
-        dashboard_address="127.0.0.1:0", resources={"GPU": 2}, silence_logs=50,
-    ) as cluster:  # fmt: skip
+        n_workers=1,
+        threads_per_worker=4,
+        processes=False,
+        protocol="tcp://",
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        resources={"GPU": 2},
+        silence_logs=50,
+    ) as cluster:
         yield cluster.scheduler_address
 
 

@@ -108,7 +108,7 @@ def test_a_search_and_a_promotion_are_read_whole(read):
         ("grid: {gain: [0]}\nresources: {GPU: one}\n", "line 4, resources.GPU", "counts nothing"),
         ("grid: {gain: [0]\n", "try.yaml", "cannot be read"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_told_with_its_line(read, text, line, what):
     with pytest.raises(BadInput, match=what) as error:
         read(text)

@@ -49,8 +49,13 @@ def running(folder: Path, *arguments: str):
     """A process of Dask's command line, in its own folder."""
     folder.mkdir()
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen([sys.executable, "-m", "dask", *arguments], cwd=folder, stdout=log, stderr=log,
-                                   env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask", *arguments],
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
     try:
         yield process
     finally:
@@ -107,8 +112,9 @@ def test_twelve_runs_here_and_on_a_cluster_that_loses_a_worker_give_one_table(
     assert len(table(here)) == 12
     assert {row["status"] for row in table(here)} == {"done"}
 
-    with subprocess.Popen(command(file, there, public, "--engine", scheduler), stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True) as driver:  # fmt: skip
+    with subprocess.Popen(
+        command(file, there, public, "--engine", scheduler), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as driver:
         ended = there / "sweeps/proof/runs"
         until(lambda: len(list(ended.glob("*/run.json"))) >= 3 and runners(None, there), "the middle")
         victim = runners(None, there)[0]

@@ -213,8 +213,12 @@ def test_scores_of_rows_that_a_run_has_seen_are_left_out_and_named(world):
 
 def test_a_replay_sends_on_and_the_full_runs_decide(world):
     runs, prepared = world
-    folder = a_sweep(runs, "staged", points=[{"a": a, "epochs": 9} for a in range(4)],
-                     promote={"replay": {"epochs": 1}, "keep": 2, "gain": 0.0})  # fmt: skip
+    folder = a_sweep(
+        runs,
+        "staged",
+        points=[{"a": a, "epochs": 9} for a in range(4)],
+        promote={"replay": {"epochs": 1}, "keep": 2, "gain": 0.0},
+    )
     for a, score in enumerate((0.70, 0.74, 0.72, 0.60)):
         recorded(folder, a + 1, {"a": a, "epochs": 1}, stage="replay", score=score, interval=[0.5, 0.9])
     assert (

@@ -32,8 +32,10 @@ def mixed(name, share):
 
 def blended(runs, folder, prepared, number, share, blind=None, names=("poor", "good")):
     """The record of a run of 05 whose recipe `safe` has so much of the good member, and blind to a fold `blind`."""
-    members = [Ingredient(name, fingerprint.of_file(runs / "02_fold_training/members" / name / "manifest.json"), 0.1)
-               for name in names]  # fmt: skip
+    members = [
+        Ingredient(name, fingerprint.of_file(runs / "02_fold_training/members" / name / "manifest.json"), 0.1)
+        for name in names
+    ]
     by_fold = {str(fold): [mixed("blend", share if blind is None else blind)] for fold in prepared.folds.numbers}
     facts = (prepared.facts.class_hash, prepared.folds.version, members)
     recipe = Recipe("safe", *facts, [mixed("blend", share)], "poor", 0.7, [0.6, 0.8], 12, by_fold=by_fold)
@@ -54,8 +56,10 @@ def test_a_better_recipe_is_promoted_by_its_members_scores(world):
         blended(runs, folder, prepared, number, share)
     _, better = judged_now(folder).last
     assert better.decision.verdict == "promote"
-    lifted = {name: judge(prepared.labels, a_member(runs / name, prepared, lift, int(lift))).macro
-              for name, lift in (("again_poor", 1.0), ("again_good", 2.0))}  # fmt: skip
+    lifted = {
+        name: judge(prepared.labels, a_member(runs / name, prepared, lift, int(lift))).macro
+        for name, lift in (("again_poor", 1.0), ("again_good", 2.0))
+    }
     assert better.over_recordings.gain == pytest.approx(lifted["again_good"] - lifted["again_poor"])
     assert better.interval.low < lifted["again_good"] < better.interval.high
 
@@ -123,6 +127,7 @@ def test_a_run_is_scored_in_the_same_classes_of_a_fold_as_any_other(world):
     folder = a_sweep(runs, "folds", points=[{"a": 0}])
     record = ran(folder, prepared, 1, {"a": 0}, 1.5, 1)
     kept, _ = stored(folder, read_json(folder / "sweep.json"), [record])
-    fold = prepared.labels.take([row for row, of in zip(prepared.labels.row_ids, prepared.labels.strata, strict=True)
-                                 if of == 0])  # fmt: skip
+    fold = prepared.labels.take(
+        [row for row, of in zip(prepared.labels.row_ids, prepared.labels.strata, strict=True) if of == 0]
+    )
     assert kept.per_fold(record.id)["0"] == pytest.approx(judge(fold, kept.scores[record.id]).macro)

@@ -94,21 +94,31 @@ def test_a_sidecars_member_comes_with_its_step_and_steps_of_several_mixes_are_to
     made = recipe_of(["prior", "good", "fair"])
     mixes = [
         Mix("low", "rank", [Part("prior", 1.0)], [SMOOTH]),
-        Mix("top", "rank", [Part("low", 0.5), Part("good", 0.5, [SMOOTH])],
-            [Step("add_prior", {"member": "fair", "strength": 0.1})]),
-    ]  # fmt: skip
+        Mix(
+            "top",
+            "rank",
+            [Part("low", 0.5), Part("good", 0.5, [SMOOTH])],
+            [Step("add_prior", {"member": "fair", "strength": 0.1})],
+        ),
+    ]
     parts["fair"] = parts["fair"].with_values(1 / (1 + np.exp(-parts["fair"].values)), "prob")
     table = ablate(replace(made, mixes=mixes), parts, labels, draws=50)
     assert table[table.order == "in order"].what.tolist() == [
-        "prior", "good", "smooth_windows in low", "smooth_windows in top", "add_prior fair in top",
-    ]  # fmt: skip
+        "prior",
+        "good",
+        "smooth_windows in low",
+        "smooth_windows in top",
+        "add_prior fair in top",
+    ]
     left_out = table[table.order == "left out"].set_index("what")
     assert left_out.gain["fair"] == left_out.gain["add_prior fair in top"] != 0
 
 
 def test_a_searched_recipe_is_taken_apart_in_each_fold_as_it_was_chosen_without_it(parts, labels):
-    chosen = [recipe_of(["prior", "good", "fair"], weights=list(weights))
-              for weights in ((0.0, 0.5, 0.5), (0.0, 1.0, 0.0), (0.2, 0.3, 0.5))]  # fmt: skip
+    chosen = [
+        recipe_of(["prior", "good", "fair"], weights=list(weights))
+        for weights in ((0.0, 0.5, 0.5), (0.0, 1.0, 0.0), (0.2, 0.3, 0.5))
+    ]
     by_fold, whole = dict(enumerate(chosen)), recipe_of(["prior", "good", "fair"])
     table = ablate(whole, parts, labels, by_fold=by_fold, draws=50).set_index(["order", "what"])
     folds = make_folds(parts, labels)

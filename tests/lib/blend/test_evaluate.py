@@ -31,8 +31,10 @@ def test_each_folds_rows_are_as_if_there_were_no_others():
     labels = labels_of()
     parts, recipe = {name: heard_by(labels, 1.0, n) for n, name in enumerate("pq")}, recipe_of("pq", steps=[SMOOTH])
     whole = evaluate(recipe, parts, labels)
-    alone = [recipe.execute({name: part.take(labels.row_ids[at : at + 24]) for name, part in parts.items()}).scores
-             for at in (0, 24, 48)]  # fmt: skip
+    alone = [
+        recipe.execute({name: part.take(labels.row_ids[at : at + 24]) for name, part in parts.items()}).scores
+        for at in (0, 24, 48)
+    ]
     np.testing.assert_array_equal(whole.values, joined(alone).values)
 
 

@@ -50,6 +50,8 @@ def test_who_speaks_only_without_some_folds_labels_is_set_aside_and_costs_a_subm
 def test_trimming_keeps_the_answer_and_the_required_and_writes_down_what_each_is_worth():
     kept = trimmed(recipe(), {"q": 0.02, "r": 0.01}, {"p", "q"})
     assert {member.name: (member.required, member.value) for member in kept.members} == {
-        "p": (True, 0.0), "q": (True, 0.02), "r": (False, 0.01),
-    }  # fmt: skip
+        "p": (True, 0.0),
+        "q": (True, 0.02),
+        "r": (False, 0.01),
+    }
     assert kept.weights == pytest.approx({"p": 0.0, "q": 0.6, "r": 0.4})

@@ -31,10 +31,16 @@ def made(family, prepared, windows=None):
 def windows_of(recordings):
     """One window a recording, given as (site, date, labels)."""
     rows = [
-        {"row_id": f"BC2026_Train_{n:04d}_{site}_{date}_050000_5", "stem": f"BC2026_Train_{n:04d}_{site}_{date}_050000",
-         "site": site, "date": date, "group": f"{site}_{date}", "labels": tuple(labels)}
+        {
+            "row_id": f"BC2026_Train_{n:04d}_{site}_{date}_050000_5",
+            "stem": f"BC2026_Train_{n:04d}_{site}_{date}_050000",
+            "site": site,
+            "date": date,
+            "group": f"{site}_{date}",
+            "labels": tuple(labels),
+        }
         for n, (site, date, labels) in enumerate(recordings)
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 

@@ -32,8 +32,10 @@ class Made:
     def __init__(self, root: Path):
         self.root = root
         self.public, self.rerun, self.hidden = (
-            root / "public/birdclef-2026", root / "rerun/birdclef-2026", root / "hidden",
-        )  # fmt: skip
+            root / "public/birdclef-2026",
+            root / "rerun/birdclef-2026",
+            root / "hidden",
+        )
         self.passport = read_passport(root)
         self.quirks = self.passport["quirks"]
         self.train = pd.read_csv(self.public / "train.csv", dtype=str, keep_default_na=False)
@@ -335,8 +337,12 @@ def test_a_folder_with_other_things_in_it_is_refused(tmp_path):
 def test_full_width_has_the_class_counts_of_the_contest(tmp_path):
     made = Made(make_miniature(tmp_path / "wide", MiniatureSpec.full_width()))
     assert made.taxonomy["class_name"].value_counts().to_dict() == {
-        "Aves": 162, "Amphibia": 35, "Insecta": 28, "Mammalia": 8, "Reptilia": 1,
-    }  # fmt: skip
+        "Aves": 162,
+        "Amphibia": 35,
+        "Insecta": 28,
+        "Mammalia": 8,
+        "Reptilia": 1,
+    }
     assert made.taxonomy["primary_label"].is_unique
     assert made.train["primary_label"].nunique() == 206
     assert len(made.quirks["sonotype"]) == 25
@@ -411,9 +417,13 @@ def test_ogg_checksum_is_the_one_libsndfile_wrote_and_the_number_comes_from_the_
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("n_clips=99", ("n_clips", 99)), ("loudness_db=3", ("loudness_db", 3.0)),
-                           ("mirrors=[[1,2]]", ("mirrors", ((1, 2),)))]
-)  # fmt: skip
+    ("setting", "value"),
+    [
+        ("n_clips=99", ("n_clips", 99)),
+        ("loudness_db=3", ("loudness_db", 3.0)),
+        ("mirrors=[[1,2]]", ("mirrors", ((1, 2),))),
+    ],
+)
 def test_settings_change_one_field(setting, value):
     assert getattr(with_settings(MiniatureSpec.tiny(), [setting]), value[0]) == value[1]
 

@@ -110,8 +110,10 @@ def test_gains_of_the_bootstrap_and_of_the_judge_agree():
     rng = np.random.default_rng(6)
     truth = rng.random((len(ROWS), 3)) < 0.3
     labels = Labels(truth, ROWS, ["x", "y", "z"])
-    named = {name: Scores(rng.random(truth.shape) + lift * truth, ROWS, labels.classes, "logit")
-             for name, lift in (("low", 0.1), ("high", 0.6))}  # fmt: skip
+    named = {
+        name: Scores(rng.random(truth.shape) + lift * truth, ROWS, labels.classes, "logit")
+        for name, lift in (("low", 0.1), ("high", 0.6))
+    }
     scored = {name: judge(labels, scores).macro for name, scores in named.items()}
     found = compare_all(scored, bootstrap(labels, named), "low")["high"]
     assert found.gain == scored["high"] - scored["low"]
@@ -126,8 +128,10 @@ def test_rank_correlation_is_the_mean_of_spearmans_within_folds_and_skips_what_d
     values = rng.random((2, 24, 2))
     values[0, :12, 1] = 0.5  # a constant column in the first fold
     one, other = (Scores(table, rows, ["x", "y"], "prob") for table in values)
-    expected = [spearmanr(values[0, at, c], values[1, at, c])[0]
-                for at, c in ((slice(0, 12), 0), (slice(12, 24), 0), (slice(12, 24), 1))]  # fmt: skip
+    expected = [
+        spearmanr(values[0, at, c], values[1, at, c])[0]
+        for at, c in ((slice(0, 12), 0), (slice(12, 24), 0), (slice(12, 24), 1))
+    ]
     assert rank_correlation(labels, one, other) == pytest.approx(np.mean(expected))
     assert rank_correlation(labels, other, other) == pytest.approx(1)
 

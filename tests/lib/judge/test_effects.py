@@ -26,8 +26,11 @@ def found(trials, reference):
 
 
 def sure(trials):
-    return {(effect.parameter, effect.value) for effect in effects(trials, trials[0].parameters)
-            if effect.gain and (effect.gain.better or effect.gain.worse)}  # fmt: skip
+    return {
+        (effect.parameter, effect.value)
+        for effect in effects(trials, trials[0].parameters)
+        if effect.gain and (effect.gain.better or effect.gain.worse)
+    }
 
 
 def test_a_grid_pairs_all_runs_that_share_the_rest():
@@ -68,8 +71,10 @@ def test_the_folds_that_all_have_are_used_and_without_any_the_whole_score():
 
 def test_a_random_space_compares_means_and_sees_numbers_in_thirds():
     rng = np.random.default_rng(3)
-    points = [{"rate": float(rng.uniform()), "mixup_p": float(rng.uniform()), "loss": str(rng.choice(["bce", "focal"]))}
-              for _ in range(30)]  # fmt: skip
+    points = [
+        {"rate": float(rng.uniform()), "mixup_p": float(rng.uniform()), "loss": str(rng.choice(["bce", "focal"]))}
+        for _ in range(30)
+    ]
     table = found(tried(rng, points, lambda point: 0.06 * (point["rate"] > 2 / 3)), points[0])
     rates = {key[1]: effect for key, effect in table.items() if key[0] == "rate"}
     assert len(rates) == 3
@@ -82,8 +87,11 @@ def test_a_random_space_compares_means_and_sees_numbers_in_thirds():
 def test_seeds_of_one_setting_are_no_further_settings():
     points = [{"a": 0, "b": 0}, {"a": 1, "b": 1}, {"a": 0, "b": 2}, {"a": 1, "b": 3}]
     once = found(tried(np.random.default_rng(4), points, lambda point: 0.0), points[0])["a", "1"].gain
-    again = [Trial(t.parameters, seed, t.score, t.per_fold) for seed in range(9)
-             for t in tried(np.random.default_rng(4), points, lambda point: 0.0)]  # fmt: skip
+    again = [
+        Trial(t.parameters, seed, t.score, t.per_fold)
+        for seed in range(9)
+        for t in tried(np.random.default_rng(4), points, lambda point: 0.0)
+    ]
     many = found(again, points[0])["a", "1"].gain
     assert many.pairs == once.pairs == 0
     assert (many.gain, many.interval.low) == (pytest.approx(once.gain), pytest.approx(once.interval.low))
@@ -112,8 +120,10 @@ def test_values_are_named_as_readers_see_them():
 
 
 def test_the_planted_effect_is_found_and_alone():
-    draws = [sure(tried(np.random.default_rng(seed), GRID, lambda p: 0.03 * (p["front_end"] == "pcen")))
-             for seed in range(20)]  # fmt: skip
+    draws = [
+        sure(tried(np.random.default_rng(seed), GRID, lambda p: 0.03 * (p["front_end"] == "pcen")))
+        for seed in range(20)
+    ]
     assert sum(("front_end", "pcen") in each for each in draws) >= 18
     assert sum(bool(each - {("front_end", "pcen")}) for each in draws) <= 4
 

@@ -93,6 +93,8 @@ def test_luck_is_taken_for_a_gain_in_one_family_of_ten_at_most(cells, pair, fold
 @pytest.mark.parametrize("fold", [0.0, 0.02])
 def test_luck_of_unlike_runs_is_taken_for_a_gain_in_one_of_ten_at_most(fold):
     rng = np.random.default_rng(4)
-    found = [unpaired_gains([rng.normal(0, 0.02, (9, 5)) + rng.normal(0, fold, 5) for _ in range(2)], 1)[0]
-             for _ in range(400)]  # fmt: skip
+    found = [
+        unpaired_gains([rng.normal(0, 0.02, (9, 5)) + rng.normal(0, fold, 5) for _ in range(2)], 1)[0]
+        for _ in range(400)
+    ]
     assert 0.01 <= np.mean([gain.better or gain.worse for gain in found]) <= 0.13

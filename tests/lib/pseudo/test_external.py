@@ -198,9 +198,13 @@ def copy_within(contest, to):
 
 @pytest.mark.parametrize(
     ("copy", "why"),
-    [(copy_bytes, rf"{STEM}\.ogg, byte for byte"), (copy_samples, rf"minute 1 is the contest's {STEM}\.ogg"),
-     (copy_clip, r"minute 1 is the contest's 1\.ogg"), (copy_within, rf"minute 2 is the contest's {STEM}\.ogg")],
-)  # fmt: skip
+    [
+        (copy_bytes, rf"{STEM}\.ogg, byte for byte"),
+        (copy_samples, rf"minute 1 is the contest's {STEM}\.ogg"),
+        (copy_clip, r"minute 1 is the contest's 1\.ogg"),
+        (copy_within, rf"minute 2 is the contest's {STEM}\.ogg"),
+    ],
+)
 def test_what_holds_a_recording_of_the_contest_is_left_out_and_both_are_named(cut, folder, contest, copy, why, capsys):
     folder.mkdir()
     copy(contest, folder)

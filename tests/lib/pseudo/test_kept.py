@@ -16,10 +16,12 @@ from lib.pseudo.teachers import Teaching, in_order
 STEMS = [f"BC2026_Train_{n:04d}_S{n:02d}_20250101_000000" for n in range(10)]
 ROWS = [row for stem in STEMS for row in row_ids(stem)]
 FOLD = {stem: n % 2 for n, stem in enumerate(STEMS)}
-FOLDS = Folds(pd.DataFrame(
-    [(stem, "soundscape", parse_soundscape(stem).group, fold) for stem, fold in FOLD.items()],
-    columns=["item", "kind", "group", "fold"],
-))  # fmt: skip
+FOLDS = Folds(
+    pd.DataFrame(
+        [(stem, "soundscape", parse_soundscape(stem).group, fold) for stem, fold in FOLD.items()],
+        columns=["item", "kind", "group", "fold"],
+    )
+)
 
 
 def of_classes(**columns):
@@ -71,8 +73,18 @@ def test_teachers_with_weights_say_their_mean(members):
 
 def test_a_recipe_is_executed_within_each_fold_by_what_it_is_without_its_labels(members):
     blind = {"0": [Mix("all", "rank", [Part("p", 0.5), Part("q", 0.5)])], "1": [Mix("all", "rank", [Part("r", 1.0)])]}
-    recipe = Recipe("bold", "hash", "folds", [Ingredient(name, "m", 0.1) for name in "pqr"],
-                    [Mix("all", "rank", [Part("p", 1.0)])], "p", 0.5, [0.4, 0.6], 2, by_fold=blind)  # fmt: skip
+    recipe = Recipe(
+        "bold",
+        "hash",
+        "folds",
+        [Ingredient(name, "m", 0.1) for name in "pqr"],
+        [Mix("all", "rank", [Part("p", 1.0)])],
+        "p",
+        0.5,
+        [0.4, 0.6],
+        2,
+        by_fold=blind,
+    )
     scores = teachers_scores(Teaching.of_recipe(recipe), members, FOLDS)
     p, q = (members[name].take(rows_of(0)).values for name in "pq")
     by_hand = in_order((p + q) / 2, rankdata(p, axis=0) + rankdata(q, axis=0))

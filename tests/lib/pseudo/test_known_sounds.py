@@ -18,8 +18,13 @@ SHORT = MINUTE[: 6 * SAMPLE_RATE]
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("known")
-    sounds = {"minute": MINUTE, "long": np.concatenate([MINUTE[::-1], SHORT]), "short": SHORT, "silent": 0 * SHORT,
-              "clipped": np.sign(SHORT)}  # fmt: skip
+    sounds = {
+        "minute": MINUTE,
+        "long": np.concatenate([MINUTE[::-1], SHORT]),
+        "short": SHORT,
+        "silent": 0 * SHORT,
+        "clipped": np.sign(SHORT),
+    }
     paths = {name: folder / f"{name}.ogg" for name in (*sounds, "other rate", "bad")}
     for name, sound in sounds.items():
         soundfile.write(paths[name], sound, SAMPLE_RATE, format="WAV", subtype="FLOAT")

@@ -77,8 +77,9 @@ class Stage:
     def fit_network(self, plan, prepared, public, member, *, labels, others, folds=None, pooled=False, **how):
         """The student; note of what it was made."""
         opened = open_soft_labels(labels, CLASSES, FOLDS)
-        self.fitted.append(SimpleNamespace(plan=plan, member=member, labels=opened, others=others, folds=folds,
-                                           pooled=pooled, **how))  # fmt: skip
+        self.fitted.append(
+            SimpleNamespace(plan=plan, member=member, labels=opened, others=others, folds=folds, pooled=pooled, **how)
+        )
         if folds is not None:
             return SimpleNamespace(oof=scores_of(self.leaky, [LABELLED[fold] for fold in folds]))
         write_member(member, self.students[member.name], opened.card.teachers)
@@ -250,8 +251,10 @@ def test_the_table_has_a_row_a_gain_on_the_twins_folds_where_there_is_a_twin():
     honest, leaky = gained(0.25, 0.125, 0.5), gained(0.375, 0.25, 0.5)
     whole, step = gained(0.125, 0.0, 0.25), gained(-0.5, -1.0, -0.25)
     told = {"labels": None, "fitted": None, "folder": None, "honest": whole, "step": step}
-    done = [Round(1, **told, twin=(honest, leaky), verdict=Verdict("keep", "")),
-            Round(2, **told, twin=None, verdict=Verdict("discard", ""))]  # fmt: skip
+    done = [
+        Round(1, **told, twin=(honest, leaky), verdict=Verdict("keep", "")),
+        Round(2, **told, twin=None, verdict=Verdict("discard", "")),
+    ]
     table = gains_table(done)
     assert list(table) == ["round", "kind", "gain", "low", "high", "verdict"]
     assert table.to_numpy().tolist() == [

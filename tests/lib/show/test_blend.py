@@ -52,10 +52,16 @@ def test_searched_and_nested_stand_side_by_side_with_the_references(searched):
 
 
 def test_the_gate_shows_open_classes_first_with_their_weights_and_no_unheard_class():
-    table = pd.DataFrame({
-        "primary_label": ["a", "b", "c"], "gate_weight": [0.0, 0.02, 0.0], "delta": [0.05, 0.03, np.nan],
-        "low": [-0.01, 0.01, np.nan], "positives": [3, 40, 0], "opened": [False, True, False],
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "primary_label": ["a", "b", "c"],
+            "gate_weight": [0.0, 0.02, 0.0],
+            "delta": [0.05, 0.03, np.nan],
+            "low": [-0.01, 0.01, np.nan],
+            "positives": [3, 40, 0],
+            "opened": [False, True, False],
+        }
+    )
     axis = gate_picture(table, "a sidecar").axes[0]
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["b (40)", "a (3)"]
     assert [bar.get_height() for bar in axis.patches] == [0.03, 0.05]

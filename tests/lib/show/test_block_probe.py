@@ -11,16 +11,28 @@ from lib.learn.block_probe.probe import BlockReport
 from lib.show.block_probe import block_bars, cost_bars, coverage_bars, trajectories
 
 BEST, RIVAL, BEHIND = "#e9a03b", "#f3d19e", "#2a6f97"
-ROWS = pd.DataFrame({
-    "block": ["block:MBConv_0", "block:MBConv_24", "block:MBConv_25"], "accuracy": [0.2, 0.65, 0.6],
-    "low": [0.15, 0.55, 0.52], "high": [0.3, 0.7, 0.68], "behind": [0.45, 0, 0.05],
-    "behind_low": [0.4, 0, -0.01], "behind_high": [0.5, 0, 0.1],
-})  # fmt: skip
+ROWS = pd.DataFrame(
+    {
+        "block": ["block:MBConv_0", "block:MBConv_24", "block:MBConv_25"],
+        "accuracy": [0.2, 0.65, 0.6],
+        "low": [0.15, 0.55, 0.52],
+        "high": [0.3, 0.7, 0.68],
+        "behind": [0.45, 0, 0.05],
+        "behind_low": [0.4, 0, -0.01],
+        "behind_high": [0.5, 0, 0.1],
+    }
+)
 REPORT = BlockReport(ROWS, "block:MBConv_24", ("block:MBConv_25",), 0.03, 30, (20, 20), ())
-COVERAGE = pd.DataFrame({
-    "taxon": ["Aves", "Insecta"], "classes": [160, 20], "name": [156, 2], "synonym": [4, 0], "genus": [0, 3],
-    "flat": [0, 15],
-})  # fmt: skip
+COVERAGE = pd.DataFrame(
+    {
+        "taxon": ["Aves", "Insecta"],
+        "classes": [160, 20],
+        "name": [156, 2],
+        "synonym": [4, 0],
+        "genus": [0, 3],
+        "flat": [0, 15],
+    }
+)
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +114,9 @@ def test_costs_are_written_in_milliseconds_and_in_per_cent_of_the_embedder():
     (axis,) = cost_bars("perch", {"perch": 800.0, "linear": 0.2, "proto": 12.0}).axes
     assert [bar.get_width() for bar in axis.patches] == [800, 0.2, 12]
     assert [text.get_text() for text in axis.texts] == [
-        " 800 ms", " 0.2 ms, 0.025 % of perch", " 12 ms, 1.5 % of perch",
-    ]  # fmt: skip
+        " 800 ms",
+        " 0.2 ms, 0.025 % of perch",
+        " 12 ms, 1.5 % of perch",
+    ]
     assert [to_hex(bar.get_facecolor()) for bar in axis.patches] == [BEST, BEHIND, BEHIND]
     assert axis.get_xscale() == "log"

@@ -10,10 +10,17 @@ from lib.show import eda as memo
 from lib.show.plots import TAXON_COLOURS
 from tests.support.tinymemo import CLIPS, ONE, PREPARED, TAXONOMY, TWO, WINDOWS, labelled, prepared, qa_line, sounds
 
-TRIAL = pd.DataFrame({
-    "case": ["louder", "trimmed", "drowned"], "recall": [1.0, 0.5, 0.0], "found": [8, 4, 0], "planted": 8,
-    "mistaken": [0, 1, 0], "least_alike": [0.9, 0.61, np.nan], "stranger": [np.nan, 0.55, 0.0],
-})  # fmt: skip
+TRIAL = pd.DataFrame(
+    {
+        "case": ["louder", "trimmed", "drowned"],
+        "recall": [1.0, 0.5, 0.0],
+        "found": [8, 4, 0],
+        "planted": 8,
+        "mistaken": [0, 1, 0],
+        "least_alike": [0.9, 0.61, np.nan],
+        "stranger": [np.nan, 0.55, 0.0],
+    }
+)
 NO_QA = pd.DataFrame(columns=["detail"], dtype=str)
 
 

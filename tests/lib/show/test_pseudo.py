@@ -16,15 +16,22 @@ from lib.show.plots import TAXON_COLOURS
 from tests.support.tinyexamples import LABELLED, STEMS, tiny_prepared
 
 GAINS = pd.DataFrame(
-    [(1, "naive", 0.12, 0.09, 0.15, None), (1, "honest", 0.02, 0.01, 0.04, "keep"),
-     (2, "honest", -0.03, -0.05, -0.01, "discard")],
+    [
+        (1, "naive", 0.12, 0.09, 0.15, None),
+        (1, "honest", 0.02, 0.01, 0.04, "keep"),
+        (2, "honest", -0.03, -0.05, -0.01, "discard"),
+    ],
     columns=["round", "kind", "gain", "low", "high", "verdict"],
-)  # fmt: skip
+)
 KEPT = pd.DataFrame(
-    [("overall", "all", 60, 9, 0.5, 0.7, 0.68, 0.9), ("site", "S01", 30, 4, 0.6, 0.605, 0.6, np.nan),
-     ("site", "S02", 30, 5, 0.4, 0.8, 0.9, 1.25), ("site", "S03", 2, 0, np.nan, np.nan, np.nan, np.nan)],
+    [
+        ("overall", "all", 60, 9, 0.5, 0.7, 0.68, 0.9),
+        ("site", "S01", 30, 4, 0.6, 0.605, 0.6, np.nan),
+        ("site", "S02", 30, 5, 0.4, 0.8, 0.9, 1.25),
+        ("site", "S03", 2, 0, np.nan, np.nan, np.nan, np.nan),
+    ],
     columns=["view", "part", "windows", "classes", "floor", "teacher", "student", "kept"],
-)  # fmt: skip
+)
 
 
 @pytest.fixture(autouse=True)
@@ -55,8 +62,10 @@ def test_each_round_has_its_naive_gain_left_of_the_honest_one_and_the_verdict_be
 
 def table_of(states):
     """A gate's table: class n has passed n crops where its gate is open."""
-    rows = [(f"c{n}", "Aves" if n % 2 else "Insecta", state, n if state == "open" else 0)
-            for n, state in enumerate(states, start=1)]  # fmt: skip
+    rows = [
+        (f"c{n}", "Aves" if n % 2 else "Insecta", state, n if state == "open" else 0)
+        for n, state in enumerate(states, start=1)
+    ]
     return pd.DataFrame(rows, columns=["primary_label", "taxon", "gate", "passed"])
 
 
@@ -169,8 +178,10 @@ def test_a_line_leads_from_each_teacher_to_its_student_and_says_what_is_kept():
     assert texts(axis) == ["keeps 90%", "nothing to keep", "keeps 125%"]
     names = dict(zip(axis.get_yticks().tolist(), [name for name, _ in ticks(axis)], strict=True))
     assert [names[place] for place in teacher.get_ydata()] == [
-        "overall, all (60 windows, 9 classes)", "S01 (30 windows, 4 classes)", "S02 (30 windows, 5 classes)"
-    ]  # fmt: skip
+        "overall, all (60 windows, 9 classes)",
+        "S01 (30 windows, 4 classes)",
+        "S02 (30 windows, 5 classes)",
+    ]
     assert "site" in names.values()
     (lines,) = axis.collections
     assert [sorted(line[:, 0]) for line in lines.get_segments()] == [[0.68, 0.7], [0.6, 0.605], [0.8, 0.9]]
@@ -178,8 +189,13 @@ def test_a_line_leads_from_each_teacher_to_its_student_and_says_what_is_kept():
 
 def test_cost_and_score_names_every_point_and_no_name_hides_another():
     names = [f"member number {n}" for n in range(7)]
-    rows = pd.DataFrame({"name": names, "seconds": [0.1, 1.0, 1.0, 1.05, 1.1, 0.9, 6.0],
-                         "score": [0.6, 0.7, 0.701, 0.699, 0.7, 0.7, 0.8]})  # fmt: skip
+    rows = pd.DataFrame(
+        {
+            "name": names,
+            "seconds": [0.1, 1.0, 1.0, 1.05, 1.1, 0.9, 6.0],
+            "score": [0.6, 0.7, 0.701, 0.699, 0.7, 0.7, 0.8],
+        }
+    )
     rows = rows.assign(low=rows.score - 0.02, high=rows.score + 0.01)
     figure = teach.cost_and_score(rows)
     axis = figure.axes[0]

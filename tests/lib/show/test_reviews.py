@@ -53,13 +53,15 @@ def test_a_minute_names_what_was_heard_in_the_labelled_windows(monkeypatch):
 
 
 def test_a_review_shows_three_of_a_check_each_once_and_no_class(cards):
-    qa = pd.DataFrame([
-        *(qa_line(f"a/{n}.ogg", "clip", "poor recording", "review", detail=f"number {n}") for n in (1, 1, 2, 3, 4)),
-        qa_line("a/2.ogg", "clip", "poor rating", "review", detail="rated 1 of 5"),
-        qa_line("a/9.ogg", "clip", "poor rating", "review", detail="rated 1 of 5"),
-        qa_line("a", "class", "label map", "review"),
-        qa_line("a/8.ogg", "clip", "bad sound", "exclude"),
-    ])  # fmt: skip
+    qa = pd.DataFrame(
+        [
+            *(qa_line(f"a/{n}.ogg", "clip", "poor recording", "review", detail=f"number {n}") for n in (1, 1, 2, 3, 4)),
+            qa_line("a/2.ogg", "clip", "poor rating", "review", detail="rated 1 of 5"),
+            qa_line("a/9.ogg", "clip", "poor rating", "review", detail="rated 1 of 5"),
+            qa_line("a", "class", "label map", "review"),
+            qa_line("a/8.ogg", "clip", "bad sound", "exclude"),
+        ]
+    )
     shown = reviews.review_gallery(qa, asked_for()[0])
     assert [(card.heading, card.reason, *card.sounds) for card in shown] == [
         ("poor recording", "number 1", "a/1.ogg"),
@@ -74,10 +76,12 @@ def test_near_copies_come_least_alike_first_with_their_partners_aligned(cards):
     still = np.zeros(SOUNDSCAPE_S * SAMPLE_RATE, np.float32)
     still[30 * SAMPLE_RATE : 32 * SAMPLE_RATE] = call / 4
     known = {"a/1.ogg": call, "a/2.ogg": call, "a/3.ogg": call, TWO: still}
-    qa = pd.DataFrame([
-        qa_line("a/1.ogg", "clip", "near copy", "group", "a/2.ogg", "2.0 s in common, likeness 0.93"),
-        qa_line("a/3.ogg", "clip", "near copy", "review", TWO, "2.0 s in common, likeness 0.61"),
-    ])  # fmt: skip
+    qa = pd.DataFrame(
+        [
+            qa_line("a/1.ogg", "clip", "near copy", "group", "a/2.ogg", "2.0 s in common, likeness 0.93"),
+            qa_line("a/3.ogg", "clip", "near copy", "review", TWO, "2.0 s in common, likeness 0.61"),
+        ]
+    )
     first, second = reviews.review_gallery(qa, known.get)
     assert list(first.sounds) == ["a/3.ogg", TWO]
     assert list(second.sounds) == ["a/1.ogg", "a/2.ogg"]

@@ -7,10 +7,14 @@ import pytest
 
 from lib.show.training import attention_over_time, learning_curves, pictures_in_a_row
 
-HISTORY = pd.DataFrame({
-    "fold": [3, 3, 1, 1, 1], "epoch": [1, 2, 1, 2, 3], "loss": [0.5, 0.4, 0.6, 0.3, 0.2],
-    "soundscapes": [0.6, None, 0.5, 0.7, 0.8],
-})  # fmt: skip
+HISTORY = pd.DataFrame(
+    {
+        "fold": [3, 3, 1, 1, 1],
+        "epoch": [1, 2, 1, 2, 3],
+        "loss": [0.5, 0.4, 0.6, 0.3, 0.2],
+        "soundscapes": [0.6, None, 0.5, 0.7, 0.8],
+    }
+)
 CLASSES = ("ant", "bee", "cow", "dog")
 CHANCES = np.array([[0.1, 0.2, 0.1], [0.9, 0.1, 0.3], [0.0, 0.1, 0.0], [0.4, 0.5, 0.6]])
 

@@ -16,8 +16,10 @@ def complementary(labels):
     """p hears classes a and b, q hears c and d; elsewhere each is noise."""
     p, q, noise = (heard_by(labels, size, seed) for seed, size in enumerate((1.0, 1.0, 1e3)))
     first = np.array([True, True, False, False])
-    return {"p": p.with_values(np.where(first, p.values, noise.values)),
-            "q": q.with_values(np.where(first, noise.values, q.values))}  # fmt: skip
+    return {
+        "p": p.with_values(np.where(first, p.values, noise.values)),
+        "q": q.with_values(np.where(first, noise.values, q.values)),
+    }
 
 
 BEST = {"a": [1.0, 0.0], "b": [1.0, 0.0], "c": [0.0, 1.0], "d": [0.0, 1.0]}
@@ -80,8 +82,12 @@ def test_each_fold_is_scored_by_weights_fitted_on_the_others_on_top_of_the_recip
 
     plain = evaluate(recipe, parts, labels)
     made = stack(fit, recipe, "all", parts, labels, plain=plain, by_fold=by_fold)
-    assert asked == [("without 0", "all", [1, 2]), ("without 1", "all", [0, 2]), ("without 2", "all", [0, 1]),
-                     ("bold", "all", [0, 1, 2])]  # fmt: skip
+    assert asked == [
+        ("without 0", "all", [1, 2]),
+        ("without 1", "all", [0, 2]),
+        ("without 2", "all", [0, 1]),
+        ("bold", "all", [0, 1, 2]),
+    ]
     assert [made.recipes[fold].mixes[0].class_weights for fold in (0, 1, 2)] == [{}, BEST, {}]
     changed = (made.nested.values != plain.values).any(axis=1)
     assert set(labels.strata[changed].tolist()) == {1}

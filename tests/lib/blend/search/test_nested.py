@@ -159,8 +159,11 @@ def test_greedy_takes_the_best_first_and_counts_how_often():
 def test_greedy_weights_are_counts_of_a_bag():
     labels = labels_of(rate=0.2)
     found = search(Space(recipe_of("pqr"), "all"), members(labels, 1.0, 1.2, 1.4), labels)
-    sizes = [size for size in range(1, ROUNDS + 1)
-             if all(abs(weight * size - round(weight * size)) < 0.011 for weight in found.choice.weights)]  # fmt: skip
+    sizes = [
+        size
+        for size in range(1, ROUNDS + 1)
+        if all(abs(weight * size - round(weight * size)) < 0.011 for weight in found.choice.weights)
+    ]
     assert sizes
     assert min(found.choice.weights[:2]) > 0
 

@@ -90,8 +90,12 @@ def test_permuting_rows_and_columns_commutes(seed, levels):
     rows, columns = rng.permutation(24), rng.permutation(12)
 
     def permuted(part):
-        return Scores(part.values[rows][:, columns], [part.row_ids[row] for row in rows],
-                      [CLASSES[column] for column in columns], part.kind)  # fmt: skip
+        return Scores(
+            part.values[rows][:, columns],
+            [part.row_ids[row] for row in rows],
+            [CLASSES[column] for column in columns],
+            part.kind,
+        )
 
     anchor, side = scores(seed, levels), scores(seed + 1, levels)
     gate = dict(zip(CLASSES, rng.random(12).tolist(), strict=True))
@@ -180,9 +184,15 @@ def test_overlap_is_the_share_of_the_first_classes_that_were_first_before():
 
 def test_the_defaults_are_those_of_the_source():
     assert to_json(SidecarSettings()) == {
-        "anchor_top": 48, "side_top": 32, "tau": 0.55, "cap": 0.03, "budget": 0.004,
-        "max_active_share": 0.25, "min_top3": 0.75, "min_top10": 0.80,
-    }  # fmt: skip
+        "anchor_top": 48,
+        "side_top": 32,
+        "tau": 0.55,
+        "cap": 0.03,
+        "budget": 0.004,
+        "max_active_share": 0.25,
+        "min_top3": 0.75,
+        "min_top10": 0.80,
+    }
 
 
 @pytest.mark.parametrize("change", [{"cap": 1.5}, {"budget": 0.0}, {"anchor_top": 0}, {"tau": float("nan")}])

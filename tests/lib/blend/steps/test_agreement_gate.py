@@ -49,8 +49,16 @@ def test_ranked_members_make_the_third_gate():
 def test_the_lasting_gate_follows_the_formula():
     one, other = members(4)
     blend = mix([one, other], [0.6, 0.4], space="rank")
-    after = gate_lasting(blend, member=one, member_against=other, kernel=KERNEL,
-                         lasting_above=0.88, rank_above=0.75, below=0.12, share=0.15)  # fmt: skip
+    after = gate_lasting(
+        blend,
+        member=one,
+        member_against=other,
+        kernel=KERNEL,
+        lasting_above=0.88,
+        rank_above=0.75,
+        below=0.12,
+        share=0.15,
+    )
     context = np.zeros_like(one.values, dtype=float)
     for first in range(0, len(ROWS), 12):
         padded = np.pad(one.values[first : first + 12], ((3, 3), (0, 0)), mode="edge")

@@ -39,8 +39,16 @@ def test_roles_count_gaps_values_and_name_the_unknown(spoilt, classes):
     clips = clips.assign(seconds=7.0, rms=0.1)
     roles = metadata_roles(spoilt, clips, windows).set_index("column")
     assert roles.index.tolist() == [
-        *TRAIN, "weather", "seconds", "rms", "site", "date", "group", "hour", "month",
-    ]  # fmt: skip
+        *TRAIN,
+        "weather",
+        "seconds",
+        "rms",
+        "site",
+        "date",
+        "group",
+        "hour",
+        "month",
+    ]
     assert roles.loc["secondary_labels", ["role", "missing", "distinct"]].tolist() == ["target", "100%", 0]
     assert roles.missing["rating"] == f"{3 / len(clips):.0%}" != "0%"
     assert roles.distinct["rating"] == 1

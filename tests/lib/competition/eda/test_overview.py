@@ -35,8 +35,16 @@ def test_a_wide_table_names_its_first_two_columns(tables):
 def test_each_class_is_counted_in_clips_and_in_soundscapes():
     table = memo.class_table(PREPARED, TAXONOMY)
     assert list(table.columns) == [
-        "label", "name", "animal class", "clips", "minutes", "authors", "labelled windows", "soundscapes", "sites",
-    ]  # fmt: skip
+        "label",
+        "name",
+        "animal class",
+        "clips",
+        "minutes",
+        "authors",
+        "labelled windows",
+        "soundscapes",
+        "sites",
+    ]
     assert rows_of(table) == [
         ("a", "Ani", "Aves", 3, 0.4, 2, 2, 1, 1),
         ("c", "Chorus frog", "Amphibia", 1, 0.5, 1, 2, 2, 1),
@@ -48,8 +56,14 @@ def test_each_class_is_counted_in_clips_and_in_soundscapes():
 def test_coverage_says_which_fold_hears_what():
     table = memo.coverage(PREPARED, TAXONOMY)
     assert list(table.columns) == [
-        "animal class", "classes", "with clips", "heard", "fold 0", "fold 1", "in one fold only",
-    ]  # fmt: skip
+        "animal class",
+        "classes",
+        "with clips",
+        "heard",
+        "fold 0",
+        "fold 1",
+        "in one fold only",
+    ]
     assert rows_of(table) == [
         ("Amphibia", 1, 1, 1, 1, 1, 0),
         ("Aves", 2, 2, 2, 1, 1, 2),
@@ -82,10 +96,12 @@ def test_company_is_ranked_by_how_far_it_is_beyond_chance():
 
 
 def test_the_likeness_is_read_from_the_detail():
-    qa = pd.DataFrame([
-        qa_line("a/1.ogg", "clip", "near copy", "group", "a/2.ogg", "5.9 s in common, likeness 0.55"),
-        qa_line("a/3.ogg", "clip", "poor recording", "review", detail="2 % clipped"),
-    ])  # fmt: skip
+    qa = pd.DataFrame(
+        [
+            qa_line("a/1.ogg", "clip", "near copy", "group", "a/2.ogg", "5.9 s in common, likeness 0.55"),
+            qa_line("a/3.ogg", "clip", "poor recording", "review", detail="2 % clipped"),
+        ]
+    )
     found = memo.likeness(qa)
     assert found[0] == 0.55
     assert pd.isna(found[1])

@@ -20,17 +20,28 @@ EVERYTHING = labelled(
         for end_s, labels in ((5, ("a", "b")), (10, ("c", "d")), (15, ("a",)), (20, ("b",)), (25, ("c",)))
     )
 )
-CLEAN_CLIPS = pd.concat([
-    CLIPS.iloc[[0]].assign(filename=f"{label}/{n}.ogg", primary_label=label, author=f"author {n}", rating=4.0)
-    for label in CLASSES.labels for n in range(12)
-], ignore_index=True)  # fmt: skip
+CLEAN_CLIPS = pd.concat(
+    [
+        CLIPS.iloc[[0]].assign(filename=f"{label}/{n}.ogg", primary_label=label, author=f"author {n}", rating=4.0)
+        for label in CLASSES.labels
+        for n in range(12)
+    ],
+    ignore_index=True,
+)
 
 
 def folds_of(windows, fold_of=lambda stem: int(stem[-9:-7]) % 2) -> Folds:
     stems = windows.drop_duplicates("stem")
-    return Folds(pd.DataFrame({
-        "item": stems.stem, "kind": "soundscape", "group": stems.group, "fold": stems.stem.map(fold_of),
-    }))  # fmt: skip
+    return Folds(
+        pd.DataFrame(
+            {
+                "item": stems.stem,
+                "kind": "soundscape",
+                "group": stems.group,
+                "fold": stems.stem.map(fold_of),
+            }
+        )
+    )
 
 
 CLEAN = prepared(clips=CLEAN_CLIPS, windows=EVERYTHING, folds=folds_of(EVERYTHING))
@@ -105,7 +116,7 @@ PLANTED = {
         copies(qa_line("a", "class", "mirrored classes", "none", "b")),
         "1 labelled in just the same windows as another",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("risk", PLANTED)

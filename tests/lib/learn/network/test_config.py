@@ -35,9 +35,12 @@ def test_what_people_say_reaches_the_part_that_is_meant():
     plan = changed(PLAN, loss="focal", crop="energy", sampler="weighted", weights="timm", front_end=FrontEnd(n_mels=64))
     assert (plan.loss.kind, plan.crop.kind, plan.sampler.clips) == ("focal", "energy", "weighted")
     assert differences(plan, PLAN) == {
-        "loss.kind": "focal", "crop.kind": "energy", "sampler.clips": "weighted", "weights": "timm",
+        "loss.kind": "focal",
+        "crop.kind": "energy",
+        "sampler.clips": "weighted",
+        "weights": "timm",
         "front_end.n_mels": 64,
-    }  # fmt: skip
+    }
     assert differences(PLAN, plan)["weights"] == "none"
     assert NetworkPlan() == PLAN
 

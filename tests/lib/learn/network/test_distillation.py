@@ -27,8 +27,9 @@ def test_what_it_foretells_is_added_to_what_pseudo_labels_teach(prepared_folder,
     monkeypatch.setattr(fit_network, "train_folds", lambda folds, run, places: {n: run(n, "cpu") for n in folds})
     write_standin(tmp_path / "e.onnx")
     labels = tiny_labels(tmp_path / "labels", load_prepared(prepared_folder), public, {})
-    both = changed(TINY_PLAN, embedder=str(tmp_path / "e.onnx"), distil_size=1536, pseudo_ratio=1.0,
-                   epochs=1, steps_per_epoch=1)  # fmt: skip
+    both = changed(
+        TINY_PLAN, embedder=str(tmp_path / "e.onnx"), distil_size=1536, pseudo_ratio=1.0, epochs=1, steps_per_epoch=1
+    )
     lost = []
     for weight in (0.0, 1.0, 2.0):
         plan = changed(both, distil_weight=weight)

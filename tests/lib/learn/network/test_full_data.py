@@ -35,7 +35,14 @@ def test_each_seed_has_a_network_of_its_own_that_is_found_again(
     teachers = {network_member.name: network_member}
     labels = tiny_labels(tmp_path / "labels", load_prepared(prepared_folder), public, teachers)
     taught = changed(plan, pseudo_ratio=1.0)
-    student = fit_whole_networks(taught, prepared_folder, public, tmp_path / "members" / "a", labels=labels,
-                                 others=teachers, **how | {"seeds": [1]})  # fmt: skip
+    student = fit_whole_networks(
+        taught,
+        prepared_folder,
+        public,
+        tmp_path / "members" / "a",
+        labels=labels,
+        others=teachers,
+        **how | {"seeds": [1]},
+    )
     assert not torch.equal(weights(student[1]), weights(first[1]))
     assert not (tmp_path / "members").exists()

@@ -69,8 +69,16 @@ def two_folds(prepared_folder, tmp_path_factory):
     whole = load_prepared(prepared_folder)
     folds = make_folds(whole.clips, whole.windows, whole.classes, n_folds=2, seed=0)
     folder = tmp_path_factory.mktemp("two_folds") / "prepared"
-    save_prepared(folder, whole.classes, whole.clips, whole.windows, folds, qa=whole.qa,
-                  data_version=whole.facts.data_version, seed=0)  # fmt: skip
+    save_prepared(
+        folder,
+        whole.classes,
+        whole.clips,
+        whole.windows,
+        folds,
+        qa=whole.qa,
+        data_version=whole.facts.data_version,
+        seed=0,
+    )
     return folder
 
 

@@ -49,8 +49,13 @@ def test_crops_that_pass_have_the_teachers_words_as_soft_targets():
 def test_longer_crops_have_what_any_of_their_windows_has():
     source = passing(seconds=10)
     assert list(zip(source.items, source.starts_s.tolist(), strict=True)) == [
-        (ONE, 10), (ONE, 15), (ONE, 30), (ONE, 35), (TWO, 0), (TWO, 50),
-    ]  # fmt: skip
+        (ONE, 10),
+        (ONE, 15),
+        (ONE, 30),
+        (ONE, 35),
+        (TWO, 0),
+        (TWO, 50),
+    ]
     np.testing.assert_array_equal(source.targets[4], [0.25, 0.125, 0.75])
     whole = passing(seconds=60, gate={"gate": "none"})
     assert whole.starts_s.tolist() == [0, 0]
@@ -64,10 +69,18 @@ def test_the_gates_settings_are_heeded_and_a_shut_taxon_does_not_count():
     assert source.targets.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 0]]
 
 
-@pytest.mark.parametrize("wrong", [
-    {"pseudo_way": "odd"}, {"pseudo_loss": "odd"}, {"pseudo_ratio": -1.0}, {"pseudo_weight": 0.0}, {"temperature": 0.0},
-    {"pseudo_way": "substitute", "pseudo_ratio": 1.5}, {"pseudo_way": "mixup", "pseudo_loss": "kld"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pseudo_way": "odd"},
+        {"pseudo_loss": "odd"},
+        {"pseudo_ratio": -1.0},
+        {"pseudo_weight": 0.0},
+        {"temperature": 0.0},
+        {"pseudo_way": "substitute", "pseudo_ratio": 1.5},
+        {"pseudo_way": "mixup", "pseudo_loss": "kld"},
+    ],
+)
 def test_settings_that_teach_nothing_are_refused(wrong):
     with pytest.raises(BadInput, match="pseudo-label settings"):
         PseudoSettings(**wrong)
@@ -113,8 +126,10 @@ def test_the_leak_hears_everything_but_bad_sound_by_all_teachers(taught):
 def test_what_is_left_out_is_counted(taught):
     prepared = tiny_prepared()
     said = taught.told(prepared, 0, crops(taught, 0))
-    assert said == ("3 crops of 3 soundscapes pass the gate; left out: 1 excluded, 3 labelled,"
-                    " 1 of a day and site that are held out")  # fmt: skip
+    assert said == (
+        "3 crops of 3 soundscapes pass the gate; left out: 1 excluded, 3 labelled,"
+        " 1 of a day and site that are held out"
+    )
     assert "1 related to what is held out" in taught.told(prepared, 1, crops(taught, 1))
 
 

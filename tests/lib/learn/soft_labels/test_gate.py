@@ -10,13 +10,16 @@ from lib.core.errors import BadInput
 from lib.learn.soft_labels.gate import GateSettings, gate, gate_table
 
 TAXA = ("Aves", "Amphibia", "Insecta")
-CHANCES = np.array([
-    [0.9, 0.1, 0.0],
-    [0.2, 0.6, 0.0],
-    [0.5, 0.3, 0.0],
-    [0.1, 0.2, 0.0],
-    [0.4, 0.4, 0.0],
-], dtype=np.float32)  # fmt: skip
+CHANCES = np.array(
+    [
+        [0.9, 0.1, 0.0],
+        [0.2, 0.6, 0.0],
+        [0.5, 0.3, 0.0],
+        [0.1, 0.2, 0.0],
+        [0.4, 0.4, 0.0],
+    ],
+    dtype=np.float32,
+)
 
 
 def gated(chances=CHANCES, taxa=TAXA, **said):
@@ -148,9 +151,16 @@ def test_settings_that_mean_nothing_are_refused(said):
 
 @pytest.mark.parametrize(
     ("by_taxon", "kind"),
-    [("Fungi=0.3", "absolute"), ("Aves", "absolute"), ("Aves=loud", "absolute"), ("Aves=1.2", "absolute"),
-     ("Aves=nan", "absolute"), ("Aves=-1", "top_k"), ("Aves=0.3", "none")],
-)  # fmt: skip
+    [
+        ("Fungi=0.3", "absolute"),
+        ("Aves", "absolute"),
+        ("Aves=loud", "absolute"),
+        ("Aves=1.2", "absolute"),
+        ("Aves=nan", "absolute"),
+        ("Aves=-1", "top_k"),
+        ("Aves=0.3", "none"),
+    ],
+)
 def test_rules_for_a_taxon_that_cannot_be_meant_are_refused(by_taxon, kind):
     with pytest.raises(BadInput, match=r"by_taxon(.|\n)*off"):
         gated(gate=kind, by_taxon=by_taxon)
@@ -166,8 +176,9 @@ def test_what_are_no_chances_is_refused(wrong):
         gated(chances[:0])
 
 
-chances_of_crops = arrays(np.float32, st.tuples(st.integers(1, 12), st.just(3)),
-                          elements=st.sampled_from([0.0, 0.05, 0.25, 0.5, 0.75, 1.0]))  # fmt: skip
+chances_of_crops = arrays(
+    np.float32, st.tuples(st.integers(1, 12), st.just(3)), elements=st.sampled_from([0.0, 0.05, 0.25, 0.5, 0.75, 1.0])
+)
 settings_of_gates = st.one_of(
     st.builds(GateSettings, gate=st.just("absolute"), above=st.floats(0, 1)),
     st.builds(GateSettings, gate=st.just("percentile"), percentile=st.floats(0, 100)),
@@ -190,8 +201,11 @@ def heard(chances, said, taxa=TAXA):
 @settings(max_examples=150, deadline=None)
 def test_a_looser_gate_never_passes_less(chances, name, one, other):
     low, high = sorted((one, other))
-    kinds = {"above": ("absolute", high, low), "percentile": ("percentile", 100 * high, 100 * low),
-             "top_k": ("top_k", round(12 * low), round(12 * high))}  # fmt: skip
+    kinds = {
+        "above": ("absolute", high, low),
+        "percentile": ("percentile", 100 * high, 100 * low),
+        "top_k": ("top_k", round(12 * low), round(12 * high)),
+    }
     kind, strict, loose = kinds[name]
     less, more = (heard(chances, GateSettings(gate=kind, **{name: number})) for number in (strict, loose))
     if less is not None and more is not None:

@@ -20,9 +20,18 @@ TAXA = [
     ("74580", "Mico melanurus", "Mammalia"),
 ]
 LABELS = [
-    "Insect", "Adenomera hylaedactyla", "  TURDUS   Rufiventris ", "Tyto alba", "Coereba bahamensis",
-    "Adenomera andreae", "Oecanthus pellucens", "Caiman crocodilus", "Insect wing", "Adenomeran other", "Adenomera",
-]  # fmt: skip
+    "Insect",
+    "Adenomera hylaedactyla",
+    "  TURDUS   Rufiventris ",
+    "Tyto alba",
+    "Coereba bahamensis",
+    "Adenomera andreae",
+    "Oecanthus pellucens",
+    "Caiman crocodilus",
+    "Insect wing",
+    "Adenomeran other",
+    "Adenomera",
+]
 
 
 def taxonomy(taxa) -> pd.DataFrame:

@@ -91,8 +91,15 @@ def test_what_others_export_in_training_mode_is_found_in_the_graph(tmp_path):
     """torch itself writes such a graph without a word."""
     layers = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.Dropout(0.5))
     torch.onnx.export(
-        layers, torch.zeros(2, 1, 8, 8), tmp_path / "t.onnx", dynamo=False, training=torch.onnx.TrainingMode.TRAINING,
-        do_constant_folding=False, input_names=["x"], output_names=["y"], dynamic_axes={"x": [0], "y": [0]},
-    )  # fmt: skip
+        layers,
+        torch.zeros(2, 1, 8, 8),
+        tmp_path / "t.onnx",
+        dynamo=False,
+        training=torch.onnx.TrainingMode.TRAINING,
+        do_constant_folding=False,
+        input_names=["x"],
+        output_names=["y"],
+        dynamic_axes={"x": [0], "y": [0]},
+    )
     with pytest.raises(BadInput, match=r"batch-norm left in training mode.*dropout left in training mode"):
         check_graph(onnx.load(tmp_path / "t.onnx"), inputs=["x"], outputs=["y"])

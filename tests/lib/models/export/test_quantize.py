@@ -45,8 +45,11 @@ def test_int8_quantises_every_convolution_per_channel(variants):
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     kernels = [tensor for tensor in tensors.values() if len(tensor.dims) == 4]
     assert {tensor.data_type for tensor in kernels} == {TensorProto.INT8}
-    scales = {node.input[0]: tensors[node.input[1]] for node in model.graph.node if node.input[0] in tensors
-              and node.op_type == "DequantizeLinear"}  # fmt: skip
+    scales = {
+        node.input[0]: tensors[node.input[1]]
+        for node in model.graph.node
+        if node.input[0] in tensors and node.op_type == "DequantizeLinear"
+    }
     assert all(list(scales[kernel.name].dims) == [kernel.dims[0]] for kernel in kernels)
     assert operators(variants["int8"]).count("QuantizeLinear") > len(kernels)
 

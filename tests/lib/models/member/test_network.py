@@ -87,7 +87,7 @@ FRONT_END = {
     "no normalisation": {"normalise": "none"},
     "another normalisation": {"normalise": "zscore minmax"},
     "real sound at the edges": {"edges": "file"},
-}  # fmt: skip
+}
 PLANTED = {
     **{what: partial(with_card, part="front_end", **settings) for what, settings in FRONT_END.items()},
     "more seconds": lambda folder: with_card(folder, "crop", seconds=10),
@@ -97,7 +97,7 @@ PLANTED = {
     "exchanged folds": lambda folder: exchanged(folder / "fold0.onnx", folder / "fold2.onnx"),
     "exchanged classes": lambda folder: permuted(folder / "fold1.onnx"),
     "other weights": lambda folder: nudged(folder / "fold2.onnx"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", PLANTED)

@@ -70,10 +70,16 @@ def test_asked_once_and_plainly_the_answer_is_the_plain_one_to_the_bit():
         np.testing.assert_array_equal(once, mean_chances(seen, plain, network))
 
 
-@pytest.mark.parametrize("again", [
-    Again([Pass(shift_s=1.25)]), Again([Pass(shift_s=-2.5)]), Again(overlaps=True), Again([Pass(backwards=True)]),
-    Again([Pass(), Pass(-1.0, -3.0, True, 0.3), Pass(2.0, weight=7.0)], overlaps=True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "again",
+    [
+        Again([Pass(shift_s=1.25)]),
+        Again([Pass(shift_s=-2.5)]),
+        Again(overlaps=True),
+        Again([Pass(backwards=True)]),
+        Again([Pass(), Pass(-1.0, -3.0, True, 0.3), Pass(2.0, weight=7.0)], overlaps=True),
+    ],
+)
 @pytest.mark.parametrize("seconds", [5, 10, 20])
 @pytest.mark.parametrize("frames", [1, 2, 9, 10])
 def test_a_network_that_says_the_same_of_any_picture_says_it_however_it_is_asked(again, seconds, frames):
@@ -87,13 +93,16 @@ def test_a_network_that_says_the_same_of_any_picture_says_it_however_it_is_asked
 
 
 # An event in the first fifth of row 6 (30 to 35 s). The frame says which row; of the clip, the window's shares do.
-@pytest.mark.parametrize(("shift_s", "expected"), [
-    (0.0, rows(row6=1.0)),
-    (1.25, rows(row5=0.5 * 0.75, row6=0.5 + 0.5 * 0.25)),  # heard by window 5, which lies three quarters in row 5
-    (-1.25, rows(row5=0.5 * 0.25, row6=0.5 + 0.5 * 0.75)),  # heard by window 6
-    (2.5, rows(row5=0.25, row6=0.75)),
-    (-2.5, rows(row5=0.25, row6=0.75)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shift_s", "expected"),
+    [
+        (0.0, rows(row6=1.0)),
+        (1.25, rows(row5=0.5 * 0.75, row6=0.5 + 0.5 * 0.25)),  # heard by window 5, which lies three quarters in row 5
+        (-1.25, rows(row5=0.5 * 0.25, row6=0.5 + 0.5 * 0.75)),  # heard by window 6
+        (2.5, rows(row5=0.25, row6=0.75)),
+        (-2.5, rows(row5=0.25, row6=0.75)),
+    ],
+)
 def test_an_event_lands_in_its_row_whatever_the_shift(shift_s, expected):
     said = answers(bursts(30.5), Again([Pass(shift_s)]))
     np.testing.assert_allclose(said, expected, atol=1e-4)
@@ -217,9 +226,15 @@ def test_a_gain_is_heard_where_loudness_is_and_costs_no_pass_where_it_is_not():
     np.testing.assert_allclose(other, one, atol=1e-4)
 
 
-@pytest.mark.parametrize(("shift_s", "hop_samples", "hops"), [
-    (1.25, 1000, 40), (1.25, 512, 78), (-1.25, 512, -78), (2.5, 627, 127),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shift_s", "hop_samples", "hops"),
+    [
+        (1.25, 1000, 40),
+        (1.25, 512, 78),
+        (-1.25, 512, -78),
+        (2.5, 627, 127),
+    ],
+)
 def test_a_shift_is_cut_to_whole_hops_and_stays_in_its_row(shift_s, hop_samples, hops):
     (asked,) = Again([Pass(shift_s)]).asked(replace(FRONT_END, hop_samples=hop_samples))
     assert asked.shift_s == hops * hop_samples / SAMPLE_RATE

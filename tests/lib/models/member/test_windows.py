@@ -71,13 +71,16 @@ def test_a_chance_is_the_mean_of_the_clips_and_of_the_loudest_frames():
     np.testing.assert_allclose(Listening(5.0).chances(clip, frames), [[(0.5 + 0.8) / 2, (0.75 + 0.5) / 2]])
 
 
-@pytest.mark.parametrize(("seconds", "frames", "counted"), [
-    (5, 8, range(8)),
-    (10, 8, range(2, 6)),
-    (20, 8, range(3, 5)),
-    (20, 10, range(3, 7)),  # frames that the row shares with its margin count
-    (10, 1, range(1)),  # a pooled head
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("seconds", "frames", "counted"),
+    [
+        (5, 8, range(8)),
+        (10, 8, range(2, 6)),
+        (20, 8, range(3, 5)),
+        (20, 10, range(3, 7)),  # frames that the row shares with its margin count
+        (10, 1, range(1)),  # a pooled head
+    ],
+)
 def test_only_frames_that_touch_the_row_count(seconds, frames, counted):
     silent = np.full((1, 1), -100.0)
     for loud in range(frames):

@@ -15,8 +15,11 @@ from lib.models.standin.make import make_standin
 from tests.support.tinystandin import tiny_standin
 
 OUTPUTS = {
-    "embedding": (1536,), "spatial_embedding": (16, 4, 1536), "spectrogram": (500, 128), "label": (14_795,),
-}  # fmt: skip
+    "embedding": (1536,),
+    "spatial_embedding": (16, 4, 1536),
+    "spectrogram": (500, 128),
+    "label": (14_795,),
+}
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +102,10 @@ def test_the_same_settings_make_the_same_bytes_and_another_seed_another_model(st
     assert again.read_bytes() == standin.read_bytes()
     assert (again.parent / "labels.csv").read_bytes() == (standin.parent / "labels.csv").read_bytes()
     untaught = [make_standin(tmp_path / str(seed), scientific_names=[], width=0.1, seed=seed) for seed in (0, 1)]
-    weights = [[item.raw_data for item in onnx.load(path).graph.initializer if "ExpandConv" in item.name]
-               for path in (standin, *untaught)]  # fmt: skip
+    weights = [
+        [item.raw_data for item in onnx.load(path).graph.initializer if "ExpandConv" in item.name]
+        for path in (standin, *untaught)
+    ]
     assert weights[0] == weights[1]  # what it is taught changes nothing below the labels
     assert not set(weights[1]) & set(weights[2])
 
@@ -115,8 +120,12 @@ def test_labels_are_as_many_as_perchs_and_hold_what_was_taught_relatives_and_tag
 
 
 def test_what_was_taught_is_heard_in_other_individuals_and_the_rest_is_weak(session, labels):
-    heard = heard_elsewhere(MiniatureSpec(n_aves=5, n_amphibia=2, n_insecta=3, n_mammalia=1, n_reptilia=1, seed=7,
-                                          n_sonotypes=2, mirrors=((1, 2),)), windows=4)  # fmt: skip
+    heard = heard_elsewhere(
+        MiniatureSpec(
+            n_aves=5, n_amphibia=2, n_insecta=3, n_mammalia=1, n_reptilia=1, seed=7, n_sonotypes=2, mirrors=((1, 2),)
+        ),
+        windows=4,
+    )
     columns = [labels.index(name) for name in heard]
     logits = session.run(inputs=np.concatenate(list(heard.values())))[3]
     owner = np.repeat(np.arange(len(heard)), 4)

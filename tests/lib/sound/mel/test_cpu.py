@@ -67,11 +67,19 @@ def test_mel_power_equals_torchaudio_to_2e_3_in_logarithms(windows, name):
 def test_mel_power_equals_librosa_to_1e_4_of_a_cell_and_1e_7_of_the_loudest(windows, name):
     settings = ALONE[name]
     expected = librosa.feature.melspectrogram(
-        y=windows, sr=SAMPLE_RATE, n_fft=settings.n_fft, win_length=settings.taper_samples or None,
-        hop_length=settings.hop_samples, n_mels=settings.n_mels, fmin=settings.fmin_hz, fmax=settings.fmax_hz,
-        htk=settings.mel_scale == "htk", norm=None if settings.mel_norm == "none" else "slaney",
-        power=settings.magnitude_power, pad_mode="reflect",
-    )  # fmt: skip
+        y=windows,
+        sr=SAMPLE_RATE,
+        n_fft=settings.n_fft,
+        win_length=settings.taper_samples or None,
+        hop_length=settings.hop_samples,
+        n_mels=settings.n_mels,
+        fmin=settings.fmin_hz,
+        fmax=settings.fmax_hz,
+        htk=settings.mel_scale == "htk",
+        norm=None if settings.mel_norm == "none" else "slaney",
+        power=settings.magnitude_power,
+        pad_mode="reflect",
+    )
     np.testing.assert_allclose(mel_power(windows, settings), expected, rtol=1e-4, atol=1e-7 * expected.max())
 
 
@@ -110,8 +118,18 @@ def test_a_files_pictures_equal_those_of_its_cut_windows_to_1e_5(file, name, hop
 @pytest.mark.parametrize("power", [1.0, 2.0])
 def test_edges_and_scope_of_the_file_equal_slices_of_librosas_whole_file_to_a_hundredth_of_a_db(file, power):
     settings = FrontEnd(hop_samples=500, edges="file", scope="file", top_db=40.0, magnitude_power=power)
-    energies = librosa.feature.melspectrogram(y=file, sr=SAMPLE_RATE, n_fft=2048, hop_length=500, n_mels=128, fmin=20,
-                                              htk=True, norm=None, pad_mode="reflect", power=power)  # fmt: skip
+    energies = librosa.feature.melspectrogram(
+        y=file,
+        sr=SAMPLE_RATE,
+        n_fft=2048,
+        hop_length=500,
+        n_mels=128,
+        fmin=20,
+        htk=True,
+        norm=None,
+        pad_mode="reflect",
+        power=power,
+    )
     to_db = librosa.power_to_db if power == 2 else librosa.amplitude_to_db
     whole = to_db(energies, ref=1.0, top_db=40.0)
     ours = soundscape_pictures(file, settings, np.arange(4) * SAMPLES, SAMPLES)

@@ -21,8 +21,9 @@ def test_a_bank_equals_librosas_to_1e_6_and_torchaudios_float32_one_to_1e_3(
 ):
     settings = FrontEnd(n_fft=n_fft, n_mels=n_mels, fmin_hz=fmin_hz, fmax_hz=fmax_hz, mel_scale=scale, mel_norm=norm)
     ours, theirs_norm = mel_bank(settings), None if norm == "none" else "slaney"
-    librosas = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=n_fft, n_mels=n_mels, fmin=fmin_hz, fmax=fmax_hz,
-                                   htk=scale == "htk", norm=theirs_norm)  # fmt: skip
+    librosas = librosa.filters.mel(
+        sr=SAMPLE_RATE, n_fft=n_fft, n_mels=n_mels, fmin=fmin_hz, fmax=fmax_hz, htk=scale == "htk", norm=theirs_norm
+    )
     torchaudios = load_torchaudio().functional.melscale_fbanks(
         n_fft // 2 + 1, fmin_hz, fmax_hz, n_mels, SAMPLE_RATE, norm=theirs_norm, mel_scale=scale
     )
@@ -35,8 +36,10 @@ def test_a_bank_equals_librosas_to_1e_6_and_torchaudios_float32_one_to_1e_3(
 def test_a_taper_is_torchs_periodic_hann_in_the_middle_of_the_frame(length):
     hann = torch.hann_window(length or 1024)
     # What a transform of one impulse shows at 0 Hz is the taper where the impulse is.
-    read = [torch.stft(torch.eye(1024)[n], 1024, 1024, len(hann), hann, center=False, return_complex=True)[0, 0].real
-            for n in (0, 191, 192, 193, 400, 512, 831, 832, 1023)]  # fmt: skip
+    read = [
+        torch.stft(torch.eye(1024)[n], 1024, 1024, len(hann), hann, center=False, return_complex=True)[0, 0].real
+        for n in (0, 191, 192, 193, 400, 512, 831, 832, 1023)
+    ]
     ours = taper(FrontEnd(n_fft=1024, taper_samples=length))[[0, 191, 192, 193, 400, 512, 831, 832, 1023]]
     np.testing.assert_allclose(ours, torch.stack(read).numpy(), atol=1e-6)
 
