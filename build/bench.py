@@ -33,8 +33,8 @@ from lib.judge.pair_counting import make_pair_counter
 from lib.models.network.pretrained import ready_torchvision
 from lib.sound.decode import soundscape_windows
 from lib.sound.mel.config import FrontEnd
-from lib.sound.mel.cpu import mel_power, soundscape_pictures
-from lib.sound.mel.gpu import MelPictures
+from lib.sound.mel.cpu import mel_power, soundscape_spectrograms
+from lib.sound.mel.gpu import MelSpectrogram
 from lib.sound.mel.scaling import pcen
 
 Candidates = dict[str, Callable[[], object]]
@@ -45,7 +45,7 @@ def front_ends(rng: np.random.Generator) -> Candidates:
     """Mel power of a whole soundscape, twelve windows, the same settings everywhere."""
     audio = (0.1 * rng.normal(size=SOUNDSCAPE_SAMPLES)).astype(np.float32)
     windows, settings = soundscape_windows(audio), FrontEnd(level="power")
-    transform, ours_in_torch, batch = torchaudio_mel(settings), MelPictures(settings), torch.from_numpy(windows)
+    transform, ours_in_torch, batch = torchaudio_mel(settings), MelSpectrogram(settings), torch.from_numpy(windows)
     return {
         "ours": lambda: mel_power(windows, settings),
         "ours in torch, for training": lambda: ours_in_torch(batch),
@@ -75,7 +75,7 @@ def shifts(rng: np.random.Generator) -> Candidates:
         return np.stack([audio[start : start + WINDOW_SAMPLES] for start in starts])
 
     return {
-        "ours": lambda: soundscape_pictures(audio, settings, starts, WINDOW_SAMPLES),
+        "ours": lambda: soundscape_spectrograms(audio, settings, starts, WINDOW_SAMPLES),
         "ours, each window alone": lambda: mel_power(cut(), settings),
         "torchaudio": lambda: transform(torch.from_numpy(cut())),
     }

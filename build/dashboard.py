@@ -20,10 +20,10 @@ from lib.core.progress import progress
 from lib.judge import ledger
 from lib.judge.compare import rank_correlation
 from lib.judge.decisions import ALIKE, HARM, REPLAY_GAIN, SHAKY, UNSAFE_SHARE
-from lib.judge.subgroups import class_table, fold_spread, rare_precision, slices, view_table
+from lib.judge.subgroups import class_subgroups, fold_spread, rare_precision, slices, view_table
 from lib.show.audio import player
 from lib.show.dashboard import correlation_heatmap, fold_dots, ledger_history, ledger_table, subgroup_heatmap
-from lib.show.error_analysis import failure_modes, losses, mode_table, signal_to_noise, window_picture, worst_windows
+from lib.show.error_analysis import failure_modes, losses, mode_table, signal_to_noise, window_figure, worst_windows
 from lib.show.html import write_page
 from lib.show.plots import ladder
 from lib.sound.decode import decode, soundscape_windows
@@ -64,7 +64,7 @@ def dashboard_parts(board: Board, taxonomy: pd.DataFrame, lines: list[ledger.Led
     taxa = dict(zip(taxonomy.primary_label, taxonomy.class_name, strict=True))
     views = view_table(labels, board.scores, slices(prepared, taxa))
     spreads = {name: fold_spread(labels, board.scores[name]) for name in names}
-    classes = class_table(prepared, {board.reference: board.scores[board.reference]})
+    classes = class_subgroups(prepared, {board.reference: board.scores[board.reference]})
     classes.insert(1, "name", classes["class"].map(taxonomy.set_index("primary_label").common_name))
     _, chance, rare = rare_precision(labels, board.scores[board.reference])
     sites = prepared.windows.site.nunique()
@@ -135,7 +135,7 @@ def error_parts(board: Board, competition: Path, taxonomy: pd.DataFrame) -> list
             sound = audio[scene.stem][end_s // WINDOW_S - 1]
             failed = [common[labels.classes[column]] for column in mode.failed[row].nonzero()[0]]
             text = f"{labels.row_ids[row]}: {', '.join(failed)}. SNR {snr[labels.row_ids[row]]:.1f} dB."
-            parts += [text, window_picture(sound, row, labels, scores, common), player(sound)]
+            parts += [text, window_figure(sound, row, labels, scores, common), player(sound)]
     return parts
 
 

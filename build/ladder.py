@@ -28,8 +28,8 @@ from lib.show.html import write_page
 from lib.show.plots import ladder
 from lib.submit.budget import Clock
 from lib.submit.engine import execute, open_members, prior_scores
-from lib.submit.rows import asked_rows
-from lib.submit.stream import listen
+from lib.submit.rows import required_rows
+from lib.submit.stream import score_soundscapes
 
 
 def climb(competition: Path, solution: Path, runs: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -49,9 +49,9 @@ def climb(competition: Path, solution: Path, runs: Path) -> tuple[pd.DataFrame, 
     for name in folders.keys() - members.keys():  # no recipe wants them: their rungs are worth seeing all the same
         members[name] = open_member(folders[name], classes)
         ingredients[name] = ingredient(members[name].card, folders[name])
-    asked = asked_rows(competition)
+    asked = required_rows(competition)
     prior = prior_scores(asked.row_ids, members[recipes[0].prior], classes)
-    heard = listen(asked.soundscapes, members, list(ingredients.values()), prior, Clock())
+    heard = score_soundscapes(asked.soundscapes, members, list(ingredients.values()), prior, Clock())
     parts = dict(sorted(heard.parts.items()))
     named = parts | {_rung(recipe): execute(recipe, heard).scores for recipe in recipes}
     out_of_fold = {

@@ -26,7 +26,7 @@ planted_copies: int = 8  # clips that are copied in several ways, to see how man
 # %%
 from lib.competition.classes import read_class_list
 from lib.competition.eda.columns import metadata_roles
-from lib.competition.eda.overview import class_table, company_pairs, coverage, file_inventory, site_table
+from lib.competition.eda.overview import class_overview, cooccurring_pairs, file_inventory, label_sources, site_table
 from lib.competition.eda.risks import risks
 from lib.competition.folds import make_folds
 from lib.competition.prepared import data_version, load_prepared, save_prepared
@@ -34,7 +34,16 @@ from lib.competition.qa import cluster_sizes, crossing, mirror_groups, related, 
 from lib.competition.row_ids import parse_soundscape
 from lib.competition.tables import Findings, read_clips, read_taxonomy, read_windows
 from lib.core.paths import find_competition, output_folder
-from lib.show.eda import activity, company, copies, durations, example_of_each_taxon, minute_of, quality, review_gallery
+from lib.show.eda import (
+    activity,
+    cooccurrence_matrix,
+    copies,
+    durations,
+    example_of_each_taxon,
+    minute_of,
+    quality,
+    review_gallery,
+)
 from lib.show.html import table
 from lib.show.plots import fold_coverage, long_tail, site_hours
 from lib.sound.duplicates.recall_check import sampled_trial
@@ -113,7 +122,7 @@ print(f"classes {prepared.classes.hash}, data {prepared.facts.data_version}, fol
 fold_coverage(prepared)
 
 # %%
-table(coverage(prepared, taxonomy))
+table(label_sources(prepared, taxonomy))
 
 # %% [markdown]
 # ## What each column is for
@@ -133,7 +142,7 @@ table(metadata_roles(competition, clips, windows))
 long_tail(prepared, taxonomy)
 
 # %%
-table(class_table(prepared, taxonomy))
+table(class_overview(prepared, taxonomy))
 
 # %%
 durations(clips)
@@ -162,10 +171,10 @@ table(site_table(windows, soundscapes))
 activity(windows, taxonomy)
 
 # %%
-company(prepared.labels, taxonomy, mirror_groups(prepared.labels))
+cooccurrence_matrix(prepared.labels, taxonomy, mirror_groups(prepared.labels))
 
 # %%
-table(company_pairs(prepared.labels, taxonomy.set_index("primary_label").common_name, 12))
+table(cooccurring_pairs(prepared.labels, taxonomy.set_index("primary_label").common_name, 12))
 
 # %% [markdown]
 # ## Look and listen

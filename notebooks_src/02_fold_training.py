@@ -74,14 +74,14 @@ from lib.learn.baseline.crossfit import ClassicalSettings, fit_prior_member, fit
 from lib.learn.baseline.logistic import LogisticSettings
 from lib.learn.network.config import NetworkPlan, changed, chosen, differences, settings_in
 from lib.learn.network.crossfit import fit_network
-from lib.learn.network.gallery import hears_over_time, loudest_crop, pictures_after, precisions, sounds_after
+from lib.learn.network.gallery import activity_over_time, loudest_crop, precisions, sounds_after, spectrograms_after
 from lib.learn.network.presets import front_end_named, preset_named
-from lib.learn.network.tta_member import make_view, view_named
+from lib.learn.network.tta_member import tta_named, write_tta_member
 from lib.models.member.prior import PriorSettings
 from lib.show.audio import Card, gallery
 from lib.show.html import table
 from lib.show.plots import auc_against_clips
-from lib.show.training import attention_over_time, learning_curves, pictures_in_a_row
+from lib.show.training import attention_over_time, learning_curves, spectrogram_row
 
 competition = find_competition(competition_dir)
 output = output_folder("02_fold_training", output_dir)
@@ -138,7 +138,7 @@ plan = chosen(
     precision=precision,
 )
 plan = changed(plan, **settings_in(also))
-views = {name: view_named(name) for name in again.replace(",", " ").split()}
+views = {name: tta_named(name) for name in again.replace(",", " ").split()}
 table(pd.DataFrame(differences(plan, NetworkPlan()).items(), columns=["setting", preset or "no network"]))
 
 # %% [markdown]
@@ -156,7 +156,7 @@ gallery(
 )
 
 # %%
-pictures_in_a_row(pictures_after(first, plan.front_end, plan.augment, seed))
+spectrogram_row(spectrograms_after(first, plan.front_end, plan.augment, seed))
 
 # %% [markdown]
 # Folds are trained side by side: one on each GPU, or one on each core. Killed at any moment, the same cell goes on
@@ -194,7 +194,7 @@ if fitted:
     heard = prepared.windows[prepared.windows.row_id.isin(fitted.oof.row_ids)]
     stem = heard.groupby("stem").labels.agg(lambda rows: rows.map(len).sum()).idxmax()
     labels = heard[heard.stem == stem].set_index("end_s").labels.to_dict()
-    display(attention_over_time(*hears_over_time(fitted.run, prepared, stem), prepared.classes.labels, labels))
+    display(attention_over_time(*activity_over_time(fitted.run, prepared, stem), prepared.classes.labels, labels))
 
 # %% [markdown]
 # ### Unchanged on arrival
@@ -214,7 +214,7 @@ if fitted and fitted.card:
 # %%
 for name, view in views.items() if fitted and fitted.card else ():
     start, source = time.perf_counter(), output / "members" / fitted.card.name
-    cards.append(make_view(source, view, prepared, competition, source.with_name(f"{source.name}_{name}")))
+    cards.append(write_tta_member(source, view, prepared, competition, source.with_name(f"{source.name}_{name}")))
     seconds_of[cards[-1].name] = time.perf_counter() - start
 
 # %% [markdown]

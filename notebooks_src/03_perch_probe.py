@@ -62,14 +62,14 @@ from lib.learn.block_probe.probe import block_probe
 from lib.learn.block_probe.vectors import block_vectors
 from lib.learn.cache.choose_embedder import chosen_embedder
 from lib.learn.cache.embeddings import fill_tokens
-from lib.learn.head.base import everything
+from lib.learn.head.base import leaky_variant
 from lib.learn.head.crossfit import fit_head_member, fit_head_members
-from lib.learn.head.data import gather_lesson
+from lib.learn.head.data import load_head_data
 from lib.learn.head.kinds import chosen_heads
 from lib.learn.head.sequence import SequenceHeadSettings, fit_scalar_mix
 from lib.models.embedder.base import find_labels, read_labels
-from lib.models.embedder.labels import coverage, map_labels
-from lib.models.embedder.pack import pack_embedder, tappable
+from lib.models.embedder.labels import label_coverage, map_labels
+from lib.models.embedder.pack import has_exposable_blocks, pack_embedder
 from lib.models.embedder.packed import open_embedder
 from lib.show.block_probe import block_bars, cost_bars, coverage_bars, flat_maps, trajectories
 
@@ -92,7 +92,7 @@ print(f"competition: {competition}\nembedder:    {source}\noutput:      {output}
 # %%
 mapped = map_labels(taxonomy, read_labels(find_labels(source)))
 print(f"flat: {len(mapped.flat)} classes, {', '.join(mapped.flat[:12])} …")
-coverage_bars(coverage(mapped, taxonomy))
+coverage_bars(label_coverage(mapped, taxonomy))
 
 # %% [markdown]
 # ## Which block to tap
@@ -100,7 +100,7 @@ coverage_bars(coverage(mapped, taxonomy))
 # draws. The last block is seldom the best, being the most at home in what the model was trained for.
 
 # %%
-every_block = tappable(source)
+every_block = has_exposable_blocks(source)
 asked_all = Path(aside.name) / f"{name}-all"
 pack_embedder(source, None, mapped, prepared.classes, asked_all, blocks=every_block)
 clips = block_vectors(prepared, competition, asked_all, cache, blocks=every_block, clips_a_class=probe_clips)
@@ -139,7 +139,7 @@ start = time.perf_counter()
 tokens = fill_tokens(items, packed, prepared.classes, cache, clip_windows=clip_windows, scheduler=scheduler)
 print(f"{len(items)} recordings, half precision changes a row by at most {tokens.lost:.1e} of its largest value")
 hearing_s = time.perf_counter() - start
-lesson = gather_lesson(prepared, tokens.tokens, open_embedder(packed, prepared.classes).widths)
+lesson = load_head_data(prepared, tokens.tokens, open_embedder(packed, prepared.classes).widths)
 
 # %% [markdown]
 # A mix of the blocks whose shares are learnt, for comparison: does training find what the probe foretold?
@@ -205,7 +205,7 @@ view_table(prepared.labels, parts, slices(prepared, taxon_of)).round(3)
 
 # %%
 leaky = Path(aside.name) / "l3_linear_leaky"
-fit_head_member(prepared, lesson, everything(chosen_heads("linear", ())["linear"]), leaky, packed, [0])
+fit_head_member(prepared, lesson, leaky_variant(chosen_heads("linear", ())["linear"]), leaky, packed, [0])
 claimed = judge(prepared.labels, load_scores(leaky / "oof.parquet")).macro
 honest = reports["l3_linear"].macro if "l3_linear" in reports else float("nan")
 print(f"claimed {claimed:.3f}, honest {honest:.3f}")

@@ -74,16 +74,16 @@ from lib.judge.subgroups import slices
 from lib.learn.cache.audio import external_folder
 from lib.learn.network.config import NetworkPlan, changed, chosen, differences, settings_in
 from lib.learn.network.presets import preset_named
-from lib.learn.soft_labels.gate import gate as gate_of
+from lib.learn.soft_labels.gate import apply_gate as gate_of
 from lib.learn.soft_labels.gate import gate_table
 from lib.models.member.card import read_card
 from lib.pseudo.external import external_soundscapes
-from lib.pseudo.rounds import RoundSettings, School, gains_table, numbers, run_rounds
+from lib.pseudo.rounds import RoundContext, RoundSettings, gains_table, numbers, run_rounds
 from lib.pseudo.student_gain import kept_table, teachers_scores
-from lib.pseudo.teachers import read_teaching
+from lib.pseudo.teachers import parse_teachers
 from lib.show.html import table
 from lib.show.plots import site_hours
-from lib.show.pseudo import cost_and_score, gains_by_round, gate_picture, kept_by_subgroup, review
+from lib.show.pseudo import cost_and_score, gains_by_round, kept_by_subgroup, label_gate_figure, review
 from lib.show.training import learning_curves
 
 competition = find_competition(competition_dir)
@@ -130,7 +130,7 @@ site_hours([s.site for s in unlabelled], [s.hour for s in unlabelled], "unlabell
 # labels.
 
 # %%
-teaching = read_teaching(teachers, lambda name: load_recipe(find_one("recipes", inputs_dir) / f"{name}.json"))
+teaching = parse_teachers(teachers, lambda name: load_recipe(find_one("recipes", inputs_dir) / f"{name}.json"))
 control = control or teaching.members[0]
 known = {
     name: unseen_scores(folders[name], prepared.folds, related=prepared.related, others=folders)
@@ -144,7 +144,7 @@ pd.DataFrame(
 ).round(3)
 
 # %%
-school = School(
+school = RoundContext(
     prepared_folder, competition, output, cache_folder(output, cache_dir), folders, tuple(soundscapes), seed
 )
 name = member or preset
@@ -160,7 +160,7 @@ rows = [n for n, stem in enumerate(labels.card.stems) if stem not in labelled]
 chances, stems = labels.of_fold(None)[rows], [labels.card.stems[n] for n in rows]
 cells = chances.reshape(-1, chances.shape[2])
 gated = gate_of(cells, plan.gate, taxa)
-gate_picture(gate_table(gated, cells, prepared.classes.labels, taxa))
+label_gate_figure(gate_table(gated, cells, prepared.classes.labels, taxa))
 
 # %%
 review(prepared, stems, chances, gated, school.audio_of)

@@ -40,11 +40,17 @@ import pandas as pd
 from IPython.display import display
 
 from lib.blend.ablation import ablate, member_values
-from lib.blend.member_costs import ingredient, trimmed
+from lib.blend.member_costs import ingredient, without_zero_parts
 from lib.blend.per_class.accept import stack, worth_keeping
 from lib.blend.per_class.fit import by_regression
 from lib.blend.recipe import Mix, Part, Recipe, Step, save_recipe
-from lib.blend.search.nested import carrying, evidence, made_blind, nested_scores, search
+from lib.blend.search.nested import (
+    lower_bound_weights,
+    nested_scores,
+    refit_without_each_fold,
+    search,
+    with_fold_variants,
+)
 from lib.blend.search.space import Knob, Space
 from lib.blend.sidecar.apply import SidecarSettings
 from lib.blend.sidecar.gate import fit_gate, nested_sidecar
@@ -61,7 +67,7 @@ from lib.judge.ledger import LedgerLine, append
 from lib.judge.metric import judge
 from lib.models.embedder.packed import known_by_name
 from lib.models.member.card import read_card
-from lib.show.blend import gate_picture, searched_against_nested, waterfall, weights_by_fold
+from lib.show.blend import searched_against_nested, sidecar_gate_figure, waterfall, weights_by_fold
 from lib.show.html import table
 from lib.show.plots import ladder
 
@@ -114,11 +120,13 @@ facts |= {"score": 0.0, "interval": [0.0, 0.0], "scored_classes": 0}  # which ar
 
 def safe_by(seen):
     """The safe recipe that these labels make."""
-    weighted = [Part(name, weight) for name, weight in zip(parts, evidence(seen, parts, voices), strict=True)]
+    weighted = [
+        Part(name, weight) for name, weight in zip(parts, lower_bound_weights(seen, parts, voices), strict=True)
+    ]
     return Recipe("safe", members=ingredients, mixes=[Mix("blend", "rank", weighted, steps)], **facts)
 
 
-safe, safe_by_fold = safe_by(labels), made_blind(safe_by, labels)
+safe, safe_by_fold = safe_by(labels), refit_without_each_fold(safe_by, labels)
 table(pd.DataFrame(safe.weights.items(), columns=["member", "weight"]).round(3))
 
 # %% [markdown]
@@ -174,7 +182,7 @@ if side:
         step = Step("sidecar", {"member": side, "gate": earned, "settings": to_json(settings)})
         bold = replace(bold, mixes=[replace(bold.mixes[0], steps=[*bold.mixes[0].steps, step])])
         bold_scores = corrected.scores
-    display(gate_picture(next(iter(corrected.gates.values())).table, f"{side} on one fold's gate"))
+    display(sidecar_gate_figure(next(iter(corrected.gates.values())).table, f"{side} on one fold's gate"))
 
 # %% [markdown]
 # ## A source's blend
@@ -198,12 +206,12 @@ if template:
         """The template's recipe that these labels make."""
         return replace(safe, name=template, mixes=make_mixes(played, cast, replace(material, labels=seen)).mixes)
 
-    by_fold = made_blind(played_by, labels)
+    by_fold = refit_without_each_fold(played_by, labels)
     recipes[template] = (replace(safe, name=template, mixes=made.mixes), nested_scores(by_fold, parts, labels), by_fold)
     print(*made.left_out, sep="\n")
     display(pd.DataFrame([{"role": role, "member": name} for role, name in cast.items()]))
     for role, earned in made.gates.items():
-        display(gate_picture(earned.table, f"{template}: {role} by {cast[role]}"))
+        display(sidecar_gate_figure(earned.table, f"{template}: {role} by {cast[role]}"))
 table(overview()[lambda rows: rows.template == template] if template else overview())
 
 # %% [markdown]
@@ -231,7 +239,7 @@ shutil.rmtree(output / "recipes", ignore_errors=True)
 for name, (recipe, _, by_fold) in recipes.items():
     values = member_values(recipe, parts, labels, by_fold=by_fold)
     recipe = replace(
-        trimmed(carrying(recipe, by_fold), values, {prior, best}),
+        without_zero_parts(with_fold_variants(recipe, by_fold), values, {prior, best}),
         score=reports[name].macro,
         interval=[sure[name].low, sure[name].high],
         scored_classes=len(reports[name].scored),

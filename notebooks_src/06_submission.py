@@ -58,12 +58,12 @@ from lib.competition.classes import read_class_list
 from lib.competition.row_ids import row_ids
 from lib.core.paths import find_competition, find_made, find_one, output_folder
 from lib.core.records import check_seal, to_json, write_json
-from lib.models.runtime.choose import settle
+from lib.models.runtime.choose import choose_runtime
 from lib.submit.budget import make_plan, plan_table, planned_costs
 from lib.submit.engine import execute, open_members, prior_scores
 from lib.submit.receipt import contest_plan, make_receipt, named_inputs, versions
-from lib.submit.rows import asked_rows
-from lib.submit.stream import listen
+from lib.submit.rows import required_rows
+from lib.submit.stream import score_soundscapes
 from lib.submit.writer import write_submission
 
 competition = find_competition(competition_dir)
@@ -78,7 +78,7 @@ print(f"competition: {competition}\noutput:      {output}\nversions:    {version
 # %%
 with clock.stage("opening"):
     classes = read_class_list(competition)
-    asked = asked_rows(competition)
+    asked = required_rows(competition)
     recipes = find_one("recipes", inputs_dir)
     recipes_manifest = check_seal(recipes)
     recipe = load_recipe(recipes / f"{recipe_name}.json")
@@ -123,7 +123,7 @@ stand_ins = sorted((competition / "train_soundscapes").glob("*.ogg"))[:rehearsal
 soundscapes = asked.soundscapes if asked.mode == "rerun" else stand_ins
 all_rows = [row for soundscape in soundscapes for row in row_ids(soundscape.stem)]
 with clock.stage("settling the runtime"):
-    runtimes = settle(runtime, opened.members, soundscapes)
+    runtimes = choose_runtime(runtime, opened.members, soundscapes)
 print(runtimes)
 
 
@@ -136,7 +136,7 @@ def keep(heard):
 with clock.stage("listening"):
     by_name = prior_scores(all_rows, prior, classes)
     better = keep if asked.mode == "rerun" else None
-    heard = listen(soundscapes, opened.members, listeners, by_name, clock, better)
+    heard = score_soundscapes(soundscapes, opened.members, listeners, by_name, clock, better)
 
 # %%
 with clock.stage("blending and writing"):

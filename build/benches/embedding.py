@@ -20,11 +20,11 @@ from build.benches.engine import fed_models, share_in_sessions, spent
 from build.benches.public_baseline import session
 from lib.competition.row_ids import parse_soundscape
 from lib.core import fingerprint
-from lib.learn.cache.embeddings import Ear, Sound, hear_sounds
+from lib.learn.cache.embeddings import EmbedderRef, RecordingToEmbed, embed_recordings
 from lib.models.embedder.packed import open_embedder
-from lib.models.member.inputs import Hearing
+from lib.models.member.inputs import SoundscapeInputs
 from lib.models.member.open import open_member
-from lib.models.runtime.agreement import agreement
+from lib.models.runtime.agreement import runtime_agreement
 from lib.models.runtime.onnx import OnnxSession
 from lib.models.runtime.openvino import OpenvinoSession, multiplies_bfloat16, openvino_installed
 from lib.sound.decode import decode
@@ -43,11 +43,11 @@ class Graph:
 
 def hearing(world: World, folder: Path) -> Callable[[Sequence[Path]], None]:
     """Files decoded, heard and kept as one worker of the embedding cache does it."""
-    ear = Ear(world.embedder, open_embedder(world.embedder, world.classes).manifest, world.classes)
+    ear = EmbedderRef(world.embedder, open_embedder(world.embedder, world.classes).manifest, world.classes)
 
     def kept(files: Sequence[Path]) -> None:
-        sounds = [Sound(file, fingerprint.of_file(file), 0, folder / f"{file.stem}.npz") for file in files]
-        assert not any(heard.problem for heard in hear_sounds(ear, sounds))
+        sounds = [RecordingToEmbed(file, fingerprint.of_file(file), 0, folder / f"{file.stem}.npz") for file in files]
+        assert not any(heard.problem for heard in embed_recordings(ear, sounds))
 
     return kept
 
@@ -55,7 +55,7 @@ def hearing(world: World, folder: Path) -> Callable[[Sequence[Path]], None]:
 def heads(world: World) -> dict[str, Callable[[Sequence[Path]], object]]:
     """Each head on what the embedder said before."""
     members = {name: open_member(world.folder / "members" / name, world.classes) for name in world.heads}
-    hearings = {file: Hearing(parse_soundscape(file.name), decode(file)) for file in world.files}
+    hearings = {file: SoundscapeInputs(parse_soundscape(file.name), decode(file)) for file in world.files}
     for heard in hearings.values():
         members[world.heads[0]].score(heard)  # which lets the embedder speak, once for all heads
 
@@ -89,7 +89,7 @@ def compared(graph: Graph, batches: Sequence[np.ndarray], rounds: int) -> pd.Dat
     table = spent({name: lambda share, run=run: list(map(run, share)) for name, run in ways.items()}, batches, rounds)
     tables = {name: np.concatenate([run(batch) for batch in batches[:rounds]]) for name, run in ways.items()}
     ours = next(iter(tables.values()))
-    table["rank agreement"] = [agreement(ours, tables[name]).median for name in table.index]
+    table["rank agreement"] = [runtime_agreement(ours, tables[name]).median for name in table.index]
     return table
 
 

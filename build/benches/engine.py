@@ -33,8 +33,8 @@ from lib.models.runtime.agreement import rank_agreement
 from lib.models.runtime.onnx import OnnxFile
 from lib.sound.decode import decode, soundscape_windows
 from lib.submit.budget import Clock
-from lib.submit.engine import Opened, execute, open_members, prior_scores
-from lib.submit.stream import Heard, listen
+from lib.submit.engine import OpenedRecipe, execute, open_members, prior_scores
+from lib.submit.stream import StreamResult, score_soundscapes
 
 _COMPARED = 3  # soundscapes: both ways once more
 OURS, PLAIN = "ours", "the plain way"
@@ -104,12 +104,12 @@ def share_in_sessions(call: Callable[[], object]) -> tuple[float, float]:
     return sum(each for each, _ in seconds) / cpu, sum(each for _, each in seconds) / wall
 
 
-def heard_by(world: World, opened: Opened, files: Sequence[Path]) -> Heard:
+def heard_by(world: World, opened: OpenedRecipe, files: Sequence[Path]) -> StreamResult:
     """What the engine's members say of the files, without a word about it."""
     rows = [row for file in files for row in row_ids(file.stem)]
     prior = prior_scores(rows, opened.members["prior"], world.classes)
     with contextlib.redirect_stdout(io.StringIO()):
-        return listen(files, opened.members, opened.left.members, prior, Clock())
+        return score_soundscapes(files, opened.members, opened.left.members, prior, Clock())
 
 
 def spent(calls: Mapping[str, Callable[[Sequence], object]], items: Sequence, rounds: int) -> pd.DataFrame:
@@ -139,7 +139,7 @@ def start_up(world: World) -> tuple[float, float]:
     return used() - cpu, time.perf_counter() - wall
 
 
-def differences(world: World, opened: Opened, plain: PlainWay, files: Sequence[Path]) -> pd.DataFrame:
+def differences(world: World, opened: OpenedRecipe, plain: PlainWay, files: Sequence[Path]) -> pd.DataFrame:
     """A row a member, and one for the answer: how far ours lies from the plain way's, in value and in rank."""
     heard, parts = heard_by(world, opened, files), plain.parts(files)
     pairs = {name: (parts[name], scores) for name, scores in heard.parts.items()}

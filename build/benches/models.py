@@ -16,7 +16,7 @@ from torch.optim.swa_utils import update_bn
 
 from lib.competition.classes import ClassList
 from lib.core.records import seal, to_json, write_json
-from lib.learn.baseline.logistic import Linear
+from lib.learn.baseline.logistic import LogisticModel
 from lib.models.embedder.labels import LabelMap, map_labels
 from lib.models.embedder.pack import pack_embedder
 from lib.models.embedder.packed import open_embedder
@@ -24,11 +24,11 @@ from lib.models.export.head import export_head, linear_graph, write_graph
 from lib.models.export.network import INPUTS, OUTPUTS, export_network
 from lib.models.head.proto_ssm import ProtoNetwork, ProtoSSM
 from lib.models.member.card import MemberCard
-from lib.models.member.golden_output import probe_sound, write_probe
+from lib.models.member.golden_output import golden_sound, write_golden_output
 from lib.models.member.head import OUTPUTS as HEAD_OUTPUTS
 from lib.models.member.head import HeadFiles, probe_soundscape, probe_tokens
 from lib.models.member.prior import Prior
-from lib.models.member.windows import Listening, mean_chances
+from lib.models.member.windows import WindowSpec, mean_probabilities
 from lib.models.network.network import NetworkSettings, build_network
 from lib.models.runtime.onnx import OnnxSession
 from lib.models.standin.make import make_standin
@@ -37,7 +37,7 @@ from lib.sound.mel.config import FrontEnd
 
 FOLDS, SITE = 5, "S01"
 FRONT_END = FrontEnd(normalise="zscore")
-LISTENING = Listening()
+LISTENING = WindowSpec()
 
 
 def _finish(folder: Path, family: str, classes: ClassList, config: dict, inputs: Sequence[str], outputs: Sequence[str]):
@@ -80,8 +80,8 @@ def make_networks(folder: Path, classes: ClassList, backbone: str, heard: Sequen
         onnx.save(_turned(folder / "fold0.onnx", len(classes), fold), folder / f"fold{fold}.onnx")
     sessions = [OnnxSession(path, inputs=INPUTS, outputs=OUTPUTS) for path in sorted(folder.glob("fold*.onnx"))]
     networks = [lambda picture, session=session: session.run(picture=picture) for session in sessions]
-    probe = LISTENING.pictures(probe_sound(), FRONT_END)
-    write_probe(folder, np.array([mean_chances(probe, LISTENING, [network]) for network in networks]))
+    probe = LISTENING.pictures(golden_sound(), FRONT_END)
+    write_golden_output(folder, np.array([mean_probabilities(probe, LISTENING, [network]) for network in networks]))
     config = {"front_end": to_json(FRONT_END), "crop": {"seconds": LISTENING.seconds}}
     _finish(folder, "network", classes, config, INPUTS, OUTPUTS)
 
@@ -118,7 +118,9 @@ def make_heads(folder: Path, classes: ClassList, heard: Sequence[np.ndarray], rn
     def linear(path: Path) -> list[str]:
         weights = rng.normal(size=shape) / np.sqrt(shape[0])
         write_graph(
-            linear_graph(Linear(centre, spread, weights, rng.normal(size=shape[1]) - 2, 5.0), {"embedding": shape[0]}),
+            linear_graph(
+                LogisticModel(centre, spread, weights, rng.normal(size=shape[1]) - 2, 5.0), {"embedding": shape[0]}
+            ),
             path,
         )
         return ["embedding"]
@@ -143,5 +145,7 @@ def make_heads(folder: Path, classes: ClassList, heard: Sequence[np.ndarray], rn
         files, probe = HeadFiles(member, inputs, config), probe_soundscape([SITE])
         one = {name: value[None] for name, value in probe_tokens(embedder).items()}
         hours = np.array([probe.hour])
-        write_probe(member, np.array([files.chances(one, [probe.site], hours, [fold])[0] for fold in files.folds]))
+        write_golden_output(
+            member, np.array([files.chances(one, [probe.site], hours, [fold])[0] for fold in files.folds])
+        )
         _finish(member, "head", classes, config, inputs, HEAD_OUTPUTS)

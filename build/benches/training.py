@@ -27,7 +27,7 @@ from lib.competition.miniature.ogg import encode_ogg
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_S, WINDOW_S, WINDOWS_PER_SOUNDSCAPE
 from lib.learn.cache.audio import AudioCache, CacheSettings, fill_cache, sound_path
 from lib.learn.network.config import NetworkPlan, changed
-from lib.learn.network.dataset import Examples, Source
+from lib.learn.network.dataset import CropTable, Examples
 from lib.learn.network.fold import batches_ahead, step_loss_of
 from lib.learn.network.loader import Feeder
 from lib.learn.network.loop import train
@@ -37,7 +37,7 @@ from lib.learn.network.samplers import Sampler
 from lib.models.network.network import Network, build_network
 from lib.models.network.pretrained import load_torchaudio
 from lib.sound.mel.config import FrontEnd
-from lib.sound.mel.gpu import MelPictures
+from lib.sound.mel.gpu import MelSpectrogram
 
 _CLASSES, _CLIPS, _CLIP_S, _LABELLED, _UNLABELLED = 234, 48, 15, 4, 4
 _UNCOUNTED = 2  # first steps of a round: workers start, memory is touched for the first time
@@ -72,10 +72,10 @@ def made_world(folder: Path, rng: np.random.Generator) -> World:
     return World(folder, examples, fill_cache(folder, examples.items, folder / "cache", CacheSettings()))
 
 
-def _labelled(items: list[str], starts_s: np.ndarray | None, rng: np.random.Generator) -> Source:
+def _labelled(items: list[str], starts_s: np.ndarray | None, rng: np.random.Generator) -> CropTable:
     """The items with random targets, all of them known."""
     targets = (rng.random((len(items), _CLASSES)) < 0.01).astype(np.float32)
-    return Source(tuple(items), targets, np.ones_like(targets), starts_s)
+    return CropTable(tuple(items), targets, np.ones_like(targets), starts_s)
 
 
 def torchaudio_mel(settings: FrontEnd) -> torch.nn.Module:
@@ -140,7 +140,7 @@ def straightforward(world: World, plan: NetworkPlan, network: Network, device: s
 
 def ours(world: World, plan: NetworkPlan, network: Network, device: str, steps: int) -> Times:
     """A round of the loop that folds are trained by."""
-    mel, times = MelPictures(plan.front_end), []
+    mel, times = MelSpectrogram(plan.front_end), []
     feeder = Feeder(
         world.examples,
         world.cache,

@@ -18,7 +18,7 @@ from lib.core import fingerprint
 from lib.core.errors import BadInput
 from lib.core.paths import SLUG, find_competition
 from lib.core.records import from_json, read_json, to_json, write_text
-from lib.submit.rows import asked_rows
+from lib.submit.rows import required_rows
 from lib.submit.writer import check_submission, read_submission
 
 SENDING, PENDING, COMPLETE, ERROR = "SENDING", "PENDING", "COMPLETE", "ERROR"
@@ -229,7 +229,7 @@ def check_run(api, root: Path, kernel: str, version: int, data: str) -> dict:
             got=f"no {', '.join(lacking)}",
             do="push the kernel anew, as this version of the project builds it",
         )
-    check_submission(read_submission(folder / FILE), asked_rows(competition).row_ids, read_class_list(competition))
+    check_submission(read_submission(folder / FILE), required_rows(competition).row_ids, read_class_list(competition))
     if receipt["submission"] != (written := fingerprint.of_file(folder / FILE)):
         raise BadInput(
             f"{RECEIPT} and {FILE} in {folder} do not belong together",

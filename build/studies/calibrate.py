@@ -10,7 +10,7 @@ import pandas as pd
 
 from lib.core.progress import progress
 from lib.judge.bootstrap import LEVEL
-from lib.judge.studies.coverage import coverage
+from lib.judge.studies.coverage import interval_coverage
 
 RECORDINGS = (30, 48, 66)
 CLASSES = 40
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     rows = [
         {"recordings": count, "competitions": given.worlds * given.draws}
-        | coverage(count, worlds=given.worlds, draws_a_world=given.draws, classes=CLASSES, seed=count)
+        | interval_coverage(count, worlds=given.worlds, draws_a_world=given.draws, classes=CLASSES, seed=count)
         for count in progress(RECORDINGS, "simulating", len(RECORDINGS))
     ]
     print(f"share of {LEVEL:.0%} intervals that hold the truth, and their mean width; {CLASSES} classes")

@@ -23,8 +23,8 @@ from lib.core.paths import find_one
 from lib.core.progress import progress
 from lib.judge.bootstrap import bootstrap, interval
 from lib.judge.metric import judge
-from lib.judge.studies.leaderboard import AVERAGE, recommend, regrets, rules, shake_up, simulate_board
-from lib.judge.studies.replay import ReplaySettings, agreement, triage
+from lib.judge.studies.leaderboard import AVERAGE, recommend, regrets, rules, shake_up_stats, simulate_board
+from lib.judge.studies.replay import ReplaySettings, replay_agreement, triage
 from lib.judge.studies.separation import mean_place, separation
 from lib.learn.fold_study.baselines import BASELINE, IDEAS
 from lib.learn.fold_study.study import PRIMARY, Trial, against_hidden_test, against_shadow
@@ -134,7 +134,7 @@ def families_parts(trial: Trial, judged: dict[str, dict[str, float]], true: dict
     kinds = ["fragile" if name in FRAGILE else "robust" for name in true]
     ideas = pd.DataFrame({"truth": true} | judged).rename_axis("idea").reset_index()
     ideas.insert(1, "by design", kinds)
-    alike = {name: agreement(list(scores.values()), list(true.values())) for name, scores in judged.items()}
+    alike = {name: replay_agreement(list(scores.values()), list(true.values())) for name, scores in judged.items()}
     closest = max(alike, key=lambda name: alike[name].spearman)
     worse = [name for name in alike if alike[name].interval.high < alike[closest].interval.low]
     windows = trial.lessons.windows
@@ -154,7 +154,7 @@ def families_parts(trial: Trial, judged: dict[str, dict[str, float]], true: dict
 
 def replay_parts(quick: dict[str, float], full: dict[str, float], settings: ReplaySettings, cost: float) -> list:
     """The page's part on the replay: how alike it orders the ideas, and what triage would have cost."""
-    alike = agreement(list(quick.values()), list(full.values()))
+    alike = replay_agreement(list(quick.values()), list(full.values()))
     verdicts = triage(quick, BASELINE, settings)
     better = {name for name in full if full[name] > full[BASELINE]}
     rows = []
@@ -175,7 +175,7 @@ def board_parts(trial: Trial, tested: dict[str, Scores], offline: dict[str, floa
     """The page's part on the board: the shake-up, what each rule of selection costs, and which two to choose."""
     board = simulate_board(trial.truth, tested)
     picked = rules(board, offline, doubt)
-    shake, advice = shake_up(board), recommend(board, picked)
+    shake, advice = shake_up_stats(board), recommend(board, picked)
     files = len({row.rpartition("_")[0] for row in trial.truth.row_ids})
     table = regrets(board, picked)
     return [

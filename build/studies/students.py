@@ -39,15 +39,15 @@ from lib.learn.network.presets import preset_named
 from lib.learn.soft_labels.store import open_soft_labels
 from lib.models.export.network import export_network
 from lib.models.export.parity import onnx_runner
-from lib.models.member.inputs import Hearing
+from lib.models.member.inputs import SoundscapeInputs
 from lib.models.member.open import open_member
-from lib.models.member.windows import mean_chances
+from lib.models.member.windows import mean_probabilities
 from lib.models.network.network import Network
 from lib.pseudo.student_gain import kept_table
 from lib.show.html import write_page
 from lib.show.pseudo import kept_by_subgroup
 from lib.sound.decode import decode
-from lib.submit.rows import asked_rows
+from lib.submit.rows import required_rows
 
 CONTROL, FLOOR = "no pseudo-labels", "l1_statistics"
 TAUGHT = {"pseudo_ratio": 1.0, "gate": "percentile"}
@@ -74,7 +74,7 @@ def compare(options: argparse.Namespace) -> Compared:
     public, test = (options.data / part / "birdclef-2026" for part in ("public", "rerun"))
     classes, prepared_folder = read_class_list(public), find_one("prepared", str(options.runs))
     prepared = load_prepared(prepared_folder)
-    truth, soundscapes = read_solution(options.data / "hidden/solution.csv", classes), asked_rows(test).soundscapes
+    truth, soundscapes = read_solution(options.data / "hidden/solution.csv", classes), required_rows(test).soundscapes
     folders = {folder.name: folder for folder in find_made("member", str(options.runs))}
     if FLOOR not in folders:
         raise BadInput(
@@ -84,21 +84,23 @@ def compare(options: argparse.Namespace) -> Compared:
             do="run 02 with baselines",
         )
     label_folder = _labels(options)
-    heard = [Hearing(parse_soundscape(file.name), decode(file)) for file in soundscapes]
+    heard = [SoundscapeInputs(parse_soundscape(file.name), decode(file)) for file in soundscapes]
     rows = [row for file in soundscapes for row in row_ids(file.stem)]
 
-    def scores(hear: Callable[[Hearing], np.ndarray]) -> tuple[Scores, float]:
+    def scores(hear: Callable[[SoundscapeInputs], np.ndarray]) -> tuple[Scores, float]:
         start = time.process_time()
-        tables = [hear(Hearing(each.soundscape, each.audio)) for each in heard]  # nobody profits from who came before
+        tables = [
+            hear(SoundscapeInputs(each.soundscape, each.audio)) for each in heard
+        ]  # nobody profits from who came before
         seconds = (time.process_time() - start) / len(heard)
         return Scores(np.concatenate(tables).astype(np.float32), rows, classes.labels, "prob"), seconds
 
-    def of_network(plan: NetworkPlan, network: Network) -> Callable[[Hearing], np.ndarray]:
+    def of_network(plan: NetworkPlan, network: Network) -> Callable[[SoundscapeInputs], np.ndarray]:
         seen = plan.listening.pictures(heard[0].audio, plan.front_end)
         with tempfile.TemporaryDirectory() as folder:  # as it would be served
             export_network(network, Path(folder) / "network.onnx", *seen.shape[2:])
             ask = [onnx_runner(Path(folder) / "network.onnx")]
-        return lambda each: mean_chances(plan.listening.pictures(each.audio, plan.front_end), plan.listening, ask)
+        return lambda each: mean_probabilities(plan.listening.pictures(each.audio, plan.front_end), plan.listening, ask)
 
     said, spent = {}, 0.0
     for name, differs in VARIANTS.items():

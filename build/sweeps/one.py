@@ -16,7 +16,7 @@ from build.sweeps.runs import MEMBERS, STOP, Request, RunRecord, output_of, read
 from lib.competition.prepared import load_prepared
 from lib.competition.scores import load_scores
 from lib.core.errors import BadInput
-from lib.core.folder_lock import alone
+from lib.core.folder_lock import exclusive_folder
 from lib.core.paths import find_one
 from lib.core.records import from_json, read_json, to_json
 from lib.judge.ledger import LedgerLine, read
@@ -31,7 +31,7 @@ def main(request: str, cores: str) -> int:
     folder = Path(request).parent
     Thread(target=_end_when_told, args=(folder / STOP,), daemon=True).start()
     _keep_to([int(core) for core in cores.split(",")])
-    with alone(folder):  # whoever was at this run before may still be ending
+    with exclusive_folder(folder):  # whoever was at this run before may still be ending
         asked = from_json(Request, read_json(Path(request)), request)
         known = read_record(Path(asked.sweep), asked.run.id)
         if known is None or known.status == "failed":

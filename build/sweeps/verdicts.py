@@ -17,7 +17,7 @@ from build.sweeps.scores import Stored, stored
 from lib.judge.bootstrap import Interval, bootstrap, interval
 from lib.judge.compare import Difference, compare_all, gains_by_part, rank_correlation
 from lib.judge.decisions import Decision, Evidence, decide
-from lib.judge.effects import Effect, Trial, differences, effects
+from lib.judge.effects import Effect, SweepRun, effects, setting_differences
 from lib.judge.gains import Gain, paired_gains
 from lib.judge.metric import judge
 from lib.judge.studies.replay import ReplaySettings, triage
@@ -95,10 +95,10 @@ def judge_sweep(folder: Path, sweep: Mapping, records: Sequence[RunRecord]) -> J
     return Judged(sweep, tuple(records), varied(records), verdicts, baseline_ran, found, tuple(dict.fromkeys(notes)))
 
 
-def trial(record: RunRecord, kept: Stored | None) -> Trial:
+def trial(record: RunRecord, kept: Stored | None) -> SweepRun:
     """A run as the effects see it; its scores by fold are made anew where all its scores are at hand."""
     per_fold = kept.per_fold(record.id) if kept and record.id in kept.scores else record.per_fold
-    return Trial(effective(record), record.seed, record.score, per_fold)
+    return SweepRun(effective(record), record.seed, record.score, per_fold)
 
 
 def _replayed(sweep: Mapping, settings: list[Setting], full: list[Setting], gained: dict[str, Gain]) -> list[Verdict]:
@@ -128,14 +128,14 @@ def _varied(setting: Setting, promotion: Mapping) -> str:
     return repr(sorted((name, value) for name, value in effective(setting.records[0]).items() if name not in replay))
 
 
-def _gains(settings: list[Setting], trials: Mapping[str, Trial], tried: int) -> dict[str, Gain]:
+def _gains(settings: list[Setting], trials: Mapping[str, SweepRun], tried: int) -> dict[str, Gain]:
     """Each further setting's gain over the first, run against run of one seed; none where no seed is shared."""
     tables = {}
     ours = {record.seed: trials[record.id] for record in settings[0].records}
     for setting in settings[1:]:
         pairs = [([ours[record.seed]], [trials[record.id]]) for record in setting.records if record.seed in ours]
         if pairs:
-            tables[setting.name] = differences(pairs)
+            tables[setting.name] = setting_differences(pairs)
     return dict(zip(tables, paired_gains(list(tables.values()), tried), strict=True))
 
 

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from lib.blend.evaluate import Fold, make_folds
+from lib.blend.evaluate import EvaluationFold, evaluation_folds
 from lib.blend.recipe import Mix, Recipe, Step
 from lib.competition.scores import Labels, Scores, joined
 from lib.judge.bootstrap import bootstrap
@@ -17,7 +17,7 @@ from lib.judge.metric import judge
 CLASS_WEIGHTS = "class weights"
 
 
-Change = Callable[[Recipe], Recipe | None]  # nothing where no member with a weight would be left
+Contribution = Callable[[Recipe], Recipe | None]  # nothing where no member with a weight would be left
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class _Rung:
     what: str
     kind: str
     order: str
-    without: Change
-    whole: Change
+    without: Contribution
+    whole: Contribution
 
 
 def ablate(
@@ -45,7 +45,7 @@ def ablate(
     weights and the steps take effect; the first gain is over chance. Steps of one name in one mix count as one.
     Where a recipe was searched, `by_fold` holds what was chosen without each fold: no gain is then searched on.
     """
-    folds, rungs = make_folds(parts, labels), [*_left_out(recipe), *_in_order(recipe)]
+    folds, rungs = evaluation_folds(parts, labels), [*_left_out(recipe), *_in_order(recipe)]
     made: list[list[Recipe | None]] = []  # most rungs share a recipe with another
     ends = [[_by_fold(change, recipe, folds, by_fold) for change in (rung.without, rung.whole)] for rung in rungs]
     for recipes in (one for pair in ends for one in pair):
@@ -65,20 +65,20 @@ def member_values(
     recipe: Recipe, parts: Mapping[str, Scores], labels: Labels, *, by_fold: Mapping[object, Recipe] | None = None
 ) -> dict[str, float]:
     """The score that the recipe would lose without each member, the others' weights in proportion."""
-    folds = make_folds(parts, labels)
+    folds = evaluation_folds(parts, labels)
 
-    def score(change: Change) -> float:
+    def score(change: Contribution) -> float:
         return judge(labels, _executed(_by_fold(change, recipe, folds, by_fold), folds)).macro
 
     whole = score(_as_it_is)
     return {member.name: whole - score(partial(_less, dropped={member.name})) for member in recipe.members}
 
 
-def _by_fold(change: Change, recipe: Recipe, folds: list[Fold], by_fold) -> list[Recipe | None]:
+def _by_fold(change: Contribution, recipe: Recipe, folds: list[EvaluationFold], by_fold) -> list[Recipe | None]:
     return [change(recipe if by_fold is None else by_fold[fold.number]) for fold in folds]
 
 
-def _executed(recipes: list[Recipe | None], folds: list[Fold]) -> Scores:
+def _executed(recipes: list[Recipe | None], folds: list[EvaluationFold]) -> Scores:
     """Each fold's answer, flat where no recipe is left: that scores what chance does. Only orders count here."""
     answers = []
     for recipe, fold in zip(recipes, folds, strict=True):

@@ -15,7 +15,7 @@ from lib.judge.metric import class_auc
 
 
 @dataclass(frozen=True, eq=False)
-class Fold:
+class EvaluationFold:
     """One stratum: its labelled rows, and the members' scores of all rows of the soundscapes that these lie in."""
 
     number: object
@@ -24,7 +24,7 @@ class Fold:
     pairs: np.ndarray  # (classes,) pairs of a positive and a negative
 
 
-def make_folds(parts: Mapping[str, Scores], labels: Labels) -> list[Fold]:
+def evaluation_folds(parts: Mapping[str, Scores], labels: Labels) -> list[EvaluationFold]:
     """The strata of the labels, each with its part of the members' scores; steps may need whole soundscapes."""
     first = next(iter(parts.values()))
     stratum_of = {_stem(row): stratum for row, stratum in zip(labels.row_ids, labels.strata.tolist(), strict=True)}
@@ -35,21 +35,21 @@ def make_folds(parts: Mapping[str, Scores], labels: Labels) -> list[Fold]:
         own = labels.take([labels.row_ids[row] for row in here])
         positives = own.values.sum(axis=0)
         taken = {name: part.take(rows) for name, part in parts.items()}
-        folds.append(Fold(number, own, taken, positives * (len(here) - positives)))
+        folds.append(EvaluationFold(number, own, taken, positives * (len(here) - positives)))
     return folds
 
 
 def evaluate(recipe: Recipe, parts: Mapping[str, Scores], labels: Labels) -> Scores:
     """What the recipe makes of out-of-fold scores, all rows of labelled soundscapes, executed within each fold."""
-    return executed(recipe, make_folds(parts, labels))
+    return executed(recipe, evaluation_folds(parts, labels))
 
 
-def executed(recipe: Recipe, folds: list[Fold]) -> Scores:
+def executed(recipe: Recipe, folds: list[EvaluationFold]) -> Scores:
     """What the recipe makes of each fold's scores, joined."""
     return joined([recipe.execute(fold.parts).scores for fold in folds])
 
 
-def tally(recipe: Recipe, folds: list[Fold]) -> np.ndarray:
+def tally(recipe: Recipe, folds: list[EvaluationFold]) -> np.ndarray:
     """(folds, classes) the pairs won, ties half: sums over any folds, over their pairs, are AUC on those folds."""
     won = []
     for fold in folds:
@@ -58,14 +58,14 @@ def tally(recipe: Recipe, folds: list[Fold]) -> np.ndarray:
     return np.stack(won)
 
 
-def macro_of_tally(won: np.ndarray, folds: list[Fold]) -> float:
+def macro_of_tally(won: np.ndarray, folds: list[EvaluationFold]) -> float:
     """The macro AUC of pairs won (folds, classes) in these folds, over the classes that have pairs there."""
     refuse_unscored(folds)
     pairs = sum(fold.pairs for fold in folds)
     return float((won.sum(axis=0)[pairs > 0] / pairs[pairs > 0]).mean())
 
 
-def refuse_unscored(folds: list[Fold]) -> None:
+def refuse_unscored(folds: list[EvaluationFold]) -> None:
     """Refuse folds in which no class has both a positive and a negative."""
     if not any(fold.pairs.any() for fold in folds):
         raise BadInput(

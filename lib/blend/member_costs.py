@@ -18,7 +18,7 @@ def ingredient(card: MemberCard, folder: Path) -> Ingredient:
     return Ingredient(card.name, check_seal(folder), seconds["head"], shared)
 
 
-def trimmed(recipe: Recipe, values: dict[str, float], required: Collection[str]) -> Recipe:
+def without_zero_parts(recipe: Recipe, values: dict[str, float], required: Collection[str]) -> Recipe:
     """The recipe with those members only that its answer depends on, or that are required; each with its value.
 
     Those that it would depend on without some fold's labels are set aside.

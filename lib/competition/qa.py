@@ -13,8 +13,8 @@ from lib.competition.tables import Findings
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shortened
 
-COLUMNS = ["item", "kind", "check", "partner", "detail", "provenance", "action"]
-KINDS = ("clip", "soundscape", "window", "class")
+QA_COLUMNS = ["item", "kind", "check", "partner", "detail", "provenance", "action"]
+ITEM_KINDS = ("clip", "soundscape", "window", "class")
 ACTIONS = ("exclude", "group", "review", "none")
 REPORTED = ("bad sound", "row without file")  # the inventory's report names these already
 _FILE = "qa.csv"
@@ -22,15 +22,15 @@ _FILE = "qa.csv"
 
 def qa_rows(by: Callable, kind: str, check: str, action: str, rows: Iterable[tuple[str, str, str]]) -> pd.DataFrame:
     """A part of the table from (item, partner, detail); `by` is the function that found them."""
-    if kind not in KINDS or action not in ACTIONS:
+    if kind not in ITEM_KINDS or action not in ACTIONS:
         raise BadInput(
             "a QA row cannot be made",
-            expected=f"one of {KINDS} and one of {ACTIONS}",
+            expected=f"one of {ITEM_KINDS} and one of {ACTIONS}",
             got=(kind, action),
             do="name the kind and the action as lib.competition.qa lists them",
         )
     lines = [(item, kind, check, partner, detail, provenance(by), action) for item, partner, detail in rows]
-    return pd.DataFrame(lines, columns=COLUMNS, dtype=str)
+    return pd.DataFrame(lines, columns=QA_COLUMNS, dtype=str)
 
 
 def provenance(by: Callable) -> str:
@@ -42,7 +42,7 @@ def provenance(by: Callable) -> str:
 def qa_table(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """The whole table, in the order of discovery, each line once."""
     parts = [part for part in parts if len(part)]
-    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS, dtype=str)
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=QA_COLUMNS, dtype=str)
     return table.drop_duplicates(ignore_index=True)
 
 
@@ -113,7 +113,7 @@ def refuse_excluded(clips: pd.DataFrame, windows: pd.DataFrame, qa: pd.DataFrame
 
 def save_qa(folder: Path, qa: pd.DataFrame) -> None:
     """Write the table into a folder that is not sealed yet."""
-    qa[COLUMNS].to_csv(folder / _FILE, index=False, lineterminator="\n")
+    qa[QA_COLUMNS].to_csv(folder / _FILE, index=False, lineterminator="\n")
 
 
 def read_qa(prepared_folder: Path) -> pd.DataFrame:
@@ -170,7 +170,7 @@ def ratings(clips: pd.DataFrame) -> pd.DataFrame:
     return qa_rows(ratings, "clip", "poor rating", "review", rows)
 
 
-def company(labels: Labels, stems: Sequence[str]) -> pd.DataFrame:
+def known_company(labels: Labels, stems: Sequence[str]) -> pd.DataFrame:
     """Classes that are the same in every window, and windows with two classes that otherwise avoid each other."""
     groups = mirror_groups(labels)
     mirrors = [(group[0], other, "positive in the same windows, always") for group in groups for other in group[1:]]
@@ -186,8 +186,8 @@ def company(labels: Labels, stems: Sequence[str]) -> pd.DataFrame:
             rows.append((labels.row_ids[row], "", f"{pair}: one soundscape, {expected[one, other]:.1f} by chance"))
     return pd.concat(
         [
-            qa_rows(company, "class", "mirrored classes", "none", mirrors),
-            qa_rows(company, "window", "improbable company", "review", rows),
+            qa_rows(known_company, "class", "mirrored classes", "none", mirrors),
+            qa_rows(known_company, "window", "improbable company", "review", rows),
         ]
     )
 

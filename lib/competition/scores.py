@@ -8,7 +8,7 @@ import pandas as pd
 
 from lib.core.errors import BadInput, shortened
 
-KINDS = ("logit", "prob", "rank")
+SCORE_KINDS = ("logit", "prob", "rank")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +25,8 @@ class Scores:
         object.__setattr__(self, "row_ids", tuple(self.row_ids))
         object.__setattr__(self, "classes", tuple(self.classes))
         self.values.setflags(write=False)
-        if self.kind not in KINDS:
-            raise _refused("unknown kind", f"one of {KINDS}", self.kind)
+        if self.kind not in SCORE_KINDS:
+            raise _refused("unknown kind", f"one of {SCORE_KINDS}", self.kind)
         check_table(self.values, self.row_ids, self.classes)
         if not np.isfinite(self.values).all():
             row, column = np.argwhere(~np.isfinite(self.values))[0]

@@ -14,7 +14,7 @@ from lib.competition.scores import Labels, Scores
 from lib.core.errors import BadInput
 from lib.judge.bootstrap import LEVEL, Interval, bootstrap, interval
 from lib.judge.metric import class_auc
-from lib.judge.subgroups import Slice, cut, cut_scores
+from lib.judge.subgroups import Slice, cut_scores, cut_slice
 
 SIBLINGS = 0.9  # how two variants of one model typically go up and down together over redrawn recordings
 _HALF = norm.ppf((1 + LEVEL) / 2)
@@ -114,7 +114,10 @@ def gains_by_part(
     """How much each gains over the reference in each part that can be scored."""
     found: dict[str, list[PartGain]] = {name: [] for name in named}
     for part in parts:
-        truth, sliced = cut(labels, part), {name: cut_scores(labels, scores, part) for name, scores in named.items()}
+        truth, sliced = (
+            cut_slice(labels, part),
+            {name: cut_scores(labels, scores, part) for name, scores in named.items()},
+        )
         scored = {name: _macro(truth, scores) for name, scores in sliced.items()}
         if np.isfinite(scored[reference]):  # whether a part can be scored is the labels' doing, the same for all
             drawn = bootstrap(truth, sliced, seed=seed)

@@ -17,7 +17,7 @@ _THIRDS = 3
 
 
 @dataclass(frozen=True)
-class Trial:
+class SweepRun:
     """A run that was scored: what was set, seed apart; its seed, its score, and its scores by fold."""
 
     parameters: Mapping[str, object]
@@ -44,7 +44,7 @@ def varying(parameters: Sequence[Mapping[str, object]]) -> list[str]:
     return [name for name in names if len({repr(each.get(name, UNSET)) for each in parameters}) > 1]
 
 
-def effects(trials: Sequence[Trial], reference: Mapping[str, object]) -> list[Effect]:
+def effects(trials: Sequence[SweepRun], reference: Mapping[str, object]) -> list[Effect]:
     """The effect of each value of each parameter that varies, the reference's value first, all judged together."""
     designs = {name: _levels(trials, name, reference) for name in varying([trial.parameters for trial in trials])}
     together = sum(len(levels) - 1 for levels in designs.values())
@@ -54,7 +54,9 @@ def effects(trials: Sequence[Trial], reference: Mapping[str, object]) -> list[Ef
         for value, runs in list(levels.items())[1:]
         if (found := _pairs(next(iter(levels.values())), runs, name))
     }
-    paired = dict(zip(pairs, paired_gains([differences(found) for found in pairs.values()], together), strict=True))
+    paired = dict(
+        zip(pairs, paired_gains([setting_differences(found) for found in pairs.values()], together), strict=True)
+    )
     made = []
     for name, levels in designs.items():
         loose = unpaired_gains(_by_setting(list(levels.values())), together)
@@ -66,18 +68,18 @@ def effects(trials: Sequence[Trial], reference: Mapping[str, object]) -> list[Ef
     return made
 
 
-def differences(pairs: Sequence[tuple[Sequence[Trial], Sequence[Trial]]]) -> np.ndarray:
+def setting_differences(pairs: Sequence[tuple[Sequence[SweepRun], Sequence[SweepRun]]]) -> np.ndarray:
     """(pairs, folds) how much the second side of each pair scores above the first, in the folds that all have."""
     folds = _folds([trial for pair in pairs for side in pair for trial in side])
     return np.stack([_scores(theirs, folds) - _scores(ours, folds) for ours, theirs in pairs])
 
 
-def _folds(trials: Sequence[Trial]) -> list[str]:
+def _folds(trials: Sequence[SweepRun]) -> list[str]:
     """The folds that all trials have a score in."""
     return sorted(set.intersection(*(set(trial.per_fold) for trial in trials)))
 
 
-def _scores(trials: Sequence[Trial], folds: Sequence[str]) -> np.ndarray:
+def _scores(trials: Sequence[SweepRun], folds: Sequence[str]) -> np.ndarray:
     """(folds,) the mean scores of some trials; without folds in common one number, of their whole scores."""
     rows = [[trial.per_fold[fold] for fold in folds] if folds else [trial.score] for trial in trials]
     return np.mean(rows, axis=0)
@@ -88,7 +90,7 @@ def value_name(value: object) -> str:
     return (f"{value:.4g}" if type(value) is float else str(value)) or "(empty)"
 
 
-def _levels(trials: Sequence[Trial], name: str, reference: Mapping[str, object]) -> dict[str, list[Trial]]:
+def _levels(trials: Sequence[SweepRun], name: str, reference: Mapping[str, object]) -> dict[str, list[SweepRun]]:
     """The runs of each value, or third of the values, by its name; the reference's first."""
     values = {repr(trial.parameters.get(name, UNSET)): trial.parameters.get(name, UNSET) for trial in trials}
     numbers = sorted({value for value in values.values() if type(value) in (int, float)})
@@ -112,27 +114,29 @@ def _place(span: str, names: Mapping[str, str], values: Mapping[str, object]) ->
     return (not number, values[key] if number else list(names).index(key))
 
 
-def _pairs(ours: Sequence[Trial], theirs: Sequence[Trial], name: str) -> list[tuple[list[Trial], list[Trial]]]:
+def _pairs(
+    ours: Sequence[SweepRun], theirs: Sequence[SweepRun], name: str
+) -> list[tuple[list[SweepRun], list[SweepRun]]]:
     """The runs of two values that share all else, seed included; none where most of the second's have no partner."""
     sides = [_by_rest(ours, name), _by_rest(theirs, name)]
     found = [(sides[0][rest], runs) for rest, runs in sides[1].items() if rest in sides[0]]
     return found if 2 * sum(len(runs) for _, runs in found) >= len(theirs) else []
 
 
-def _by_rest(trials: Sequence[Trial], name: str) -> dict[tuple, list[Trial]]:
+def _by_rest(trials: Sequence[SweepRun], name: str) -> dict[tuple, list[SweepRun]]:
     """The runs by all that is set but the named parameter."""
-    grouped: dict[tuple, list[Trial]] = {}
+    grouped: dict[tuple, list[SweepRun]] = {}
     for trial in trials:
         rest = tuple(sorted((key, repr(value)) for key, value in trial.parameters.items() if key != name))
         grouped.setdefault((trial.seed, rest), []).append(trial)
     return grouped
 
 
-def _by_setting(levels: Sequence[Sequence[Trial]]) -> list[np.ndarray]:
+def _by_setting(levels: Sequence[Sequence[SweepRun]]) -> list[np.ndarray]:
     """For each value its (settings, folds) scores, means over seeds: seeds of one setting are no further settings."""
     folds, found = _folds([trial for trials in levels for trial in trials]), []
     for trials in levels:
-        grouped: dict[tuple, list[Trial]] = {}
+        grouped: dict[tuple, list[SweepRun]] = {}
         for trial in trials:
             key = tuple(sorted((name, repr(value)) for name, value in trial.parameters.items()))
             grouped.setdefault(key, []).append(trial)

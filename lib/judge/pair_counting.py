@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 from lib.competition.scores import Labels, Scores, check_same
 from lib.core.errors import BadInput
 
-WHOLE = 1000  # the weights of a blend sum to this
+RANK_SCALE = 1000  # the weights of a blend sum to this
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +59,10 @@ def make_pair_counter(labels: Labels, parts: list[Scores]) -> PairCounter:
     """The counter for blends of these members, judged on these labels within their strata."""
     check_same(parts)
     whole = np.stack([2 * rankdata(part.values, axis=0) for part in parts])
-    if whole.max() * WHOLE >= 2**24:
+    if whole.max() * RANK_SCALE >= 2**24:
         raise BadInput(
             "too many rows for exact counting",
-            expected=f"at most {2**23 // WHOLE} rows",
+            expected=f"at most {2**23 // RANK_SCALE} rows",
             got=len(parts[0].row_ids),
             do="judge on fewer rows",
         )
@@ -95,11 +95,11 @@ def _whole(weights: np.ndarray, members: int) -> np.ndarray:
         weights.shape[1:] != (members,)
         or (whole != weights).any()
         or (whole < 0).any()
-        or (whole.sum(1) != WHOLE).any()
+        or (whole.sum(1) != RANK_SCALE).any()
     ):
         raise BadInput(
             "blend weights are not usable",
-            expected=f"{members} whole numbers that sum to {WHOLE}",
+            expected=f"{members} whole numbers that sum to {RANK_SCALE}",
             got=weights[:2].tolist(),
             do="count weights in thousandths",
         )

@@ -30,7 +30,7 @@ class Slice:
     classes: np.ndarray
 
 
-def cut(labels: Labels, part: Slice) -> Labels:
+def cut_slice(labels: Labels, part: Slice) -> Labels:
     """The labels of a slice."""
     rows = [row for row, keep in zip(labels.row_ids, part.rows, strict=True) if keep]
     classes = [name for name, keep in zip(labels.classes, part.classes, strict=True) if keep]
@@ -39,7 +39,7 @@ def cut(labels: Labels, part: Slice) -> Labels:
 
 def cut_scores(labels: Labels, scores: Scores, part: Slice) -> Scores:
     """The scores of a slice, rows as in the labels."""
-    sliced = cut(labels, part)
+    sliced = cut_slice(labels, part)
     return Scores(scores.take(sliced.row_ids).values[:, part.classes], sliced.row_ids, sliced.classes, scores.kind)
 
 
@@ -98,7 +98,7 @@ def view_table(labels: Labels, named: Mapping[str, Scores], parts: list[Slice]) 
     return pd.DataFrame(rows)
 
 
-def class_table(prepared: Prepared, named: Mapping[str, Scores]) -> pd.DataFrame:
+def class_subgroups(prepared: Prepared, named: Mapping[str, Scores]) -> pd.DataFrame:
     """One row a class with a positive: label, clips, windows (positive), and each one's AUC and average precision."""
     labels = prepared.labels
     clips = prepared.clips.primary_label.value_counts().reindex(labels.classes, fill_value=0).to_numpy()

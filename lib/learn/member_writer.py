@@ -8,7 +8,7 @@ from lib.judge.leakage import Training
 from lib.models.member.card import MemberCard
 
 
-def finish_member(folder: Path, card: MemberCard, oof: Scores, training: Training) -> None:
+def seal_member(folder: Path, card: MemberCard, oof: Scores, training: Training) -> None:
     """Put card, out-of-fold scores and training record beside the model files, and seal the folder."""
     write_json(folder / "member.json", to_json(card))
     write_json(folder / "training.json", to_json(training))

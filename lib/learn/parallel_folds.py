@@ -31,7 +31,7 @@ def devices() -> list[str]:
     return ["cpu"] * cores
 
 
-def spoken(fold: int | None) -> str:
+def fold_name(fold: int | None) -> str:
     """What people call a fold; None, which holds nothing out, is the whole."""
     return "whole" if fold is None else f"fold {fold}"
 
@@ -94,7 +94,7 @@ class _Child:
         whole = new if all_of_it else new[: new.rfind(b"\n") + 1]
         self._read += len(whole)
         for line in whole.decode(errors="replace").splitlines():
-            print(f"{spoken(self.fold)} | {line}", flush=True)
+            print(f"{fold_name(self.fold)} | {line}", flush=True)
 
     def result(self) -> object:
         """What the process answered; its error is raised, with its traceback as the cause."""
@@ -108,12 +108,12 @@ class _Child:
             return value
         if value is None:
             raise BadInput(
-                f"the process of {spoken(self.fold)} died without a word",
+                f"the process of {fold_name(self.fold)} died without a word",
                 expected="a trained fold",
                 got=f"exit code {self.process.exitcode} (-9: killed, most often for want of memory)",
                 do="run again, it goes on from its checkpoint; with fewer places if memory was short",
             )
-        raise value from RuntimeError(f"in the process of {spoken(self.fold)}:\n{trace}")
+        raise value from RuntimeError(f"in the process of {fold_name(self.fold)}:\n{trace}")
 
     def stop(self) -> None:
         """End the process, which has nothing to put in order: its checkpoint is whole at any moment."""
@@ -125,9 +125,9 @@ def _start(fold: int | None, train_one: TrainOne, device: str, logs: Path) -> _C
     """The fold's process, begun. Spawned: CUDA and threads do not survive a fork."""
     context = multiprocessing.get_context("spawn")
     receiving, sending = context.Pipe(duplex=False)
-    log = logs / spoken(fold)
+    log = logs / fold_name(fold)
     log.touch()
-    process = context.Process(target=_child, args=(fold, train_one, device, str(log), sending), name=spoken(fold))
+    process = context.Process(target=_child, args=(fold, train_one, device, str(log), sending), name=fold_name(fold))
     process.start()
     sending.close()  # so that the pipe ends when the process does
     return _Child(fold, device, process, receiving, log)

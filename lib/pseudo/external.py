@@ -23,7 +23,7 @@ from lib.competition.prepared import data_version
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_S, SOUNDSCAPE_SAMPLES, WINDOW_S, WINDOW_SAMPLES
 from lib.core import fingerprint
 from lib.core.errors import BadInput
-from lib.core.folder_lock import alone
+from lib.core.folder_lock import exclusive_folder
 from lib.core.progress import progress
 from lib.core.records import from_json, read_json, to_json, write_json
 from lib.learn.cache.audio import PIECES_SUFFIX, as_int16
@@ -122,7 +122,7 @@ def external_soundscapes(folder: Path, to: Path, competition: Path) -> list[Path
             do="name another folder, or none",
         )
     to.mkdir(parents=True, exist_ok=True)
-    with alone(to):
+    with exclusive_folder(to):
         of_hash, version = _distinct(files), data_version(competition)
         records = {own: to / f"{own}-{version}.json" for own in of_hash}
         missing = [own for own, record in records.items() if not record.is_file()]

@@ -15,12 +15,12 @@ from lib.core.records import from_json, read_json
 from lib.judge.leakage import Training
 from lib.learn.soft_labels.store import SoftLabels, SoftLabelsCard, save_soft_labels
 from lib.models.member.card import read_card
-from lib.pseudo.predictions import Said, Teacher, is_external, why_unreadable
-from lib.pseudo.teachers import Teaching
+from lib.pseudo.predictions import Teacher, TeacherPredictions, is_external, why_unreadable
+from lib.pseudo.teachers import TeacherBlend
 
 
 def label(
-    teaching: Teaching,
+    teaching: TeacherBlend,
     members: Mapping[str, Path],
     soundscapes: Iterable[Path],
     prepared: Prepared,
@@ -33,7 +33,7 @@ def label(
     """
     folds, teachers = prepared.folds, _teachers(teaching, members, prepared)
     cache.mkdir(parents=True, exist_ok=True)
-    said = Said(cache, _in_order(soundscapes), tuple(folds.numbers), prepared.classes)
+    said = TeacherPredictions(cache, _in_order(soundscapes), tuple(folds.numbers), prepared.classes)
     _announce(said, teachers)
     said.complete(teachers)
     heard = ~np.isnan(np.concatenate([said.of(teacher, folds.numbers[0])[:, :1, :1] for teacher in teachers], axis=1))
@@ -56,7 +56,7 @@ def label(
     return folder
 
 
-def _teachers(teaching: Teaching, members: Mapping[str, Path], prepared: Prepared) -> list[Teacher]:
+def _teachers(teaching: TeacherBlend, members: Mapping[str, Path], prepared: Prepared) -> list[Teacher]:
     """The teachers, if they are there, undamaged, of these classes and folds, and those that a recipe was made with."""
     if absent := [name for name in teaching.members if name not in members]:
         raise BadInput(
@@ -104,7 +104,7 @@ def _in_order(soundscapes: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def _announce(said: Said, teachers: Sequence[Teacher]) -> None:
+def _announce(said: TeacherPredictions, teachers: Sequence[Teacher]) -> None:
     """Say what will be heard and stored, and refuse to begin where the disk is too small for it."""
     count = len(said.soundscapes)
     all_mb, lacking_mb, labels_mb = (
@@ -128,7 +128,12 @@ def _announce(said: Said, teachers: Sequence[Teacher]) -> None:
 
 
 def _mixed(
-    teaching: Teaching, said: Said, teachers: Sequence[Teacher], fold: int, heard: np.ndarray, stems: list[str]
+    teaching: TeacherBlend,
+    said: TeacherPredictions,
+    teachers: Sequence[Teacher],
+    fold: int,
+    heard: np.ndarray,
+    stems: list[str],
 ) -> np.ndarray:
     """(stems, 12, classes) float16 chances for students of this fold."""
     rows, labels = [row for stem in stems for row in row_ids(stem)], said.classes.labels

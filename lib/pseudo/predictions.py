@@ -18,12 +18,12 @@ from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE, row_ids, soundscape_
 from lib.competition.scores import Scores
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shortened
-from lib.core.folder_lock import alone
+from lib.core.folder_lock import exclusive_folder
 from lib.core.progress import progress
 from lib.models.member.open import Member, open_member
 from lib.sound.decode import decode
 from lib.submit.budget import GUARD_MINUTES, Clock
-from lib.submit.stream import listen
+from lib.submit.stream import score_soundscapes
 
 CHUNK = 200  # soundscapes between two times that something is kept
 _BYTES = np.dtype(np.float16).itemsize
@@ -39,7 +39,7 @@ class Teacher:
 
 
 @dataclass(frozen=True)
-class Said:
+class TeacherPredictions:
     """Where the teachers' words lie, chunk by chunk; a soundscape that cannot be decoded has NaN for words."""
 
     cache: Path
@@ -69,7 +69,7 @@ class Said:
 
     def complete(self, teachers: Sequence[Teacher]) -> None:
         """Hear what nobody was asked about yet."""
-        with alone(self.cache):
+        with exclusive_folder(self.cache):
             missing = {chunk: who for chunk in self.chunks if (who := self._silent(teachers, chunk))}
             wanted = dict.fromkeys(teacher for who in missing.values() for teacher in who)
             members = {teacher: open_member(teacher.folder, self.classes) for teacher in wanted}
@@ -152,7 +152,7 @@ def _tables(chunk: Sequence[Path], members: Mapping[str, Member], classes: Class
     rows = [row for file in chunk for row in row_ids(file.stem)]
     nothing = Scores(np.zeros((len(rows), len(classes))), rows, classes.labels, "prob")
     ingredients = [Ingredient(name, "", 0.0) for name in members]
-    heard = listen(chunk, members, ingredients, nothing, _Unhurried())
+    heard = score_soundscapes(chunk, members, ingredients, nothing, _Unhurried())
     stems = {row.rpartition("_")[0] for row in next(iter(heard.parts.values())).row_ids}
     inside = np.array([file.stem in stems for file in chunk])
     unheard = [file for file, known in zip(chunk, inside, strict=True) if not known]

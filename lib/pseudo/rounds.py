@@ -20,8 +20,8 @@ from lib.learn.network.config import NetworkPlan, changed
 from lib.learn.network.crossfit import Fitted, fit_network
 from lib.learn.soft_labels.store import SoftLabels, open_soft_labels
 from lib.pseudo.label import label, mixed_labels
-from lib.pseudo.student_gain import Gained, Verdict, gain_over, verdict_on
-from lib.pseudo.teachers import Teaching
+from lib.pseudo.student_gain import RoundVerdict, StudentGain, gain_over, verdict_on
+from lib.pseudo.teachers import TeacherBlend
 from lib.sound.decode import decode
 
 
@@ -64,7 +64,7 @@ class RoundSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class School:
+class RoundContext:
     """Where everything lies: what is learned from, who is there to teach, and where students go."""
 
     prepared_folder: Path
@@ -83,7 +83,7 @@ class School:
         """A member's scores of what neither it nor any teacher of it has met."""
         return unseen_scores(folder, self.prepared.folds, related=self.prepared.related, others=others)
 
-    def labelled(self, teaching: Teaching, name: str, members: Mapping[str, Path]) -> SoftLabels:
+    def labelled(self, teaching: TeacherBlend, name: str, members: Mapping[str, Path]) -> SoftLabels:
         """What these teachers say of all soundscapes."""
         folder = self.output / "labels" / name
         label(teaching, members, self.soundscapes, self.prepared, folder, self.output / "said")
@@ -106,14 +106,16 @@ class Round:
     labels: SoftLabels
     fitted: Fitted
     folder: Path
-    honest: Gained
-    step: Gained
-    twin: tuple[Gained, Gained] | None  # on the leaky twin's folds: what the student gained, what the twin claims
-    verdict: Verdict
+    honest: StudentGain
+    step: StudentGain
+    twin: (
+        tuple[StudentGain, StudentGain] | None
+    )  # on the leaky twin's folds: what the student gained, what the twin claims
+    verdict: RoundVerdict
 
 
 def run_rounds(
-    plan: NetworkPlan, teaching: Teaching, control: str, name: str, settings: RoundSettings, school: School
+    plan: NetworkPlan, teaching: TeacherBlend, control: str, name: str, settings: RoundSettings, school: RoundContext
 ) -> Iterator[Round]:
     """The rounds, each as it ends; students are members `<name>_r1` and so on, those discarded lie aside.
 
@@ -130,7 +132,7 @@ def run_rounds(
     first = labels = school.labelled(teaching, f"{name}_r1", members)
     for number, (student, own) in enumerate(plans.items(), start=1):
         if last:
-            says = school.labelled(Teaching.of_member(last), f"{last}_says", members)
+            says = school.labelled(TeacherBlend.of_member(last), f"{last}_says", members)
             share = of_round(settings.student_shares, number - 1)
             labels = school.opened(mixed_labels(first, says, share, school.output / "labels" / student))
         made = _round(number, student, settings, own, labels, members, school, reference, before)

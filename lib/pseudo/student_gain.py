@@ -13,11 +13,11 @@ from lib.judge.bootstrap import Interval, bootstrap
 from lib.judge.compare import paired
 from lib.judge.metric import judge
 from lib.judge.subgroups import Slice, view_table
-from lib.pseudo.teachers import Teaching
+from lib.pseudo.teachers import TeacherBlend
 
 
 @dataclass(frozen=True)
-class Gained:
+class StudentGain:
     """The scores of a student and of its control on the same rows, and the interval of their difference."""
 
     student: float
@@ -35,29 +35,29 @@ class Gained:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RoundVerdict:
     """keep, stop or discard; and why."""
 
     word: str
     why: str
 
 
-def gain_over(labels: Labels, control: Scores, student: Scores) -> Gained:
+def gain_over(labels: Labels, control: Scores, student: Scores) -> StudentGain:
     """What the student gained on those labelled rows that it scored, paired over redrawn recordings."""
     held = labels.held_by(student)
     named = {"student": student, "control": control}
     scored = {name: judge(held, scores).macro for name, scores in named.items()}
     sure = paired(scored, bootstrap(held, named), "student", "control")
-    return Gained(scored["student"], scored["control"], sure, len(held.row_ids))
+    return StudentGain(scored["student"], scored["control"], sure, len(held.row_ids))
 
 
-def verdict_on(honest: Gained) -> Verdict:
+def verdict_on(honest: StudentGain) -> RoundVerdict:
     """What to do with a student, by its honest gain over the control or the student before it."""
     if honest.interval.low > 0:
-        return Verdict("keep", f"surely better: {honest}")
+        return RoundVerdict("keep", f"surely better: {honest}")
     if honest.interval.high < 0:
-        return Verdict("discard", f"surely worse: {honest}")
-    return Verdict("stop", f"not told from what it is held against: {honest}; another round would build on luck")
+        return RoundVerdict("discard", f"surely worse: {honest}")
+    return RoundVerdict("stop", f"not told from what it is held against: {honest}; another round would build on luck")
 
 
 LEAST_GAIN = 0.01  # a share of less than this is a share of noise
@@ -74,7 +74,7 @@ def kept_table(labels: Labels, student: Scores, teacher: Scores, floor: Scores, 
     return rows.drop(columns="lacks").assign(kept=kept)
 
 
-def teachers_scores(teaching: Teaching, members: Mapping[str, Scores], folds: Folds) -> Scores:
+def teachers_scores(teaching: TeacherBlend, members: Mapping[str, Scores], folds: Folds) -> Scores:
     """What the teachers together say of labelled soundscapes, each fold's rows as they teach that fold."""
     fold_of, parts = folds.of("soundscape"), []
     first = next(iter(members.values()))

@@ -12,7 +12,7 @@ from lib.core.records import to_json
 
 
 @dataclass(frozen=True)
-class Teaching:
+class TeacherBlend:
     """Members and their weights; or a recipe, which says for each fold what it would be without that fold's labels."""
 
     weights: Mapping[str, float]
@@ -29,12 +29,12 @@ class Teaching:
             )
 
     @classmethod
-    def of_member(cls, name: str) -> "Teaching":
+    def of_member(cls, name: str) -> "TeacherBlend":
         """One member alone."""
         return cls({name: 1.0})
 
     @classmethod
-    def of_recipe(cls, recipe: Recipe) -> "Teaching":
+    def of_recipe(cls, recipe: Recipe) -> "TeacherBlend":
         """The blend that a recipe is without the labels of the fold it teaches."""
         return cls({}, recipe)
 
@@ -86,10 +86,10 @@ def _mean(weights: Mapping[str, float], parts: Mapping[str, Scores]) -> np.ndarr
     return sum(np.float32(weight / total) * parts[name].values for name, weight in named.items())
 
 
-def read_teaching(text: str, recipes: Callable[[str], Recipe]) -> Teaching:
+def parse_teachers(text: str, recipes: Callable[[str], Recipe]) -> TeacherBlend:
     """Who is named in "a, b:2": members with weights, 1 where none is said; or in "recipe:safe": a recipe's blend."""
     if text.startswith("recipe:"):
-        return Teaching.of_recipe(recipes(text.removeprefix("recipe:")))
+        return TeacherBlend.of_recipe(recipes(text.removeprefix("recipe:")))
     weights: dict[str, float] = {}
     for part in filter(None, map(str.strip, text.split(","))):
         name, colon, weight = part.partition(":")
@@ -102,4 +102,4 @@ def read_teaching(text: str, recipes: Callable[[str], Recipe]) -> Teaching:
                 got=part,
                 do="mend the weight",
             ) from error
-    return Teaching(weights)
+    return TeacherBlend(weights)

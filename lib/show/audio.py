@@ -76,7 +76,7 @@ def views(audio: np.ndarray, colour: str) -> Figure:
     return figure
 
 
-def seen_and_heard(audio: np.ndarray, title: str, colour: str) -> Html:
+def spectrogram_and_player(audio: np.ndarray, title: str, colour: str) -> Html:
     """The title, the four views as a picture, and a player below it."""
     picture = _picture(views(audio, colour), dpi=78)
     return Html(f"<div><b>{html.escape(title)}</b><br>{picture}<br>{player(audio).html}</div>")
@@ -95,12 +95,12 @@ def minute_browser(audio: np.ndarray, said: Mapping[int, Sequence[tuple[str, str
         style = "vertical-align:top;text-align:left;font-size:10px;line-height:1.25;padding:2px;overflow:hidden"
         cells.append(f"<td style='{style}'>{button}<br>{lines}</td>")
     row = f"<table style='width:100%;table-layout:fixed;border-collapse:collapse'><tr>{''.join(cells)}</tr></table>"
-    wide = _picture(minute_picture(audio), dpi=80, style="width:100%;display:block")
+    wide = _picture(minute_figure(audio), dpi=80, style="width:100%;display:block")
     sound = player(np.concatenate(soundscape_windows(audio)), name).html
     return Html(f"<div><b>{html.escape(title)}</b><br>{sound}{wide}{row}</div>")
 
 
-def minute_picture(audio: np.ndarray) -> Figure:
+def minute_figure(audio: np.ndarray) -> Figure:
     """The log-mel picture of a minute from edge to edge, cut into its windows, frequencies written inside."""
     picture = np.concatenate(list(decibels(mel_power(soundscape_windows(audio), _FRONT_END))), axis=1)
     figure, axis = plt.subplots(figsize=(12, 2.4))

@@ -101,7 +101,7 @@ def searched_against_nested(found: Mapping[str, Found], references: Mapping[str,
     return _closed(figure)
 
 
-def gate_picture(table: pd.DataFrame, title: str) -> Figure:
+def sidecar_gate_figure(table: pd.DataFrame, title: str) -> Figure:
     """Each class's gain by the sidecar, best first, down to its lower bound; open classes in colour with their weight.
 
     `table` is a gate's: primary_label, gate_weight, delta, low, positives, opened. Unheard classes are left out.

@@ -113,7 +113,7 @@ def trajectories(maps: Mapping[str, np.ndarray], how: str, species: np.ndarray) 
 def coverage_bars(table: pd.DataFrame) -> Figure:
     """Of each taxon's classes, the shares that the embedder knows by name, by synonym, by genus, and not at all.
 
-    Columns taxon, classes, name, synonym, genus, flat, as `lib.models.embedder.labels.coverage` gives them.
+    Columns taxon, classes, name, synonym, genus, flat, as `lib.models.embedder.labels.label_coverage` gives them.
     """
     figure, axis = plt.subplots(figsize=(8, 0.42 * len(table) + 1.0))
     places = np.arange(len(table))[::-1]

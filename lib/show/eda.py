@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from lib.competition.eda.overview import likeness
 from lib.competition.row_ids import WINDOW_S, split_row_id, window_ends
 from lib.competition.scores import Labels
-from lib.show.audio import Card, gallery, minute_browser, seen_and_heard
+from lib.show.audio import Card, gallery, minute_browser, spectrogram_and_player
 from lib.show.html import Html
 from lib.show.plots import TAXON_COLOURS
 from lib.sound.crops import loudest_stretch
@@ -103,7 +103,7 @@ def activity(windows: pd.DataFrame, taxonomy: pd.DataFrame) -> Figure:
     return _done(figure)
 
 
-def company(labels: Labels, taxonomy: pd.DataFrame, mirrors: list[list[str]]) -> Figure:
+def cooccurrence_matrix(labels: Labels, taxonomy: pd.DataFrame, mirrors: list[list[str]]) -> Figure:
     """How much more often than chance two classes are heard in one window; classes that keep company lie together."""
     counts = labels.values.sum(axis=0)
     shown = np.sort(np.argsort(-counts, kind="stable")[: min(_MOST_CLASSES, (counts > 0).sum())])
@@ -188,7 +188,7 @@ def example_of_each_taxon(clips: pd.DataFrame, taxonomy: pd.DataFrame, sound: Ca
             best = of_taxon[of_taxon.primary_label == label].sort_values(["rating", "seconds"], ascending=False).iloc[0]
             excerpt = loudest_stretch(sound(best.filename), _EXCERPT_S)
             title = f"{name}: {best.common_name}, {best.filename}"
-            parts.append(seen_and_heard(excerpt, title, TAXON_COLOURS[name]).html)
+            parts.append(spectrogram_and_player(excerpt, title, TAXON_COLOURS[name]).html)
         else:
             parts.append(f"<p>{name}: no clip.</p>")
     return Html("".join(parts))

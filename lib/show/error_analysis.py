@@ -25,7 +25,7 @@ _PICTURE = FrontEnd(n_fft=2048, hop_samples=512, n_mels=96, fmin_hz=50.0, fmax_h
 
 
 @dataclass(frozen=True, eq=False)
-class Mode:
+class FailureMode:
     """A way to fail: which cells are exposed to it, which of them failed, and which cells they are held against."""
 
     name: str
@@ -58,7 +58,7 @@ def signal_to_noise(windows: np.ndarray) -> np.ndarray:
     return np.sort(rise, axis=1)[:, -_PICTURE.n_mels // 8 :].mean(axis=1)
 
 
-def failure_modes(labels: Labels, scores: Scores, snr: Mapping[str, float]) -> list[Mode]:
+def failure_modes(labels: Labels, scores: Scores, snr: Mapping[str, float]) -> list[FailureMode]:
     """The failure modes of these scores; `snr` gives each labelled window's signal-to-noise in dB."""
     truth, lost = labels.values, losses(labels, scores)
     heard = truth & np.isfinite(lost)
@@ -80,14 +80,14 @@ def failure_modes(labels: Labels, scores: Scores, snr: Mapping[str, float]) -> l
     modes = []
     for name, (rule, where) in conditions.items():
         exposed, others = heard & where, heard & ~where
-        modes.append(Mode(name, rule, exposed, exposed & missed, others, others & missed))
+        modes.append(FailureMode(name, rule, exposed, exposed & missed, others, others & missed))
     claims = _surest_claims(labels, scores) & np.isfinite(lost)
     rule = "the cell is among its fold's surest claims of a class, as many as there are windows with it"
     known = np.isfinite(lost)
-    return [*modes, Mode("over-confident false positive", rule, claims, claims & ~truth, known, known & ~truth)]
+    return [*modes, FailureMode("over-confident false positive", rule, claims, claims & ~truth, known, known & ~truth)]
 
 
-def mode_table(modes: list[Mode], names: list[str]) -> pd.DataFrame:
+def mode_table(modes: list[FailureMode], names: list[str]) -> pd.DataFrame:
     """One row a mode: exposed cells, failed ones, the rate, the rate of the cells held against, classes hit most."""
     return pd.DataFrame(
         {
@@ -103,7 +103,7 @@ def mode_table(modes: list[Mode], names: list[str]) -> pd.DataFrame:
     )
 
 
-def worst_windows(mode: Mode, labels: Labels, lost: np.ndarray, count: int, shown: set[int]) -> list[int]:
+def worst_windows(mode: FailureMode, labels: Labels, lost: np.ndarray, count: int, shown: set[int]) -> list[int]:
     """The rows in which the mode costs most, at most one of a soundscape, without those shown before."""
     cost = np.where(mode.failed, np.nan_to_num(lost), 0.0).sum(axis=1)
     chosen: dict[str, int] = {}
@@ -114,7 +114,7 @@ def worst_windows(mode: Mode, labels: Labels, lost: np.ndarray, count: int, show
     return list(chosen.values())
 
 
-def window_picture(audio: np.ndarray, row: int, labels: Labels, scores: Scores, names: Mapping[str, str]) -> Figure:
+def window_figure(audio: np.ndarray, row: int, labels: Labels, scores: Scores, names: Mapping[str, str]) -> Figure:
     """A window's mel picture; beside it how high it ranks in its fold, for what was heard and what was claimed."""
     figure = Figure(figsize=(11, 2.7))
     picture, bars = figure.subplots(1, 2, width_ratios=[1.5, 1])

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.judge.bootstrap import LEVEL
-from lib.judge.studies.leaderboard import Board
+from lib.judge.studies.leaderboard import SimulatedBoard
 from lib.judge.studies.replay import ReplaySettings
 
 ROBUST, FRAGILE = "#2a6f97", "#c1121f"
@@ -74,7 +74,7 @@ def regret_of_rules(table: pd.DataFrame) -> Figure:
     return _closed(figure)
 
 
-def leaders_fate(board: Board) -> Figure:
+def leaders_fate(board: SimulatedBoard) -> Figure:
     """How often the public leader ends at each place of the private board."""
     leader = board.public.argmax(axis=1)
     theirs = board.private[np.arange(len(leader)), leader]

@@ -10,7 +10,7 @@ from matplotlib.transforms import Bbox
 
 from lib.competition.prepared import Prepared
 from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE
-from lib.learn.soft_labels.gate import Gated
+from lib.learn.soft_labels.gate import GatedLabels
 from lib.show.audio import Card, gallery
 from lib.show.html import Html
 from lib.show.plots import TAXON_COLOURS
@@ -65,7 +65,7 @@ def gains_by_round(rows: pd.DataFrame) -> Figure:
     return _finished(figure)
 
 
-def gate_picture(table: pd.DataFrame) -> Figure:
+def label_gate_figure(table: pd.DataFrame) -> Figure:
     """Each class's crops that passed, most first, in as many columns as all classes need; then the empty gates.
 
     `table` is what `lib.learn.soft_labels.gate.gate_table` gives.
@@ -114,7 +114,11 @@ def gate_picture(table: pd.DataFrame) -> Figure:
 
 
 def review(
-    prepared: Prepared, stems: Sequence[str], chances: np.ndarray, gated: Gated, sound: Callable[[str], np.ndarray]
+    prepared: Prepared,
+    stems: Sequence[str],
+    chances: np.ndarray,
+    gated: GatedLabels,
+    sound: Callable[[str], np.ndarray],
 ) -> Html:
     """A card for each of the rarest classes that are taught: the surest windows that passed, and those just below.
 

@@ -62,7 +62,7 @@ def attention_over_time(
     return figure
 
 
-def pictures_in_a_row(pictures: Mapping[str, np.ndarray]) -> Figure:
+def spectrogram_row(pictures: Mapping[str, np.ndarray]) -> Figure:
     """The (mels, frames) pictures side by side on one scale, each under its name."""
     figure, axes = plt.subplots(1, len(pictures), figsize=(3.6 * len(pictures), 2.0), squeeze=False)
     low, high = (end([end(picture) for picture in pictures.values()]) for end in (np.min, np.max))

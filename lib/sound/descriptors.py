@@ -13,7 +13,7 @@ _N_BANDS = 8
 _SILENCE_DB = 10.0  # a frame this close to its window's quietest counts as silent
 
 
-def statistics(windows: np.ndarray, front_end: FrontEnd = FRONT_END) -> np.ndarray:
+def sound_statistics(windows: np.ndarray, front_end: FrontEnd = FRONT_END) -> np.ndarray:
     """(windows, features) float32 descriptors of (windows, samples) audio."""
     power = mel_power(windows, front_end)
     level, onsets = decibels(power), np.log1p(pcen(power, front_end.hop_samples))

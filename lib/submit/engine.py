@@ -15,11 +15,11 @@ from lib.core.errors import BadInput, shortened
 from lib.core.records import check_seal
 from lib.models.member.open import Member, open_member
 from lib.submit.soundscape import prior_table
-from lib.submit.stream import Heard
+from lib.submit.stream import StreamResult
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
+class OpenedRecipe:
     """The members that could be opened, what is left of the recipe with them alone, and why others could not be."""
 
     recipe: Recipe
@@ -33,7 +33,7 @@ class Opened:
         return [f"{name} is left out from the start: {why}" for name, why in self.lost.items()]
 
 
-def open_members(recipe: Recipe, folders: Sequence[Path], classes: ClassList) -> Opened:
+def open_members(recipe: Recipe, folders: Sequence[Path], classes: ClassList) -> OpenedRecipe:
     """The recipe's members, opened; one that is absent, damaged or another is an error, or left out if optional."""
     classes.check_hash(recipe.class_hash, f"recipe {recipe.name}")
     by_name = {folder.name: folder for folder in folders}
@@ -46,7 +46,7 @@ def open_members(recipe: Recipe, folders: Sequence[Path], classes: ClassList) ->
             if ingredient.required:
                 raise
             lost[ingredient.name] = " ".join(f"{error}".split())
-    return Opened(recipe, recipe.without(lost) if lost else recipe, members, lost)
+    return OpenedRecipe(recipe, recipe.without(lost) if lost else recipe, members, lost)
 
 
 def _open(ingredient: Ingredient, by_name: dict[str, Path], classes: ClassList) -> Member:
@@ -77,7 +77,7 @@ def prior_scores(rows: Sequence[str], prior: Member, classes: ClassList) -> Scor
     return Scores(values, [row for stem in stems for row in row_ids(stem)], classes.labels, "prob").take(rows)
 
 
-def execute(recipe: Recipe, heard: Heard) -> Outcome:
+def execute(recipe: Recipe, heard: StreamResult) -> Outcome:
     """The recipe's ranks of all rows; those of soundscapes that nobody heard are the prior's ranks among all rows."""
     prior, alarms = percentile_ranks(heard.prior), []
     known = {row for part in heard.parts.values() for row in part.row_ids}
@@ -93,7 +93,7 @@ def execute(recipe: Recipe, heard: Heard) -> Outcome:
     return Outcome(scores, tuple(alarms))
 
 
-def _left(recipe: Recipe, heard: Heard, alarms: list[str]) -> Recipe | None:
+def _left(recipe: Recipe, heard: StreamResult, alarms: list[str]) -> Recipe | None:
     """The recipe of those who are left; None, with an alarm, where nobody is."""
     if not heard.dropped:
         return recipe

@@ -17,9 +17,9 @@ from lib.competition.scores import Scores
 from lib.core import fingerprint
 from lib.models.runtime.onnx import ORT_VERSION
 from lib.submit.budget import CONTEST_SOUNDSCAPES, Clock, Plan, make_plan
-from lib.submit.engine import Opened, flat_classes
-from lib.submit.rows import Asked
-from lib.submit.stream import Heard
+from lib.submit.engine import OpenedRecipe, flat_classes
+from lib.submit.rows import RequiredRows
+from lib.submit.stream import StreamResult
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,12 @@ def named_inputs(
 
 
 def make_receipt(
-    asked: Asked,
-    opened: Opened,
+    asked: RequiredRows,
+    opened: OpenedRecipe,
     inputs: dict[str, dict[str, str]],
     submission: str,
     clock: Clock,
-    heard: Heard,
+    heard: StreamResult,
     scores: Scores,
     alarms: list[str],
     runtimes: dict[str, str],
@@ -143,7 +143,7 @@ def make_receipt(
     )
 
 
-def contest_plan(opened: Opened, heard: Heard, clock: Clock) -> Plan:
+def contest_plan(opened: OpenedRecipe, heard: StreamResult, clock: Clock) -> Plan:
     """The plan for the contest's 600 soundscapes by the costs measured here, of those who listened to the end."""
     listening = [member for member in opened.left.members if member.name in heard.parts]
     other = sum(seconds for name, seconds in clock.stages.items() if name != "listening") / 60.0
@@ -152,7 +152,7 @@ def contest_plan(opened: Opened, heard: Heard, clock: Clock) -> Plan:
     )
 
 
-def member_lines(opened: Opened, heard: Heard) -> list[MemberLine]:
+def member_lines(opened: OpenedRecipe, heard: StreamResult) -> list[MemberLine]:
     """A line for each member of the recipe, those that were left out too."""
     recipe, means, lines = opened.recipe, heard.meter.means(), []
     for member in recipe.members:

@@ -11,7 +11,7 @@ from lib.core.paths import in_rerun
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequiredRows:
     """What the platform wants: the mode, the test soundscapes in name order, and the row ids to write."""
 
     mode: str
@@ -20,7 +20,7 @@ class Asked:
     alarms: tuple[str, ...]
 
 
-def asked_rows(competition: Path) -> Asked:
+def required_rows(competition: Path) -> RequiredRows:
     """Public mode (no test soundscapes: the sample's rows) or rerun mode (twelve rows a test soundscape)."""
     files = sorted((competition / "test_soundscapes").glob("*.ogg"))
     sample = pd.read_csv(competition / "sample_submission.csv", usecols=["row_id"], dtype=str).row_id.tolist()
@@ -32,18 +32,18 @@ def asked_rows(competition: Path) -> Asked:
                 got="none",
                 do="check that the competition is attached",
             )
-        return Asked("public", (), tuple(sample), ())
+        return RequiredRows("public", (), tuple(sample), ())
     for file in files:
         parse_soundscape(file.name)
     rows = [row for file in files for row in row_ids(file.stem)]
     if set(sample) == set(rows):
-        return Asked("rerun", tuple(files), tuple(sample), ())
+        return RequiredRows("rerun", tuple(files), tuple(sample), ())
     stems = {file.stem for file in files}
     if not any(row.rpartition("_")[0] in stems for row in sample):
         alarm = (
             f"sample_submission.csv names none of the test soundscapes ({len(sample)} rows); rows made from the files"
         )
-        return Asked("rerun", tuple(files), tuple(rows), (alarm,))
+        return RequiredRows("rerun", tuple(files), tuple(rows), (alarm,))
     without_sample, without_file = sorted(set(rows) - set(sample)), sorted(set(sample) - set(rows))
     raise BadInput(
         "test soundscapes and sample_submission.csv ask for different rows",

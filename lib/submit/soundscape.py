@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 
 from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE, parse_soundscape, soundscape_named
-from lib.models.member.inputs import Hearing
+from lib.models.member.inputs import SoundscapeInputs
 from lib.models.member.open import Member
 from lib.models.runtime.onnx import session_seconds
 from lib.sound.decode import decode
 from lib.submit.budget import Clock
-from lib.submit.timing import Spent, TimedHearing
+from lib.submit.timing import Spent, TimedInputs
 
 _TRIES = 2  # a fault that does not come back was none of the member's
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class SoundscapeResult:
     """What came of one soundscape: (12, classes) tables by member, faults by member, or that it has neither."""
 
     file: Path
@@ -29,7 +29,9 @@ class Answer:
     late: bool = False
 
 
-def hear(file: Path, members: Mapping[str, Member], width: int, clock: Clock, last_try: bool = False) -> Answer:
+def hear(
+    file: Path, members: Mapping[str, Member], width: int, clock: Clock, last_try: bool = False
+) -> SoundscapeResult:
     """The answers of all members, `width` classes wide; it looks at the clock, and at who still listens, as it goes.
 
     Too little memory is a MemoryError, since others working at once may be why; at the last try it is a fault.
@@ -39,20 +41,22 @@ def hear(file: Path, members: Mapping[str, Member], width: int, clock: Clock, la
         audio = decode(file)
     except Exception as error:  # whatever a file makes a reader do, it costs its own rows at most
         _raise_memory(error, last_try)
-        return Answer(file, unreadable=f"{file.name}: {error}".replace(f"{file.name}: {file.name}: ", f"{file.name}: "))
+        return SoundscapeResult(
+            file, unreadable=f"{file.name}: {error}".replace(f"{file.name}: {file.name}: ", f"{file.name}: ")
+        )
     spent = Spent(decoding=clock.now() - start)
-    hearing = TimedHearing(soundscape_named(file.name), audio, now=clock.now, spent=spent)
-    answer = Answer(file, spent=spent)
+    hearing = TimedInputs(soundscape_named(file.name), audio, now=clock.now, spent=spent)
+    answer = SoundscapeResult(file, spent=spent)
     for name, member in list(members.items()):
         if not clock.minutes_left:
-            return Answer(file, late=True)
+            return SoundscapeResult(file, late=True)
         if name in members:  # it may have been dropped since this soundscape was begun
             _ask(answer, hearing, name, member, width, last_try)
     spent.sessions = session_seconds() - before_s
     return answer
 
 
-def _ask(answer: Answer, hearing: TimedHearing, name: str, member: Member, width: int, last_try: bool) -> None:
+def _ask(answer: SoundscapeResult, hearing: TimedInputs, name: str, member: Member, width: int, last_try: bool) -> None:
     """Enter the member's table, or after a second try its fault."""
     for _ in range(_TRIES):
         try:
@@ -88,4 +92,4 @@ def _fault(table: np.ndarray, width: int) -> str:
 
 def prior_table(prior: Member, stem: str) -> np.ndarray:
     """(12, classes) what the prior says, from the name alone."""
-    return prior.score(Hearing(parse_soundscape(stem), None))
+    return prior.score(SoundscapeInputs(parse_soundscape(stem), None))

@@ -20,7 +20,7 @@ from lib.core.errors import BadInput
 from lib.core.progress import progress
 from lib.models.member.open import Member
 from lib.submit.budget import Clock, make_plan
-from lib.submit.soundscape import Answer, hear
+from lib.submit.soundscape import SoundscapeResult, hear
 from lib.submit.timing import Meter
 
 FIRST = 8  # soundscapes before anybody is dropped: the costs in a recipe were measured on another machine
@@ -29,7 +29,7 @@ _MAY_FAIL = 0.05  # of the soundscapes, for a member that the recipe requires
 
 
 @dataclass(frozen=True)
-class Dropped:
+class DroppedMember:
     """Why a member was left out, and when."""
 
     why: str
@@ -37,25 +37,25 @@ class Dropped:
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class StreamResult:
     """What the members made of the soundscapes: scores of what was heard, the prior's of all, and what was given up."""
 
     parts: dict[str, Scores]
     prior: Scores
-    dropped: dict[str, Dropped]
+    dropped: dict[str, DroppedMember]
     alarms: tuple[str, ...]
     meter: Meter
     workers: int
 
 
-def listen(
+def score_soundscapes(
     files: Sequence[Path],
     members: Mapping[str, Member],
     ingredients: Sequence[Ingredient],
     prior: Scores,
     clock: Clock,
-    keep: Callable[[Heard], None] | None = None,
-) -> Heard:
+    keep: Callable[[StreamResult], None] | None = None,
+) -> StreamResult:
     """The members' scores of the soundscapes, the same bits however many work at once and in whatever order.
 
     `prior` has the rows of all files; the ingredients say who may be dropped when time runs short. `keep` is called
@@ -71,8 +71,8 @@ class _Stream:
     ingredients: list[Ingredient]
     prior: Scores
     clock: Clock
-    keep: Callable[[Heard], None] | None
-    dropped: dict[str, Dropped] = field(default_factory=dict)
+    keep: Callable[[StreamResult], None] | None
+    dropped: dict[str, DroppedMember] = field(default_factory=dict)
     alarms: list[str] = field(default_factory=list)
     meter: Meter = field(default_factory=Meter)
 
@@ -86,7 +86,7 @@ class _Stream:
         self.done = self.failed = 0
         self.kept_minutes = self.clock.minutes
 
-    def run(self) -> Heard:
+    def run(self) -> StreamResult:
         """Everything that can be heard in time."""
         pool = ThreadPoolExecutor(self.workers)
         try:
@@ -98,7 +98,7 @@ class _Stream:
             self._alarm(f"{late} of {len(self.files)} soundscapes were not heard in time: the prior's ranks")
         return self._so_far()
 
-    def _answers(self, pool: ThreadPoolExecutor) -> Iterator[Answer]:
+    def _answers(self, pool: ThreadPoolExecutor) -> Iterator[SoundscapeResult]:
         """The answers as they come, until all have, or the guard says stop."""
         waiting, running = deque(self.files), {}
         while waiting or running:
@@ -120,7 +120,7 @@ class _Stream:
         """Whether another soundscape would end before the guard."""
         return self.meter.costs().of(self.members) < 60 * self.clock.minutes_left
 
-    def _answer(self, future: Future, file: Path) -> Answer | None:
+    def _answer(self, future: Future, file: Path) -> SoundscapeResult | None:
         """The task's answer; None where the memory did not suffice and the file deserves a second try."""
         try:
             return future.result()
@@ -131,7 +131,7 @@ class _Stream:
             self.again.add(file)
             return None
 
-    def _take(self, answer: Answer) -> None:
+    def _take(self, answer: SoundscapeResult) -> None:
         """Enter the answer, see who has to go, and keep what there is from time to time."""
         self.done += 1
         if answer.unreadable:
@@ -154,14 +154,14 @@ class _Stream:
         except BadInput as error:
             self._alarm(f"nothing was kept at minute {self.clock.minutes:.1f}: {error.what}, {error.got}")
 
-    def _enter(self, answer: Answer) -> None:
+    def _enter(self, answer: SoundscapeResult) -> None:
         first = self.place[answer.file] * WINDOWS_PER_SOUNDSCAPE
         for name in self.members:
             self.tables[name][first : first + WINDOWS_PER_SOUNDSCAPE] = answer.tables[name]
         self.heard[self.place[answer.file]] = True
         self.meter.add(answer.spent)
 
-    def _faulty(self, name: str, answer: Answer) -> None:
+    def _faulty(self, name: str, answer: SoundscapeResult) -> None:
         """An optional member goes; a required one costs the soundscape its rows, and not many of them."""
         fault = f"{answer.faults[name]}, twice on {answer.file.name}"
         if name in self._optional():
@@ -191,7 +191,7 @@ class _Stream:
     def _drop(self, name: str, why: str) -> None:
         """Nobody asks this member again, and what it said is thrown away."""
         del self.members[name], self.tables[name]
-        self.dropped[name] = Dropped(why, self.clock.minutes)
+        self.dropped[name] = DroppedMember(why, self.clock.minutes)
         self._alarm(f"{name} is left out from minute {self.clock.minutes:.1f}: {why}")
 
     def _optional(self) -> set[str]:
@@ -201,9 +201,9 @@ class _Stream:
         self.alarms.append(text)
         print(f"ALARM: {text}", flush=True)
 
-    def _so_far(self) -> Heard:
+    def _so_far(self) -> StreamResult:
         """What there is by now."""
         rows = [row for number in np.flatnonzero(self.heard) for row in row_ids(self.files[number].stem)]
         inside = np.repeat(self.heard, WINDOWS_PER_SOUNDSCAPE)
         parts = {name: Scores(table[inside], rows, self.prior.classes, "prob") for name, table in self.tables.items()}
-        return Heard(parts, self.prior, dict(self.dropped), tuple(self.alarms), self.meter, self.workers)
+        return StreamResult(parts, self.prior, dict(self.dropped), tuple(self.alarms), self.meter, self.workers)

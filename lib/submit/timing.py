@@ -7,7 +7,7 @@ from statistics import median
 
 import numpy as np
 
-from lib.models.member.inputs import Hearing, Made
+from lib.models.member.inputs import SoundscapeInputs, Value
 from lib.submit.budget import Costs, thing_name
 
 _LAST = 32  # soundscapes whose median is today's pace: a stall is forgotten, a slower machine is noticed after sixteen
@@ -25,7 +25,7 @@ class Spent:
 
 
 @dataclass(eq=False)
-class TimedHearing(Hearing):
+class TimedInputs(SoundscapeInputs):
     """A hearing that notes what each member spent by itself, and what making shared things took."""
 
     now: Callable[[], float] = field(kw_only=True)
@@ -33,7 +33,7 @@ class TimedHearing(Hearing):
     _who: str = ""
     _making: bool = False
 
-    def by(self, name: str, score: Callable[[Hearing], np.ndarray]) -> np.ndarray:
+    def by(self, name: str, score: Callable[[SoundscapeInputs], np.ndarray]) -> np.ndarray:
         """The member's answer; making what it shares with others is not counted as its own time."""
         self._who, start, made = name, self.now(), sum(self.spent.shared.values())
         try:
@@ -42,7 +42,7 @@ class TimedHearing(Hearing):
             own = self.now() - start - (sum(self.spent.shared.values()) - made)
             self.spent.own[name] = self.spent.own.get(name, 0.0) + own
 
-    def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
+    def once(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """As any hearing does; what is made on the way counts as part of what it is made for."""
         if self._making:
             return super().once(key, make)

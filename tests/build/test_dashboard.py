@@ -17,7 +17,7 @@ from lib.judge import ledger
 from lib.judge.metric import class_auc
 from lib.show import dashboard
 from lib.show.audio import player
-from lib.show.error_analysis import failure_modes, losses, mode_table, signal_to_noise, window_picture, worst_windows
+from lib.show.error_analysis import failure_modes, losses, mode_table, signal_to_noise, window_figure, worst_windows
 from lib.show.html import write_page
 from lib.sound.decode import ogg
 
@@ -120,7 +120,7 @@ def test_a_window_shows_what_was_heard_and_what_was_claimed():
     labels = Labels(a_truth(), ROWS, CLASSES, FOLDS)
     scores = Scores(np.random.default_rng(1).random(labels.values.shape), ROWS, CLASSES, "prob")
     audio = np.random.default_rng(2).normal(size=WINDOW_SAMPLES).astype(np.float32)
-    bars = window_picture(audio, 3, labels, scores, {"a": "Rare frog"}).axes[1]
+    bars = window_figure(audio, 3, labels, scores, {"a": "Rare frog"}).axes[1]
     heard = int(labels.values[3].sum())
     assert len(bars.patches) == heard + min(4, len(CLASSES) - heard)
     expected = sorted(1 - losses(labels, scores)[3][labels.values[3]], reverse=True)

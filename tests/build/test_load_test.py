@@ -5,13 +5,13 @@ import pytest
 
 from build import load_test as endurance
 from lib.core.errors import BadInput
-from lib.submit.rows import asked_rows
+from lib.submit.rows import required_rows
 
 
 def test_soundscapes_repeat_under_names_of_their_own_and_the_sample_asks_for_each(rerun, tmp_path):
     own = len(list((rerun / "test_soundscapes").glob("*.ogg")))
     folder = endurance.repeated(rerun, tmp_path / "long", own + 3)
-    asked = asked_rows(folder)
+    asked = required_rows(folder)
     assert (asked.mode, len(asked.soundscapes), len(asked.row_ids)) == ("rerun", own + 3, 12 * (own + 3))
     assert asked.alarms == ()
     bytes_of = {path.resolve() for path in asked.soundscapes}

@@ -31,7 +31,7 @@ from build.project import ROOT
 from lib.competition.scores import Scores
 from lib.core import fingerprint
 from lib.core.records import write_json
-from lib.submit.rows import asked_rows
+from lib.submit.rows import required_rows
 from lib.submit.writer import write_submission
 from tests.support.kaggle.loopback import hang, instead, page, refused, reset
 from tests.support.kaggle.loopback_services import Competition, Run
@@ -68,7 +68,7 @@ def add_version(kaggle, root, public, classes, status="COMPLETE", score=0.68, **
     version = kaggle.state.SaveKernel({"slug": f"alice/{SLUG}", "text": "{}"})["versionNumber"]
     folder = kernel_folder(root, SLUG) / f"v{version}"
     folder.mkdir(parents=True)
-    rows = asked_rows(public).row_ids
+    rows = required_rows(public).row_ids
     values = np.linspace(0, 1, len(rows) * len(classes)).reshape(len(rows), -1)
     write_submission(folder / "submission.csv", Scores(values, rows, classes.labels, "rank"), rows, classes)
     told = {"recipe": "safe", "recipe_score": score, "recipe_interval": [score - 0.03, score + 0.02], "alarms": []}

@@ -10,7 +10,7 @@ from build.project import ROOT
 from lib.competition.miniature.make import make_miniature
 from lib.competition.miniature.spec import MiniatureSpec
 from lib.judge.ledger import read
-from lib.models.member.open import FAMILIES
+from lib.models.member.open import MEMBER_FAMILIES
 
 NOTEBOOKS = ["01", "02", "03", "04", "05"]
 BARELY_TRAINED = [  # whether networks and heads learn is shown by `make demo`
@@ -73,7 +73,7 @@ def test_the_rungs_and_both_recipes_are_there_and_noted_in_the_ledger(ran):
     assert students == {"small_student_r1"}
     assert members - students == {"l0_prior", "l1_statistics", "small_sed", "l3_zero_shot", "l3_linear"}
     cards = [json.loads(path.read_text()) for path in ran.glob("*/members/*/member.json")]
-    assert {card["family"] for card in cards} == set(FAMILIES)
+    assert {card["family"] for card in cards} == set(MEMBER_FAMILIES)
     assert {path.stem for path in (ran / "05_blend/recipes").glob("*.json")} == {"safe", "bold", "manifest"}
     questions = [line.question for line in read(ran.parent / "ledger.jsonl")]
     assert len(questions) == 8

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from lib.learn.head.data import ClipTokens, Lesson, Sequences
+from lib.learn.head.data import ClipTokens, HeadData, Sequences
 
 CALL, ECHO, LOCAL, FLAT = 0, 1, 2, 3  # heard; follows CALL by a window, unheard; at SITE only, unheard; heard
 SITE, SITES, CLASSES, FLAT_LOGIT = 2, ("S01", "S02", "S03"), 4, -6.0
 WIDTHS = {"embedding": 12, "block:loud": 6, "block:deaf": 8}
 
 
-def lesson_of(files: int = 36, clips: int = 40, seed: int = 0) -> Lesson:
+def lesson_of(files: int = 36, clips: int = 40, seed: int = 0) -> HeadData:
     """Soundscapes of three sites, and clips of the two classes that can be heard."""
     random = np.random.default_rng(1000 + seed)
     truth = np.zeros((clips, CLASSES), dtype=bool)
@@ -17,7 +17,7 @@ def lesson_of(files: int = 36, clips: int = 40, seed: int = 0) -> Lesson:
     tokens = _tokens(truth, random)
     names = tuple(f"label/XC{n}.ogg" for n in range(clips))
     heard = ClipTokens(names, tokens, truth, np.ones(truth.shape, dtype=np.float32), np.arange(clips))
-    return Lesson(soundscapes(files, seed), heard, SITES)
+    return HeadData(soundscapes(files, seed), heard, SITES)
 
 
 def soundscapes(files: int, seed: int) -> Sequences:

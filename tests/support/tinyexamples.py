@@ -7,7 +7,7 @@ import soundfile
 from lib.competition.classes import ClassList
 from lib.competition.folds import Folds
 from lib.competition.prepared import Prepared, PreparedFacts
-from lib.competition.qa import COLUMNS
+from lib.competition.qa import QA_COLUMNS
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_S, parse_soundscape
 from lib.learn.cache.audio import sound_path
 
@@ -48,7 +48,7 @@ def tiny_prepared() -> Prepared:
         (RELATED, "soundscape", "twins", LABELLED[1], "", "", "group"),
     ]
     facts = PreparedFacts(list(CLASSES.labels), CLASSES.hash, "", "", 0)
-    return Prepared(CLASSES, clips, windows, Folds(folds), pd.DataFrame(qa, columns=COLUMNS, dtype=str), facts)
+    return Prepared(CLASSES, clips, windows, Folds(folds), pd.DataFrame(qa, columns=QA_COLUMNS, dtype=str), facts)
 
 
 def write_sounds(competition) -> dict[str, int]:

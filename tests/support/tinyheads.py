@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.competition.prepared import Prepared
-from lib.learn.head.data import Lesson, gather_lesson
+from lib.learn.head.data import HeadData, load_head_data
 from lib.models.embedder.labels import LabelMap
 from lib.models.embedder.pack import pack_embedder
 from lib.models.embedder.packed import open_embedder
@@ -21,7 +21,7 @@ class Studio:
     """A run's folder with an embedder, and the lesson it gives."""
 
     prepared: Prepared
-    lesson: Lesson
+    lesson: HeadData
     embedder: Path
 
     def member(self, name: str) -> Path:
@@ -40,7 +40,7 @@ def make_studio(prepared: Prepared, public: Path, folder: Path) -> Studio:
             return ear.hear(loudest_windows(decode(public / "train_audio" / item), 2)).named()
         return ear.hear(soundscape_windows(decode(public / "train_soundscapes" / f"{item}.ogg"))).named()
 
-    return Studio(prepared, gather_lesson(prepared, tokens_of, NAMES), embedder)
+    return Studio(prepared, load_head_data(prepared, tokens_of, NAMES), embedder)
 
 
 def pack(prepared: Prepared, work: Path, folder: Path, first_label: int = 0) -> Path:

@@ -7,7 +7,7 @@ import pandas as pd
 from lib.competition.classes import ClassList
 from lib.competition.folds import Folds
 from lib.competition.prepared import Prepared, PreparedFacts
-from lib.competition.qa import COLUMNS
+from lib.competition.qa import QA_COLUMNS
 
 CLASSES = ClassList(("a", "b", "c", "d"))
 TAXONOMY = pd.DataFrame(
@@ -60,7 +60,7 @@ PREPARED = Prepared(
     clips=CLIPS,
     windows=WINDOWS,
     folds=FOLDS,
-    qa=pd.DataFrame(columns=COLUMNS, dtype=str),
+    qa=pd.DataFrame(columns=QA_COLUMNS, dtype=str),
     facts=PreparedFacts(list(CLASSES.labels), CLASSES.hash, "", FOLDS.version, 0),
 )
 
@@ -72,7 +72,7 @@ def prepared(**changes) -> Prepared:
 
 def qa_line(item: str, kind: str, check: str, action: str, partner: str = "", detail: str = "") -> dict[str, str]:
     """One line of a QA table."""
-    return dict(zip(COLUMNS, (item, kind, check, partner, detail, "tests", action), strict=True))
+    return dict(zip(QA_COLUMNS, (item, kind, check, partner, detail, "tests", action), strict=True))
 
 
 def sounds(names: list[str], **measures) -> pd.DataFrame:

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from lib.competition.miniature.elsewhere import heard_elsewhere
+from lib.competition.miniature.elsewhere import recordings_from_elsewhere
 from lib.competition.miniature.spec import MiniatureSpec
 from lib.models.standin.make import make_standin
 
 
 def tiny_standin(folder: Path) -> Path:
     """The path of `standin.onnx`, which knows what can be known of the tiny miniature; `labels.csv` lies beside it."""
-    calls = heard_elsewhere(MiniatureSpec.tiny(), windows=2)
+    calls = recordings_from_elsewhere(MiniatureSpec.tiny(), windows=2)
     return make_standin(folder, scientific_names=list(calls), width=0.1, teach=calls)

@@ -10,14 +10,14 @@ from build.sweeps.runs import RunRecord, write_record
 from lib.competition.classes import ClassList
 from lib.competition.folds import make_folds
 from lib.competition.prepared import Prepared, load_prepared, save_prepared
-from lib.competition.qa import COLUMNS
+from lib.competition.qa import QA_COLUMNS
 from lib.competition.row_ids import parse_soundscape, row_ids
 from lib.competition.scores import Labels, Scores
 from lib.core.records import read_json, write_json
 from lib.judge.leakage import training_on
 from lib.judge.metric import judge
 from lib.judge.subgroups import fold_spread
-from lib.learn.member_writer import finish_member
+from lib.learn.member_writer import seal_member
 from lib.models.member.card import MemberCard
 
 CLASSES = tuple(f"bird{n}" for n in range(12))
@@ -40,7 +40,7 @@ def a_prepared(runs: Path) -> Prepared:
         for n in range(6)
     )
     folds = make_folds(clips, windows, classes, n_folds=5, seed=0)
-    qa = pd.DataFrame(columns=COLUMNS, dtype=str)
+    qa = pd.DataFrame(columns=QA_COLUMNS, dtype=str)
     folder = runs / "01_data_prep" / "prepared"
     save_prepared(folder, classes, clips, windows, folds, qa=qa, data_version="d", seed=0)
     return load_prepared(folder)
@@ -77,7 +77,7 @@ def a_member(folder: Path, prepared: Prepared, lift: float, luck: int, teachers:
     name, of = folder.name, prepared.facts.class_hash
     card = MemberCard(name, "network", of, {}, f"c{luck}", "l", "d", 1, [], [], 0.1, 0.0)
     folder.mkdir(parents=True)
-    finish_member(folder, card, scores, replace(training, teachers=list(teachers)))
+    seal_member(folder, card, scores, replace(training, teachers=list(teachers)))
     return scores
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from lib.learn.network.dataset import Batch
-from lib.learn.network.loop import LoopSettings, Trained, train
+from lib.learn.network.loop import Trained, TrainingSettings, train
 
-SETTINGS = LoopSettings(epochs=3, steps_per_epoch=4, learning_rate=0.01, average="ema", ema_decay=0.9, swa_from=0.3)
+SETTINGS = TrainingSettings(epochs=3, steps_per_epoch=4, learning_rate=0.01, average="ema", ema_decay=0.9, swa_from=0.3)
 
 
 def toy_network() -> nn.Module:
@@ -48,7 +48,7 @@ def toy_score(network: nn.Module) -> dict[str, float]:
     return {"right": ((network(batch.audio) > 0) == (batch.targets > 0)).float().mean().item()}
 
 
-def toy_train(folder: Path, network: nn.Module, settings: LoopSettings = SETTINGS, **options) -> Trained:
+def toy_train(folder: Path, network: nn.Module, settings: TrainingSettings = SETTINGS, **options) -> Trained:
     """The task, learned on one thread."""
     torch.set_num_threads(1)
     given = {"batches": toy_batches, "step_loss": toy_loss, "score": toy_score, "seed": 5} | options

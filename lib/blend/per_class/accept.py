@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from lib.blend.evaluate import Fold, executed, make_folds
+from lib.blend.evaluate import EvaluationFold, evaluation_folds, executed
 from lib.blend.mix import ClassWeights
 from lib.blend.recipe import Recipe
 from lib.blend.search.space import mix_of, with_mix
@@ -14,11 +14,11 @@ from lib.judge.compare import paired
 from lib.judge.leakage import fitted_on, refuse_self_judged
 from lib.judge.metric import judge
 
-Fit = Callable[[Recipe, str, list[Fold]], ClassWeights]
+Fit = Callable[[Recipe, str, list[EvaluationFold]], ClassWeights]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AcceptVerdict:
     """Whether to keep something that costs parameters, and why."""
 
     keep: bool
@@ -36,7 +36,7 @@ class Stacked:
     recipe: Recipe
     nested: Scores
     recipes: dict[object, Recipe]  # with the weights fitted without each fold
-    verdict: Verdict
+    verdict: AcceptVerdict
 
 
 def stack(
@@ -53,7 +53,7 @@ def stack(
 
     `by_fold` holds the recipe chosen without each fold, where the recipe itself was searched (`Found.recipes`).
     """
-    folds = make_folds(parts, labels)
+    folds = evaluation_folds(parts, labels)
     if len(folds) < 2:
         raise BadInput(
             "a stacker needs folds to fit on and a fold to judge on",
@@ -76,13 +76,13 @@ def stack(
     return Stacked(replace(whole, score=honest, searched=searched), scores, recipes, verdict)
 
 
-def worth_keeping(labels: Labels, plain: Scores, other: Scores) -> Verdict:
+def worth_keeping(labels: Labels, plain: Scores, other: Scores) -> AcceptVerdict:
     """Keep the other where the interval of its gain over the plain blend, on the same rows, lies above nothing."""
     named = {"plain": plain, "other": other}
     drawn = bootstrap(labels, named)
     scored = {name: judge(labels, scores).macro for name, scores in named.items()}
     sure = paired(scored, drawn, "other", "plain")
-    return Verdict(sure.low > 0, scored["other"] - scored["plain"], sure)
+    return AcceptVerdict(sure.low > 0, scored["other"] - scored["plain"], sure)
 
 
 def _with_weights(recipe: Recipe, mix: str, weights: ClassWeights) -> Recipe:

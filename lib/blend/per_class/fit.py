@@ -11,14 +11,14 @@ import numpy as np
 from scipy.optimize import minimize, nnls
 from scipy.special import expit
 
-from lib.blend.evaluate import Fold
+from lib.blend.evaluate import EvaluationFold
 from lib.blend.mix import ClassWeights
 from lib.blend.per_class.accept import Fit
 from lib.blend.recipe import Recipe
-from lib.blend.search.objective import make_ready, ready_parts
+from lib.blend.search.objective import fixed_parts, precompute_fixed_parts
 from lib.blend.search.space import mix_of, towards
 from lib.core.errors import BadInput
-from lib.judge.pair_counting import WHOLE
+from lib.judge.pair_counting import RANK_SCALE
 
 Groups = Sequence[Sequence[str]]
 Own = Callable[[Sequence[str]], np.ndarray]  # a group's own weights, not yet of sum one; all zero where it has none
@@ -42,7 +42,7 @@ def by_regression(groups: Groups, settings: RegressionSettings | None = None) ->
         )
     solve = _SOLVERS[settings.how]
 
-    def prepared(recipe: Recipe, mix: str, folds: list[Fold]) -> Own:
+    def prepared(recipe: Recipe, mix: str, folds: list[EvaluationFold]) -> Own:
         if mix_of(recipe, mix).space not in ("rank", "logit"):
             raise BadInput(
                 "class weights of this mix cannot be regressed",
@@ -64,37 +64,39 @@ def by_regression(groups: Groups, settings: RegressionSettings | None = None) ->
     return _shrunk_by_group(groups, settings.half_at, prepared)
 
 
-def _shrunk_by_group(groups: Groups, half_at: float, prepared: Callable[[Recipe, str, list[Fold]], Own]) -> Fit:
+def _shrunk_by_group(
+    groups: Groups, half_at: float, prepared: Callable[[Recipe, str, list[EvaluationFold]], Own]
+) -> Fit:
     """The fit that asks for each group with pairs its own weights, and shrinks them."""
 
-    def fit(recipe: Recipe, mix: str, folds: list[Fold]) -> ClassWeights:
+    def fit(recipe: Recipe, mix: str, folds: list[EvaluationFold]) -> ClassWeights:
         home, own, weights = [part.weight for part in mix_of(recipe, mix).parts], prepared(recipe, mix, folds), {}
         for group in groups:
             positives, pairs = _evidence(folds, group)
             found = own(group) if pairs else np.zeros(len(home))
             if found.sum() > 0:
                 thousandths = towards(found / found.sum(), home, half_at / (positives + half_at))
-                weights |= {label: [part / WHOLE for part in thousandths] for label in group}
+                weights |= {label: [part / RANK_SCALE for part in thousandths] for label in group}
         return weights
 
     return fit
 
 
-def _columns(fold: Fold, group: Sequence[str]) -> list[int]:
+def _columns(fold: EvaluationFold, group: Sequence[str]) -> list[int]:
     return [fold.labels.classes.index(label) for label in group]
 
 
-def _evidence(folds: list[Fold], group: Sequence[str]) -> tuple[int, int]:
+def _evidence(folds: list[EvaluationFold], group: Sequence[str]) -> tuple[int, int]:
     """How many windows of the group's classes are positive, and how many pairs can be compared."""
     at = _columns(folds[0], group)
     return sum(int(fold.labels.values[:, at].sum()) for fold in folds), sum(int(fold.pairs[at].sum()) for fold in folds)
 
 
-def _standing(recipe: Recipe, mix: str, folds: list[Fold]) -> tuple[np.ndarray, np.ndarray]:
+def _standing(recipe: Recipe, mix: str, folds: list[EvaluationFold]) -> tuple[np.ndarray, np.ndarray]:
     """(rows, classes, parts) values less the mean of each fold, class and part; and (rows, classes) truth."""
-    values, (ready, folds) = [], make_ready(recipe, mix, folds)
+    values, (ready, folds) = [], precompute_fixed_parts(recipe, mix, folds)
     for fold in folds:
-        rows = [part.take(fold.labels.row_ids).values for part in ready_parts(ready, mix, fold)]
+        rows = [part.take(fold.labels.row_ids).values for part in fixed_parts(ready, mix, fold)]
         table = np.stack(rows, axis=2).astype(np.float64)
         values.append(table - table.mean(axis=0))
     return np.concatenate(values), np.concatenate([fold.labels.values for fold in folds])

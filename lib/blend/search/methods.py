@@ -94,7 +94,7 @@ def _suggested(trial, name: str, values: tuple[float, ...]) -> float:
 Method = Callable[[Objective, Choice, Numbers, int], Choice]
 
 
-def in_turn(weigh: Method) -> Method:
+def alternate_weights_and_params(weigh: Method) -> Method:
     """The method that weighs and then turns each knob, again and again until neither scores higher."""
 
     def method(objective: Objective, start: Choice, chosen: Numbers, seed: int) -> Choice:

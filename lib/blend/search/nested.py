@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lib.blend.evaluate import executed, make_folds
+from lib.blend.evaluate import evaluation_folds, executed
 from lib.blend.recipe import Recipe
-from lib.blend.search.methods import ascent, greedy, in_turn, tpe
+from lib.blend.search.methods import alternate_weights_and_params, ascent, greedy, tpe
 from lib.blend.search.objective import Numbers, Objective
 from lib.blend.search.space import Choice, Space
 from lib.competition.scores import Labels, Scores, joined
@@ -16,7 +16,7 @@ from lib.judge.bootstrap import bootstrap, interval
 from lib.judge.leakage import fitted_on, refuse_self_judged
 from lib.judge.metric import judge
 
-METHODS = {"greedy": in_turn(greedy), "ascent": in_turn(ascent), "tpe": tpe}
+METHODS = {"greedy": alternate_weights_and_params(greedy), "ascent": alternate_weights_and_params(ascent), "tpe": tpe}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ def search(
     """The best choice on all folds (the labels' strata), and nested scores: each fold's by the choice of the others."""
     if method not in METHODS:
         raise BadInput("the search has an unknown method", expected=sorted(METHODS), got=method, do="name one of them")
-    objective = Objective(space, make_folds(parts, labels))
+    objective = Objective(space, evaluation_folds(parts, labels))
     everywhere = tuple(range(len(objective.folds)))
     if len(everywhere) < 2:
         raise BadInput(
@@ -92,7 +92,7 @@ def _without(chosen: Numbers, n: int) -> Numbers:
 ByFold = Mapping[int, Recipe]  # fold -> the recipe as it is without that fold's labels
 
 
-def made_blind(make: Callable[[Labels], Recipe], labels: Labels) -> dict[int, Recipe]:
+def refit_without_each_fold(make: Callable[[Labels], Recipe], labels: Labels) -> dict[int, Recipe]:
     """For each fold (the labels' strata) what is made of the other folds' labels."""
     made = {}
     for fold in np.unique(labels.strata).tolist():
@@ -102,7 +102,7 @@ def made_blind(make: Callable[[Labels], Recipe], labels: Labels) -> dict[int, Re
     return made
 
 
-def evidence(labels: Labels, parts: Mapping[str, Scores], voices: Sequence[str]) -> tuple[float, ...]:
+def lower_bound_weights(labels: Labels, parts: Mapping[str, Scores], voices: Sequence[str]) -> tuple[float, ...]:
     """The parts' weights by how far above chance each surely is on these labels, parts of one voice having one vote."""
     drawn = bootstrap(labels, dict(parts))
     sure = [interval(judge(labels, part).macro, drawn[name]) for name, part in parts.items()]
@@ -111,10 +111,10 @@ def evidence(labels: Labels, parts: Mapping[str, Scores], voices: Sequence[str])
 
 def nested_scores(by_fold: ByFold, parts: Mapping[str, Scores], labels: Labels) -> Scores:
     """All rows of the labelled soundscapes, each fold's by the recipe that does not know its labels."""
-    return joined([by_fold[fold.number].execute(fold.parts).scores for fold in make_folds(parts, labels)])
+    return joined([by_fold[fold.number].execute(fold.parts).scores for fold in evaluation_folds(parts, labels)])
 
 
-def carrying(recipe: Recipe, by_fold: ByFold) -> Recipe:
+def with_fold_variants(recipe: Recipe, by_fold: ByFold) -> Recipe:
     """The recipe, and in it what it is without each fold's labels."""
     return replace(recipe, by_fold={str(fold): blind.mixes for fold, blind in by_fold.items()})
 

@@ -9,14 +9,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from lib.blend.evaluate import Fold, macro_of_tally, refuse_unscored, tally
+from lib.blend.evaluate import EvaluationFold, macro_of_tally, refuse_unscored, tally
 from lib.blend.recipe import Ingredient, Mix, Part, Recipe
 from lib.blend.search.space import Choice, Space, mix_of, only_ranks, with_weights
 from lib.competition.scores import Scores
-from lib.judge.pair_counting import WHOLE, PairCounter, make_pair_counter
+from lib.judge.pair_counting import RANK_SCALE, PairCounter, make_pair_counter
 
 
-def make_ready(recipe: Recipe, mix: str, folds: list[Fold]) -> tuple[Recipe, list[Fold]]:
+def precompute_fixed_parts(
+    recipe: Recipe, mix: str, folds: list[EvaluationFold]
+) -> tuple[Recipe, list[EvaluationFold]]:
     """A recipe with the same answer whatever the mix's weights are set to, and the folds with scores to begin with.
 
     All that comes before the mix is among the scores: mixes made earlier, and the mix's parts after their own steps.
@@ -36,7 +38,7 @@ def make_ready(recipe: Recipe, mix: str, folds: list[Fold]) -> tuple[Recipe, lis
     return replace(recipe, members=members, mixes=mixes), ready
 
 
-def ready_parts(recipe: Recipe, mix: str, fold: Fold) -> list[Scores]:
+def fixed_parts(recipe: Recipe, mix: str, fold: EvaluationFold) -> list[Scores]:
     """The parts of a mix of a recipe that was made ready, as the mix's space reads them."""
     return [fold.parts[part.name] for part in mix_of(recipe, mix).parts]
 
@@ -54,7 +56,7 @@ def _name(n: int) -> str:
 
 Numbers = tuple[int, ...]  # of folds, by their place in the list
 
-_COARSE = WHOLE // 20  # where each point of a line is an execution, a line has these
+_COARSE = RANK_SCALE // 20  # where each point of a line is an execution, a line has these
 
 
 @dataclass(eq=False)
@@ -62,11 +64,11 @@ class Objective:
     """The macro AUC of a space's choices on any of the folds."""
 
     space: Space
-    folds: list[Fold]
+    folds: list[EvaluationFold]
     tried: int = 0  # choices scored so far, those on a line counted one by one
     _won: dict[Choice, np.ndarray] = field(default_factory=dict)
     _counters: dict[tuple, PairCounter] = field(default_factory=dict)
-    _ready: dict[tuple, tuple[Recipe, list[Fold]]] = field(default_factory=dict)
+    _ready: dict[tuple, tuple[Recipe, list[EvaluationFold]]] = field(default_factory=dict)
 
     def scores(self, choices: Sequence[Choice], chosen: Numbers) -> np.ndarray:
         """(choices,) the macro AUC of each on the chosen folds."""
@@ -118,14 +120,16 @@ class Objective:
         key = (values, n)
         if key not in self._counters:
             recipe, folds = self._made_ready(values)
-            self._counters[key] = make_pair_counter(folds[n].labels, ready_parts(recipe, self.space.mix, folds[n]))
+            self._counters[key] = make_pair_counter(folds[n].labels, fixed_parts(recipe, self.space.mix, folds[n]))
         return self._counters[key]
 
-    def _made_ready(self, values: tuple[float, ...]) -> tuple[Recipe, list[Fold]]:
+    def _made_ready(self, values: tuple[float, ...]) -> tuple[Recipe, list[EvaluationFold]]:
         """The recipe with the knobs at these values, and the folds, with all done that weights do not touch."""
         if values not in self._ready:
             recipe = self.space.made(Choice(self.space.start.thousandths, values))
-            self._ready = {values: make_ready(recipe, self.space.mix, self.folds)}  # one: ranges have no end of values
+            self._ready = {
+                values: precompute_fixed_parts(recipe, self.space.mix, self.folds)
+            }  # one: ranges have no end of values
         return self._ready[values]
 
 

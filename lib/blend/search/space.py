@@ -8,7 +8,7 @@ import numpy as np
 from lib.blend.recipe import Mix, Recipe, Step
 from lib.blend.steps.registry import STEPS
 from lib.core.errors import BadInput
-from lib.judge.pair_counting import WHOLE
+from lib.judge.pair_counting import RANK_SCALE
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Choice:
     @property
     def weights(self) -> tuple[float, ...]:
         """The weights, with sum one."""
-        return tuple(part / WHOLE for part in self.thousandths)
+        return tuple(part / RANK_SCALE for part in self.thousandths)
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,9 @@ class Space:
 def whole(weights: Sequence[float]) -> tuple[int, ...]:
     """The weights as thousandths that sum to exactly a thousand; the largest remainders are rounded up."""
     shares = np.asarray(weights, dtype=np.float64)
-    exact = WHOLE * shares / shares.sum()
+    exact = RANK_SCALE * shares / shares.sum()
     floor = np.floor(exact + 1e-9).astype(int)
-    floor[np.argsort(floor - exact, kind="stable")[: WHOLE - floor.sum()]] += 1
+    floor[np.argsort(floor - exact, kind="stable")[: RANK_SCALE - floor.sum()]] += 1
     return tuple(floor.tolist())
 
 

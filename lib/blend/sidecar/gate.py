@@ -24,7 +24,7 @@ BIRDS = "Aves"
 
 
 @dataclass(frozen=True)
-class GateSettings:
+class SidecarGateSettings:
     """How a gate's weights are chosen and shrunk."""
 
     shares: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)  # the weights tried, as shares of the sidecar's cap
@@ -80,14 +80,14 @@ def coverage_caps(
 
 
 def fit_gate(
-    labels: Labels, anchor: Scores, side: Scores, sidecar: SidecarSettings, settings: GateSettings | None = None
+    labels: Labels, anchor: Scores, side: Scores, sidecar: SidecarSettings, settings: SidecarGateSettings | None = None
 ) -> Gate:
     """The gate that these labelled rows support, by out-of-fold scores of anchor and side.
 
     A class opens where weights chosen on the other strata gain, and the gain's lower bound over recordings is above
     zero. Its weight is the best on all strata, shrunk by n / (n + half_at) and by how much of the gain is sure.
     """
-    settings = settings or GateSettings()
+    settings = settings or SidecarGateSettings()
     strata = np.unique(labels.strata)
     if len(strata) < 2:
         raise BadInput(
@@ -131,7 +131,7 @@ def fit_gate(
 
 
 def nested_sidecar(
-    labels: Labels, anchor: Scores, side: Scores, sidecar: SidecarSettings, settings: GateSettings | None = None
+    labels: Labels, anchor: Scores, side: Scores, sidecar: SidecarSettings, settings: SidecarGateSettings | None = None
 ) -> NestedSidecar:
     """The sidecar as it would have done: each stratum corrected by a gate that never met its recordings."""
     parts, gates, kept = [], {}, {}
@@ -171,7 +171,7 @@ def _best_weights(labels: Labels, ranks: np.ndarray, move: np.ndarray, weights: 
     return weights[np.argmax(np.nan_to_num(auc), axis=0)]
 
 
-def _lower_bound(labels: Labels, column: int, ranks, crossed, delta: float, settings: GateSettings) -> float:
+def _lower_bound(labels: Labels, column: int, ranks, crossed, delta: float, settings: SidecarGateSettings) -> float:
     """The lower end of the gain's interval in one class, over redrawn recordings."""
     label = (labels.classes[column],)
     alone = Labels(labels.values[:, [column]], labels.row_ids, label, labels.strata)

@@ -4,7 +4,7 @@ import pandas as pd
 
 from lib.blend.recipe import Mix, Part, Step
 from lib.blend.sidecar.apply import SidecarSettings
-from lib.blend.sidecar.gate import GateSettings
+from lib.blend.sidecar.gate import SidecarGateSettings
 from lib.blend.templates.common import (
     ANYBODY,
     CHAIN,
@@ -48,7 +48,7 @@ S4_ROLES = (
 )
 # Caps by coverage let every bird that BirdNET knows move a little, and most classes are birds.
 BIRDNET = Sidecar("birdnet", SidecarSettings(cap=0.06, max_active_share=1.0), gate=None)
-PCEN = Sidecar("pcen", SidecarSettings(), GateSettings())  # the settings' defaults are S4's, the gate's are ours
+PCEN = Sidecar("pcen", SidecarSettings(), SidecarGateSettings())  # the settings' defaults are S4's, the gate's are ours
 SECOND = (  # roles and weights of 2nd place, whose weights do not sum to one
     (Role("proto", "the ProtoSSM chain", CHAIN, required=True), 0.25),
     (Role("xc", "EfficientNetV2-S from Xeno-Canto, SoftAUC, five folds", ("v2s", *NETWORKS), required=True), 0.25),

@@ -14,7 +14,7 @@ import pandas as pd
 from lib.blend.evaluate import evaluate
 from lib.blend.recipe import Ingredient, Mix, Recipe, Step
 from lib.blend.sidecar.apply import SidecarSettings
-from lib.blend.sidecar.gate import Gate, GateSettings, coverage_caps, fit_gate
+from lib.blend.sidecar.gate import Gate, SidecarGateSettings, coverage_caps, fit_gate
 from lib.competition.scores import Labels, Scores
 from lib.core.errors import BadInput
 from lib.core.records import to_json
@@ -54,7 +54,7 @@ class Sidecar:
 
     role: str
     settings: SidecarSettings
-    gate: GateSettings | None
+    gate: SidecarGateSettings | None
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Template:
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class TemplateMixes:
     """A recipe's mixes, the gates that were fitted for them by role, and in words what had to be left out."""
 
     mixes: list[Mix]
@@ -86,7 +86,7 @@ class Made:
         return [name for name in dict.fromkeys(named) if name not in {made.name for made in self.mixes}]
 
 
-def make_mixes(template: Template, roles: Cast, material: Material) -> Made:
+def make_mixes(template: Template, roles: Cast, material: Material) -> TemplateMixes:
     """The template's mixes with these members; what roles without one would weigh, the others share in proportion."""
     _check_roles(template, roles, material)
     cast = {role.name: roles.get(role.name, f"no {role.name}") for role in template.roles}
@@ -99,7 +99,7 @@ def make_mixes(template: Template, roles: Cast, material: Material) -> Made:
             gates |= {sidecar.role: gate} if gate else {}
             recipe = _corrected(recipe, roles[sidecar.role], weights, sidecar.settings) if weights else recipe
             left_out += [] if weights else [f"{sidecar.role}: {roles[sidecar.role]} has earned no class"]
-    return Made(recipe.mixes, gates, tuple(left_out))
+    return TemplateMixes(recipe.mixes, gates, tuple(left_out))
 
 
 def default_roles(template: Template, cards: list[MemberCard]) -> dict[str, str]:

@@ -56,7 +56,7 @@ def metadata_roles(competition: Path, clips: pd.DataFrame, windows: pd.DataFrame
     return pd.DataFrame(rows, columns=["where", "column", "role", "missing", "distinct", "example", told, "why"])
 
 
-def tells(values: pd.Series, labels: pd.Series) -> float:
+def label_information(values: pd.Series, labels: pd.Series) -> float:
     """The share of items whose label is the commonest, without a tie, among the other items with the same value."""
     counts = labels.groupby([values.to_numpy(), labels.to_numpy()]).size().rename_axis(["value", "label"])
     ordered = counts.sort_values(ascending=False, kind="stable").groupby("value")
@@ -70,7 +70,7 @@ def _row(where: str, column: pd.Series, labels: pd.Series | None) -> tuple:
     text = column.astype(str)
     known = text[~text.isin(_EMPTY_TEXT)]
     example = known.iloc[0][:24] if len(known) else ""
-    told = "" if labels is None else f"{tells(_sliced(column), labels):.0%}"
+    told = "" if labels is None else f"{label_information(_sliced(column), labels):.0%}"
     return where, column.name, role, f"{(len(text) - len(known)) / len(text):.0%}", known.nunique(), example, told, why
 
 

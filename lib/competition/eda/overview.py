@@ -36,7 +36,7 @@ def file_inventory(competition: Path, hours: dict[str, float]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["what", "holds", "megabytes", "hours", "columns"])
 
 
-def class_table(prepared: Prepared, taxonomy: pd.DataFrame) -> pd.DataFrame:
+def class_overview(prepared: Prepared, taxonomy: pd.DataFrame) -> pd.DataFrame:
     """One row a class, most labelled windows first: clips, their minutes and authors, windows, soundscapes, sites."""
     labels, clips, windows = prepared.labels, prepared.clips, prepared.windows
     row, column = np.nonzero(labels.values)
@@ -59,7 +59,7 @@ def class_table(prepared: Prepared, taxonomy: pd.DataFrame) -> pd.DataFrame:
     return order.rename_axis("label").reset_index()
 
 
-def coverage(prepared: Prepared, taxonomy: pd.DataFrame) -> pd.DataFrame:
+def label_sources(prepared: Prepared, taxonomy: pd.DataFrame) -> pd.DataFrame:
     """One row an animal class: its classes, how many have clips, are heard at all, in each fold, in one fold only."""
     labels, clips = prepared.labels, set(prepared.clips.primary_label)
     taxon = taxonomy.set_index("primary_label").class_name.loc[list(labels.classes)]
@@ -99,7 +99,7 @@ def site_table(windows: pd.DataFrame, soundscapes: Sequence[str]) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
-def company_pairs(labels: Labels, names: pd.Series, most: int) -> pd.DataFrame:
+def cooccurring_pairs(labels: Labels, names: pd.Series, most: int) -> pd.DataFrame:
     """The pairs of classes heard together most beyond chance: windows, expected windows, lift, share, soundscapes."""
     heard = labels.values.astype(float)
     stems = np.array([split_row_id(row)[0].stem for row in labels.row_ids])

@@ -13,7 +13,7 @@ _RELATIVE = "vicina"  # the epithet of the relative whose calls stand for those 
 _NOISE_DB = (-5.0, 15.0)  # above the call: what is heard in the field is mostly noise
 
 
-def heard_elsewhere(spec: MiniatureSpec, windows: int = 8) -> dict[str, np.ndarray]:
+def recordings_from_elsewhere(spec: MiniatureSpec, windows: int = 8) -> dict[str, np.ndarray]:
     """Scientific name -> (windows, 160000) float32 calls of every bird, frog, insect and mammal that can be caught.
 
     Sonotypes and reptiles are in no such collection; a frog without clips is there by a relative that sings alike.

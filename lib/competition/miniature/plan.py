@@ -70,16 +70,16 @@ def plan_scenes(spec: MiniatureSpec, cast: list[Species], recordings: list[Recor
     return [_mirrored(cast, scene) for scene in scenes]
 
 
-def window_labels(scene: Scene) -> list[set[str]]:
+def planned_window_labels(scene: Scene) -> list[set[str]]:
     """The labels that are audible in each of the twelve windows."""
     windows: list[set[str]] = [set() for _ in range(WINDOWS_PER_SOUNDSCAPE)]
     for event in scene.events:
-        for index in heard_windows(event):
+        for index in audible_windows(event):
             windows[index].add(event.label)
     return windows
 
 
-def heard_windows(event: Event) -> list[int]:
+def audible_windows(event: Event) -> list[int]:
     """The numbers of the windows that contain more than a fifth of a second of an audible call."""
     return [
         index
@@ -184,7 +184,7 @@ def _without_empty_windows(spec: MiniatureSpec, cast: list[Species], scene: Scen
     rng = spec.stream("fill", scene.recording.stem)
     there = {event.label for event in scene.events if event.label != STRANGER}
     pool = [s for s in cast if s.label in there] or [s for s in cast if s.rank == 0 and not s.twin_of]
-    for window, labels in enumerate(window_labels(scene)):
+    for window, labels in enumerate(planned_window_labels(scene)):
         if not labels:
             scene = _clear_call(spec, pool[int(rng.integers(len(pool)))], scene, window, rng)
     return scene
@@ -212,7 +212,7 @@ def _enough(scenes: list[Scene], places: list[int], label: str) -> bool:
         for index in places
         for e in scenes[index].events
         if e.label == label
-        for window in heard_windows(e)
+        for window in audible_windows(e)
     ]
     groups = {parse_soundscape(scenes[index].recording.stem).group for index, _ in heard}
     return len(set(heard)) >= _LEAST_WINDOWS and len(groups) >= 2

@@ -5,7 +5,7 @@ import pandas as pd
 
 from lib.competition.miniature.cast import Species
 from lib.competition.miniature.clips import Clip
-from lib.competition.miniature.plan import Scene, heard_windows, window_labels
+from lib.competition.miniature.plan import Scene, audible_windows, planned_window_labels
 from lib.competition.miniature.spec import MiniatureSpec
 from lib.competition.row_ids import WINDOW_S, row_ids, window_ends
 
@@ -101,7 +101,7 @@ def soundscape_label_table(scenes: list[Scene], partial: dict[str, list[int]]) -
         )
         for scene in scenes
         if scene.recording.role == "labelled"
-        for index, labels in enumerate(window_labels(scene))
+        for index, labels in enumerate(planned_window_labels(scene))
         if labels and index in partial.get(scene.recording.stem, range(12))
     ]
     table = pd.DataFrame(rows, columns=["filename", "start", "end", "primary_label"])
@@ -118,7 +118,7 @@ def sample_table(stems: list[str], classes: list[str]) -> pd.DataFrame:
 def truth_table(scenes: list[Scene], classes: list[str]) -> pd.DataFrame:
     """row_id and one 0/1 column per class: what can be heard in every window of the scenes."""
     ids = [row for scene in scenes for row in row_ids(scene.recording.stem)]
-    heard = [[int(label in labels) for label in classes] for scene in scenes for labels in window_labels(scene)]
+    heard = [[int(label in labels) for label in classes] for scene in scenes for labels in planned_window_labels(scene)]
     return _wide(ids, classes, np.array(heard, dtype=int))
 
 
@@ -141,7 +141,7 @@ def event_table(scenes: list[Scene]) -> pd.DataFrame:
             round(event.onset_s, 3),
             round(event.offset_s, 3),
             round(event.snr_db, 2),
-            int(bool(heard_windows(event))),
+            int(bool(audible_windows(event))),
             scene.recording.site,
             scene.recording.hour,
         )

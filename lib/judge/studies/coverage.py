@@ -17,20 +17,20 @@ _TRUTH_GROUPS = 4000  # recordings of the large draw that stands for the truth
 
 
 @dataclass(frozen=True, eq=False)
-class World:
+class SimulatedCompetition:
     """What does not change from draw to draw: how common each class is, and how well two models tell it."""
 
     common: np.ndarray
     skill: np.ndarray  # (2, classes)
 
 
-def make_world(rng: np.random.Generator, classes: int) -> World:
+def simulate_competition(rng: np.random.Generator, classes: int) -> SimulatedCompetition:
     """A world with its own rare and easy classes; the second model is a little better."""
     skill = rng.gamma(2.0, 0.6, (2, classes)) * [[1.0], [1.05]]
-    return World(np.clip(2.2 * np.exp(rng.normal(-2.3, 1.1, classes)), 0.0, 0.8), skill)
+    return SimulatedCompetition(np.clip(2.2 * np.exp(rng.normal(-2.3, 1.1, classes)), 0.0, 0.8), skill)
 
 
-def draw(world: World, rng: np.random.Generator, recordings: int) -> tuple[Labels, dict[str, Scores]]:
+def draw(world: SimulatedCompetition, rng: np.random.Generator, recordings: int) -> tuple[Labels, dict[str, Scores]]:
     """One competition of that many recordings: its labels, and the scores of models a and b."""
     classes = [f"c{n}" for n in range(len(world.common))]
     rows = [row for n in range(recordings) for row in row_ids(f"BC2026_Test_{n:04d}_S01_{20000101 + n}_000000")]
@@ -46,19 +46,19 @@ def draw(world: World, rng: np.random.Generator, recordings: int) -> tuple[Label
     return Labels(truth, rows, classes), named
 
 
-def true_auc(world: World, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def true_auc(world: SimulatedCompetition, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """(classes,) what each model's AUC would be on endless recordings, from a very large draw."""
     labels, named = draw(world, rng, _TRUTH_GROUPS)
     return {name: class_auc(labels.values, scores.values) for name, scores in named.items()}
 
 
-def coverage(recordings: int, *, worlds: int, draws_a_world: int, classes: int, seed: int) -> dict[str, float]:
+def interval_coverage(recordings: int, *, worlds: int, draws_a_world: int, classes: int, seed: int) -> dict[str, float]:
     """How often the interval of a score, and of the difference of two, holds the truth; and how wide they are."""
     rng = np.random.default_rng(seed)
     held: dict[str, list[bool]] = {"score": [], "difference": []}
     width: dict[str, list[float]] = {"score": [], "difference": []}
     for _ in range(worlds):
-        world = make_world(rng, classes)
+        world = simulate_competition(rng, classes)
         truth = true_auc(world, rng)
         for _ in range(draws_a_world):
             labels, named = draw(world, rng, recordings)

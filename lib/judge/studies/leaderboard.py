@@ -20,7 +20,7 @@ BEST_PUBLIC = "best public"
 
 
 @dataclass(frozen=True, eq=False)
-class Board:
+class SimulatedBoard:
     """Scores of each entry on both sides of each partition: `public` and `private` (partitions, entries)."""
 
     entries: tuple[str, ...]
@@ -57,7 +57,7 @@ def partitions(labels: Labels, *, count: int, seed: int) -> tuple[np.ndarray, np
     return groups, public
 
 
-def simulate_board(labels: Labels, named: dict[str, Scores], *, count: int = 2000, seed: int = 0) -> Board:
+def simulate_board(labels: Labels, named: dict[str, Scores], *, count: int = 2000, seed: int = 0) -> SimulatedBoard:
     """The entries' scores on both sides of many partitions, each side over the classes that it can score."""
     groups, public = partitions(labels, count=count, seed=seed)
     tables = [scores.take(labels.row_ids).values for scores in named.values()]
@@ -66,11 +66,11 @@ def simulate_board(labels: Labels, named: dict[str, Scores], *, count: int = 200
         drawn = side.astype(np.float32)
         sides.append(np.stack([macro_of_draws(labels, groups, table, drawn) for table in tables], axis=1))
     usable = np.isfinite(sides[0][:, 0]) & np.isfinite(sides[1][:, 0])  # a side may hold no class to score
-    return Board(tuple(named), sides[0][usable], sides[1][usable])
+    return SimulatedBoard(tuple(named), sides[0][usable], sides[1][usable])
 
 
 @dataclass(frozen=True)
-class Shake:
+class ShakeUpStats:
     """What happens between the public and the private board."""
 
     best_stays: float  # share of partitions in which a public best is a private best
@@ -79,13 +79,13 @@ class Shake:
     leader_lost: float  # how much more than the mean entry the public leader loses
 
 
-def shake_up(board: Board) -> Shake:
+def shake_up_stats(board: SimulatedBoard) -> ShakeUpStats:
     """The shake-up over all partitions; ties share the better place."""
     places = [1 + (side[:, None, :] > side[:, :, None]).sum(axis=2) for side in (board.public, board.private)]
     leader = board.public.argmax(axis=1)
     rows = np.arange(len(leader))
     change = board.private - board.public
-    return Shake(
+    return ShakeUpStats(
         best_stays=float((board.regret(leader) <= 1e-9).mean()),
         mean_rank_change=float(np.abs(places[0] - places[1]).mean()),
         leader_private_rank=float(places[1][rows, leader].mean()),
@@ -93,7 +93,7 @@ def shake_up(board: Board) -> Shake:
     )
 
 
-def rules(board: Board, offline: dict[str, float], doubt: dict[str, float]) -> dict[str, np.ndarray]:
+def rules(board: SimulatedBoard, offline: dict[str, float], doubt: dict[str, float]) -> dict[str, np.ndarray]:
     """What each rule picks: an entry a partition, or one for all.
 
     `offline` is each entry's out-of-fold score; `doubt` how far below it the interval reaches.
@@ -113,7 +113,7 @@ def _centred(side: np.ndarray) -> np.ndarray:
     return side - side.mean(axis=1, keepdims=True)
 
 
-def regrets(board: Board, picked: dict[str, np.ndarray]) -> pd.DataFrame:
+def regrets(board: SimulatedBoard, picked: dict[str, np.ndarray]) -> pd.DataFrame:
     """One row a rule: its mean regret, what it stays below nine times in ten, how often it is the private best."""
     found = {rule: board.regret(picks) for rule, picks in picked.items()}
     return pd.DataFrame(
@@ -137,7 +137,7 @@ class Advice:
     reasons: tuple[str, str]
 
 
-def recommend(board: Board, picked: dict[str, np.ndarray]) -> Advice:
+def recommend(board: SimulatedBoard, picked: dict[str, np.ndarray]) -> Advice:
     """Safe: the rule whose regret is smallest when luck is bad. Bold: the one that adds most to it, as the better of
     the two final submissions counts."""
     found = {rule: board.regret(picks) for rule, picks in picked.items()}

@@ -67,7 +67,7 @@ def triage(scores: dict[str, float], baseline: str, settings: ReplaySettings) ->
 
 
 @dataclass(frozen=True)
-class Agreement:
+class ReplayAgreement:
     """How alike two lists of scores order and space the same ideas; the interval is of the rank correlation."""
 
     spearman: float
@@ -75,7 +75,7 @@ class Agreement:
     pearson: float
 
 
-def agreement(a, b) -> Agreement:
+def replay_agreement(a, b) -> ReplayAgreement:
     """The correlations of two lists of scores; the interval, Bonett and Wright's, speaks of further such ideas."""
     if len(a) != len(b) or len(a) < 5:
         raise BadInput(
@@ -88,4 +88,4 @@ def agreement(a, b) -> Agreement:
     bounded = np.clip(rho, -1 + 1e-9, 1 - 1e-9)
     spread = np.sqrt((1 + bounded**2 / 2) / (len(a) - 3)) * stats.norm.ppf((1 + LEVEL) / 2)
     low, high = np.tanh(np.arctanh(bounded) + spread * np.array([-1.0, 1.0]))
-    return Agreement(rho, Interval(float(low), float(high)), float(np.corrcoef(a, b)[0, 1]))
+    return ReplayAgreement(rho, Interval(float(low), float(high)), float(np.corrcoef(a, b)[0, 1]))

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 
-from lib.judge.studies.replay import agreement
+from lib.judge.studies.replay import replay_agreement
 
 
 def separation(out_of_fold: dict[str, float], truth: dict[str, float], fragile: set[str]) -> dict[str, float | str]:
@@ -15,7 +15,7 @@ def separation(out_of_fold: dict[str, float], truth: dict[str, float], fragile: 
     """
     names = sorted(truth)
     ours, theirs = ([table[name] for name in names] for table in (out_of_fold, truth))
-    alike = agreement(ours, theirs)
+    alike = replay_agreement(ours, theirs)
     over = {name: out_of_fold[name] - truth[name] for name in names}
     robust = [name for name in names if name not in fragile]
     return {

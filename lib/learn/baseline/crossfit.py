@@ -18,13 +18,13 @@ from lib.core.errors import BadInput
 from lib.core.progress import progress
 from lib.judge.leakage import training_on
 from lib.learn.baseline.logistic import LogisticSettings, fit_logistic
-from lib.learn.member_writer import finish_member
+from lib.learn.member_writer import seal_member
 from lib.models.export.linear import export_linear
 from lib.models.member.card import MemberCard
 from lib.models.member.prior import PriorSettings, fit_prior
 from lib.models.runtime.onnx import OnnxSession
 from lib.sound.decode import decode, loudest_windows, soundscape_windows
-from lib.sound.descriptors import FRONT_END, statistics
+from lib.sound.descriptors import FRONT_END, sound_statistics
 
 _PARITY_LIMIT = 1e-4
 
@@ -60,7 +60,7 @@ def fit_prior_member(prepared: Prepared, folder: Path, settings: PriorSettings) 
     card = _card(
         prepared, folder.name, "prior", {"prior": asdict(settings)}, seconds, inputs=[], outputs=[], parity=0.0
     )
-    finish_member(folder, card, oof, training_on(prepared.folds))
+    seal_member(folder, card, oof, training_on(prepared.folds))
     return card
 
 
@@ -101,7 +101,7 @@ def fit_statistics_member(
     card = _card(
         prepared, folder.name, "statistics", config, seconds, inputs=["features"], outputs=["prob"], parity=parity
     )
-    finish_member(folder, card, oof, training_on(prepared.folds))
+    seal_member(folder, card, oof, training_on(prepared.folds))
     return card
 
 
@@ -118,7 +118,7 @@ def _soundscape_statistics(competition: Path, stems: list[str]) -> tuple[dict[st
     start = time.perf_counter()
     found = {}
     for stem in progress(stems, "describing soundscapes", len(stems)):
-        found[stem] = statistics(soundscape_windows(decode(competition / "train_soundscapes" / f"{stem}.ogg")))
+        found[stem] = sound_statistics(soundscape_windows(decode(competition / "train_soundscapes" / f"{stem}.ogg")))
     return found, (time.perf_counter() - start) / len(stems)
 
 
@@ -126,7 +126,7 @@ def _clip_statistics(prepared: Prepared, competition: Path, most: int) -> tuple[
     """The clips, which clip each row is of, and (rows, features) of their loudest windows."""
     clips = prepared.clips.reset_index(drop=True)
     parts = [
-        statistics(loudest_windows(decode(competition / "train_audio" / name), most))
+        sound_statistics(loudest_windows(decode(competition / "train_audio" / name), most))
         for name in progress(clips.filename, "describing clips", len(clips))
     ]
     return clips, np.repeat(np.arange(len(parts)), [len(part) for part in parts]), np.concatenate(parts)

@@ -20,7 +20,7 @@ class LogisticSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Linear:
+class LogisticModel:
     """logits = clipped standardised features @ weights + bias."""
 
     centre: np.ndarray
@@ -38,14 +38,18 @@ class Linear:
         return self.standard(features) @ self.weights + self.bias
 
 
-def fit_logistic(features: np.ndarray, targets: np.ndarray, cells: np.ndarray, settings: LogisticSettings) -> Linear:
+def fit_logistic(
+    features: np.ndarray, targets: np.ndarray, cells: np.ndarray, settings: LogisticSettings
+) -> LogisticModel:
     """One linear model a class; `cells` (rows, classes) weighs each truth, 0 where it is unknown.
 
     Each class's positives and negatives weigh the same in sum, so that rare classes are not drowned.
     """
     spread = features.std(axis=0)
     shape = (features.shape[1], targets.shape[1])
-    scale = Linear(features.mean(axis=0), np.where(spread > 1e-6, spread, 1.0), np.zeros(shape), 0.0, settings.clip)
+    scale = LogisticModel(
+        features.mean(axis=0), np.where(spread > 1e-6, spread, 1.0), np.zeros(shape), 0.0, settings.clip
+    )
     standard = scale.standard(features)
     basis = _directions(standard, settings.components) if 0 < settings.components < shape[0] else None
     reduced = standard if basis is None else standard @ basis
@@ -65,7 +69,7 @@ def fit_logistic(features: np.ndarray, targets: np.ndarray, cells: np.ndarray, s
     solved = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": settings.max_iterations})
     w = solved.x.reshape(x.shape[1], shape[1])
     weights = w[:-1] if basis is None else basis @ w[:-1]
-    return Linear(scale.centre, scale.spread, weights, w[-1], settings.clip)
+    return LogisticModel(scale.centre, scale.spread, weights, w[-1], settings.clip)
 
 
 def _directions(standard: np.ndarray, count: int) -> np.ndarray:

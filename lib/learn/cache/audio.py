@@ -18,7 +18,7 @@ import numpy as np
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES
 from lib.core import fingerprint
 from lib.core.errors import BadInput
-from lib.core.folder_lock import alone
+from lib.core.folder_lock import exclusive_folder
 from lib.core.progress import progress
 from lib.sound.crops import energy_by_tenth
 from lib.sound.decode import UnreadableAudio, decode
@@ -64,7 +64,7 @@ def fill_cache(competition: Path, items: Iterable[str], folder: Path, settings: 
     items = list(dict.fromkeys(items))
     folder.mkdir(parents=True, exist_ok=True)
     keys, unusable = {}, []
-    with alone(folder):
+    with exclusive_folder(folder):
         for part in folder.glob(f"*{_PART}"):  # of a run that was killed: nobody else is at work here
             part.unlink()
         space = _Space(folder, settings.disk_gb)

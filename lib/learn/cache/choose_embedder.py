@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lib.competition.miniature.elsewhere import heard_elsewhere
+from lib.competition.miniature.elsewhere import recordings_from_elsewhere
 from lib.competition.miniature.spec import MiniatureSpec
 from lib.core import fingerprint
 from lib.core.errors import BadInput
@@ -10,7 +10,7 @@ from lib.core.paths import on_kaggle
 from lib.models.embedder.base import find_embedder
 from lib.models.standin.make import make_standin
 
-PERCH = "perch_v2.onnx"
+PERCH_FOLDER = "perch_v2.onnx"
 STANDIN = "stand-in"
 _WIDTH = 0.15  # small, so that a whole miniature competition is heard in seconds
 
@@ -19,12 +19,12 @@ def chosen_embedder(where: str, folder: Path) -> Path:
     """The embedder's file: `where` itself or a file of that name; a stand-in, where one is wanted, lies in `folder`."""
     if where != STANDIN:
         try:
-            return find_embedder(where or PERCH)
+            return find_embedder(where or PERCH_FOLDER)
         except BadInput:
             if where or on_kaggle():  # an entry of a stand-in's heads would be worth nothing
                 raise
     made = folder / f"standin-{fingerprint.of_lib()}"
     if not (made / "labels.csv").is_file():
-        calls = heard_elsewhere(MiniatureSpec())
+        calls = recordings_from_elsewhere(MiniatureSpec())
         make_standin(made, scientific_names=list(calls), width=_WIDTH, teach=calls)
     return made / "standin.onnx"

@@ -19,7 +19,7 @@ from lib.competition.classes import ClassList
 from lib.core import fingerprint
 from lib.core.dask_cluster import on_cluster
 from lib.core.errors import BadInput, shortened
-from lib.core.folder_lock import alone
+from lib.core.folder_lock import exclusive_folder
 from lib.core.processes import in_processes
 from lib.core.progress import progress
 from lib.learn.cache.embedding_file import PART, SUFFIX, UnfitTokens, halved, read_tokens, write_tokens
@@ -28,7 +28,7 @@ from lib.sound.decode import UnreadableAudio, decode, loudest_windows, soundscap
 
 
 @dataclass(frozen=True)
-class Ear:
+class EmbedderRef:
     """With what recordings are heard; `manifest` is the embedder's, as the one who asks sees it."""
 
     folder: Path
@@ -37,7 +37,7 @@ class Ear:
 
 
 @dataclass(frozen=True)
-class Sound:
+class RecordingToEmbed:
     """A recording, the fingerprint of its bytes, and where its tokens go; `loudest` is 0 for a soundscape's twelve."""
 
     path: Path
@@ -55,7 +55,7 @@ class Sound:
 
 
 @dataclass(frozen=True)
-class Heard:
+class EmbedResult:
     """What came of a sound: what is wrong with it, '' if nothing, and what half precision lost of its tokens."""
 
     target: Path
@@ -63,17 +63,17 @@ class Heard:
     lost: float = 0.0
 
 
-def hear_sounds(ear: Ear, sounds: Sequence[Sound]) -> list[Heard]:
+def embed_recordings(ear: EmbedderRef, sounds: Sequence[RecordingToEmbed]) -> list[EmbedResult]:
     """What came of each sound; its tokens lie at its target, unless there is a problem."""
     embedder = _opened(ear)
     with ThreadPoolExecutor(1) as ahead:
         return [
-            Heard(sound.target, problem) if problem else _keep(embedder, windows, sound)
+            EmbedResult(sound.target, problem) if problem else _keep(embedder, windows, sound)
             for sound, (windows, problem) in zip(sounds, ahead.map(_windows, sounds), strict=True)
         ]
 
 
-def _opened(ear: Ear) -> Embedder:
+def _opened(ear: EmbedderRef) -> Embedder:
     """The embedder, which a process opens once, seen to be the one that was meant."""
     embedder = open_embedder(ear.folder, ear.classes)
     if embedder.manifest != ear.manifest:
@@ -86,7 +86,7 @@ def _opened(ear: Ear) -> Embedder:
     return embedder
 
 
-def _windows(sound: Sound) -> tuple[np.ndarray | None, str]:
+def _windows(sound: RecordingToEmbed) -> tuple[np.ndarray | None, str]:
     """What is heard of a sound, or what is wrong with it."""
     try:
         return sound.windows(), ""
@@ -94,15 +94,15 @@ def _windows(sound: Sound) -> tuple[np.ndarray | None, str]:
         return None, str(error)
 
 
-def _keep(embedder: Embedder, windows: np.ndarray, sound: Sound) -> Heard:
+def _keep(embedder: Embedder, windows: np.ndarray, sound: RecordingToEmbed) -> EmbedResult:
     """What came of writing a sound's tokens, side by side in the order of the embedder's widths."""
     named = embedder.hear(windows).named()
     try:
         rows, lost = halved({name: named[name] for name in embedder.widths})
     except UnfitTokens as error:
-        return Heard(sound.target, f"{sound.path.name}: {error}")
+        return EmbedResult(sound.target, f"{sound.path.name}: {error}")
     write_tokens(sound.target, rows, lost)
-    return Heard(sound.target, "", lost)
+    return EmbedResult(sound.target, "", lost)
 
 
 _AT_A_TIME = 8  # recordings: seconds of work, so that little waits at the end and progress is seen
@@ -154,10 +154,10 @@ def fill_tokens(
             do="say how many of a clip's loudest windows are wanted",
         )
     embedder = open_embedder(embedder_folder, classes)
-    ear, widths = Ear(embedder_folder.resolve(), embedder.manifest, classes), embedder.widths
+    ear, widths = EmbedderRef(embedder_folder.resolve(), embedder.manifest, classes), embedder.widths
     folder = cache_folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder):
+    with exclusive_folder(folder):
         for part in folder.rglob(f"*{PART}"):  # of a run that was killed: nobody else is at work here
             part.unlink()
         sounds, lost = _look(items, ear, folder, clip_windows, sum(widths.values()))
@@ -176,17 +176,17 @@ def fill_tokens(
 
 
 def _look(
-    items: Mapping[str, Path], ear: Ear, folder: Path, clip_windows: int, width: int
-) -> tuple[dict[str, Sound], dict[Path, float]]:
+    items: Mapping[str, Path], ear: EmbedderRef, folder: Path, clip_windows: int, width: int
+) -> tuple[dict[str, RecordingToEmbed], dict[Path, float]]:
     """The recordings that are there, by item, and what half precision lost of those whose tokens are there, whole."""
 
-    def one(item: str) -> tuple[Sound, float | None] | None:
+    def one(item: str) -> tuple[RecordingToEmbed, float | None] | None:
         path, loudest = items[item].resolve(), clip_windows if "/" in item else 0
         if not path.is_file():
             return None
         audio = fingerprint.of_file(path)
         key = fingerprint.of_json({"audio": audio, "embedder": ear.manifest, "loudest": loudest})
-        sound = Sound(path, audio, loudest, folder / key[:2] / f"{key}{SUFFIX}")
+        sound = RecordingToEmbed(path, audio, loudest, folder / key[:2] / f"{key}{SUFFIX}")
         kept = read_tokens(sound.target, width)
         return sound, kept and kept[1]
 
@@ -200,12 +200,12 @@ def _look(
     return sounds, lost
 
 
-def _hear(ear: Ear, sounds: list[Sound], scheduler: str, folder: Path) -> dict[Path, Heard]:
+def _hear(ear: EmbedderRef, sounds: list[RecordingToEmbed], scheduler: str, folder: Path) -> dict[Path, EmbedResult]:
     """What came of each sound, by target."""
     if not sounds:
         return {}
     parts = [sounds[start : start + _AT_A_TIME] for start in range(0, len(sounds), _AT_A_TIME)]
-    work, needed = partial(hear_sounds, ear), [ear.folder / "manifest.json", sounds[0].path]
+    work, needed = partial(embed_recordings, ear), [ear.folder / "manifest.json", sounds[0].path]
     with on_cluster(scheduler, work, parts, folder, needed) if scheduler else in_processes(work, parts) as answers:
         return {heard.target: heard for heard in progress(chain.from_iterable(answers), "hearing", len(sounds))}
 

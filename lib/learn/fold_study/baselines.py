@@ -15,18 +15,18 @@ from lib.competition.fold_families import fold_of_rows
 from lib.competition.folds import Folds
 from lib.competition.scores import Scores, joined
 from lib.learn.baseline.logistic import LogisticSettings, fit_logistic
-from lib.learn.fold_study.features import Lessons, Sounds
+from lib.learn.fold_study.features import BaselineData, SoundscapeFeatures
 from lib.models.member.prior import PriorSettings, fit_prior
 from lib.sound.descriptors import FRONT_END
 
-Model = Callable[[Sounds], np.ndarray]  # (soundscapes, 12, classes) logits
+BaselineModel = Callable[[SoundscapeFeatures], np.ndarray]  # (soundscapes, 12, classes) logits
 SHIPPED = PriorSettings()
 LOOKUP = PriorSettings(windows_hour=1e-3, windows_site=1e-3, windows_site_hour=1e-3, hour_sigma=0.3)
 HOURS = PriorSettings(windows_site=1e6, windows_site_hour=1e6)  # so strong that sites do not count
 
 
 @dataclass(frozen=True)
-class Linear:
+class LinearBaseline:
     """Logistic regression on descriptors."""
 
     clip_weight: float = 0.3  # a clip's window against a labelled window; 0 leaves clips out
@@ -35,7 +35,7 @@ class Linear:
     level_only: bool = False  # only the mean level of each band: the place's background
     max_iterations: int = 20
 
-    def fit(self, lessons: Lessons) -> Model:
+    def fit(self, lessons: BaselineData) -> BaselineModel:
         """The fitted model."""
         columns = slice(FRONT_END.n_mels if self.level_only else None)
         features = np.concatenate([lessons.features, lessons.clip_features])[:, columns]
@@ -53,12 +53,12 @@ class Linear:
 class Nearest:
     """A memoriser: how near the nearest labelled window with the class is, against the nearest without."""
 
-    def fit(self, lessons: Lessons) -> Model:
+    def fit(self, lessons: BaselineData) -> BaselineModel:
         """The remembered windows."""
         centre, spread = lessons.features.mean(axis=0), lessons.features.std(axis=0) + 1e-6
         known = (lessons.features - centre) / spread
 
-        def model(sounds: Sounds) -> np.ndarray:
+        def model(sounds: SoundscapeFeatures) -> np.ndarray:
             asked = ((sounds.features - centre) / spread).reshape(-1, known.shape[1])
             near = asked @ known.T - 0.5 * np.square(known).sum(axis=1)  # half the squared distance, negative
             values = np.zeros((len(asked), lessons.truth.shape[1]))
@@ -76,14 +76,14 @@ class Calendar:
 
     settings: PriorSettings = SHIPPED
 
-    def fit(self, lessons: Lessons) -> Model:
+    def fit(self, lessons: BaselineData) -> BaselineModel:
         """The fitted tables, as logits."""
         windows = lessons.windows
         prior = fit_prior(windows.site.tolist(), windows.hour.tolist(), lessons.truth, self.settings)
         return lambda sounds: logit(np.clip([prior.windows(item) for item in sounds.soundscapes], 1e-4, 1 - 1e-4))
 
 
-Part = Linear | Nearest | Calendar
+BaselinePart = LinearBaseline | Nearest | Calendar
 
 
 @dataclass(frozen=True)
@@ -92,27 +92,27 @@ class Idea:
 
     name: str
     fragile: bool
-    parts: tuple[Part, ...]
+    parts: tuple[BaselinePart, ...]
     sigma: float = 0.0
 
 
-_LEVEL = Linear(clip_weight=0.0, l2=1e-2, level_only=True)
+_LEVEL = LinearBaseline(clip_weight=0.0, l2=1e-2, level_only=True)
 BASELINE = "sound"
 IDEAS = (
-    Idea(BASELINE, False, (Linear(),)),
-    Idea("sound, strongly shrunk", False, (Linear(l2=10.0),)),
-    Idea("sound, smoothed", False, (Linear(),), sigma=1.0),
-    Idea("sound without clips", False, (Linear(clip_weight=0.0),)),
-    Idea("sound without clips, smoothed", False, (Linear(clip_weight=0.0),), sigma=1.0),
-    Idea("sound and prior", False, (Linear(), Calendar())),
-    Idea("sound and hours", False, (Linear(), Calendar(HOURS)), sigma=1.0),
-    Idea("clips only", False, (Linear(window_weight=0.0),)),
+    Idea(BASELINE, False, (LinearBaseline(),)),
+    Idea("sound, strongly shrunk", False, (LinearBaseline(l2=10.0),)),
+    Idea("sound, smoothed", False, (LinearBaseline(),), sigma=1.0),
+    Idea("sound without clips", False, (LinearBaseline(clip_weight=0.0),)),
+    Idea("sound without clips, smoothed", False, (LinearBaseline(clip_weight=0.0),), sigma=1.0),
+    Idea("sound and prior", False, (LinearBaseline(), Calendar())),
+    Idea("sound and hours", False, (LinearBaseline(), Calendar(HOURS)), sigma=1.0),
+    Idea("clips only", False, (LinearBaseline(window_weight=0.0),)),
     Idea("prior", False, (Calendar(),)),
     Idea("hours", False, (Calendar(HOURS),)),
     Idea("level of the background", True, (_LEVEL,)),
     Idea("nearest window", True, (Nearest(),)),
     Idea("lookup of site and hour", True, (Calendar(LOOKUP),)),
-    Idea("sound and lookup", True, (Linear(), Calendar(LOOKUP))),
+    Idea("sound and lookup", True, (LinearBaseline(), Calendar(LOOKUP))),
     Idea("nearest window and lookup", True, (Nearest(), Calendar(LOOKUP))),
     Idea("level and lookup", True, (_LEVEL, Calendar(LOOKUP))),
 )
@@ -120,11 +120,14 @@ IDEAS = (
 
 def cheaper(idea: Idea, max_iterations: int) -> Idea:
     """The idea with so many iterations in each linear part."""
-    parts = [replace(part, max_iterations=max_iterations) if isinstance(part, Linear) else part for part in idea.parts]
+    parts = [
+        replace(part, max_iterations=max_iterations) if isinstance(part, LinearBaseline) else part
+        for part in idea.parts
+    ]
     return replace(idea, parts=tuple(parts))
 
 
-def transferred(ideas: tuple[Idea, ...], lessons: Lessons, sounds: Sounds) -> dict[str, np.ndarray]:
+def transferred(ideas: tuple[Idea, ...], lessons: BaselineData, sounds: SoundscapeFeatures) -> dict[str, np.ndarray]:
     """(soundscapes, 12, classes) logits of other sounds by each idea, fitted on all lessons; each part once."""
     heard = {part: part.fit(lessons)(sounds) for part in dict.fromkeys(part for idea in ideas for part in idea.parts)}
     values = {idea.name: sum(heard[part] for part in idea.parts) for idea in ideas}
@@ -136,8 +139,13 @@ def transferred(ideas: tuple[Idea, ...], lessons: Lessons, sounds: Sounds) -> di
     }
 
 
-def out_of_fold(
-    ideas: tuple[Idea, ...], lessons: Lessons, sounds: Sounds, classes: ClassList, folds: Folds, held: list[int]
+def idea_out_of_fold(
+    ideas: tuple[Idea, ...],
+    lessons: BaselineData,
+    sounds: SoundscapeFeatures,
+    classes: ClassList,
+    folds: Folds,
+    held: list[int],
 ) -> dict[str, Scores]:
     """Scores of the labelled windows that the named folds hold out, each by a model that met none of that fold."""
     fold_of_row = fold_of_rows(folds, lessons.windows)

@@ -13,14 +13,14 @@ from lib.competition.scores import Scores
 from lib.core import fingerprint
 from lib.core.progress import progress
 from lib.sound.decode import UnreadableAudio, decode, loudest_windows, soundscape_windows
-from lib.sound.descriptors import statistics
+from lib.sound.descriptors import sound_statistics
 
 WINDOWS_PER_CLIP = 2
 CLIPS_A_CLASS = 20  # more would add hours on the contest's 35,000 clips, and change no comparison
 
 
 @dataclass(frozen=True, eq=False)
-class Sounds:
+class SoundscapeFeatures:
     """Soundscapes and their descriptors: `features` (soundscapes, 12, features)."""
 
     soundscapes: tuple[Soundscape, ...]
@@ -33,7 +33,7 @@ class Sounds:
 
 
 @dataclass(frozen=True, eq=False)
-class Lessons:
+class BaselineData:
     """What one model may learn from: rows of labelled windows, and rows of clips' windows."""
 
     windows: pd.DataFrame
@@ -44,9 +44,9 @@ class Lessons:
     clip_truth: np.ndarray
     clip_known: np.ndarray  # False where a class is named as secondary: in this window it may be silent
 
-    def only(self, windows: np.ndarray, clips: np.ndarray) -> "Lessons":
+    def only(self, windows: np.ndarray, clips: np.ndarray) -> "BaselineData":
         """The marked rows of both kinds."""
-        return Lessons(
+        return BaselineData(
             self.windows[windows],
             self.features[windows],
             self.truth[windows],
@@ -57,18 +57,18 @@ class Lessons:
         )
 
 
-def describe(folder: Path, stems: list[str]) -> tuple[Sounds, list[str]]:
+def describe(folder: Path, stems: list[str]) -> tuple[SoundscapeFeatures, list[str]]:
     """The soundscapes of a folder, described; and the stems of those that cannot be decoded."""
     found, unreadable = {}, []
     for stem in progress(stems, f"describing {folder.name}", len(stems)):
         try:
-            found[stem] = statistics(soundscape_windows(decode(folder / f"{stem}.ogg")))
+            found[stem] = sound_statistics(soundscape_windows(decode(folder / f"{stem}.ogg")))
         except UnreadableAudio:
             unreadable.append(stem)
-    return Sounds(tuple(map(parse_soundscape, found)), np.stack(list(found.values()))), unreadable
+    return SoundscapeFeatures(tuple(map(parse_soundscape, found)), np.stack(list(found.values()))), unreadable
 
 
-def gather(prepared: Prepared, sounds: Sounds, competition: Path) -> Lessons:
+def gather(prepared: Prepared, sounds: SoundscapeFeatures, competition: Path) -> BaselineData:
     """The labelled windows, cut from described soundscapes, and the loudest windows of some clips of each class."""
     at = {soundscape.stem: number for number, soundscape in enumerate(sounds.soundscapes)}
     windows = prepared.windows
@@ -76,10 +76,10 @@ def gather(prepared: Prepared, sounds: Sounds, competition: Path) -> Lessons:
     keyed = prepared.clips.assign(key=[fingerprint.of_text(name) for name in prepared.clips.filename])
     clips = keyed.sort_values("key").groupby("primary_label").head(CLIPS_A_CLASS).sort_values("filename")
     described = [
-        statistics(loudest_windows(decode(competition / "train_audio" / name), WINDOWS_PER_CLIP))
+        sound_statistics(loudest_windows(decode(competition / "train_audio" / name), WINDOWS_PER_CLIP))
         for name in progress(clips.filename, "describing clips", len(clips))
     ]
     rows = clips.loc[np.repeat(clips.index, [len(part) for part in described])]
     primary = prepared.classes.multi_hot([(label,) for label in rows.primary_label])
     known = ~prepared.classes.multi_hot(rows.secondary.tolist())
-    return Lessons(windows, features, prepared.labels.values, rows, np.concatenate(described), primary, known)
+    return BaselineData(windows, features, prepared.labels.values, rows, np.concatenate(described), primary, known)

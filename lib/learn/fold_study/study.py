@@ -13,8 +13,8 @@ from lib.competition.scores import Labels, Scores
 from lib.competition.tables import window_labels
 from lib.core.errors import BadInput, shortened
 from lib.judge.studies.replay import ReplaySettings, replay_subset
-from lib.learn.fold_study.baselines import IDEAS, cheaper, out_of_fold, transferred
-from lib.learn.fold_study.features import Lessons, Sounds, describe, gather
+from lib.learn.fold_study.baselines import IDEAS, cheaper, idea_out_of_fold, transferred
+from lib.learn.fold_study.features import BaselineData, SoundscapeFeatures, describe, gather
 
 PRIMARY = "hybrid"
 REPLAY_ITERATIONS = 6
@@ -25,10 +25,10 @@ class Trial:
     """What ideas are fitted on, and the recordings that tell the truth about them."""
 
     prepared: Prepared
-    lessons: Lessons
-    sounds: Sounds
+    lessons: BaselineData
+    sounds: SoundscapeFeatures
     truth: Labels
-    truth_sounds: Sounds
+    truth_sounds: SoundscapeFeatures
     where: str  # the truth's recordings, in words
 
     @property
@@ -57,7 +57,7 @@ class Trial:
         folds = self.folds(family)
         labels = self.labels(folds)
         held = np.unique(labels.strata).tolist()
-        return labels, out_of_fold(IDEAS, self.lessons, self.sounds, self.classes, folds, held)
+        return labels, idea_out_of_fold(IDEAS, self.lessons, self.sounds, self.classes, folds, held)
 
     def replayed(self, settings: ReplaySettings) -> tuple[Labels, dict[str, Scores]]:
         """The same of a replay: part of the primary folds, of the soundscapes, of the clips and of the iterations."""
@@ -69,11 +69,11 @@ class Trial:
             windows.stem.isin(subset.stems).to_numpy(), clips.filename.isin(subset.clips).to_numpy()
         )
         ideas = tuple(cheaper(idea, REPLAY_ITERATIONS) for idea in IDEAS)
-        scores = out_of_fold(ideas, small, self.sounds, self.classes, folds, list(subset.folds))
+        scores = idea_out_of_fold(ideas, small, self.sounds, self.classes, folds, list(subset.folds))
         return labels.take(next(iter(scores.values())).row_ids), scores
 
 
-def learn_from(prepared: Prepared, data: Path) -> tuple[Sounds, Lessons]:
+def learn_from(prepared: Prepared, data: Path) -> tuple[SoundscapeFeatures, BaselineData]:
     """All labelled soundscapes, described, and what models may learn from them and from clips."""
     sounds, unreadable = describe(data / "train_soundscapes", sorted(set(prepared.windows.stem)))
     if unreadable:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lib.competition.folds import Folds
 from lib.judge.leakage import Training
-from lib.learn.head.data import Lesson, Sequences
+from lib.learn.head.data import HeadData, Sequences
 from lib.models.export.head import HeadNetwork, export_head, export_mean, head_inputs
 from lib.models.member.head import window_orders
 
@@ -27,7 +27,7 @@ class FittedHead(Protocol):
         """Write the graph: tokens (files, 12, width), perhaps `site` and `hour` (files,), to `logit`."""
 
 
-def not_held_out(lesson: Lesson, folds: Folds, fold: int) -> tuple[np.ndarray, np.ndarray]:
+def not_held_out(lesson: HeadData, folds: Folds, fold: int) -> tuple[np.ndarray, np.ndarray]:
     """The (files,) and (clips,) masks of all that a fold does not hold out."""
     soundscapes, clips = folds.of("soundscape"), folds.of("clip")
     return (
@@ -36,7 +36,7 @@ def not_held_out(lesson: Lesson, folds: Folds, fold: int) -> tuple[np.ndarray, n
     )
 
 
-def nothing(lesson: Lesson, folds: Folds, fold: int) -> tuple[np.ndarray, np.ndarray]:
+def nothing(lesson: HeadData, folds: Folds, fold: int) -> tuple[np.ndarray, np.ndarray]:
     """Masks of no soundscape and no clip, for heads that learn nothing."""
     return np.zeros(len(lesson.sequences), dtype=bool), np.zeros(len(lesson.clips.names), dtype=bool)
 
@@ -48,7 +48,7 @@ class Head:
     kind: str
     fit: Callable[..., FittedHead]  # (lesson, settings, seed=) -> fitted
     settings: Any
-    part: Callable[[Lesson, Folds, int], tuple[np.ndarray, np.ndarray]] = not_held_out
+    part: Callable[[HeadData, Folds, int], tuple[np.ndarray, np.ndarray]] = not_held_out
 
     @property
     def rolls(self) -> tuple[int, ...]:
@@ -60,24 +60,24 @@ class Head:
         """Whether the reversed soundscape is asked about too."""
         return getattr(self.settings, "flip", False)
 
-    def teach(self, lesson: Lesson, folds: Folds, fold: int, seeds: Sequence[int]) -> "Taught":
+    def teach(self, lesson: HeadData, folds: Folds, fold: int, seeds: Sequence[int]) -> "FittedFold":
         """The fold's heads, one a seed."""
         own = lesson.only(*self.part(lesson, folds, fold))
         heads = tuple(self.fit(own, self.settings, seed=seed) for seed in seeds)
-        return Taught(own.sequences.stems, own.clips.names, heads, self)
+        return FittedFold(own.sequences.stems, own.clips.names, heads, self)
 
 
-def everything(head: Head) -> Head:
+def leaky_variant(head: Head) -> Head:
     """The head as one that every fold teaches all there is: to show what the judge refuses."""
 
-    def part(lesson: Lesson, folds: Folds, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    def part(lesson: HeadData, folds: Folds, fold: int) -> tuple[np.ndarray, np.ndarray]:
         return np.ones(len(lesson.sequences), dtype=bool), np.ones(len(lesson.clips.names), dtype=bool)
 
     return replace(head, part=part)
 
 
 @dataclass(frozen=True, eq=False)
-class Taught:
+class FittedFold:
     """A fold's heads, one a seed, and the names of the soundscapes and clips in the lesson they were given."""
 
     stems: tuple[str, ...]
@@ -99,10 +99,10 @@ class Taught:
         return export_mean([head.export for head in self.heads], path)
 
 
-def met_by(folds: Folds, taught: dict[int, Taught]) -> Training:
+def training_record(folds: Folds, taught: dict[int, FittedFold]) -> Training:
     """What each fold's heads have met: everything in the lesson that they were given."""
 
-    def seen(names: Callable[[Taught], Sequence[str]]) -> dict[str, list[int]]:
+    def seen(names: Callable[[FittedFold], Sequence[str]]) -> dict[str, list[int]]:
         met: dict[str, list[int]] = {}
         for fold, of in taught.items():
             for name in names(of):

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from lib.core.errors import BadInput
 from lib.learn.head.base import FittedNetwork, network_inputs
-from lib.learn.head.data import Lesson, Sequences, held_out
+from lib.learn.head.data import HeadData, Sequences, held_out
 from lib.learn.head.loop import steady
 from lib.models.head.class_mlps import Bank, ClassMlps, Reduction
 
@@ -37,7 +37,7 @@ class ClassMlpSettings:
     patience: int = 100  # steps without a better loss there
 
 
-def fit_class_mlps(lesson: Lesson, settings: ClassMlpSettings, *, seed: int) -> FittedNetwork:
+def fit_class_mlps(lesson: HeadData, settings: ClassMlpSettings, *, seed: int) -> FittedNetwork:
     """Probes of the classes with enough labelled windows; clips have no neighbours, so they do not count."""
     heard = lesson.sequences
     positives = heard.truth.sum(axis=(0, 1))

@@ -16,13 +16,13 @@ from lib.competition.scores import Scores
 from lib.core import fingerprint
 from lib.core.errors import BadInput
 from lib.core.progress import progress
-from lib.learn.head.base import Head, Taught, met_by
-from lib.learn.head.data import Lesson, Sequences
-from lib.learn.member_writer import finish_member
+from lib.learn.head.base import FittedFold, Head, training_record
+from lib.learn.head.data import HeadData, Sequences
+from lib.learn.member_writer import seal_member
 from lib.learn.parallel_folds import devices, train_folds
 from lib.models.embedder.packed import Embedder, open_embedder
 from lib.models.member.card import MemberCard
-from lib.models.member.golden_output import probe_sound, write_probe
+from lib.models.member.golden_output import golden_sound, write_golden_output
 from lib.models.member.head import OUTPUTS, HeadFiles, probe_soundscape, probe_tokens, site_number
 from lib.sound.decode import soundscape_windows
 
@@ -30,7 +30,7 @@ PARITY_LIMIT = 1e-4  # of a chance
 
 
 def fit_head_members(
-    prepared: Prepared, lesson: Lesson, heads: Mapping[Path, Head], embedder_folder: Path, seeds: Sequence[int]
+    prepared: Prepared, lesson: HeadData, heads: Mapping[Path, Head], embedder_folder: Path, seeds: Sequence[int]
 ) -> Iterator[MemberCard]:
     """Fit several heads, folds side by side in processes, then write one member after the other and give its card."""
     work = partial(_teach_all, list(heads.values()), lesson, prepared.folds, seeds)
@@ -41,7 +41,7 @@ def fit_head_members(
 
 
 def fit_head_member(
-    prepared: Prepared, lesson: Lesson, head: Head, folder: Path, embedder_folder: Path, seeds: Sequence[int]
+    prepared: Prepared, lesson: HeadData, head: Head, folder: Path, embedder_folder: Path, seeds: Sequence[int]
 ) -> MemberCard:
     """Fit one head in this process, write the member and return its card; a fold's seeds become one graph."""
     folds = prepared.folds
@@ -50,8 +50,8 @@ def fit_head_member(
 
 
 def _teach_all(
-    heads: list[Head], lesson: Lesson, folds: Folds, seeds: Sequence[int], fold: int, device: str
-) -> list[Taught]:
+    heads: list[Head], lesson: HeadData, folds: Folds, seeds: Sequence[int], fold: int, device: str
+) -> list[FittedFold]:
     """Every head of a fold; they are small, so `device` is not asked for."""
     return [
         head.teach(lesson, folds, fold, seeds)
@@ -61,9 +61,9 @@ def _teach_all(
 
 def _write_member(
     prepared: Prepared,
-    lesson: Lesson,
+    lesson: HeadData,
     head: Head,
-    taught: dict[int, Taught],
+    taught: dict[int, FittedFold],
     folder: Path,
     embedder_folder: Path,
     seeds: Sequence[int],
@@ -85,7 +85,7 @@ def _write_member(
     for fold, of in taught.items():
         inputs = of.export(folder / f"fold{fold}.onnx")
     probe = _probe_sequences(embedder, lesson)
-    write_probe(folder, np.concatenate([of.chances(probe) for of in taught.values()]))
+    write_golden_output(folder, np.concatenate([of.chances(probe) for of in taught.values()]))
     files = HeadFiles(folder, inputs, config)
     oof, seconds = _held_out(prepared, lesson.sequences, files)
     seconds["embedder"] = _seconds(embedder)
@@ -103,11 +103,11 @@ def _write_member(
         seconds_per_soundscape=sum(seconds.values()),
         parity_max_abs=_parity(oof, prepared, lesson.sequences, taught),
     )
-    finish_member(folder, card, oof, met_by(prepared.folds, taught))
+    seal_member(folder, card, oof, training_record(prepared.folds, taught))
     return card
 
 
-def _probe_sequences(embedder: Embedder, lesson: Lesson) -> Sequences:
+def _probe_sequences(embedder: Embedder, lesson: HeadData) -> Sequences:
     """The probe as one soundscape that nobody labelled."""
     probe = probe_soundscape(lesson.site_names)
     truth = np.zeros((1, *lesson.sequences.truth.shape[1:]), dtype=bool)
@@ -130,7 +130,7 @@ def _held_out(prepared: Prepared, sequences: Sequences, files: HeadFiles) -> tup
     return oof, {"head": float(np.median(spent))}
 
 
-def _parity(oof: Scores, prepared: Prepared, sequences: Sequences, taught: dict[int, Taught]) -> float:
+def _parity(oof: Scores, prepared: Prepared, sequences: Sequences, taught: dict[int, FittedFold]) -> float:
     """The largest difference between the files' chances and the fitted heads', which must be small."""
     fold_of_file = np.array([prepared.folds.of("soundscape")[stem] for stem in sequences.stems])
     said, worst = oof.values.reshape(sequences.truth.shape), 0.0
@@ -149,7 +149,7 @@ def _parity(oof: Scores, prepared: Prepared, sequences: Sequences, taught: dict[
 
 def _seconds(embedder: Embedder) -> float:
     """The seconds in which the embedder, warm by now, hears a soundscape."""
-    windows = soundscape_windows(probe_sound())
+    windows = soundscape_windows(golden_sound())
     start = time.perf_counter()
     embedder.hear(windows)
     return time.perf_counter() - start

@@ -11,7 +11,7 @@ from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE, parse_soun
 from lib.learn.baseline.crossfit import clip_targets
 from lib.models.member.head import site_number
 
-Tokens = Mapping[str, np.ndarray]  # name, as in lib.models.embedder.base.Tokens.named -> (rows, width) float32
+Tokens = Mapping[str, np.ndarray]  # name, as in lib.models.embedder.base.Embeddings.named -> (rows, width) float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,22 +74,22 @@ class ClipTokens:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class HeadData:
     """Everything that there is to learn from; a fold's model is taught `only` a part of it."""
 
     sequences: Sequences
     clips: ClipTokens
     site_names: tuple[str, ...]
 
-    def only(self, soundscapes: np.ndarray, clips: np.ndarray) -> "Lesson":
+    def only(self, soundscapes: np.ndarray, clips: np.ndarray) -> "HeadData":
         """The part of a (files,) mask of soundscapes and a (clips,) mask of clips."""
-        return Lesson(self.sequences.only(soundscapes), self.clips.only(clips), self.site_names)
+        return HeadData(self.sequences.only(soundscapes), self.clips.only(clips), self.site_names)
 
 
-def gather_lesson(prepared: Prepared, tokens_of: Callable[[str], Tokens], names: Iterable[str]) -> Lesson:
+def load_head_data(prepared: Prepared, tokens_of: Callable[[str], Tokens], names: Iterable[str]) -> HeadData:
     """The named tokens of all labelled soundscapes and all clips; `tokens_of` gives an item's, such as a cache's."""
     names = tuple(names)
-    return Lesson(_sequences(prepared, tokens_of, names), _clips(prepared, tokens_of, names), site_names(prepared))
+    return HeadData(_sequences(prepared, tokens_of, names), _clips(prepared, tokens_of, names), site_names(prepared))
 
 
 def site_names(prepared: Prepared) -> tuple[str, ...]:

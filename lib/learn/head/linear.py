@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.learn.baseline.logistic import Linear, LogisticSettings, fit_logistic
+from lib.learn.baseline.logistic import LogisticModel, LogisticSettings, fit_logistic
 from lib.learn.head.base import Head, nothing
-from lib.learn.head.data import Lesson, Sequences
+from lib.learn.head.data import HeadData, Sequences
 from lib.models.export.head import linear_graph, same_graph, write_graph
 
 
@@ -48,7 +48,7 @@ class LinearHead:
     """One linear model a class on tokens side by side."""
 
     widths: dict[str, int]
-    linear: Linear
+    linear: LogisticModel
 
     def logits(self, sequences: Sequences) -> np.ndarray:
         """(files, 12, classes) logits, each window by itself."""
@@ -64,13 +64,13 @@ def zero_shot_head() -> Head:
     return Head("zero-shot", fit_zero_shot, ZeroShotSettings(), nothing)
 
 
-def fit_zero_shot(lesson: Lesson, settings: ZeroShotSettings, *, seed: int) -> ZeroShotHead:
+def fit_zero_shot(lesson: HeadData, settings: ZeroShotSettings, *, seed: int) -> ZeroShotHead:
     """The embedder's own word for the project's classes."""
     (name,) = settings.inputs
     return ZeroShotHead(name, lesson.sequences.truth.shape[2])
 
 
-def fit_linear_head(lesson: Lesson, settings: LinearHeadSettings, *, seed: int) -> LinearHead:
+def fit_linear_head(lesson: HeadData, settings: LinearHeadSettings, *, seed: int) -> LinearHead:
     """Logistic regressions on labelled windows and clips; there is one solution, whatever the seed."""
     windows, clips = lesson.sequences, lesson.clips
     rows = [np.concatenate([windows.windows(name), clips.tokens[name]]) for name in settings.inputs]

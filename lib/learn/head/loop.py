@@ -12,7 +12,7 @@ from lib.learn.network.optim import Average, share_of_peak
 
 
 @dataclass(frozen=True)
-class LoopSettings:
+class HeadLoopSettings:
     """The public chain's numbers for LightProtoSSM."""
 
     epochs: int = 40
@@ -45,7 +45,7 @@ def fit_small(
     network: nn.Module,
     losses: Callable[[], Iterable[Tensor]],
     steps: int,
-    settings: LoopSettings,
+    settings: HeadLoopSettings,
     judge: Callable[[], float] | None,
 ) -> None:
     """Leave in the network, evaluated, the best of its epochs and of their mean; without a judge, the mean.
@@ -79,7 +79,7 @@ def fit_small(
     network.eval()
 
 
-def _rate(step: int, steps: int, averaging: bool, settings: LoopSettings) -> float:
+def _rate(step: int, steps: int, averaging: bool, settings: HeadLoopSettings) -> float:
     """One-cycle until the weights are averaged, then constant, so that the states averaged differ."""
     if averaging:
         return settings.average_rate

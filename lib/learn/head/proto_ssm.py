@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from lib.learn.head.base import FittedNetwork, network_inputs
-from lib.learn.head.data import JUDGING_FOLDS, ClipTokens, Lesson, Sequences, held_out
-from lib.learn.head.loop import LoopSettings, fit_small, steady
+from lib.learn.head.data import JUDGING_FOLDS, ClipTokens, HeadData, Sequences, held_out
+from lib.learn.head.loop import HeadLoopSettings, fit_small, steady
 from lib.models.head.proto_ssm import ProtoNetwork, ProtoSSM
 
 
@@ -24,10 +24,10 @@ class ProtoSettings:
     rolls: tuple[int, ...] = (0,)  # windows by which a soundscape is rolled when applied, and averaged
     flip: bool = False  # applied in reverse too. The public chain rolls by -2 to 2 and flips, at six times the cost
     network: ProtoNetwork = field(default_factory=ProtoNetwork)
-    loop: LoopSettings = field(default_factory=LoopSettings)
+    loop: HeadLoopSettings = field(default_factory=HeadLoopSettings)
 
 
-def fit_proto_ssm(lesson: Lesson, settings: ProtoSettings, *, seed: int) -> FittedNetwork:
+def fit_proto_ssm(lesson: HeadData, settings: ProtoSettings, *, seed: int) -> FittedNetwork:
     """The network, fitted on all files but those that judge its epochs; others judge for another seed."""
     held = held_out(lesson.sequences, JUDGING_FOLDS, seed)
     taught, judged = lesson.sequences.only(~held), lesson.sequences.only(held)

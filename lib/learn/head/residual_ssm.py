@@ -12,8 +12,8 @@ from torch import Tensor
 
 from lib.core.errors import BadInput, shortened
 from lib.learn.head.base import FittedHead, FittedNetwork, network_inputs
-from lib.learn.head.data import JUDGING_FOLDS, Lesson, Sequences, held_out, inner_folds
-from lib.learn.head.loop import LoopSettings, fit_small, steady
+from lib.learn.head.data import JUDGING_FOLDS, HeadData, Sequences, held_out, inner_folds
+from lib.learn.head.loop import HeadLoopSettings, fit_small, steady
 from lib.learn.head.proto_ssm import ProtoSettings, fit_proto_ssm
 from lib.models.export.head import chain_graphs
 from lib.models.head.residual_ssm import FIRST_PASS, ResidualNetwork, ResidualSSM
@@ -27,7 +27,7 @@ class ResidualSettings:
     first_pass: Any = field(default_factory=ProtoSettings)
     first_pass_folds: int = 2  # its scores of what the correction learns from are out of fold
     network: ResidualNetwork = field(default_factory=ResidualNetwork)
-    loop: LoopSettings = field(default_factory=lambda: LoopSettings(epochs=30))
+    loop: HeadLoopSettings = field(default_factory=lambda: HeadLoopSettings(epochs=30))
 
     @property
     def rolls(self) -> tuple[int, ...]:
@@ -61,10 +61,10 @@ class CorrectedHead:
 
 
 def fit_residual_ssm(
-    lesson: Lesson, settings: ResidualSettings, *, seed: int, fit_first: Callable[..., FittedHead] = fit_proto_ssm
+    lesson: HeadData, settings: ResidualSettings, *, seed: int, fit_first: Callable[..., FittedHead] = fit_proto_ssm
 ) -> CorrectedHead:
     """A first pass fitted on the whole lesson, and the correction of what it says where it has not learnt."""
-    unseen = out_of_fold(lesson, settings, seed=seed, fit_first=fit_first)
+    unseen = first_pass_out_of_fold(lesson, settings, seed=seed, fit_first=fit_first)
     heard = _with_first_pass(lesson.sequences, unseen)
     held = held_out(heard, JUDGING_FOLDS, seed)
     taught, judged = heard.only(~held), heard.only(held)
@@ -79,8 +79,8 @@ def fit_residual_ssm(
     return CorrectedHead(fit_first(lesson, settings.first_pass, seed=seed), FittedNetwork(network))
 
 
-def out_of_fold(
-    lesson: Lesson, settings: ResidualSettings, *, seed: int, fit_first: Callable[..., FittedHead]
+def first_pass_out_of_fold(
+    lesson: HeadData, settings: ResidualSettings, *, seed: int, fit_first: Callable[..., FittedHead]
 ) -> np.ndarray:
     """(files, 12, classes) logits of the first pass for each soundscape, fitted without its recording group."""
     folds = inner_folds(lesson.sequences, settings.first_pass_folds)

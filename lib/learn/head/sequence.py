@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from lib.learn.head.base import FittedNetwork
-from lib.learn.head.data import JUDGING_FOLDS, Lesson, held_out
-from lib.learn.head.loop import LoopSettings, fit_small, steady
+from lib.learn.head.data import JUDGING_FOLDS, HeadData, held_out
+from lib.learn.head.loop import HeadLoopSettings, fit_small, steady
 from lib.learn.network.losses import LossSettings, make_loss
 from lib.models.head.sequence import S2_BLOCKS, PerWindow, ScalarMix, SequenceHead, SequenceNetwork
 
@@ -23,7 +23,7 @@ class SequenceHeadSettings:
     batch: int = 256
     soundscape_share: float = 0.2  # of a batch (S2: .816 on the leaderboard without, .862 with it and attention)
     network: SequenceNetwork = field(default_factory=SequenceNetwork)
-    loop: LoopSettings = field(default_factory=lambda: LoopSettings(epochs=20, patience=5))
+    loop: HeadLoopSettings = field(default_factory=lambda: HeadLoopSettings(epochs=20, patience=5))
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,20 +40,20 @@ class _Rows:
         return {name: values[rows] for name, values in self.tokens.items()}, self.truth[rows], self.cells[rows]
 
 
-def fit_sequence_head(lesson: Lesson, settings: SequenceHeadSettings, *, seed: int) -> FittedNetwork:
+def fit_sequence_head(lesson: HeadData, settings: SequenceHeadSettings, *, seed: int) -> FittedNetwork:
     """Attention over the tokens of a window, fitted."""
     return _fit(SequenceHead, lesson, settings, seed)
 
 
 def fit_scalar_mix(
-    lesson: Lesson, settings: SequenceHeadSettings, *, seed: int
+    lesson: HeadData, settings: SequenceHeadSettings, *, seed: int
 ) -> tuple[dict[str, float], FittedNetwork]:
     """The share of each token in the learnt mix, by name and 1 in sum, and the head that mixes them."""
     fitted = _fit(ScalarMix, lesson, settings, seed)
     return fitted.network.shares(), fitted
 
 
-def _fit(kind: type[PerWindow], lesson: Lesson, settings: SequenceHeadSettings, seed: int) -> FittedNetwork:
+def _fit(kind: type[PerWindow], lesson: HeadData, settings: SequenceHeadSettings, seed: int) -> FittedNetwork:
     """Either head, fitted."""
     held = held_out(lesson.sequences, JUDGING_FOLDS, seed)
     every_clip = np.ones(len(lesson.clips.names), dtype=bool)
@@ -103,7 +103,7 @@ def _turns(count: int, wanted: int, draw: torch.Generator) -> Tensor:
     return torch.cat([torch.randperm(count, generator=draw) for _ in range(rounds)])[:wanted]
 
 
-def _rows(lesson: Lesson, names: tuple[str, ...]) -> _Rows:
+def _rows(lesson: HeadData, names: tuple[str, ...]) -> _Rows:
     """The labelled windows and the clips of a lesson."""
     windows, clips = lesson.sequences, lesson.clips
     truth = np.concatenate([windows.truth[windows.known], clips.truth]).astype(np.float32)

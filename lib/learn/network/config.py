@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass, field, fields, replace
 
 from lib.core.errors import BadInput
 from lib.learn.network.dataset import TargetSettings
-from lib.learn.network.loop import LoopSettings
+from lib.learn.network.loop import TrainingSettings
 from lib.learn.network.losses import LossSettings
 from lib.learn.network.samplers import SamplerSettings
 from lib.learn.soft_labels.crops import PseudoSettings
-from lib.learn.soft_labels.gate import GateSettings
-from lib.models.member.windows import Listening
+from lib.learn.soft_labels.gate import LabelGateSettings
+from lib.models.member.windows import WindowSpec
 from lib.models.network.network import NetworkSettings
 from lib.sound.augment.waveform import AugmentSettings
 from lib.sound.crops import CropSettings
@@ -33,9 +33,9 @@ class NetworkPlan:
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     embedder: str = ""  # a file with Perch's interface whose embeddings the network foretells: distillation
     pseudo: PseudoSettings = field(default_factory=PseudoSettings)
-    gate: GateSettings = field(default_factory=GateSettings)  # of the pseudo-labels
+    gate: LabelGateSettings = field(default_factory=LabelGateSettings)  # of the pseudo-labels
     loss: LossSettings = field(default_factory=LossSettings)
-    loop: LoopSettings = field(default_factory=LoopSettings)
+    loop: TrainingSettings = field(default_factory=TrainingSettings)
     serve: str = "folds"  # together; or "one": a further network, of everything, and the folds only tell its score
 
     def __post_init__(self):
@@ -51,9 +51,9 @@ class NetworkPlan:
             )
 
     @property
-    def listening(self) -> Listening:
+    def listening(self) -> WindowSpec:
         """How the trained network is asked: about as much sound as its crops had."""
-        return Listening(self.crop.seconds)
+        return WindowSpec(self.crop.seconds)
 
 
 def changed(plan: NetworkPlan, **settings: object) -> NetworkPlan:

@@ -19,23 +19,23 @@ from lib.core.errors import BadInput, shortened
 from lib.core.progress import progress
 from lib.judge.leakage import Training, training_on
 from lib.learn.cache.audio import AudioCache, CacheSettings, fill_cache, sound_path
-from lib.learn.member_writer import finish_member
+from lib.learn.member_writer import seal_member
 from lib.learn.network.config import NetworkPlan
 from lib.learn.network.dataset import fold_examples, soundscape_stems
 from lib.learn.network.fold import FoldRun, embedder_of
 from lib.learn.network.loop import Trained
-from lib.learn.parallel_folds import devices, spoken, train_folds
-from lib.learn.soft_labels.crops import taught_by
+from lib.learn.parallel_folds import devices, fold_name, train_folds
+from lib.learn.soft_labels.crops import load_pseudo_labels
 from lib.models.export.network import INPUTS, OUTPUTS, export_network
 from lib.models.export.parity import Runner, onnx_runner, parity, torch_runner
 from lib.models.member.card import MemberCard
-from lib.models.member.golden_output import probe_sound, write_probe
-from lib.models.member.network import WHOLE
-from lib.models.member.windows import mean_chances
+from lib.models.member.golden_output import golden_sound, write_golden_output
+from lib.models.member.network import FULL_DATA_FILE
+from lib.models.member.windows import mean_probabilities
 from lib.models.network.network import Network
 from lib.sound.decode import decode, fit_length
 from lib.sound.mel.cpu import file_peak_db
-from lib.sound.mel.gpu import MelPictures
+from lib.sound.mel.gpu import MelSpectrogram
 
 _PARITY_SOUNDSCAPES = 2
 _TIMED = 8  # soundscapes that a member's seconds are taken from
@@ -85,7 +85,7 @@ def fit_network(
     if not wanted or not set(wanted) <= set(prepared.folds.numbers):
         raise BadInput("no such fold", expected=f"some of {prepared.folds.numbers}", got=wanted, do="correct fold")
     whole = [None] if plan.serve == "one" and wanted == prepared.folds.numbers else []
-    taught = taught_by(labels, pooled, plan.pseudo, prepared, competition, member.parent, others)
+    taught = load_pseudo_labels(labels, pooled, plan.pseudo, prepared, competition, member.parent, others)
     run = prepare_run(
         FoldRun(plan, prepared_folder, (), AudioCache(cache_folder, {}), member, seed, taught),
         prepared,
@@ -103,7 +103,7 @@ def fit_network(
     shutil.rmtree(member, ignore_errors=True)
     member.mkdir(parents=True)
     table = _export(plan, run, prepared, networks, member)
-    write_probe(member, _probe_answers(plan, [networks[fold] for fold in served]))
+    write_golden_output(member, _probe_answers(plan, [networks[fold] for fold in served]))
     files = {fold: onnx_runner(member / _file(fold)) for fold in networks}
     oof = _held_out(plan, prepared, competition, {fold: files[fold] for fold in wanted})
     of_whole = _history(None, trained[None]).drop(columns="fold") if whole else None
@@ -122,7 +122,7 @@ def fit_network(
         seconds_per_soundscape=_seconds(plan, prepared, competition, [files[fold] for fold in served]),
         parity_max_abs=float(table.max_abs.max()),
     )
-    finish_member(member, card, oof, _training(run, prepared))
+    seal_member(member, card, oof, _training(run, prepared))
     return replace(fitted, card=card)
 
 
@@ -149,7 +149,7 @@ def _stems_that_teach(
     stems = {}
     for fold in wanted:
         source = run.examples(prepared, fold).pseudo
-        print(f"{spoken(fold)}: {run.taught.told(prepared, fold, source)}", flush=True)
+        print(f"{fold_name(fold)}: {run.taught.told(prepared, fold, source)}", flush=True)
         stems |= dict.fromkeys(source.items)
     if missing := sorted(stem for stem in stems if not sound_path(competition, stem, cache_folder).is_file()):
         raise BadInput(
@@ -174,7 +174,7 @@ def _history(fold: int | None, trained: Trained) -> pd.DataFrame:
 
 def _file(fold: int | None) -> str:
     """The name of a fold's graph."""
-    return WHOLE if fold is None else f"fold{fold}.onnx"
+    return FULL_DATA_FILE if fold is None else f"fold{fold}.onnx"
 
 
 def _export(
@@ -186,7 +186,7 @@ def _export(
     for fold, network in progress(networks.items(), "exporting folds", len(networks)):
         path = member / _file(fold)
         export_network(network, path, *seen.shape[2:])
-        tables[spoken(fold)] = parity(network, path, seen, plan.listening.chances)
+        tables[fold_name(fold)] = parity(network, path, seen, plan.listening.chances)
     return pd.concat(tables, names=["fold", "runtime"])
 
 
@@ -194,7 +194,7 @@ def _held_out(plan: NetworkPlan, prepared: Prepared, competition: Path, networks
     """The labelled soundscapes that these folds hold out, each by its fold's network."""
     held = {stem: fold for stem, fold in sorted(prepared.folds.of("soundscape").items()) if fold in networks}
     values = [
-        mean_chances(_seen(plan, competition, stem), plan.listening, [networks[fold]])
+        mean_probabilities(_seen(plan, competition, stem), plan.listening, [networks[fold]])
         for stem, fold in progress(held.items(), "scoring what was held out", len(held))
     ]
     rows = [row for stem in held for row in row_ids(stem)]
@@ -206,7 +206,7 @@ def _seconds(plan: NetworkPlan, prepared: Prepared, competition: Path, served: S
     spent = []
     for stem in sorted(set(prepared.windows.stem))[:_TIMED]:
         start = time.perf_counter()
-        mean_chances(_seen(plan, competition, stem), plan.listening, served)
+        mean_probabilities(_seen(plan, competition, stem), plan.listening, served)
         spent.append(time.perf_counter() - start)
     return float(np.median(spent))
 
@@ -240,11 +240,11 @@ def _training(run: FoldRun, prepared: Prepared) -> Training:
 
 def _probe_answers(plan: NetworkPlan, networks: Iterable[Network]) -> np.ndarray:
     """(folds, 12, classes) what the training side says of the probe: torch's front end, on windows cut one by one."""
-    listening, mel = plan.listening, MelPictures(plan.front_end)
-    seen = np.pad(fit_length(probe_sound(), SOUNDSCAPE_SAMPLES), listening.margin_samples, mode="reflect")
+    listening, mel = plan.listening, MelSpectrogram(plan.front_end)
+    seen = np.pad(fit_length(golden_sound(), SOUNDSCAPE_SAMPLES), listening.margin_samples, mode="reflect")
     whole, length = np.pad(seen, mel.context_samples, mode="reflect"), listening.samples + 2 * mel.context_samples
     windows = [whole[row * WINDOW_SAMPLES :][:length] for row in range(WINDOWS_PER_SOUNDSCAPE)]
     peaks = torch.full((WINDOWS_PER_SOUNDSCAPE,), file_peak_db(seen, plan.front_end))
     with torch.no_grad():
         pictures = mel(torch.from_numpy(np.stack(windows)), peaks)[:, None].numpy()
-    return np.stack([mean_chances(pictures, listening, [torch_runner(network)]) for network in networks])
+    return np.stack([mean_probabilities(pictures, listening, [torch_runner(network)]) for network in networks])

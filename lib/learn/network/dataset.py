@@ -25,7 +25,7 @@ class TargetSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class CropTable:
     """Rows to draw from: the item of each, its targets and weights (rows, classes), and where its crop lies."""
 
     items: tuple[str, ...]
@@ -43,11 +43,11 @@ class Source:
 class Examples:
     """What one model learns from."""
 
-    clips: Source
+    clips: CropTable
     primary: np.ndarray  # (clips,) the class of each clip
-    soundscapes: Source
+    soundscapes: CropTable
     backgrounds: tuple[str, ...]  # unlabelled soundscapes
-    pseudo: Source | None = None  # crops with a teacher's targets
+    pseudo: CropTable | None = None  # crops with a teacher's targets
 
     @property
     def items(self) -> list[str]:
@@ -66,7 +66,7 @@ def fold_examples(
     """
     clips = prepared.clips[prepared.clips.filename.map(prepared.folds.of("clip")) != held_out]
     windows = prepared.windows[prepared.windows.stem.map(prepared.folds.of("soundscape")) != held_out]
-    barred = unfit(prepared, stems, held_out)
+    barred = ineligible_soundscapes(prepared, stems, held_out)
     return Examples(
         clip_source(clips, prepared.classes, targets),
         clips.primary_label.map(prepared.classes.index).to_numpy(dtype=int),
@@ -75,16 +75,16 @@ def fold_examples(
     )
 
 
-def clip_source(clips: pd.DataFrame, classes: ClassList, settings: TargetSettings) -> Source:
+def clip_source(clips: pd.DataFrame, classes: ClassList, settings: TargetSettings) -> CropTable:
     """One row a clip: its primary class is 1, its secondary classes and all others are as the settings say."""
     primary = classes.multi_hot([(label,) for label in clips.primary_label])
     secondary = classes.multi_hot(clips.secondary.tolist())
     targets = np.where(primary, 1.0, settings.secondary_target * secondary)
     weights = np.where(primary, 1.0, np.where(secondary, settings.secondary_weight, settings.absent_weight))
-    return Source(tuple(clips.filename), targets.astype(np.float32), weights.astype(np.float32))
+    return CropTable(tuple(clips.filename), targets.astype(np.float32), weights.astype(np.float32))
 
 
-def soundscape_source(windows: pd.DataFrame, classes: ClassList, seconds: int) -> Source:
+def soundscape_source(windows: pd.DataFrame, classes: ClassList, seconds: int) -> CropTable:
     """One row a place in a soundscape where a crop of so many seconds may start, if anything is known of it.
 
     A class is present if a covered window is labelled with it, and absent only if every covered window is labelled.
@@ -112,7 +112,7 @@ def soundscape_source(windows: pd.DataFrame, classes: ClassList, seconds: int) -
         targets.append(union[useful])
         weights.append(known[useful])
     starts = np.concatenate(starts_s) if starts_s else np.zeros(0, dtype=int)
-    return Source(
+    return CropTable(
         tuple(items), np.concatenate(targets).astype(np.float32), np.concatenate(weights).astype(np.float32), starts
     )
 
@@ -122,7 +122,7 @@ def soundscape_stems(competition: Path) -> list[str]:
     return sorted(path.stem for path in (competition / "train_soundscapes").glob("*.ogg"))
 
 
-def unfit(
+def ineligible_soundscapes(
     prepared: Prepared, stems: Sequence[str], held_out: int | None, external: Collection[str] = ()
 ) -> dict[str, str]:
     """The soundscapes that may not be heard as unlabelled while this fold is held out, each with why.

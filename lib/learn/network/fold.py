@@ -17,19 +17,19 @@ from lib.learn.network.config import NetworkPlan
 from lib.learn.network.dataset import Batch, Examples, fold_examples
 from lib.learn.network.loader import Feeder, Prefetched
 from lib.learn.network.loop import Trained, train
-from lib.learn.network.losses import distil_loss, make_loss, output_loss, taught_loss, with_taught
+from lib.learn.network.losses import distil_loss, make_loss, mixed_loss, output_loss, soft_label_loss
 from lib.learn.network.mixing import augmented, mixed_with_clips
-from lib.learn.parallel_folds import spoken
-from lib.learn.soft_labels.crops import Taught
+from lib.learn.parallel_folds import fold_name
+from lib.learn.soft_labels.crops import PseudoLabelSource
 from lib.models.embedder.base import find_embedder
 from lib.models.embedder.perch import Perch
 from lib.models.export.parity import probabilities, torch_runner
 from lib.models.network.network import Network, build_network
 from lib.models.runtime.onnx import OnnxFile
-from lib.sound.augment.spectrogram import augmented_pictures
+from lib.sound.augment.spectrogram import augmented_spectrograms
 from lib.sound.crops import crop_start, cut
-from lib.sound.mel.cpu import pictures
-from lib.sound.mel.gpu import MelPictures
+from lib.sound.mel.cpu import spectrograms
+from lib.sound.mel.gpu import MelSpectrogram
 
 _SEED_OF_WHOLE = 999  # beyond any fold's number
 _CLIPS_A_CLASS = 5  # held-out clips that an epoch's score is taken from
@@ -47,7 +47,7 @@ class FoldRun:
     cache: AudioCache
     folder: Path
     seed: int
-    taught: Taught | None = None
+    taught: PseudoLabelSource | None = None
 
     def __call__(self, fold: int | None, device: str) -> Trained:
         """Train the fold, or go on where it stopped; its weights are then in `network.pt` of its folder.
@@ -57,7 +57,7 @@ class FoldRun:
         prepared, plan, whole = load_prepared(self.prepared), self.plan, fold is None
         seed = 1000 * self.seed + (_SEED_OF_WHOLE if whole else fold)
         examples = self.examples(prepared, fold)
-        mel = MelPictures(plan.front_end)
+        mel = MelSpectrogram(plan.front_end)
         feeder = Feeder(
             examples,
             self.cache,
@@ -102,7 +102,7 @@ class FoldRun:
 
     def folder_of(self, fold: int | None) -> Path:
         """Where the training of the fold lies."""
-        return self.folder / spoken(fold).replace(" ", "")
+        return self.folder / fold_name(fold).replace(" ", "")
 
     def config(self, prepared: Prepared) -> str:
         """The fingerprint of all that the weights depend on, beside the fold."""
@@ -112,7 +112,7 @@ class FoldRun:
         plan = replace(self.plan, serve="folds")  # who is served does not change what a fold learns
         return fingerprint.of_json([asdict(plan), self.seed, *facts])
 
-    def pictures(self, stems: list[str]) -> np.ndarray:
+    def spectrograms(self, stems: list[str]) -> np.ndarray:
         """(12 a soundscape, 1, mels, frames) what networks see of soundscapes."""
         plan = self.plan
         return np.concatenate([plan.listening.pictures(as_float(self.cache.samples(s)), plan.front_end) for s in stems])
@@ -134,19 +134,19 @@ def batches_ahead(feeder: Feeder, stop: int, device: str) -> Callable:
     return stream
 
 
-def step_loss_of(plan: NetworkPlan, mel: MelPictures, examples: Examples) -> Callable:
+def step_loss_of(plan: NetworkPlan, mel: MelSpectrogram, examples: Examples) -> Callable:
     """What a step makes of a batch: augmentation, pictures, answers, loss."""
     positives = sum(torch.from_numpy(source.targets.sum(axis=0)) for source in (examples.clips, examples.soundscapes))
-    loss, of_taught, embedder = make_loss(plan.loss, positives), taught_loss(plan.pseudo), embedder_of(plan)
+    loss, of_taught, embedder = make_loss(plan.loss, positives), soft_label_loss(plan.pseudo), embedder_of(plan)
 
     def step_loss(network: Network, batch: Batch, generator: torch.Generator) -> torch.Tensor:
         with torch.no_grad():
             if batch.taught is not None and plan.pseudo.pseudo_way == "mixup":
                 batch = mixed_with_clips(batch, generator)
             batch = augmented(batch, generator, plan.augment)
-            seen = augmented_pictures(mel(batch.audio), generator, plan.augment)[:, None]
+            seen = augmented_spectrograms(mel(batch.audio), generator, plan.augment)[:, None]
         output = network(seen.contiguous(memory_format=torch.channels_last), batch.soundscape)
-        of_rows = loss if batch.taught is None else with_taught(loss, of_taught, batch.taught)
+        of_rows = loss if batch.taught is None else mixed_loss(loss, of_taught, batch.taught)
         value = output_loss(of_rows, plan.loss, output, batch.targets, batch.weights)
         if embedder:  # it hears what the network is shown, mixtures too
             heard = batch.audio[:, mel.context_samples :][:, : plan.crop.samples].cpu().numpy()
@@ -213,7 +213,7 @@ def _clip_pictures(plan: NetworkPlan, cache: AudioCache, names: list[str]):
             audio = cache.samples(name)
             start = crop_start(len(audio), samples, loudest, rng, cache.tenths(name))
             crops.append(as_float(cut(audio, start, samples)))
-        yield pictures(np.stack(crops), plan.front_end)[:, None]
+        yield spectrograms(np.stack(crops), plan.front_end)[:, None]
 
 
 def _macro(truth: np.ndarray, values: np.ndarray) -> float:

@@ -11,7 +11,7 @@ from lib.learn.network.crossfit import prepare_run
 from lib.learn.network.fold import FoldRun
 from lib.learn.network.loop import Trained
 from lib.learn.parallel_folds import devices, train_folds
-from lib.learn.soft_labels.crops import taught_by
+from lib.learn.soft_labels.crops import load_pseudo_labels
 from lib.models.network.network import Network
 
 
@@ -32,7 +32,7 @@ def fit_whole_networks(
     With `pooled`, what teachers say of labelled soundscapes teaches too.
     """
     prepared, runs = load_prepared(prepared_folder), {}
-    taught = taught_by(labels, pooled, plan.pseudo, prepared, competition, folder.parent, others)
+    taught = load_pseudo_labels(labels, pooled, plan.pseudo, prepared, competition, folder.parent, others)
     for seed in seeds:
         run = FoldRun(plan, prepared_folder, (), AudioCache(cache_folder, {}), folder, seed, taught)
         runs[seed] = prepare_run(run, prepared, competition, cache_folder, [None])

@@ -15,12 +15,12 @@ from lib.core.errors import BadInput
 from lib.learn.network.fold import FoldRun
 from lib.models.export.parity import torch_runner
 from lib.models.export.quantize import make_half, make_int8, measure, refuse
-from lib.sound.augment.spectrogram import PICTURE_AUGMENTATIONS
+from lib.sound.augment.spectrogram import SPECTROGRAM_AUGMENTATIONS
 from lib.sound.augment.waveform import AUGMENTATIONS, TWO_SOUNDS, AugmentSettings
 from lib.sound.crops import CropSettings, crop_start, cut, energy_by_tenth
 from lib.sound.decode import decode
 from lib.sound.mel.config import FrontEnd
-from lib.sound.mel.cpu import pictures
+from lib.sound.mel.cpu import spectrograms
 
 
 def loudest_crop(path: Path, settings: CropSettings) -> np.ndarray:
@@ -39,19 +39,19 @@ def sounds_after(audio: np.ndarray, other: np.ndarray, settings: AugmentSettings
     return {name: changed[0].numpy() for name, changed in after.items()}
 
 
-def pictures_after(
+def spectrograms_after(
     audio: np.ndarray, front_end: FrontEnd, settings: AugmentSettings, seed: int
 ) -> dict[str, np.ndarray]:
     """(mels, frames) the picture of a sound as it is, and after each mask by itself."""
-    generator, seen = torch.Generator().manual_seed(seed), torch.from_numpy(pictures(audio[None], front_end))
-    masked = {name: change(seen, generator, settings) for name, change in PICTURE_AUGMENTATIONS.items()}
+    generator, seen = torch.Generator().manual_seed(seed), torch.from_numpy(spectrograms(audio[None], front_end))
+    masked = {name: change(seen, generator, settings) for name, change in SPECTROGRAM_AUGMENTATIONS.items()}
     return {name.replace("_", " "): picture[0].numpy() for name, picture in ({"as it is": seen} | masked).items()}
 
 
 _CALIBRATION_SOUNDSCAPES = 4
 
 
-def hears_over_time(run: FoldRun, prepared: Prepared, stem: str) -> tuple[np.ndarray, np.ndarray]:
+def activity_over_time(run: FoldRun, prepared: Prepared, stem: str) -> tuple[np.ndarray, np.ndarray]:
     """A labelled soundscape's (mels, frames) picture, and (classes, frames) chances by the fold that holds it out."""
     seen = run.pictures([stem])
     network = run.trained_network(prepared.folds.of("soundscape")[stem], len(prepared.classes))

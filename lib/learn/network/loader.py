@@ -11,7 +11,7 @@ import torch
 
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES
 from lib.learn.cache.audio import AudioCache, as_float
-from lib.learn.network.dataset import Batch, Examples, Source
+from lib.learn.network.dataset import Batch, CropTable, Examples
 from lib.learn.network.samplers import Sampler, SamplerSettings
 from lib.learn.soft_labels.crops import PseudoSettings
 from lib.sound.crops import CropSettings, crop_start, cut, cut_reflected
@@ -63,7 +63,7 @@ class Feeder:
             background=background,
         )
 
-    def sounds(self, source: Source, rows: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+    def sounds(self, source: CropTable, rows: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
         """(rows, samples + 2 context_samples) float32 crops of these rows of any source."""
         return self._stacked(self._crops(source, rows, rng), len(rows))
 
@@ -74,7 +74,7 @@ class Feeder:
             as_float(crop, out=row)  # straight to its place: fresh memory for each crop takes longer than its reading
         return torch.from_numpy(stacked)
 
-    def _crops(self, source: Source, rows: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    def _crops(self, source: CropTable, rows: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """The 16-bit crops of rows of a source."""
         for row in rows:
             item = source.items[row]

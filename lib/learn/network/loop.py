@@ -17,7 +17,7 @@ from lib.core.errors import BadInput
 from lib.core.records import write_text
 from lib.learn.network.checkpoint import PREVIOUS, load_checkpoint, save_checkpoint
 from lib.learn.network.dataset import Batch
-from lib.learn.network.optim import PRECISIONS, SCHEDULES, Average, StepLoss, Stepper, parameter_groups, share_of_peak
+from lib.learn.network.optim import PRECISIONS, SCHEDULES, Average, StepLoss, TrainStep, parameter_groups, share_of_peak
 
 _EVERY_S = 30.0
 
@@ -83,11 +83,11 @@ def _span(seconds: float) -> str:
 AVERAGES = ("none", "ema", "swa")
 _KEPT = ("step", "finished", "losses", "history", "pace", "best")
 
-Score = Callable[[nn.Module], dict[str, float]]
+ScoreCallback = Callable[[nn.Module], dict[str, float]]
 
 
 @dataclass(frozen=True)
-class LoopSettings:
+class TrainingSettings:
     """How a network is trained."""
 
     epochs: int = 10
@@ -138,12 +138,12 @@ def train(
     network: nn.Module,
     batches: Callable[[int], Iterator[Batch]],
     step_loss: StepLoss,
-    settings: LoopSettings,
+    settings: TrainingSettings,
     folder: Path,
     *,
     seed: int,
     config: str = "",
-    score: Score | None = None,
+    score: ScoreCallback | None = None,
     device: str = "cpu",
     checkpoint_s: float = 300.0,
 ) -> Trained:
@@ -156,7 +156,7 @@ def train(
     if settings.patience and score is None:
         raise BadInput("patience needs a score", expected="a scoring function", got="none", do="set patience to 0")
     groups = parameter_groups(network.to(device), settings.weight_decay, settings.layer_decay)
-    stepper = Stepper(
+    stepper = TrainStep(
         network,
         step_loss,
         groups,
@@ -184,11 +184,11 @@ class _Run:
     def __init__(
         self,
         network: nn.Module,
-        stepper: Stepper,
-        settings: LoopSettings,
+        stepper: TrainStep,
+        settings: TrainingSettings,
         folder: Path,
         made_by: str,
-        score: Score | None,
+        score: ScoreCallback | None,
     ):
         self.network, self.stepper, self.settings = network, stepper, settings
         self.folder, self.made_by, self.score = folder, made_by, score

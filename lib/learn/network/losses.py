@@ -13,7 +13,7 @@ from lib.learn.soft_labels.crops import PseudoSettings
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # logits, targets, weights, all (batch, classes) -> scalar
 _LEAST, _MOST = 1e-6, 1 - 1e-4  # chances beyond have no log-odds that a half-precision label tells apart
 _NEVER = -1e4  # the logit of a class that is not taught
-KINDS = ("bce", "focal", "asymmetric", "soft_auc")
+LOSS_KINDS = ("bce", "focal", "asymmetric", "soft_auc")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def make_loss(settings: LossSettings, positives: Tensor | None = None) -> Loss:
     return loss
 
 
-def taught_loss(settings: PseudoSettings) -> Loss:
+def soft_label_loss(settings: PseudoSettings) -> Loss:
     """The loss of rows with a teacher's targets: both sides' logits are divided by the temperature.
 
     Its square keeps the gradient's size (Hinton et al. 2015). A divergence is a mean over classes, not a sum, so that
@@ -68,7 +68,7 @@ def taught_loss(settings: PseudoSettings) -> Loss:
     return {"bce": cross_entropy, "kld": divergence}[settings.pseudo_loss]
 
 
-def with_taught(loss: Loss, of_taught: Loss, taught: Tensor) -> Loss:
+def mixed_loss(loss: Loss, of_taught: Loss, taught: Tensor) -> Loss:
     """One loss of a batch whose marked rows (batch,) a teacher labelled: both losses, by the weight of their cells."""
 
     def both(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ def _chosen(settings: LossSettings) -> Loss:
     for name in ("focal_gamma", "gamma_negative", "gamma_positive"):
         if 0.0 < (gamma := getattr(settings, name)) < 1.0:  # the slope of x ** gamma is infinite at 0
             raise BadInput(f"{name} has no finite gradient", expected="0, or at least 1", got=gamma, do="change it")
-    for name, known in (("kind", KINDS), ("auc_pairs", ("batch", "class")), ("distil", ("mse", "cosine"))):
+    for name, known in (("kind", LOSS_KINDS), ("auc_pairs", ("batch", "class")), ("distil", ("mse", "cosine"))):
         if (value := getattr(settings, name)) not in known:
             raise BadInput(f"unknown {name} of a loss", expected=", ".join(known), got=value, do="choose one of these")
     if settings.kind == "soft_auc":

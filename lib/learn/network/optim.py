@@ -17,7 +17,7 @@ _MOST_SKIPPED_IN_A_ROW = 25  # float16 begins by halving its scale of 2^16, a sk
 StepLoss = Callable[[nn.Module, Batch, torch.Generator], Tensor]
 
 
-class Stepper:
+class TrainStep:
     """Takes steps of an optimizer; with the network's state, `state` is all that the next step depends on."""
 
     def __init__(

@@ -6,7 +6,7 @@ contest's own data (other recordings, earlier rounds' pseudo-labels) is not part
 
 from lib.core.errors import BadInput
 from lib.learn.network.config import NetworkPlan, changed
-from lib.sound.mel.config import PERCH, FrontEnd
+from lib.sound.mel.config import PERCH_FRONT_END, FrontEnd
 
 FRONT_ENDS = {
     # few, wide bands, each without what hums through the whole window: made for nets that begin at random
@@ -15,7 +15,7 @@ FRONT_ENDS = {
     "mel128 minmax": FrontEnd(mel_scale="slaney", normalise="zscore minmax"),  # 9th
     "mel256": FrontEnd(n_mels=256, normalise="zscore"),  # the public SED
     "pcen128": FrontEnd(hop_samples=627, level="pcen", normalise="zscore"),  # S4's sidecar: 256 frames
-    "perch": PERCH,
+    "perch": PERCH_FRONT_END,
 }
 
 _SMALL = changed(

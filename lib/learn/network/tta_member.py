@@ -15,31 +15,31 @@ from lib.core.errors import BadInput
 from lib.core.progress import progress
 from lib.core.records import from_json, read_json, to_json
 from lib.judge.leakage import Training, unseen_scores
-from lib.learn.member_writer import finish_member
+from lib.learn.member_writer import seal_member
 from lib.models.member.card import MemberCard, read_card
-from lib.models.member.golden_output import probe_sound, write_probe
-from lib.models.member.inputs import Hearing
-from lib.models.member.network import AppliedNetwork
-from lib.models.member.tta import Again, Pass
+from lib.models.member.golden_output import golden_sound, write_golden_output
+from lib.models.member.inputs import SoundscapeInputs
+from lib.models.member.network import NetworkMember
+from lib.models.member.tta import TTA, TTAPass
 from lib.sound.decode import decode
 
-VIEWS = {
-    "shifts": Again([Pass(), Pass(shift_s=-1.25, weight=2.0), Pass(shift_s=1.25, weight=2.0)]),  # 2nd: 1:2:2
-    "half": Again([Pass(), Pass(shift_s=2.5)]),  # 5th, and 2025's 2nd
-    "s3": Again([Pass(), Pass(backwards=True), Pass(gain_db=3.0), Pass(gain_db=-3.0)]),
-    "long": Again(overlaps=True),  # 2nd, of its networks that see 20 s
+TTA_PRESETS = {
+    "shifts": TTA([TTAPass(), TTAPass(shift_s=-1.25, weight=2.0), TTAPass(shift_s=1.25, weight=2.0)]),  # 2nd: 1:2:2
+    "half": TTA([TTAPass(), TTAPass(shift_s=2.5)]),  # 5th, and 2025's 2nd
+    "s3": TTA([TTAPass(), TTAPass(backwards=True), TTAPass(gain_db=3.0), TTAPass(gain_db=-3.0)]),
+    "long": TTA(overlaps=True),  # 2nd, of its networks that see 20 s
 }
 _TIMED = 8  # soundscapes
 
 
-def view_named(name: str) -> Again:
+def tta_named(name: str) -> TTA:
     """The view of that name."""
-    if name not in VIEWS:
-        raise BadInput("no such view", expected=f"one of {', '.join(VIEWS)}", got=name, do="correct the name")
-    return VIEWS[name]
+    if name not in TTA_PRESETS:
+        raise BadInput("no such view", expected=f"one of {', '.join(TTA_PRESETS)}", got=name, do="correct the name")
+    return TTA_PRESETS[name]
 
 
-def make_view(source: Path, again: Again, prepared: Prepared, competition: Path, folder: Path) -> MemberCard:
+def write_tta_member(source: Path, again: TTA, prepared: Prepared, competition: Path, folder: Path) -> MemberCard:
     """The card of a member in `folder` with the source's networks, asked again, and judged on what they never heard."""
     card = read_card(source, prepared.classes)
     if card.family != "network" or "again" in card.config:
@@ -57,10 +57,10 @@ def make_view(source: Path, again: Again, prepared: Prepared, competition: Path,
             do="name the view otherwise",
         )
     unseen_scores(source, prepared.folds, related=prepared.related)
-    plain = AppliedNetwork(source, card)
+    plain = NetworkMember(source, card)
     networks = plain.asked(again)
-    probe = networks.answers(probe_sound())
-    if np.allclose(probe, plain.answers(probe_sound()), rtol=0, atol=1e-6):
+    probe = networks.answers(golden_sound())
+    if np.allclose(probe, plain.answers(golden_sound()), rtol=0, atol=1e-6):
         raise BadInput(
             f"{card.name} would answer as before",
             expected="a view that shows this network something else",
@@ -81,13 +81,13 @@ def make_view(source: Path, again: Again, prepared: Prepared, competition: Path,
     folder.mkdir(parents=True)
     for path in sorted(source.glob("*.onnx")):
         shutil.copyfile(path, folder / path.name)
-    write_probe(folder, probe)
+    write_golden_output(folder, probe)
     training = from_json(Training, read_json(source / "training.json"), f"{source.name}/training.json")
-    finish_member(folder, view, oof, training)
+    seal_member(folder, view, oof, training)
     return view
 
 
-def _held_out(networks: AppliedNetwork, prepared: Prepared, competition: Path) -> tuple[Scores, float]:
+def _held_out(networks: NetworkMember, prepared: Prepared, competition: Path) -> tuple[Scores, float]:
     """The labelled soundscapes, each by the network of the fold that holds it out; the seconds all take for one."""
     held = sorted(prepared.folds.of("soundscape").items())
     values, spent = [], []
@@ -96,7 +96,7 @@ def _held_out(networks: AppliedNetwork, prepared: Prepared, competition: Path) -
         values.append(networks.score(decode(path), [fold]))
         if len(spent) < _TIMED:
             start = time.perf_counter()
-            networks.hear(Hearing(parse_soundscape(stem), decode(path)))
+            networks.hear(SoundscapeInputs(parse_soundscape(stem), decode(path)))
             spent.append(time.perf_counter() - start)
     rows = [row for stem, _ in held for row in row_ids(stem)]
     return Scores(np.concatenate(values), rows, prepared.classes.labels, "prob"), float(np.median(spent))

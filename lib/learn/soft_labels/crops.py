@@ -14,8 +14,8 @@ from lib.core import fingerprint
 from lib.core.errors import BadInput, shortened
 from lib.core.records import check_seal
 from lib.judge.leakage import unseen_scores
-from lib.learn.network.dataset import Source, unfit
-from lib.learn.soft_labels.gate import GateSettings, gate
+from lib.learn.network.dataset import CropTable, ineligible_soundscapes
+from lib.learn.soft_labels.gate import LabelGateSettings, apply_gate
 from lib.learn.soft_labels.store import SoftLabels, open_soft_labels
 
 _WAYS, _LOSSES = ("rows", "mixup", "substitute"), ("bce", "kld")
@@ -49,7 +49,7 @@ class PseudoSettings:
 
 
 @dataclass(frozen=True)
-class Taught:
+class PseudoLabelSource:
     """The soft labels that networks learn from; they travel to the folds' processes as a path."""
 
     folder: Path
@@ -67,12 +67,12 @@ class Taught:
 
     def barred(self, prepared: Prepared, labels: SoftLabels, fold: int | None) -> dict[str, str]:
         """The soundscapes of the labels that may not teach this fold, each with why."""
-        reasons = unfit(prepared, labels.card.stems, fold, labels.card.external)
+        reasons = ineligible_soundscapes(prepared, labels.card.stems, fold, labels.card.external)
         return {stem: why for stem, why in reasons.items() if why == "excluded" or not self.pooled}
 
     def crops(
-        self, prepared: Prepared, fold: int | None, seconds: int, passing: GateSettings, settings: PseudoSettings
-    ) -> Source:
+        self, prepared: Prepared, fold: int | None, seconds: int, passing: LabelGateSettings, settings: PseudoSettings
+    ) -> CropTable:
         """The crops that pass the gate of the fold, or of a network of everything, among those it may hear."""
         labels = self.opened(prepared)
         barred = self.barred(prepared, labels, fold)
@@ -91,14 +91,14 @@ class Taught:
         except BadInput as error:
             raise BadInput(f"{error.what}, of {whose}", expected=error.expected, got=error.got, do=error.do) from error
 
-    def told(self, prepared: Prepared, fold: int | None, source: Source) -> str:
+    def told(self, prepared: Prepared, fold: int | None, source: CropTable) -> str:
         """In a line, what teaches the fold and what was left out."""
         barred = self.barred(prepared, self.opened(prepared), fold)
         left_out = f"; left out: {_counted(barred)}" if barred else ""
         return f"{len(source)} crops of {len(set(source.items))} soundscapes pass the gate{left_out}"
 
 
-def taught_by(
+def load_pseudo_labels(
     folder: Path | None,
     pooled: bool,
     settings: PseudoSettings,
@@ -106,7 +106,7 @@ def taught_by(
     competition: Path,
     members: Path,
     others: Mapping[str, Path] | None,
-) -> Taught | None:
+) -> PseudoLabelSource | None:
     """What networks learn from the labels in a folder, if there are any; looked at before anything is decoded.
 
     Whoever teaches fold by fold must itself be honest. `others` says where members lie, if not in `members`.
@@ -122,7 +122,7 @@ def taught_by(
     if folder is None:
         return None
     taxonomy = read_taxonomy(competition, prepared.classes, Findings())
-    taught = Taught(folder, pooled, tuple(taxonomy.class_name))
+    taught = PseudoLabelSource(folder, pooled, tuple(taxonomy.class_name))
     labels = taught.opened(prepared)
     if missing := sorted(set(prepared.folds.numbers) - set(labels.card.folds)):
         raise BadInput(
@@ -155,10 +155,10 @@ def crops_that_pass(
     said: np.ndarray,
     stems: list[str],
     seconds: int,
-    passing: GateSettings,
+    passing: LabelGateSettings,
     settings: PseudoSettings,
     taxa: tuple[str, ...],
-) -> Source:
+) -> CropTable:
     """The crops of so many seconds that pass, with targets, from (stems, 12, classes) chances.
 
     A crop has a class's chance in the likeliest of its windows.
@@ -167,10 +167,10 @@ def crops_that_pass(
     union = said[:, :starts]
     for shift in range(1, covered):
         union = np.maximum(union, said[:, shift : shift + starts])
-    gated = gate(union.reshape(-1, union.shape[-1]), passing, taxa)
+    gated = apply_gate(union.reshape(-1, union.shape[-1]), passing, taxa)
     stem, start = np.divmod(gated.kept, starts)
     weights = (settings.pseudo_weight * gated.weights).astype(np.float32)
-    return Source(tuple(stems[n] for n in stem), gated.targets, weights, WINDOW_S * start, gated.heard)
+    return CropTable(tuple(stems[n] for n in stem), gated.targets, weights, WINDOW_S * start, gated.heard)
 
 
 def _counted(barred: dict[str, str]) -> str:

@@ -14,10 +14,10 @@ _TARGETS = ("soft", "hard", "argmax")
 
 
 @dataclass(frozen=True)
-class GateSettings:
+class LabelGateSettings:
     """When a class counts as heard in a crop, and what the crop's targets become. Other gates' numbers are not read."""
 
-    gate: str = "absolute"  # none: every class in every crop; absolute, percentile, top_k: as below
+    apply_gate: str = "absolute"  # none: every class in every crop; absolute, percentile, top_k: as below
     above: float = 0.5  # absolute: heard if the chance is at least this
     percentile: float = 95.0  # percentile: heard in the surest (100 - percentile) % of crops
     top_k: int = 20  # top_k: heard in so many crops, the surest
@@ -40,7 +40,7 @@ class GateSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Gated:
+class GatedLabels:
     """What passed: the crops' places (kept,), and of each its targets, weights and heard classes (kept, classes)."""
 
     kept: np.ndarray
@@ -49,7 +49,7 @@ class Gated:
     heard: np.ndarray
 
 
-def gate(chances: np.ndarray, settings: GateSettings, taxa: Sequence[str]) -> Gated:
+def apply_gate(chances: np.ndarray, settings: LabelGateSettings, taxa: Sequence[str]) -> GatedLabels:
     """The crops in which any class is heard, by (crops, classes) chances and each class's taxon.
 
     A chance of 0 passes no gate. A gate that nothing passes, or that keeps nothing out, is an error.
@@ -73,10 +73,10 @@ def gate(chances: np.ndarray, settings: GateSettings, taxa: Sequence[str]) -> Ga
     taught = np.array([number is not None for number in numbers])
     targets = _targets(chances[kept].astype(np.float32), heard[kept], taught, settings)
     weights = np.broadcast_to(taught.astype(np.float32), targets.shape).copy()
-    return Gated(kept, targets, weights, heard[kept])
+    return GatedLabels(kept, targets, weights, heard[kept])
 
 
-def gate_table(gated: Gated, chances: np.ndarray, labels: Sequence[str], taxa: Sequence[str]) -> pd.DataFrame:
+def gate_table(gated: GatedLabels, chances: np.ndarray, labels: Sequence[str], taxa: Sequence[str]) -> pd.DataFrame:
     """One row a class: primary_label, taxon, gate (open, empty, off), passed crops, their share of all, the class's
     mean chance in all crops, and the lowest chance that passed (NaN where none did)."""
     passed = gated.heard.sum(axis=0)
@@ -138,7 +138,7 @@ _KINDS = {
 }
 
 
-def _numbers(settings: GateSettings, taxa: Sequence[str]) -> list[float | None]:
+def _numbers(settings: LabelGateSettings, taxa: Sequence[str]) -> list[float | None]:
     """The gate's number for each class; None where its taxon is off."""
     kind = _KINDS[settings.gate]
     said: dict[str, float | None] = {}
@@ -166,7 +166,7 @@ def _number(text: str) -> float:
         return float("nan")
 
 
-def _targets(chances: np.ndarray, heard: np.ndarray, taught: np.ndarray, settings: GateSettings) -> np.ndarray:
+def _targets(chances: np.ndarray, heard: np.ndarray, taught: np.ndarray, settings: LabelGateSettings) -> np.ndarray:
     """(kept, classes) float32 targets, by the settings; the likeliest class is one that is taught."""
     if settings.targets == "soft":
         return chances**settings.soft_power
@@ -177,7 +177,7 @@ def _targets(chances: np.ndarray, heard: np.ndarray, taught: np.ndarray, setting
     return targets
 
 
-def _useless(chances: np.ndarray, settings: GateSettings, all_passed: bool) -> BadInput:
+def _useless(chances: np.ndarray, settings: LabelGateSettings, all_passed: bool) -> BadInput:
     """The error of a gate that chooses nothing: what the crops' chances are like, and which way to turn it."""
     kind = _KINDS[settings.gate]
     surest = np.quantile(chances.max(axis=1).astype(np.float64), (0, 0.5, 0.9, 0.99, 1))

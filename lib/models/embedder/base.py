@@ -15,7 +15,7 @@ _SCOPE = re.compile(r"(?<![A-Za-z0-9])(MBConv_\d+|stage\d+_ds\d+|layer\d+|BLOCK_
 
 
 @dataclass(frozen=True, eq=False)
-class RawTokens:
+class RawEmbeddings:
     """What a frozen model says of some windows, in its own labels."""
 
     embedding: np.ndarray  # (rows, size) float32
@@ -24,7 +24,7 @@ class RawTokens:
 
 
 @dataclass(frozen=True, eq=False)
-class Tokens:
+class Embeddings:
     """The same in the project's classes."""
 
     embedding: np.ndarray  # (rows, size) float32

@@ -96,7 +96,7 @@ def map_labels(taxonomy: pd.DataFrame, labels: Sequence[str]) -> LabelMap:
     return LabelMap(tuple(taxonomy.primary_label), tuple(columns), tuple(how), len(labels))
 
 
-def coverage(label_map: LabelMap, taxonomy: pd.DataFrame) -> pd.DataFrame:
+def label_coverage(label_map: LabelMap, taxonomy: pd.DataFrame) -> pd.DataFrame:
     """One row a taxon and one for all: how many classes there are, how many are mapped each way, how many stay flat."""
     ways = pd.DataFrame({way: [found == way for found in label_map.how] for way in HOW})
     ways.insert(0, "classes", True)

@@ -7,34 +7,34 @@ from typing import Protocol
 import numpy as np
 
 from lib.core.errors import BadInput
-from lib.models.embedder.base import RawTokens, find_labels, read_labels
+from lib.models.embedder.base import RawEmbeddings, find_labels, read_labels
 from lib.models.embedder.perch import Perch
-from lib.models.embedder.short_window import Excerpts
-from lib.models.member.golden_output import probe_sound
+from lib.models.embedder.short_window import ShortWindowEmbedder
+from lib.models.member.golden_output import golden_sound
 from lib.models.runtime.onnx import OnnxFile
 from lib.models.runtime.tflite import LitertFile
 from lib.sound.decode import soundscape_windows
 
 
-class Frozen(Protocol):
+class FrozenModel(Protocol):
     """A frozen model: windows in, tokens out, in its own labels."""
 
     labels: tuple[str, ...]  # names as the model's own table gives them
     embedding_size: int
     blocks: tuple[str, ...]  # those that it can tell of, in graph order
 
-    def hear(self, windows: np.ndarray, blocks: Sequence[str] = ()) -> RawTokens:
+    def hear(self, windows: np.ndarray, blocks: Sequence[str] = ()) -> RawEmbeddings:
         """What it, and these of its blocks, say of (rows, 160000) float32 audio at 32 kHz."""
 
 
-def open_frozen(path: Path, labels: Path | None = None) -> Frozen:
+def open_frozen(path: Path, labels: Path | None = None) -> FrozenModel:
     """The model in a file with its table of labels (else the one beside it), once it tells one sound from another."""
     names = read_labels(labels or find_labels(path))
     if path.suffix == ".tflite":
-        model = Excerpts(LitertFile(path), names)
+        model = ShortWindowEmbedder(LitertFile(path), names)
     elif path.suffix == ".onnx":
         file = OnnxFile(path)
-        model = Perch(file, names) if "inputs" in file.inputs else Excerpts(file, names)
+        model = Perch(file, names) if "inputs" in file.inputs else ShortWindowEmbedder(file, names)
     else:
         raise BadInput(
             f"{path} is of an unknown format",
@@ -46,9 +46,9 @@ def open_frozen(path: Path, labels: Path | None = None) -> Frozen:
     return model
 
 
-def _check_hearing(model: Frozen, path: Path) -> None:
+def _check_hearing(model: FrozenModel, path: Path) -> None:
     """Refuse a model that says the same of different sounds, as one does that is fed another length than it learnt."""
-    said = model.hear(soundscape_windows(probe_sound())[[0, 5]])
+    said = model.hear(soundscape_windows(golden_sound())[[0, 5]])
     for what, values in (("embedding", said.embedding), ("logits", said.logits)):
         if not np.isfinite(values).all() or (values[0] == values[1]).all():
             raise BadInput(

@@ -18,7 +18,7 @@ from lib.core.records import seal, to_json, write_json
 from lib.models.embedder.base import BLOCK, block_of, find_labels, read_labels
 from lib.models.embedder.labels import LabelMap
 from lib.models.embedder.open import open_frozen
-from lib.models.embedder.packed import LABELS, EmbedderCard
+from lib.models.embedder.packed import LABELS_FILE, EmbedderCard
 
 # Operations whose result has the layout of the picture that goes in.
 _KEEP = (
@@ -73,7 +73,7 @@ def list_blocks(path: Path) -> tuple[Block, ...]:
     return _blocks(onnx.load(path).graph)
 
 
-def tap(path: Path, blocks: tuple[str, ...], target: Path) -> None:
+def expose_block_outputs(path: Path, blocks: tuple[str, ...], target: Path) -> None:
     """Write a copy that also gives "block:<name>": the blocks' (rows, channels) means over time and frequency."""
     model = onnx.load(path)
     have = {block.name: block for block in _blocks(model.graph)}
@@ -147,7 +147,7 @@ def _add_means(graph: onnx.GraphProto, block: Block, opset: int) -> None:
     graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, ["rows", block.channels]))
 
 
-def tappable(source: Path) -> tuple[str, ...]:
+def has_exposable_blocks(source: Path) -> tuple[str, ...]:
     """The blocks that a model's file can be made to tell of, in their order."""
     if source.suffix == ".onnx":
         return tuple(block.name for block in list_blocks(source))
@@ -171,12 +171,12 @@ def pack_embedder(
     for old in folder.glob("model.*"):
         old.unlink()
     if blocks and source.suffix == ".onnx":
-        tap(source, tuple(blocks), model)
+        expose_block_outputs(source, tuple(blocks), model)
     else:
         shutil.copyfile(source, model)
-    with (folder / LABELS).open("w", newline="", encoding="utf-8") as file:
+    with (folder / LABELS_FILE).open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([("label",), *((name,) for name in names)])
-    frozen = open_frozen(model, folder / LABELS)
+    frozen = open_frozen(model, folder / LABELS_FILE)
     if unknown := [name for name in blocks if name not in frozen.blocks]:
         raise BadInput(
             f"{source} has no such blocks",

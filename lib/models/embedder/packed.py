@@ -11,11 +11,11 @@ from lib.competition.classes import ClassList
 from lib.core import fingerprint
 from lib.core.errors import BadInput
 from lib.core.records import check_seal, from_json, read_json
-from lib.models.embedder.base import BLOCK, Tokens
+from lib.models.embedder.base import BLOCK, Embeddings
 from lib.models.embedder.labels import LabelMap
-from lib.models.embedder.open import Frozen, open_frozen
+from lib.models.embedder.open import FrozenModel, open_frozen
 
-LABELS = "labels.csv"
+LABELS_FILE = "labels.csv"
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,16 @@ def known_by_name(folders: Iterable[Path], classes: ClassList) -> frozenset[str]
 class Embedder:
     """An opened embedder; `manifest` tells it from every other."""
 
-    def __init__(self, card: EmbedderCard, manifest: str, frozen: Frozen, classes: ClassList):
+    def __init__(self, card: EmbedderCard, manifest: str, frozen: FrozenModel, classes: ClassList):
         self.card, self.manifest, self.widths = card, manifest, card.widths
         self._frozen = frozen
         columns, labels = tuple(map(tuple, card.columns)), len(frozen.labels)
         self._label_map = LabelMap(classes.labels, columns, tuple(card.how), labels)
 
-    def hear(self, windows: np.ndarray) -> Tokens:
+    def hear(self, windows: np.ndarray) -> Embeddings:
         """What it says of (rows, 160000) audio."""
         raw = self._frozen.hear(windows, self.card.blocks)
-        return Tokens(raw.embedding, self._label_map.logits(raw.logits), raw.blocks)
+        return Embeddings(raw.embedding, self._label_map.logits(raw.logits), raw.blocks)
 
 
 _OPENED: dict[tuple[str, str], Embedder] = {}  # by manifest and classes: an embedder's heads share one session
@@ -82,5 +82,5 @@ def open_embedder(folder: Path, classes: ClassList) -> Embedder:
             check_seal(folder)
             card = read_embedder_card(folder)
             classes.check_hash(card.class_hash, f"embedder {card.name}")
-            _OPENED[key] = Embedder(card, manifest, open_frozen(folder / card.file, folder / LABELS), classes)
+            _OPENED[key] = Embedder(card, manifest, open_frozen(folder / card.file, folder / LABELS_FILE), classes)
     return _OPENED[key]

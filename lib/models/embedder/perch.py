@@ -6,7 +6,7 @@ import numpy as np
 
 from lib.competition.row_ids import WINDOW_SAMPLES, WINDOWS_PER_SOUNDSCAPE
 from lib.core.errors import BadInput
-from lib.models.embedder.base import BLOCK, RawTokens
+from lib.models.embedder.base import BLOCK, RawEmbeddings
 from lib.models.runtime.onnx import OnnxFile
 
 SHAPES = {"embedding": (1536,), "spatial_embedding": (16, 4, 1536), "spectrogram": (500, 128)}  # of a row's outputs
@@ -23,10 +23,10 @@ class Perch:
         self._axes = self._row_axes()
         self._check_outputs()
 
-    def hear(self, windows: np.ndarray, blocks: Sequence[str] = ()) -> RawTokens:
+    def hear(self, windows: np.ndarray, blocks: Sequence[str] = ()) -> RawEmbeddings:
         """What it, and these of its blocks, say of (rows, 160000) audio."""
         embedding, logits, *means = self._ask([*_NEEDED, *(BLOCK + name for name in blocks)], windows)
-        return RawTokens(embedding, logits, dict(zip(blocks, means, strict=True)))
+        return RawEmbeddings(embedding, logits, dict(zip(blocks, means, strict=True)))
 
     def embeddings(self, windows: np.ndarray) -> np.ndarray:
         """(rows, 1536) float32 of (rows, 160000) audio."""

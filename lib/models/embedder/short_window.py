@@ -12,13 +12,13 @@ from scipy.signal import resample_poly
 
 from lib.competition.row_ids import SAMPLE_RATE
 from lib.core.errors import BadInput, shortened
-from lib.models.embedder.base import BLOCK, RawTokens, block_of
+from lib.models.embedder.base import BLOCK, RawEmbeddings, block_of
 
 _FFT, _HOP, _FRAMES = 512, 258, 256  # of the picture that BirdNET's model for STM32 wants
 
 
 @dataclass(frozen=True)
-class Ear:
+class InputFormat:
     """What a model hears at once: so many samples at a rate, cut from a row where the starts (in seconds) say."""
 
     name: str
@@ -37,7 +37,7 @@ class Ear:
         return excerpts if self.picture is None else self.picture(excerpts)
 
 
-def stft_picture(audio: np.ndarray) -> np.ndarray:
+def stft_spectrogram(audio: np.ndarray) -> np.ndarray:
     """(…, 257, 256, 1) magnitudes of (…, samples) audio, each picture from 0 to 1; silence gives zeros."""
     edges = [(0, 0)] * (audio.ndim - 1) + [(_FFT // 2, _FFT // 2)]
     frames = np.lib.stride_tricks.sliding_window_view(np.pad(audio, edges), _FFT, axis=-1)[..., ::_HOP, :]
@@ -47,10 +47,10 @@ def stft_picture(audio: np.ndarray) -> np.ndarray:
     return np.swapaxes((sizes - low) / np.maximum(high - low, 1e-9), -2, -1)[..., None]
 
 
-EARS = (
-    Ear("BirdNET 2.4", 48_000, 144_000, (0, 2), (144_000,)),
-    Ear("BirdNET for STM32", 22_050, 66_150, (0, 2), (257, 256, 1), stft_picture),
-    Ear("YAMNet", 16_000, 15_600, (0, 1, 2, 3, 4), (15_600,)),
+INPUT_FORMATS = (
+    InputFormat("BirdNET 2.4", 48_000, 144_000, (0, 2), (144_000,)),
+    InputFormat("BirdNET for STM32", 22_050, 66_150, (0, 2), (257, 256, 1), stft_spectrogram),
+    InputFormat("YAMNet", 16_000, 15_600, (0, 1, 2, 3, 4), (15_600,)),
 )
 
 
@@ -68,13 +68,13 @@ class ModelFile(Protocol):
     def ask(self, outputs: list[str], **inputs: np.ndarray) -> list[np.ndarray]: ...
 
 
-class Excerpts:
+class ShortWindowEmbedder:
     """Such a model, opened: the mean of its excerpts' embeddings and blocks, the largest of their logits."""
 
     def __init__(self, file: ModelFile, labels: Sequence[str]):
         self.labels, self._file = tuple(labels), file
         self._input, shape = next(iter(file.inputs.items()))
-        self._ear = ear_of(shape, file.path)
+        self._ear = input_format_of(shape, file.path)
         logits = [name for name, have in file.outputs.items() if have[1:] == (len(self.labels),)]
         pooled = [name for name in file.outputs if _POOLED.search(name)]
         if not logits or not pooled:
@@ -88,7 +88,7 @@ class Excerpts:
         self._embedding, self._maps = pooled[-1], _maps(file.outputs)
         self.blocks, self.embedding_size = tuple(self._maps), file.outputs[self._embedding][1]
 
-    def hear(self, windows: np.ndarray, blocks: Sequence[str] = ()) -> RawTokens:
+    def hear(self, windows: np.ndarray, blocks: Sequence[str] = ()) -> RawEmbeddings:
         """What it, and these of its blocks, say of (rows, 160000) audio."""
         inputs = self._ear.inputs(windows)
         rows, each = inputs.shape[:2]
@@ -97,15 +97,15 @@ class Excerpts:
         pooled = [answer.mean(axis=(1, 2)) if answer.ndim == 4 else answer for answer in answers]
         embedding, logits, *means = [answer.reshape(rows, each, -1) for answer in pooled]
         told = {name: mean.mean(axis=1) for name, mean in zip(blocks, means, strict=True)}
-        return RawTokens(embedding.mean(axis=1), logits.max(axis=1), told)
+        return RawEmbeddings(embedding.mean(axis=1), logits.max(axis=1), told)
 
 
-def ear_of(shape: tuple, path: Path) -> Ear:
+def input_format_of(shape: tuple, path: Path) -> InputFormat:
     """The ear of a model whose input has this shape, rows included."""
-    for ear in EARS:
+    for ear in INPUT_FORMATS:
         if tuple(shape[1:]) == ear.input_shape:
             return ear
-    known = ", ".join(f"{ear.name} {ear.input_shape}" for ear in EARS)
+    known = ", ".join(f"{ear.name} {ear.input_shape}" for ear in INPUT_FORMATS)
     raise BadInput(
         f"no known model hears as {path} does",
         expected=f"an input (rows, …) of {known}",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE
 from lib.models.export.checks import check_graph
-from lib.models.export.linear import IR_VERSION, OPSET
+from lib.models.export.linear import IR_VERSION, LINEAR_OPSET
 from lib.models.export.network import without_notes
 
 OUTPUT = "logit"
@@ -63,7 +63,7 @@ def export_head(network: HeadNetwork, path: Path) -> None:
             (*tokens, *context),
             written,
             dynamo=False,
-            opset_version=OPSET,
+            opset_version=LINEAR_OPSET,
             input_names=names,
             output_names=[OUTPUT],
             dynamic_axes={name: {0: "files"} for name in (*names, OUTPUT)},
@@ -149,7 +149,7 @@ def _model(nodes: list, widths: Mapping[str, int], classes: int, tensors: list) 
 
     inputs = [sequence(name, width) for name, width in widths.items()]
     graph = helper.make_graph(nodes, "head", inputs, [sequence(LOGIT, classes)], tensors)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", LINEAR_OPSET)], ir_version=IR_VERSION)
 
 
 def chain_graphs(first: Path, then: Path, joint: str, path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-OPSET = 17  # old enough for every ONNX Runtime that a kernel may carry
+LINEAR_OPSET = 17  # old enough for every ONNX Runtime that a kernel may carry
 IR_VERSION = 8
 
 
@@ -40,6 +40,6 @@ def export_linear(path: Path, folds: list) -> None:
         [helper.make_tensor_value_info("prob", TensorProto.FLOAT, ["rows", classes])],
         tensors,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", LINEAR_OPSET)], ir_version=IR_VERSION)
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString(deterministic=True))

@@ -13,7 +13,7 @@ from lib.models.export.checks import check_graph
 from lib.models.network.network import Network
 
 INPUTS, OUTPUTS = ["picture"], ["clip_logits", "frame_logits"]
-OPSET = 18  # the oldest that torch's exporter writes without translating
+NETWORK_OPSET = 18  # the oldest that torch's exporter writes without translating
 
 
 class _Answers(nn.Module):
@@ -49,7 +49,7 @@ def export_network(network: Network, path: Path, mels: int, frames: int) -> None
             _Answers(network).eval(),
             (example,),
             dynamo=True,
-            opset_version=OPSET,
+            opset_version=NETWORK_OPSET,
             input_names=INPUTS,
             output_names=OUTPUTS,
             dynamic_shapes={"picture": {0: torch.export.Dim("rows")}},

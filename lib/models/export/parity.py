@@ -15,14 +15,14 @@ from lib.models.runtime.onnx import OnnxSession
 from lib.models.runtime.openvino import OpenvinoSession, openvino_installed
 
 Runner = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # pictures -> clip logits, frame logits
-Chances = Callable[[np.ndarray, np.ndarray], np.ndarray]  # clip logits, frame logits -> (rows, classes)
+ToProbabilities = Callable[[np.ndarray, np.ndarray], np.ndarray]  # clip logits, frame logits -> (rows, classes)
 BATCH = 12  # a soundscape, as at inference
-LIMIT = 1e-3  # of a probability; the runtimes were measured to differ from torch by less than a hundredth of it
+PARITY_LIMIT = 1e-3  # of a probability; the runtimes were measured to differ from torch by less than a hundredth of it
 NOT_INSTALLED = "not installed"
 
 
 def parity(
-    network: Network, path: Path, pictures: np.ndarray, chances: Chances, *, limit: float = LIMIT
+    network: Network, path: Path, pictures: np.ndarray, chances: ToProbabilities, *, limit: float = PARITY_LIMIT
 ) -> pd.DataFrame:
     """A table, one row a runtime: how far its probabilities and ranks are from torch's; BadInput beyond the limit."""
     truth = probabilities(torch_runner(network), pictures, chances)
@@ -54,7 +54,7 @@ def _row(truth: np.ndarray, values: np.ndarray) -> dict:
     }
 
 
-def probabilities(run: Runner, pictures: np.ndarray, chances: Chances) -> np.ndarray:
+def probabilities(run: Runner, pictures: np.ndarray, chances: ToProbabilities) -> np.ndarray:
     """(rows, classes) what a runner says of (rows, 1, mels, frames) pictures, a soundscape at a time."""
     return np.concatenate([chances(*run(pictures[n : n + BATCH])) for n in range(0, len(pictures), BATCH)])
 

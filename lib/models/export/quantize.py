@@ -12,7 +12,7 @@ import pandas as pd
 from lib.core.errors import BadInput
 from lib.judge.metric import class_auc
 from lib.models.export.network import INPUTS
-from lib.models.export.parity import BATCH, Chances, onnx_runner, probabilities
+from lib.models.export.parity import BATCH, ToProbabilities, onnx_runner, probabilities
 from lib.models.runtime.agreement import rank_agreement
 
 LEAST_RANK = 0.99  # of the class at the 5th percentile: float16 was measured above .999, int8 at .7 to .9
@@ -58,7 +58,7 @@ def make_int8(path: Path, to: Path, calibration: np.ndarray) -> None:
 
 
 def measure(
-    variants: dict[str, Path], pictures: np.ndarray, chances: Chances, truth: np.ndarray | None = None
+    variants: dict[str, Path], pictures: np.ndarray, chances: ToProbabilities, truth: np.ndarray | None = None
 ) -> pd.DataFrame:
     """A table, one row a variant, ranks against the first; `truth` (rows, classes) of bool adds the macro AUC."""
     runs = {name: onnx_runner(path) for name, path in variants.items()}

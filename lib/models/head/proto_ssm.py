@@ -72,7 +72,7 @@ class BothWays(nn.Module):
         return self.norm(windows + self.dropout(self.merge(torch.cat(heard, dim=-1))))
 
 
-HOURS = 24
+HOURS_A_DAY = 24
 UNKNOWN_SITE = 0
 
 
@@ -110,7 +110,7 @@ class ProtoSSM(nn.Module):
         self.positions = nn.Parameter(0.02 * torch.randn(WINDOWS_PER_SOUNDSCAPE, width))
         # plain tables: torch exports a layer for them under the name "embedding", which is an input's
         self.sites = nn.Parameter(torch.randn(len(self.known_site), settings.context_width))
-        self.hours = nn.Parameter(torch.randn(HOURS, settings.context_width))
+        self.hours = nn.Parameter(torch.randn(HOURS_A_DAY, settings.context_width))
         self.place = nn.Linear(2 * settings.context_width, width)
         self.layers = nn.ModuleList(_Layer(settings) for _ in range(settings.layers))
         self.prototypes = nn.Parameter(torch.randn(n_classes, width))

@@ -36,7 +36,7 @@ def read_card(folder: Path, classes: ClassList) -> MemberCard:
     return card
 
 
-Model = TypeVar("Model")
+FoldModel = TypeVar("Model")
 
 
 def fold_files(folder: Path, suffix: str) -> dict[int, Path]:
@@ -45,7 +45,7 @@ def fold_files(folder: Path, suffix: str) -> dict[int, Path]:
     return dict(sorted(files.items()))
 
 
-def of_fold(models: Mapping[int, Model], fold: int, member: str) -> Model:
+def model_of_fold(models: Mapping[int, FoldModel], fold: int, member: str) -> FoldModel:
     """The model of that fold; a member that has none is an error."""
     if fold not in models:
         raise BadInput(

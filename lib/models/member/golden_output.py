@@ -13,11 +13,11 @@ from lib.competition.row_ids import SAMPLE_RATE, WINDOW_SAMPLES, WINDOWS_PER_SOU
 from lib.core.errors import BadInput
 
 _FILE = "probe.npy"
-LIMIT = 1e-2  # of log-odds: rare classes count too. torch and ONNX Runtime differ by less than a hundredth of it
+GOLDEN_LIMIT = 1e-2  # of log-odds: rare classes count too. torch and ONNX Runtime differ by less than a hundredth of it
 _LEAST, _MOST = 1e-6, 1 - 1e-4  # chances beyond have no log-odds that float32 tells apart
 
 
-def probe_sound() -> np.ndarray:
+def golden_sound() -> np.ndarray:
     """(1872000,) 58.5 s of float32, so that it must be lengthened: a sweep a window, loud at its edges, over noise.
 
     The noise sinks by 7 dB a window, so that some of it lies below what `top_db` keeps.
@@ -40,19 +40,19 @@ def probe_sound() -> np.ndarray:
     return (np.concatenate(sweeps) + loudness * noise).astype(np.float32)[: -3 * SAMPLE_RATE // 2]
 
 
-def write_probe(folder: Path, answers: np.ndarray) -> None:
+def write_golden_output(folder: Path, answers: np.ndarray) -> None:
     """Keep the (folds, 12, classes) answers to `probe_sound` that the training side gave."""
     np.save(folder / _FILE, answers.astype(np.float32))
 
 
-def check_probe(folder: Path, answer: Callable[[np.ndarray], np.ndarray]) -> float:
+def check_golden_output(folder: Path, answer: Callable[[np.ndarray], np.ndarray]) -> float:
     """The largest difference of log-odds between today's (folds, 12, classes) answers and those kept, if in the limit.
 
     Beyond it, or where other folds answer than were trained, it is an error.
     """
     kept = np.load(folder / _FILE)
     try:
-        today = answer(probe_sound())
+        today = answer(golden_sound())
     except Exception as error:  # each runtime has its own for pictures that its graph cannot take
         raise BadInput(
             f"member {folder.name} cannot answer the probe",
@@ -68,10 +68,10 @@ def check_probe(folder: Path, answer: Callable[[np.ndarray], np.ndarray]) -> flo
             do="export it again",
         )
     worst = float(np.abs(_log_odds(today) - _log_odds(kept)).max())
-    if not worst <= LIMIT:  # NaN is wrong too
+    if not worst <= GOLDEN_LIMIT:  # NaN is wrong too
         raise BadInput(
             f"member {folder.name} does not hear as it did in training",
-            expected=f"its kept answers to the probe, to {LIMIT} of log-odds",
+            expected=f"its kept answers to the probe, to {GOLDEN_LIMIT} of log-odds",
             got=f"a difference of {worst:.3g}",
             do="undo the change of its card or files, or export it again",
         )

@@ -13,9 +13,9 @@ from lib.core import fingerprint
 from lib.core.errors import BadInput, shortened
 from lib.core.paths import folders_below, manifest_kind
 from lib.models.embedder.packed import Embedder, open_embedder
-from lib.models.member.card import MemberCard, fold_files, of_fold
-from lib.models.member.golden_output import check_probe, probe_sound
-from lib.models.member.inputs import Hearing
+from lib.models.member.card import MemberCard, fold_files, model_of_fold
+from lib.models.member.golden_output import check_golden_output, golden_sound
+from lib.models.member.inputs import SoundscapeInputs
 from lib.models.runtime.onnx import OnnxSession
 from lib.sound.decode import soundscape_windows
 
@@ -67,25 +67,27 @@ class HeadFiles:
         return np.mean(answers, axis=0)
 
 
-class AppliedHead:
+class HeadMember:
     """The opened head and its embedder, once they answer the probe as they did in training."""
 
     def __init__(self, folder: Path, card: MemberCard, classes: ClassList):
         self._name, self._embedder = card.name, _embedder(folder, card, classes)
         self._files = HeadFiles(folder, card.inputs, card.config)
         probe, tokens = probe_soundscape(card.config["sites"]), probe_tokens(self._embedder)
-        check_probe(folder, lambda _: np.array([self._chances(tokens, probe, [fold]) for fold in self._files.folds]))
+        check_golden_output(
+            folder, lambda _: np.array([self._chances(tokens, probe, [fold]) for fold in self._files.folds])
+        )
 
-    def hear(self, hearing: Hearing, folds: Sequence[int] | None = None) -> np.ndarray:
+    def hear(self, hearing: SoundscapeInputs, folds: Sequence[int] | None = None) -> np.ndarray:
         """(12, classes) chances in the windows of a soundscape: the mean of the named folds' heads, or of all."""
         tokens = hearing.once(
             ("tokens", self._embedder.manifest), lambda: self._embedder.hear(hearing.windows()).named()
         )
         return self._chances(tokens, hearing.soundscape, self._files.folds if folds is None else folds)
 
-    def by_fold(self, fold: int) -> Callable[[Hearing], np.ndarray]:
+    def by_fold(self, fold: int) -> Callable[[SoundscapeInputs], np.ndarray]:
         """The same by the head of one fold alone."""
-        of_fold(dict.fromkeys(self._files.folds), fold, self._name)
+        model_of_fold(dict.fromkeys(self._files.folds), fold, self._name)
         return lambda hearing: self.hear(hearing, [fold])
 
     def _chances(
@@ -104,7 +106,7 @@ def probe_soundscape(sites: Sequence[str]) -> Soundscape:
 @lru_cache(maxsize=1)  # an embedder is opened once a process, and asked the probe once for all its heads
 def probe_tokens(embedder: Embedder) -> dict[str, np.ndarray]:
     """What an embedder says of the probe's twelve windows."""
-    return embedder.hear(soundscape_windows(probe_sound())).named()
+    return embedder.hear(soundscape_windows(golden_sound())).named()
 
 
 def _embedder(folder: Path, card: MemberCard, classes: ClassList) -> Embedder:

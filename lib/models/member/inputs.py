@@ -9,11 +9,11 @@ import numpy as np
 from lib.competition.row_ids import Soundscape
 from lib.sound.decode import soundscape_windows
 
-Made = TypeVar("Made")
+Value = TypeVar("Made")
 
 
 @dataclass(eq=False)
-class Hearing:
+class SoundscapeInputs:
     """One soundscape, heard by one thread: its name, its decoded audio (None where only the name is known).
 
     The name of a recording that is not the contest's tells nothing: None, and members that need one cannot hear it.
@@ -23,16 +23,16 @@ class Hearing:
     audio: np.ndarray | None
     _made: dict[Hashable, object] = field(default_factory=dict, repr=False)
 
-    def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
+    def once(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """What `make` gives, made when the key is first asked for and kept for whoever asks next."""
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
 
-    def each(self, name: str, keys: Sequence[Hashable], make: Callable[[list[Hashable]], list[Made]]) -> list[Made]:
+    def each(self, name: str, keys: Sequence[Hashable], make: Callable[[list[Hashable]], list[Value]]) -> list[Value]:
         """The things of these keys; those that nobody asked for before, `make` gives together."""
 
-        def together() -> list[Made]:
+        def together() -> list[Value]:
             missing = [key for key in keys if (name, key) not in self._made]
             self._made |= {(name, key): thing for key, thing in zip(missing, make(missing), strict=True)}
             return [self._made[name, key] for key in keys]

@@ -10,44 +10,44 @@ from pathlib import Path
 import numpy as np
 
 from lib.core.records import from_json
-from lib.models.member.card import MemberCard, fold_files, of_fold
-from lib.models.member.golden_output import check_probe, probe_sound
-from lib.models.member.inputs import Hearing
-from lib.models.member.tta import Again, shown_pictures, weighted_chances
-from lib.models.member.windows import Listening
-from lib.models.runtime.agreement import agreement
+from lib.models.member.card import MemberCard, fold_files, model_of_fold
+from lib.models.member.golden_output import check_golden_output, golden_sound
+from lib.models.member.inputs import SoundscapeInputs
+from lib.models.member.tta import TTA, tta_probabilities, tta_spectrograms
+from lib.models.member.windows import WindowSpec
+from lib.models.runtime.agreement import runtime_agreement
 from lib.models.runtime.onnx import OnnxSession
 from lib.models.runtime.openvino import OpenvinoSession, multiplies_bfloat16, openvino_installed
 from lib.sound.mel.config import FrontEnd
 
-WHOLE = "whole.onnx"  # the network that learned from everything
+FULL_DATA_FILE = "whole.onnx"  # the network that learned from everything
 
 
-class AppliedNetwork:
+class NetworkMember:
     """The served files, once they answer the probe as the networks did in training; a fold's opens when it is asked."""
 
     def __init__(self, folder: Path, card: MemberCard):
         self.front_end = from_json(FrontEnd, card.config["front_end"], f"{card.name}: front_end")
-        self.listening = Listening(card.config["crop"]["seconds"])
-        self._ask(from_json(Again, card.config.get("again", {}), f"{card.name}: again"))
+        self.listening = WindowSpec(card.config["crop"]["seconds"])
+        self._ask(from_json(TTA, card.config.get("again", {}), f"{card.name}: again"))
         self._name, self._interface = card.name, {"inputs": card.inputs, "outputs": card.outputs}
-        self._folds, whole = fold_files(folder, ".onnx"), folder / WHOLE
+        self._folds, whole = fold_files(folder, ".onnx"), folder / FULL_DATA_FILE
         self._served = [whole] if whole.is_file() else list(self._folds.values())
         self._sessions: dict[Path, OnnxSession | OpenvinoSession] = {}
-        check_probe(folder, self.answers)
+        check_golden_output(folder, self.answers)
 
-    def hear(self, hearing: Hearing) -> np.ndarray:
+    def hear(self, hearing: SoundscapeInputs) -> np.ndarray:
         """(12, classes) chances in the windows of a soundscape: the mean of the served networks."""
         return self._heard(hearing, self._opened(self._served))
 
-    def by_fold(self, fold: int) -> Callable[[Hearing], np.ndarray]:
+    def by_fold(self, fold: int) -> Callable[[SoundscapeInputs], np.ndarray]:
         """The same by the network of one fold alone."""
-        sessions = self._opened([of_fold(self._folds, fold, self._name)])
+        sessions = self._opened([model_of_fold(self._folds, fold, self._name)])
         return lambda hearing: self._heard(hearing, sessions)
 
     def score(self, audio: np.ndarray, folds: Sequence[int]) -> np.ndarray:
         """The same by the named folds' networks, of audio that nobody else hears."""
-        files = [of_fold(self._folds, fold, self._name) for fold in folds]
+        files = [model_of_fold(self._folds, fold, self._name) for fold in folds]
         return self._chances(self._pictures(audio), self._opened(files))
 
     def answers(self, audio: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ class AppliedNetwork:
         shown = self._pictures(audio)
         return np.array([self._chances(shown, [session]) for session in self._opened(self._served)])
 
-    def asked(self, again: Again) -> "AppliedNetwork":
+    def asked(self, again: TTA) -> "NetworkMember":
         """The same networks, asked so."""
         other = copy(self)
         other._ask(again)
@@ -72,12 +72,12 @@ class AppliedNetwork:
             return "onnxruntime: this processor has no bfloat16"
         rounded = {path: OpenvinoSession(path, **self._interface, precision="bf16") for path in self._served}
         exact = dict(zip(self._served, self._opened(self._served), strict=True))
-        pictures = [self._pictures(sound) for sound in (probe_sound(), *sounds)]
+        pictures = [self._pictures(sound) for sound in (golden_sound(), *sounds)]
         tables = [
             np.concatenate([self._chances(each, sessions.values()) for each in pictures])
             for sessions in (exact, rounded)
         ]
-        found = agreement(*tables)
+        found = runtime_agreement(*tables)
         if not found.alike:
             return f"onnxruntime: bfloat16 has {found}"
         self._sessions = rounded
@@ -90,22 +90,22 @@ class AppliedNetwork:
                 self._sessions[path] = OnnxSession(path, **self._interface)
         return [self._sessions[path] for path in files]
 
-    def _heard(self, hearing: Hearing, sessions: Iterable[OnnxSession | OpenvinoSession]) -> np.ndarray:
+    def _heard(self, hearing: SoundscapeInputs, sessions: Iterable[OnnxSession | OpenvinoSession]) -> np.ndarray:
         """(12, classes) their mean, on pictures that other members may have asked for already."""
         keys = [(self.front_end, self.listening, *each) for each in self._wanted]
 
         def make(missing: list[tuple]) -> list[np.ndarray]:
-            return shown_pictures(hearing.audio, self.listening, self.front_end, [key[2:] for key in missing])
+            return tta_spectrograms(hearing.audio, self.listening, self.front_end, [key[2:] for key in missing])
 
         return self._chances(hearing.each("pictures", keys, make), sessions)
 
-    def _ask(self, again: Again) -> None:
+    def _ask(self, again: TTA) -> None:
         self._passes, self._overlaps = again.asked(self.front_end), again.overlaps
         self._wanted = [(each.shift_s, each.gain_db) for each in self._passes]
 
     def _pictures(self, audio: np.ndarray) -> list[np.ndarray]:
-        return shown_pictures(audio, self.listening, self.front_end, self._wanted)
+        return tta_spectrograms(audio, self.listening, self.front_end, self._wanted)
 
     def _chances(self, shown: list[np.ndarray], sessions: Iterable[OnnxSession | OpenvinoSession]) -> np.ndarray:
         networks = [lambda pictures, session=session: session.run(picture=pictures) for session in sessions]
-        return weighted_chances(shown, self._passes, self._overlaps, self.listening, networks)
+        return tta_probabilities(shown, self._passes, self._overlaps, self.listening, networks)

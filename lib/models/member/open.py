@@ -8,16 +8,16 @@ import numpy as np
 
 from lib.competition.classes import ClassList
 from lib.core.errors import BadInput
-from lib.models.member.card import MemberCard, fold_files, of_fold, read_card
-from lib.models.member.head import AppliedHead
-from lib.models.member.inputs import Hearing
-from lib.models.member.network import AppliedNetwork
+from lib.models.member.card import MemberCard, fold_files, model_of_fold, read_card
+from lib.models.member.head import HeadMember
+from lib.models.member.inputs import SoundscapeInputs
+from lib.models.member.network import NetworkMember
 from lib.models.member.prior import load_prior
 from lib.models.runtime.onnx import OnnxSession
-from lib.sound.descriptors import statistics
+from lib.sound.descriptors import sound_statistics
 from lib.sound.mel.config import FrontEnd
 
-Score = Callable[[Hearing], np.ndarray]
+ScoreFunction = Callable[[SoundscapeInputs], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Member:
 
     card: MemberCard
     needs_audio: bool
-    score: Score
-    by_fold: Callable[[int], Score] | None = None
+    score: ScoreFunction
+    by_fold: Callable[[int], ScoreFunction] | None = None
     needs_name: bool = False  # it asks where and when a soundscape was recorded, which its name tells
     round_if_alike: Callable[[Sequence[np.ndarray]], str] | None = None  # of networks: see `lib.models.runtime.choose`
 
@@ -38,20 +38,20 @@ class Member:
 def open_member(folder: Path, classes: ClassList) -> Member:
     """The member in a folder, checked: files undamaged, classes the same, family known, interface as on its card."""
     card = read_card(folder, classes)
-    if card.family not in FAMILIES:
+    if card.family not in MEMBER_FAMILIES:
         raise BadInput(
             f"member {card.name} is of an unknown family",
-            expected=sorted(FAMILIES),
+            expected=sorted(MEMBER_FAMILIES),
             got=card.family,
             do="use a version of the project that knows it",
         )
-    return FAMILIES[card.family](folder, card, classes)
+    return MEMBER_FAMILIES[card.family](folder, card, classes)
 
 
 def _open_prior(folder: Path, card: MemberCard, classes: ClassList) -> Member:
     """L0: needs the file's name only."""
 
-    def opened(path: Path) -> Score:
+    def opened(path: Path) -> ScoreFunction:
         prior = load_prior(path)
         return lambda hearing: prior.windows(hearing.soundscape)
 
@@ -61,7 +61,7 @@ def _open_prior(folder: Path, card: MemberCard, classes: ClassList) -> Member:
         needs_audio=False,
         needs_name=True,
         score=opened(folder / "prior.npz"),
-        by_fold=lambda fold: opened(of_fold(files, fold, card.name)),
+        by_fold=lambda fold: opened(model_of_fold(files, fold, card.name)),
     )
 
 
@@ -69,11 +69,11 @@ def _open_statistics(folder: Path, card: MemberCard, classes: ClassList) -> Memb
     """L1: classical descriptors through a linear model in ONNX."""
     front_end, files = FrontEnd(**card.config["front_end"]), fold_files(folder, ".onnx")
 
-    def opened(path: Path) -> Score:
+    def opened(path: Path) -> ScoreFunction:
         session = OnnxSession(path, inputs=card.inputs, outputs=card.outputs)
 
-        def score(hearing: Hearing) -> np.ndarray:
-            features = hearing.once(("statistics", front_end), lambda: statistics(hearing.windows(), front_end))
+        def score(hearing: SoundscapeInputs) -> np.ndarray:
+            features = hearing.once(("statistics", front_end), lambda: sound_statistics(hearing.windows(), front_end))
             return session.run(features=features)[0]
 
         return score
@@ -82,13 +82,13 @@ def _open_statistics(folder: Path, card: MemberCard, classes: ClassList) -> Memb
         card,
         needs_audio=True,
         score=opened(folder / "model.onnx"),
-        by_fold=lambda fold: opened(of_fold(files, fold, card.name)),
+        by_fold=lambda fold: opened(model_of_fold(files, fold, card.name)),
     )
 
 
 def _open_network(folder: Path, card: MemberCard, classes: ClassList) -> Member:
     """L2: networks on pictures, once they answer the probe as they did in training."""
-    networks = AppliedNetwork(folder, card)
+    networks = NetworkMember(folder, card)
     return Member(
         card, needs_audio=True, score=networks.hear, by_fold=networks.by_fold, round_if_alike=networks.round_if_alike
     )
@@ -96,7 +96,7 @@ def _open_network(folder: Path, card: MemberCard, classes: ClassList) -> Member:
 
 def _open_head(folder: Path, card: MemberCard, classes: ClassList) -> Member:
     """L3: small heads on what a frozen embedder says, once they answer the probe as they did in training."""
-    head = AppliedHead(folder, card, classes)
+    head = HeadMember(folder, card, classes)
     return Member(
         card,
         needs_audio=True,
@@ -106,7 +106,7 @@ def _open_head(folder: Path, card: MemberCard, classes: ClassList) -> Member:
     )
 
 
-FAMILIES: dict[str, Callable[[Path, MemberCard, ClassList], Member]] = {
+MEMBER_FAMILIES: dict[str, Callable[[Path, MemberCard, ClassList], Member]] = {
     "prior": _open_prior,
     "statistics": _open_statistics,
     "network": _open_network,

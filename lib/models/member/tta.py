@@ -13,12 +13,12 @@ from scipy.special import expit
 
 from lib.competition.row_ids import SAMPLE_RATE, WINDOW_S, WINDOWS_PER_SOUNDSCAPE
 from lib.core.errors import BadInput
-from lib.models.member.windows import Listening, Network, mean_chances
+from lib.models.member.windows import NetworkCall, WindowSpec, mean_probabilities
 from lib.sound.mel.config import FrontEnd
 
 
 @dataclass(frozen=True)
-class Pass:
+class TTAPass:
     """One time of asking: windows begin so much later than rows; the sound is louder; its picture runs backwards."""
 
     shift_s: float = 0.0  # cut to whole hops, so that the frames are those of the other passes
@@ -39,35 +39,35 @@ class Pass:
 
 
 @dataclass(frozen=True)
-class Again:
+class TTA:
     """How often a network is asked, and how. By default once, and plainly."""
 
-    passes: list[Pass] = field(default_factory=lambda: [Pass()])
+    passes: list[TTAPass] = field(default_factory=lambda: [TTAPass()])
     overlaps: bool = False  # all windows that heard a moment are averaged, not only the one in whose middle it lies
 
     def __post_init__(self):
         if not self.passes:
             raise BadInput("a network is never asked", expected="passes", got="none", do="give at least one")
 
-    def asked(self, front_end: FrontEnd) -> list[Pass]:
+    def asked(self, front_end: FrontEnd) -> list[TTAPass]:
         """The passes that differ, with shifts in whole hops and weights that sum to one.
 
         Normalised decibels are the same however loud the sound is, so a gain costs no pass there: its weight goes to
         the pass without.
         """
         deaf_to_gain = front_end.level == "db" and front_end.normalise != "none"
-        weights: dict[Pass, float] = {}
+        weights: dict[TTAPass, float] = {}
         for each in self.passes:
             hops = int(each.shift_s * SAMPLE_RATE / front_end.hop_samples)  # towards zero: further may leave the row
             shift_s = hops * front_end.hop_samples / SAMPLE_RATE
-            shown = Pass(shift_s, 0.0 if deaf_to_gain else each.gain_db, each.backwards)
+            shown = TTAPass(shift_s, 0.0 if deaf_to_gain else each.gain_db, each.backwards)
             weights[shown] = weights.get(shown, 0.0) + each.weight
         total = sum(weights.values())
         return [replace(shown, weight=weight / total) for shown, weight in weights.items()]
 
 
-def shown_pictures(
-    audio: np.ndarray, listening: Listening, front_end: FrontEnd, wanted: Sequence[tuple[float, float]]
+def tta_spectrograms(
+    audio: np.ndarray, listening: WindowSpec, front_end: FrontEnd, wanted: Sequence[tuple[float, float]]
 ) -> list[np.ndarray]:
     """(12, 1, mels, frames) pictures for each wanted (shift in s, gain in dB): one spectrogram for each gain."""
     made = {}
@@ -79,20 +79,24 @@ def shown_pictures(
     return [made[each] for each in wanted]
 
 
-def weighted_chances(
-    shown: Sequence[np.ndarray], passes: Sequence[Pass], overlaps: bool, listening: Listening, networks: list[Network]
+def tta_probabilities(
+    shown: Sequence[np.ndarray],
+    passes: Sequence[TTAPass],
+    overlaps: bool,
+    listening: WindowSpec,
+    networks: list[NetworkCall],
 ) -> np.ndarray:
     """(12, classes) the mean over networks and, by weight, over passes; `shown` are the pictures of each pass."""
     tables = []
     for pictures, asked in zip(shown, passes, strict=True):
         reading = _Reading(listening.seconds, asked.shift_s, asked.backwards, overlaps)
         seen = np.ascontiguousarray(pictures[..., ::-1]) if asked.backwards else pictures
-        tables.append(asked.weight * mean_chances(seen, reading, networks))
+        tables.append(asked.weight * mean_probabilities(seen, reading, networks))
     return np.sum(tables, axis=0)
 
 
 @dataclass(frozen=True)
-class _Reading(Listening):
+class _Reading(WindowSpec):
     """What the answers to one pass mean for the rows."""
 
     shift_s: float = 0.0

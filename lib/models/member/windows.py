@@ -18,11 +18,11 @@ from lib.competition.row_ids import (
 from lib.core.errors import BadInput
 from lib.sound.decode import fit_length
 from lib.sound.mel.config import FrontEnd
-from lib.sound.mel.cpu import soundscape_pictures
+from lib.sound.mel.cpu import soundscape_spectrograms
 
 
 @dataclass(frozen=True)
-class Listening:
+class WindowSpec:
     """The sound that a network sees for a row: so many seconds with the row's five in their middle."""
 
     seconds: float = 5.0
@@ -55,7 +55,7 @@ class Listening:
         whole = np.pad(fit_length(audio, SOUNDSCAPE_SAMPLES), self.margin_samples + further, mode="reflect")
         firsts = range(further, further + SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES)
         starts = [first + shift for shift in shifts_samples for first in firsts]
-        return soundscape_pictures(whole, front_end, starts, self.samples)[:, None]
+        return soundscape_spectrograms(whole, front_end, starts, self.samples)[:, None]
 
     def row_frames(self, frames: int) -> tuple[int, int]:
         """The first of so many frames that lies in the row, and the first after it."""
@@ -68,9 +68,9 @@ class Listening:
         return 0.5 * expit(clip_logits) + 0.5 * expit(row.max(axis=2))
 
 
-Network = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+NetworkCall = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
-def mean_chances(pictures: np.ndarray, listening: Listening, networks: list[Network]) -> np.ndarray:
+def mean_probabilities(pictures: np.ndarray, listening: WindowSpec, networks: list[NetworkCall]) -> np.ndarray:
     """(rows, classes) the mean over networks, each of which turns pictures into clip and frame logits."""
     return np.mean([listening.chances(*network(pictures)) for network in networks], axis=0)

@@ -11,7 +11,7 @@ LEAST_MEDIAN, LEAST_P5 = 0.999, 0.99
 
 
 @dataclass(frozen=True)
-class Agreement:
+class RuntimeAgreement:
     """Spearman's correlation over so many windows: the middle class's, and that of the class at the 5th percentile."""
 
     windows: int
@@ -27,10 +27,10 @@ class Agreement:
         return f"rank agreement {self.median:.4f}, at the 5th percentile {self.p5:.4f}, over {self.windows} windows"
 
 
-def agreement(truth: np.ndarray, values: np.ndarray) -> Agreement:
+def runtime_agreement(truth: np.ndarray, values: np.ndarray) -> RuntimeAgreement:
     """How alike two (windows, classes) tables rank the windows."""
     ranks = rank_agreement(truth, values)
-    return Agreement(len(truth), float(np.median(ranks)), float(np.percentile(ranks, 5)))
+    return RuntimeAgreement(len(truth), float(np.median(ranks)), float(np.percentile(ranks, 5)))
 
 
 def rank_agreement(truth: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -39,5 +39,5 @@ def rank_agreement(truth: np.ndarray, values: np.ndarray) -> np.ndarray:
     sizes = [np.sqrt(np.square(table).sum(axis=0)) for table in ranks]
     both = (sizes[0] == 0) & (sizes[1] == 0)
     scale = sizes[0] * sizes[1]
-    agreement = np.divide((ranks[0] * ranks[1]).sum(axis=0), scale, out=both.astype(float), where=scale > 0)
-    return np.nan_to_num(agreement)
+    runtime_agreement = np.divide((ranks[0] * ranks[1]).sum(axis=0), scale, out=both.astype(float), where=scale > 0)
+    return np.nan_to_num(runtime_agreement)

@@ -14,7 +14,7 @@ RUNTIMES = ("onnxruntime", "openvino")
 _LISTENED = 4  # soundscapes that bfloat16 is tried on, beside the probe
 
 
-def settle(runtime: str, members: Mapping[str, Member], soundscapes: Sequence[Path]) -> dict[str, str]:
+def choose_runtime(runtime: str, members: Mapping[str, Member], soundscapes: Sequence[Path]) -> dict[str, str]:
     """Where each network member works from now on, and why: all in ONNX Runtime, or in OpenVINO if that ranks alike."""
     if runtime not in RUNTIMES:
         raise BadInput("no such runtime", expected=" or ".join(RUNTIMES), got=runtime, do="correct `runtime`")

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from lib.models.export.linear import IR_VERSION, OPSET
+from lib.models.export.linear import IR_VERSION, LINEAR_OPSET
 
 
 class Graph:
@@ -36,7 +36,7 @@ class Graph:
             for side in (inputs, self.outputs)
         ]
         graph = helper.make_graph(self._nodes, "standin", *sides, self._tensors)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", LINEAR_OPSET)], ir_version=IR_VERSION)
         onnx.checker.check_model(model)
         path.write_bytes(model.SerializeToString(deterministic=True))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-LABELS = 14_795
+STANDIN_LABELS = 14_795
 COLUMN = "inat2024_fsd50k"
 _TAGS = (
     "Applause",
@@ -39,8 +39,8 @@ def label_table(scientific_names: list[str], rng: np.random.Generator) -> list[s
     known = [*scientific_names, *(f"{genus} {relative}" for genus in genera for relative in _RELATIVES), *_TAGS]
     coined = (f"{''.join(parts[:2]).title()}nis {''.join(parts[2:])}ta" for parts in product(_SYLLABLES, repeat=4))
     names = list(dict.fromkeys(known))
-    names += [next(coined) for _ in range(LABELS - len(names))]
-    return [names[place] for place in rng.permutation(LABELS)]
+    names += [next(coined) for _ in range(STANDIN_LABELS - len(names))]
+    return [names[place] for place in rng.permutation(STANDIN_LABELS)]
 
 
 def write_labels(path: Path, names: list[str]) -> None:

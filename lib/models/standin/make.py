@@ -13,7 +13,7 @@ from lib.competition.miniature.elsewhere import field_noise
 from lib.competition.row_ids import SAMPLE_RATE, WINDOW_SAMPLES
 from lib.models.runtime.onnx import OnnxSession
 from lib.models.standin.graph import Graph
-from lib.models.standin.labels import LABELS, label_table, write_labels
+from lib.models.standin.labels import STANDIN_LABELS, label_table, write_labels
 from lib.models.standin.mel import FRAMES, PERCH, add_spectrogram
 from lib.models.standin.network import EMBEDDING, PLACES, Tower
 
@@ -79,13 +79,13 @@ class _Maker:
         graph = Graph()
         embedding = self._embedded(graph)
         few = graph.add("MatMul", embedding, rng.normal(size=(EMBEDDING, _NOISE_RANK)) / EMBEDDING)
-        noise = graph.add("MatMul", few, rng.normal(size=(_NOISE_RANK, LABELS - len(taught))))
+        noise = graph.add("MatMul", few, rng.normal(size=(_NOISE_RANK, STANDIN_LABELS - len(taught))))
         logits = graph.add("Add", noise, _SILENT)
         if head is not None:
             logits = graph.add("Concat", graph.add("Gemm", embedding, *head), logits, axis=1)
-        column, rest = {name: place for place, name in enumerate(taught)}, iter(range(len(taught), LABELS))
+        column, rest = {name: place for place, name in enumerate(taught)}, iter(range(len(taught), STANDIN_LABELS))
         order = np.array([column[name] if name in column else next(rest) for name in labels])
-        graph.give(graph.add("Gather", logits, order, axis=1), "label", ["rows", LABELS])
+        graph.give(graph.add("Gather", logits, order, axis=1), "label", ["rows", STANDIN_LABELS])
         graph.save(path, _INPUTS)
 
     def _tower(self, graph: Graph) -> tuple[str, str]:

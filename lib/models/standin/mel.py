@@ -3,7 +3,7 @@
 import numpy as np
 
 from lib.models.standin.graph import Graph
-from lib.sound.mel.config import PERCH
+from lib.sound.mel.config import PERCH_FRONT_END
 from lib.sound.mel.filterbank import mel_bank, taper
 from lib.sound.mel.scaling import PERCH_FLOOR, PERCH_GAIN
 
@@ -12,7 +12,7 @@ FRAMES = 500
 # taper in its weights; the second, with the turning between them in its weights, runs over n2 for each k1.
 _SIDE = 32
 _HALF = _SIDE // 2 + 1  # the sound is real, so the other k1 mirror these
-_STEPS, _HOP_STEPS = PERCH.taper_samples // _SIDE, PERCH.hop_samples // _SIDE
+_STEPS, _HOP_STEPS = PERCH_FRONT_END.taper_samples // _SIDE, PERCH_FRONT_END.hop_samples // _SIDE
 
 
 def add_spectrogram(graph: Graph, audio: str) -> str:
@@ -32,8 +32,8 @@ def add_spectrogram(graph: Graph, audio: str) -> str:
 
 def _first_step() -> np.ndarray:
     """(n2, k1 and two parts; 1; n1): the tapered transform over every 32nd sample."""
-    rim = (PERCH.n_fft - PERCH.taper_samples) // 2
-    tapers = taper(PERCH)[rim : rim + PERCH.taper_samples].reshape(_STEPS, _SIDE).T
+    rim = (PERCH_FRONT_END.n_fft - PERCH_FRONT_END.taper_samples) // 2
+    tapers = taper(PERCH_FRONT_END)[rim : rim + PERCH_FRONT_END.taper_samples].reshape(_STEPS, _SIDE).T
     turns = 2 * np.pi * np.outer(np.arange(_HALF), np.arange(_STEPS)) / _SIDE
     parts = np.stack([np.cos(turns), -np.sin(turns)], axis=1).reshape(1, 2 * _HALF, _STEPS)
     return (tapers[:, None] * parts).reshape(-1, 1, _STEPS)
@@ -42,7 +42,7 @@ def _first_step() -> np.ndarray:
 def _second_step() -> tuple[np.ndarray, np.ndarray]:
     """Twice (k1, k2; two parts of n2; 1): real and imaginary part of the transform over 32 neighbours, turned to k1."""
     k1, k2, n2 = np.ogrid[:_HALF, :_SIDE, :_SIDE]
-    turns = 2 * np.pi * (k1 * n2 / PERCH.n_fft + n2 * k2 / _SIDE)
+    turns = 2 * np.pi * (k1 * n2 / PERCH_FRONT_END.n_fft + n2 * k2 / _SIDE)
     cos, sin = np.cos(turns), np.sin(turns)
     pairs = np.concatenate([cos, sin], axis=2), np.concatenate([-sin, cos], axis=2)
     return tuple(pair.reshape(-1, 2 * _SIDE, 1) for pair in pairs)
@@ -51,8 +51,8 @@ def _second_step() -> tuple[np.ndarray, np.ndarray]:
 def _bank() -> np.ndarray:
     """(mels; k1 and k2; 1): the mel bank with its bins in the order of the two steps, each used once."""
     bins = (np.arange(_HALF)[:, None] + _SIDE * np.arange(_SIDE)).ravel()
-    bins = np.minimum(bins, PERCH.n_fft - bins)
+    bins = np.minimum(bins, PERCH_FRONT_END.n_fft - bins)
     _, first = np.unique(bins, return_index=True)
-    bank = np.zeros((PERCH.n_mels, len(bins), 1))
-    bank[:, first, 0] = mel_bank(PERCH)[:, bins[first]]
+    bank = np.zeros((PERCH_FRONT_END.n_mels, len(bins), 1))
+    bank[:, first, 0] = mel_bank(PERCH_FRONT_END)[:, bins[first]]
     return bank

@@ -17,9 +17,11 @@ def time_masked(pictures: torch.Tensor, generator: torch.Generator, settings: Au
     return torch.where(wiped[:, None, :], pictures.mean(dim=(1, 2), keepdim=True), pictures)
 
 
-def augmented_pictures(pictures: torch.Tensor, generator: torch.Generator, settings: AugmentSettings) -> torch.Tensor:
+def augmented_spectrograms(
+    pictures: torch.Tensor, generator: torch.Generator, settings: AugmentSettings
+) -> torch.Tensor:
     """(rows, mels, frames) the pictures, each changed with the settings' probabilities."""
-    for name, change in PICTURE_AUGMENTATIONS.items():
+    for name, change in SPECTROGRAM_AUGMENTATIONS.items():
         pictures = some_changed(pictures, getattr(settings, f"{name}_p"), change, generator, settings)
     return pictures
 
@@ -34,4 +36,4 @@ def _stretches(pictures: torch.Tensor, axis: int, generator: torch.Generator, co
     return ((cell >= starts) & (cell < starts + widths)).any(dim=1)
 
 
-PICTURE_AUGMENTATIONS: dict[str, Change] = {"frequency_mask": frequency_masked, "time_mask": time_masked}
+SPECTROGRAM_AUGMENTATIONS: dict[str, Change] = {"frequency_mask": frequency_masked, "time_mask": time_masked}

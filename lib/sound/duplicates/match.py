@@ -19,7 +19,7 @@ from lib.sound.duplicates.fingerprint import FRAME_S, Echoprint
 
 SAME, SAME_BRIEFLY = 0.5, 0.6  # of 1: calls of one species, laid over each other, measured up to 0.57 for a moment
 _BRIEF_S = 3.0
-COLUMNS = ["first", "second", "likeness", "offset_s", "overlap_s"]
+PAIR_COLUMNS = ["first", "second", "likeness", "offset_s", "overlap_s"]
 _BIN_FRAMES = 3
 _LEAST_VOTES, _LEAST_SHARE = 3, 3 / 64  # of the landmarks of the sound that has fewer
 _BUSIEST = 64  # a number that more landmarks share says nothing, as a stop word says nothing of a text
@@ -61,7 +61,7 @@ def laid_over(names: Sequence[str], found: pd.DataFrame, sound: Callable[[str], 
 
     with ThreadPoolExecutor(cpu_count()) as pool:
         lines = list(progress(pool.map(compared, pairs), "pairs that sound alike", len(pairs)))
-    return pd.DataFrame(lines, columns=COLUMNS)
+    return pd.DataFrame(lines, columns=PAIR_COLUMNS)
 
 
 def candidates(prints: Sequence[Echoprint]) -> pd.DataFrame:

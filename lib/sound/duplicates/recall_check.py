@@ -41,7 +41,7 @@ def resampled(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return resample_poly(resample_poly(audio, there, back), back, there).astype(np.float32)
 
 
-def trimmed(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def trimmed_copy(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The audio without 10 to 40 % of its length, taken from both ends."""
     length = int(len(audio) * (1 - rng.uniform(0.1, 0.4)))
     start = rng.integers(0, len(audio) - length + 1)
@@ -56,14 +56,14 @@ def noised(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def all_at_once(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The audio trimmed, another level, noised, and encoded again."""
-    return encoded_again(noised(louder_or_softer(trimmed(audio, rng), rng), rng), rng)
+    return encoded_again(noised(louder_or_softer(trimmed_copy(audio, rng), rng), rng), rng)
 
 
 CASES: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "12 dB louder or softer": louder_or_softer,
     "Vorbis, lowest quality": encoded_again,
     "through 22.05 kHz": resampled,
-    "10–40 % trimmed": trimmed,
+    "10–40 % trimmed": trimmed_copy,
     "noise 20 dB below": noised,
     "all at once": all_at_once,
 }

@@ -107,4 +107,6 @@ def _empty_bands(front_end: FrontEnd) -> int:
     return int((np.ceil(bins[2:]) - np.floor(bins[:-2]) < 2).sum())
 
 
-PERCH = FrontEnd(n_fft=1024, taper_samples=640, hop_samples=320, fmin_hz=60.0, magnitude_power=1.0, level="log")
+PERCH_FRONT_END = FrontEnd(
+    n_fft=1024, taper_samples=640, hop_samples=320, fmin_hz=60.0, magnitude_power=1.0, level="log"
+)

@@ -14,7 +14,7 @@ _CHUNK_FRAMES = 64  # keeps a chunk in the cache, as measured: all frames at onc
 _WORTH_SHARING = 0.9  # putting shared frames in their places costs about a tenth of making them
 
 
-def pictures(windows: np.ndarray, front_end: FrontEnd, peak_db: np.ndarray | float | None = None) -> np.ndarray:
+def spectrograms(windows: np.ndarray, front_end: FrontEnd, peak_db: np.ndarray | float | None = None) -> np.ndarray:
     """(windows, mels, frames) float32 pictures of (windows, samples + 2 context) audio.
 
     With scope "file", `peak_db` is what `file_peak_db` says of the windows' file; None: each window is all its file.
@@ -22,7 +22,7 @@ def pictures(windows: np.ndarray, front_end: FrontEnd, peak_db: np.ndarray | flo
     return normalised(_levelled(mel_power(windows, front_end), front_end, peak_db), front_end.normalise)
 
 
-def soundscape_pictures(audio: np.ndarray, front_end: FrontEnd, starts: np.ndarray, samples: int) -> np.ndarray:
+def soundscape_spectrograms(audio: np.ndarray, front_end: FrontEnd, starts: np.ndarray, samples: int) -> np.ndarray:
     """(starts, mels, frames) float32 pictures of the windows that start at these samples of a file.
 
     They equal `pictures` of the cut windows, with edges "file" cut with the sound around them; the file's own ends

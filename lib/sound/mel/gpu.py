@@ -21,7 +21,7 @@ from lib.sound.mel.scaling import (
 _SILENT_POWER = 1e-37  # the slope of a root is infinite at 0
 
 
-class MelPictures(nn.Module):
+class MelSpectrogram(nn.Module):
     """(batch, samples + 2 context_samples) audio to (batch, mels, frames) float32 pictures, under autocast too.
 
     Leave torch's "highest" precision of float32 products alone: with less of it the mel bank would be rounded.
@@ -41,7 +41,7 @@ class MelPictures(nn.Module):
             self.register_buffer(name, torch.tensor(values), persistent=False)
 
     def forward(self, audio: torch.Tensor, peak_db: torch.Tensor | None = None) -> torch.Tensor:
-        """The pictures; `peak_db` (batch,) is as in `lib.sound.mel.cpu.pictures`: None takes each row for a whole file."""
+        """The pictures; `peak_db` (batch,) is as in `lib.sound.mel.cpu.spectrograms`: None takes each row for a whole file."""
         with torch.autocast(audio.device.type, enabled=False):
             # A row at a time stays in a CPU's cache: as measured, a batch at once takes three times as long.
             rows = audio.float().split(1 if audio.device.type == "cpu" else len(audio))

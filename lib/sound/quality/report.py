@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lib.competition.classes import ClassList
-from lib.competition.qa import company, excluded, joins, label_map, qa_table, ratings
+from lib.competition.qa import excluded, joins, known_company, label_map, qa_table, ratings
 from lib.competition.tables import window_labels
 from lib.sound.decode import decode
 from lib.sound.quality.checks import bad_sound, exact_copies, near_copies, odd_ones, poor_sound, silent_windows
@@ -48,7 +48,7 @@ def audit(
             certain,
             near_copies(sounds, kind_of, sound_of(competition)),
             label_map(clips, taxonomy),
-            company(window_labels(windows, classes), windows.stem.tolist()),
+            known_company(window_labels(windows, classes), windows.stem.tolist()),
             odd_ones(clip_sounds, label_of),
             silent_windows(windows, stems),
             poor_sound("clip", clip_sounds),

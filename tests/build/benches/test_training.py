@@ -11,7 +11,7 @@ from lib.learn.cache.audio import as_float
 from lib.learn.network.config import changed
 from lib.learn.network.presets import PRESETS
 from lib.models.network.network import build_network
-from lib.sound.mel.gpu import MelPictures
+from lib.sound.mel.gpu import MelSpectrogram
 
 TINY = changed(PRESETS["small_sed"], width=4, hidden=8, batch_size=4)
 
@@ -30,7 +30,7 @@ def test_the_straightforward_dataset_shows_what_our_front_end_shows(world):
     picture, targets, weights = Straightforward(world, plan)[True, row]
     start = row * WINDOW_S * SAMPLE_RATE
     audio = as_float(world.cache.samples("soundscape0")[start : start + WINDOW_SAMPLES])
-    expected = MelPictures(plan.front_end)(torch.from_numpy(audio)[None])
+    expected = MelSpectrogram(plan.front_end)(torch.from_numpy(audio)[None])
     torch.testing.assert_close(picture, expected, rtol=0, atol=0.02)  # the cache keeps 16 bits
     np.testing.assert_array_equal(targets, world.examples.soundscapes.targets[row])
     assert (weights == 1).all()

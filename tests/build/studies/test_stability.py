@@ -14,10 +14,19 @@ from lib.competition.prepared import load_prepared
 from lib.competition.row_ids import parse_soundscape, row_id
 from lib.competition.scores import Labels
 from lib.judge.metric import judge
-from lib.judge.studies.leaderboard import Board
+from lib.judge.studies.leaderboard import SimulatedBoard
 from lib.judge.studies.replay import ReplaySettings
-from lib.learn.fold_study.baselines import IDEAS, Calendar, Idea, Linear, Nearest, cheaper, out_of_fold, transferred
-from lib.learn.fold_study.features import Lessons, Sounds
+from lib.learn.fold_study.baselines import (
+    IDEAS,
+    Calendar,
+    Idea,
+    LinearBaseline,
+    Nearest,
+    cheaper,
+    idea_out_of_fold,
+    transferred,
+)
+from lib.learn.fold_study.features import BaselineData, SoundscapeFeatures
 from lib.learn.fold_study.study import against_shadow
 from lib.show import fold_study as figures
 
@@ -46,7 +55,7 @@ def planted():
     places = 3 * rng.normal(size=(PLACES, FINGERPRINT))
     fingerprint = places[place][:, None] + 0.1 * rng.normal(size=(len(stems), 12, FINGERPRINT))
     features = np.concatenate([truth + rng.normal(size=truth.shape), fingerprint], axis=2)
-    sounds = Sounds(tuple(parse_soundscape(stem) for stem in stems), features)
+    sounds = SoundscapeFeatures(tuple(parse_soundscape(stem) for stem in stems), features)
     windows = pd.DataFrame(
         {
             "row_id": row_id(one.stem, 5 * end),
@@ -63,18 +72,18 @@ def planted():
     clips = pd.DataFrame({"filename": ["x", "y", "z"], "author": ["x", "y", "z"], "primary_label": ["a", "b", "c"]})
     rows = np.zeros((3, 4), dtype=bool)
     flat = features.reshape(-1, 4 + FINGERPRINT)
-    return Lessons(windows, flat, truth.reshape(-1, 4), clips, np.zeros((3, 4 + FINGERPRINT)), rows, ~rows), sounds
+    return BaselineData(windows, flat, truth.reshape(-1, 4), clips, np.zeros((3, 4 + FINGERPRINT)), rows, ~rows), sounds
 
 
 def test_a_planted_memoriser_leads_in_random_folds_and_loses_in_grouped_ones():
     lessons, sounds = planted()
-    ideas = (Idea("calls", False, (Linear(clip_weight=0.0, l2=0.3),)), Idea("memoriser", True, (Nearest(),)))
+    ideas = (Idea("calls", False, (LinearBaseline(clip_weight=0.0, l2=0.3),)), Idea("memoriser", True, (Nearest(),)))
     score = {}
     for family in ("random windows", "random", "site and day", "hybrid", "site"):
         folds = FAMILIES[family](lessons.clips, lessons.windows, CLASSES, n_folds=3, seed=0)
         fold = fold_of_rows(folds, lessons.windows)
         labels = Labels(lessons.truth, lessons.windows.row_id, CLASSES.labels, fold)
-        parts = out_of_fold(ideas, lessons, sounds, CLASSES, folds, [0, 1, 2])
+        parts = idea_out_of_fold(ideas, lessons, sounds, CLASSES, folds, [0, 1, 2])
         score[family] = {name: judge(labels, part).macro for name, part in parts.items()}
     for family in ("random windows", "random"):
         assert score[family]["memoriser"] > score[family]["calls"]
@@ -87,7 +96,7 @@ def test_no_fold_learns_from_what_it_holds_out():
     lessons, sounds = planted()
     folds = FAMILIES["hybrid"](lessons.clips, lessons.windows, CLASSES, n_folds=3, seed=0)
     held = fold_of_rows(folds, lessons.windows) == 0
-    ideas = (Idea("all", False, (Linear(), Nearest(), Calendar()), sigma=1.0),)
+    ideas = (Idea("all", False, (LinearBaseline(), Nearest(), Calendar()), sigma=1.0),)
     clips_held = (lessons.clips.filename.map(folds.of("clip")) == 0).to_numpy()
     spoiled = replace(
         lessons,
@@ -96,7 +105,7 @@ def test_no_fold_learns_from_what_it_holds_out():
         clip_features=np.where(clips_held[:, None], 99.0, lessons.clip_features),
         clip_truth=lessons.clip_truth ^ clips_held[:, None],
     )
-    scores = [out_of_fold(ideas, some, sounds, CLASSES, folds, [0])["all"] for some in (lessons, spoiled)]
+    scores = [idea_out_of_fold(ideas, some, sounds, CLASSES, folds, [0])["all"] for some in (lessons, spoiled)]
     np.testing.assert_array_equal(scores[0].values, scores[1].values)
     assert set(scores[0].row_ids) == set(lessons.windows.row_id[held])
 
@@ -107,14 +116,14 @@ def test_smoothing_stays_within_a_soundscape():
         transferred((Idea("x", False, (Nearest(),), sigma=sigma),), lessons, sounds)["x"] for sigma in (0, 1.0)
     )
     assert np.abs(smooth - plain).max() > 0.01
-    alone = Sounds(sounds.soundscapes[:1], sounds.features[:1])
+    alone = SoundscapeFeatures(sounds.soundscapes[:1], sounds.features[:1])
     again = transferred((Idea("x", False, (Nearest(),), sigma=1.0),), lessons, alone)["x"]
     np.testing.assert_allclose(again[0], smooth[0], atol=1e-9)
 
 
 def test_a_cheaper_idea_differs_in_its_iterations_alone():
-    idea = Idea("x", True, (Linear(l2=7.0), Nearest()), sigma=1.0)
-    assert cheaper(idea, 3) == Idea("x", True, (Linear(l2=7.0, max_iterations=3), Nearest()), sigma=1.0)
+    idea = Idea("x", True, (LinearBaseline(l2=7.0), Nearest()), sigma=1.0)
+    assert cheaper(idea, 3) == Idea("x", True, (LinearBaseline(l2=7.0, max_iterations=3), Nearest()), sigma=1.0)
 
 
 def test_ideas_have_names_of_their_own_and_both_kinds():
@@ -184,5 +193,5 @@ def test_the_families_picture_has_a_dot_an_idea_in_each_family():
 
 def test_the_leaders_fate_sums_to_one():
     rng = np.random.default_rng(0)
-    figure = figures.leaders_fate(Board(("a", "b", "c"), rng.random((50, 3)), rng.random((50, 3))))
+    figure = figures.leaders_fate(SimulatedBoard(("a", "b", "c"), rng.random((50, 3)), rng.random((50, 3))))
     assert sum(bar.get_height() for bar in figure.axes[0].patches) == pytest.approx(1.0)

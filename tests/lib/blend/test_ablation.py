@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib.blend.ablation import CLASS_WEIGHTS, ablate, member_values
-from lib.blend.evaluate import evaluate, executed, macro_of_tally, make_folds, tally
+from lib.blend.evaluate import evaluate, evaluation_folds, executed, macro_of_tally, tally
 from lib.blend.recipe import Mix, Part, Step
 from lib.competition.scores import joined
 from lib.judge.bootstrap import bootstrap
@@ -121,7 +121,7 @@ def test_a_searched_recipe_is_taken_apart_in_each_fold_as_it_was_chosen_without_
     ]
     by_fold, whole = dict(enumerate(chosen)), recipe_of(["prior", "good", "fair"])
     table = ablate(whole, parts, labels, by_fold=by_fold, draws=50).set_index(["order", "what"])
-    folds = make_folds(parts, labels)
+    folds = evaluation_folds(parts, labels)
     nested = joined([executed(by_fold[fold.number], [fold]) for fold in folds])
     assert table.score["in order", "fair"] == pytest.approx(judge(labels, nested).macro)
     less = joined([executed(by_fold[fold.number].without({"fair"}), [fold]) for fold in folds])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.blend.evaluate import evaluate, macro_of_tally, make_folds, tally
+from lib.blend.evaluate import evaluate, evaluation_folds, macro_of_tally, tally
 from lib.blend.recipe import Step
 from lib.competition.scores import Labels, joined
 from lib.core.errors import BadInput
@@ -49,7 +49,7 @@ def test_windows_without_a_label_are_scored_with_their_soundscape_and_other_soun
 def test_tallies_add_up_to_the_judges_score_on_any_folds():
     labels = labels_of()
     parts, recipe = {name: heard_by(labels, 1.0, n) for n, name in enumerate("pq")}, recipe_of("pq")
-    folds, scores = make_folds(parts, labels), evaluate(recipe, parts, labels)
+    folds, scores = evaluation_folds(parts, labels), evaluate(recipe, parts, labels)
     won = tally(recipe, folds)
     for chosen in ([0, 1, 2], [0, 2], [1]):
         rows = [row for row, fold in zip(labels.row_ids, labels.strata, strict=True) if fold in chosen]
@@ -61,6 +61,6 @@ def test_tallies_add_up_to_the_judges_score_on_any_folds():
 def test_folds_where_nothing_can_be_scored_are_refused():
     labels = labels_of()
     silent = Labels(np.zeros_like(labels.values), labels.row_ids, labels.classes, labels.strata)
-    folds = make_folds({"p": heard_by(labels, 1.0)}, silent)
+    folds = evaluation_folds({"p": heard_by(labels, 1.0)}, silent)
     with pytest.raises(BadInput, match="no class can be scored"):
         macro_of_tally(np.zeros((3, 4)), folds)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lib.blend.member_costs import ingredient, trimmed, used
+from lib.blend.member_costs import ingredient, used, without_zero_parts
 from lib.blend.recipe import Ingredient, Mix, Part, Recipe, Step
 from lib.core.records import check_seal
 from lib.models.member.card import read_card
@@ -38,17 +38,17 @@ def test_used_are_those_with_a_weight_anywhere_and_those_whom_a_step_looks_at():
 
 def test_who_speaks_only_without_some_folds_labels_is_set_aside_and_costs_a_submission_nothing():
     blind = {"0": [Mix("blend", "rank", [Part("q", 0.5), Part("s", 0.5)])], "1": recipe().mixes}
-    kept = trimmed(replace(recipe(), by_fold=blind), {"q": 0.02}, {"p"})
+    kept = without_zero_parts(replace(recipe(), by_fold=blind), {"q": 0.02}, {"p"})
     assert [member.name for member in kept.members] == ["p", "q", "r"]
     assert kept.set_aside == [Ingredient("s", "m", 0.1)]
     assert kept.by_fold["0"] == blind["0"]
     assert [part.name for part in kept.by_fold["1"][0].parts] == ["p", "q", "r", "s"]
-    again = trimmed(kept, {}, {"p"})
+    again = without_zero_parts(kept, {}, {"p"})
     assert (again.set_aside, again.by_fold) == (kept.set_aside, kept.by_fold)
 
 
 def test_trimming_keeps_the_answer_and_the_required_and_writes_down_what_each_is_worth():
-    kept = trimmed(recipe(), {"q": 0.02, "r": 0.01}, {"p", "q"})
+    kept = without_zero_parts(recipe(), {"q": 0.02, "r": 0.01}, {"p", "q"})
     assert {member.name: (member.required, member.value) for member in kept.members} == {
         "p": (True, 0.0),
         "q": (True, 0.02),

@@ -19,7 +19,7 @@ from lib.competition.miniature.cast import make_cast
 from lib.competition.miniature.make import make_miniature, read_passport
 from lib.competition.miniature.ogg import encode_ogg, numbered, page_checksum
 from lib.competition.miniature.places import make_recordings
-from lib.competition.miniature.plan import plan_scenes, window_labels
+from lib.competition.miniature.plan import plan_scenes, planned_window_labels
 from lib.competition.miniature.spec import MiniatureSpec, with_settings
 from lib.competition.miniature.tables import TRAIN_COLUMNS
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, parse_soundscape, row_ids
@@ -292,7 +292,7 @@ def test_another_seed_makes_other_sound_and_other_labels():
     def drawn(seed):
         spec = with_settings(MiniatureSpec.tiny(), [f"seed={seed}"])
         cast = make_cast(spec)
-        return [window_labels(scene) for scene in plan_scenes(spec, cast, make_recordings(spec))]
+        return [planned_window_labels(scene) for scene in plan_scenes(spec, cast, make_recordings(spec))]
 
     assert drawn(1) == drawn(1)
     assert drawn(1) != drawn(2)
@@ -371,14 +371,16 @@ def test_demo_plan_is_as_busy_as_promised():
     cast = make_cast(spec)
     scenes = plan_scenes(spec, cast, make_recordings(spec))
     counts = {
-        role: np.array([len(w) for s in scenes if s.recording.role == role for w in window_labels(s)])
+        role: np.array([len(w) for s in scenes if s.recording.role == role for w in planned_window_labels(s)])
         for role in ("labelled", "test")
     }
     assert counts["labelled"].min() >= 1
     assert 1.5 <= counts["labelled"].mean() <= 4
     assert counts["test"].mean() < counts["labelled"].mean()
     assert (counts["test"] == 0).mean() > 0.05
-    heard = Counter(label for s in scenes if s.recording.role == "test" for w in window_labels(s) for label in w)
+    heard = Counter(
+        label for s in scenes if s.recording.role == "test" for w in planned_window_labels(s) for label in w
+    )
     assert len(heard) >= 0.6 * spec.n_classes
     assert min(heard.values()) >= 3
 

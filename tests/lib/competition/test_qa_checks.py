@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lib.competition.qa import company, joins, label_map, mirror_groups, ratings
+from lib.competition.qa import joins, known_company, label_map, mirror_groups, ratings
 from lib.competition.scores import Labels
 from lib.competition.tables import Findings, read_clips, read_taxonomy, read_windows
 
@@ -56,13 +56,13 @@ def labels_of(columns):
 def test_classes_that_are_always_together_mirror_each_other():
     labels, stems = labels_of([[1, 0, 1, 0], [1, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
     assert mirror_groups(labels) == [["c0", "c1"]]
-    found = company(labels, stems)
+    found = known_company(labels, stems)
     assert found[["item", "partner", "action"]].to_numpy().tolist() == [["c0", "c1", "none"]]
 
 
 def test_two_common_classes_that_met_once_are_shown_and_two_that_meet_by_chance_are_not():
     one, other = np.arange(60) < 31, np.arange(60) >= 30
     labels, stems = labels_of([one, other])
-    assert items(company(labels, stems), "improbable company", "review") == [labels.row_ids[30]]
+    assert items(known_company(labels, stems), "improbable company", "review") == [labels.row_ids[30]]
     labels, stems = labels_of([one, np.arange(60) % 2 == 0])
-    assert items(company(labels, stems), "improbable company", "review") == []
+    assert items(known_company(labels, stems), "improbable company", "review") == []

@@ -8,7 +8,7 @@ from lib.competition.row_ids import row_ids
 from lib.competition.scores import Labels, Scores
 from lib.judge.bootstrap import bootstrap, interval, recording_groups
 from lib.judge.metric import class_auc, judge
-from lib.judge.studies.coverage import coverage
+from lib.judge.studies.coverage import interval_coverage
 
 
 def simulated(files, seed=0, noise=1.0):
@@ -70,7 +70,7 @@ def test_files_of_one_site_and_day_are_drawn_together():
 @pytest.mark.slow
 def test_nine_intervals_in_ten_hold_the_truth():
     """Six hundred simulated competitions of a size that the contest's labelled soundscapes have."""
-    found = coverage(66, worlds=20, draws_a_world=30, classes=40, seed=1)
+    found = interval_coverage(66, worlds=20, draws_a_world=30, classes=40, seed=1)
     assert 0.87 <= found["score held"] <= 0.93
     assert 0.87 <= found["difference held"] <= 0.93
 

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from lib.judge.effects import MOST_VALUES, UNSET, Trial, effects, value_name, varying
+from lib.judge.effects import MOST_VALUES, UNSET, SweepRun, effects, value_name, varying
 
 SPACE = {"loss": ["bce", "focal"], "front_end": ["small", "pcen", "wide"], "mixup_p": [0.0, 0.5]}
 GRID = [dict(zip(SPACE, values, strict=True)) for values in product(*SPACE.values())]
@@ -17,7 +17,7 @@ def tried(rng, points, gain, seeds=(1,)):
     made = []
     for point, seed in product(points, seeds):
         folds = by_fold + rng.normal(0, 0.015, 5) + gain(point)
-        made.append(Trial(point, seed, float(folds.mean()), {str(n): float(score) for n, score in enumerate(folds)}))
+        made.append(SweepRun(point, seed, float(folds.mean()), {str(n): float(score) for n, score in enumerate(folds)}))
     return made
 
 
@@ -62,10 +62,10 @@ def test_changes_one_at_a_time_are_held_against_the_baseline():
 
 
 def test_the_folds_that_all_have_are_used_and_without_any_the_whole_score():
-    one, other = Trial({"a": 0}, 1, 0.5, {"0": 0.4, "1": 0.6}), Trial({"a": 1}, 1, 0.9, {"1": 0.7})
+    one, other = SweepRun({"a": 0}, 1, 0.5, {"0": 0.4, "1": 0.6}), SweepRun({"a": 1}, 1, 0.9, {"1": 0.7})
     gain = found([one, other], {"a": 0})["a", "1"].gain
     assert (gain.gain, gain.folds) == (pytest.approx(0.1), 1)
-    bare = found([one, Trial({"a": 1}, 1, 0.9)], {"a": 0})["a", "1"].gain
+    bare = found([one, SweepRun({"a": 1}, 1, 0.9)], {"a": 0})["a", "1"].gain
     assert (bare.gain, bare.folds, bare.interval) == (pytest.approx(0.4), 1, None)
 
 
@@ -88,7 +88,7 @@ def test_seeds_of_one_setting_are_no_further_settings():
     points = [{"a": 0, "b": 0}, {"a": 1, "b": 1}, {"a": 0, "b": 2}, {"a": 1, "b": 3}]
     once = found(tried(np.random.default_rng(4), points, lambda point: 0.0), points[0])["a", "1"].gain
     again = [
-        Trial(t.parameters, seed, t.score, t.per_fold)
+        SweepRun(t.parameters, seed, t.score, t.per_fold)
         for seed in range(9)
         for t in tried(np.random.default_rng(4), points, lambda point: 0.0)
     ]
@@ -112,7 +112,7 @@ def test_few_numbers_are_values_and_many_are_thirds():
 
 def test_what_does_not_vary_has_no_effect():
     assert varying([{"a": 1, "b": 2}, {"a": 1, "b": 3}]) == ["b"]
-    assert effects([Trial({"a": 1}, 1, 0.5), Trial({"a": 1}, 2, 0.6)], {"a": 1}) == []
+    assert effects([SweepRun({"a": 1}, 1, 0.5), SweepRun({"a": 1}, 2, 0.6)], {"a": 1}) == []
 
 
 def test_values_are_named_as_readers_see_them():

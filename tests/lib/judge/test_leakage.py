@@ -25,9 +25,9 @@ from lib.learn.cache.audio import AudioCache
 from lib.learn.network import crossfit as fit_network
 from lib.learn.network.config import changed
 from lib.learn.network.fold import FoldRun
-from lib.learn.soft_labels.crops import Taught, taught_by
+from lib.learn.soft_labels.crops import PseudoLabelSource, load_pseudo_labels
 from lib.pseudo.label import label
-from lib.pseudo.teachers import Teaching
+from lib.pseudo.teachers import TeacherBlend
 from tests.support.tinylabels import tiny_labels
 from tests.support.tinyplan import TINY_PLAN, fit
 
@@ -237,7 +237,7 @@ class Lineage:
 
     def learned(self, name, labels, pooled=False):
         """A member that learned from these labels."""
-        taught = Taught(labels, pooled, ("Aves",) * len(self.prepared.classes))
+        taught = PseudoLabelSource(labels, pooled, ("Aves",) * len(self.prepared.classes))
         run = FoldRun(TAUGHT, self.prepared_folder, (), AudioCache(self.folder, {}), self.member(name), 1, taught)
         self.member(name).mkdir()
         write_json(self.member(name) / "training.json", to_json(fit_network._training(run, self.prepared)))
@@ -256,7 +256,7 @@ class Lineage:
     def may_teach(self, labels):
         """Whether whoever made the labels passes what training asks first."""
         place = self.folder / "members"
-        return taught_by(labels, False, TAUGHT.pseudo, self.prepared, self.public, place, None) is not None
+        return load_pseudo_labels(labels, False, TAUGHT.pseudo, self.prepared, self.public, place, None) is not None
 
 
 @pytest.fixture
@@ -301,7 +301,7 @@ def test_planted_a_leak_that_teaches_through_a_recipe(lineage, recipe):
     knowing = replace(recipe, members=ingredients, by_fold=dict.fromkeys("012", recipe.mixes))
     soundscapes = (lineage.public / "train_soundscapes").glob("*.ogg")
     place, cache = lineage.folder / "labels" / "recipe", lineage.folder / "said"
-    labels = label(Teaching.of_recipe(knowing), there, soundscapes, lineage.prepared, place, cache)
+    labels = label(TeacherBlend.of_recipe(knowing), there, soundscapes, lineage.prepared, place, cache)
     student = lineage.learned("child", labels)
     refused(lineage.judged, student, r"child claims(.|\n)*through l1_statistics")
     refused(lineage.teach, labels, r"l1_statistics claims scores")

@@ -8,7 +8,7 @@ from lib.blend.mix import mix
 from lib.competition.scores import Labels, Scores
 from lib.core.errors import BadInput
 from lib.judge.metric import class_auc, judge
-from lib.judge.pair_counting import WHOLE, make_pair_counter
+from lib.judge.pair_counting import RANK_SCALE, make_pair_counter
 
 
 @pytest.fixture(params=["one list", "within folds"])
@@ -32,8 +32,8 @@ def plainly(labels, parts, weights):
 
 def test_every_blend_equals_ranking_it(case):
     labels, parts = case
-    weights = np.random.default_rng(1).multinomial(WHOLE, [0.25] * 4, size=30)
-    weights[:4] = WHOLE * np.eye(4)
+    weights = np.random.default_rng(1).multinomial(RANK_SCALE, [0.25] * 4, size=30)
+    weights[:4] = RANK_SCALE * np.eye(4)
     counter = make_pair_counter(labels, parts)
     expected = [plainly(labels, parts, row) for row in weights]
     np.testing.assert_allclose(counter.many(weights), expected, atol=1e-12)

@@ -11,9 +11,9 @@ from lib.judge.metric import judge
 from lib.judge.subgroups import (
     average_precision,
     class_precision,
-    class_table,
-    cut,
+    class_subgroups,
     cut_scores,
+    cut_slice,
     fold_spread,
     rare_precision,
     slices,
@@ -80,14 +80,14 @@ def test_overall_is_the_judges_score_and_a_part_names_the_classes_it_lacks(prepa
     scored = set(judge(labels, scores).scored)
     for part, row in zip(parts, table.itertuples(), strict=True):
         if row.classes:
-            report = judge(cut(labels, part), cut_scores(labels, scores, part))
+            report = judge(cut_slice(labels, part), cut_scores(labels, scores, part))
             assert row.a == pytest.approx(report.macro)
             inside = {name for name, keep in zip(labels.classes, part.classes, strict=True) if keep}
             assert set(row.lacks.split(", ")) - {""} == (scored & inside) - set(report.scored)
 
 
 def test_a_class_table_has_a_row_a_class_with_a_positive(prepared, scores):
-    table = class_table(prepared, {"a": scores})
+    table = class_subgroups(prepared, {"a": scores})
     assert len(table) == prepared.labels.values.any(axis=0).sum()
     assert table.windows.sum() == prepared.labels.values.sum()
     assert table["a AUC"].mean() == pytest.approx(judge(prepared.labels, scores).macro)

@@ -11,7 +11,7 @@ from lib.competition.row_ids import parse_soundscape, row_ids
 from lib.competition.scores import Labels, Scores
 from lib.judge.subgroups import Slice
 from lib.pseudo.student_gain import kept_table, teachers_scores
-from lib.pseudo.teachers import Teaching, in_order
+from lib.pseudo.teachers import TeacherBlend, in_order
 
 STEMS = [f"BC2026_Train_{n:04d}_S{n:02d}_20250101_000000" for n in range(10)]
 ROWS = [row for stem in STEMS for row in row_ids(stem)]
@@ -64,7 +64,7 @@ def rows_of(fold):
 
 
 def test_teachers_with_weights_say_their_mean(members):
-    scores = teachers_scores(Teaching({"p": 1.0, "q": 3.0}), members, FOLDS)
+    scores = teachers_scores(TeacherBlend({"p": 1.0, "q": 3.0}), members, FOLDS)
     assert scores.row_ids == (*rows_of(0), *rows_of(1))
     assert (scores.kind, scores.classes) == ("prob", ("a", "b"))
     expected = 0.25 * members["p"].values + 0.75 * members["q"].values
@@ -85,7 +85,7 @@ def test_a_recipe_is_executed_within_each_fold_by_what_it_is_without_its_labels(
         2,
         by_fold=blind,
     )
-    scores = teachers_scores(Teaching.of_recipe(recipe), members, FOLDS)
+    scores = teachers_scores(TeacherBlend.of_recipe(recipe), members, FOLDS)
     p, q = (members[name].take(rows_of(0)).values for name in "pq")
     by_hand = in_order((p + q) / 2, rankdata(p, axis=0) + rankdata(q, axis=0))
     ranked = sum(rankdata(part, axis=0) for part in (p, q))

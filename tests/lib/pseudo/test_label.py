@@ -16,18 +16,18 @@ from lib.core.errors import BadInput
 from lib.core.fingerprint import of_file
 from lib.core.records import read_json, seal, write_json
 from lib.learn.soft_labels.store import open_soft_labels
-from lib.models.member.inputs import Hearing
+from lib.models.member.inputs import SoundscapeInputs
 from lib.models.member.open import open_member
 from lib.pseudo import label as labelling
 from lib.pseudo import predictions as said
 from lib.pseudo.label import label
 from lib.pseudo.predictions import is_external
-from lib.pseudo.teachers import Teaching
+from lib.pseudo.teachers import TeacherBlend
 from lib.sound.decode import decode
 from tests.support.fakemachine import CLASSES, Machine, soundscapes, table_of
 
 PRIOR, CLASSICAL = "l0_prior", "l1_statistics"
-BOTH = Teaching({PRIOR: 1.0, CLASSICAL: 3.0})
+BOTH = TeacherBlend({PRIOR: 1.0, CLASSICAL: 3.0})
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_labels_are_what_the_teachers_models_of_each_fold_say(labelled, folders,
     assert (labels.card.folds, labels.card.external) == (prepared.folds.numbers, [])
     assert labels.card.mixed == {"weights": {PRIOR: 1.0, CLASSICAL: 3.0}}
     for number, file in enumerate(files):
-        hearing = Hearing(parse_soundscape(file.stem), decode(file))
+        hearing = SoundscapeInputs(parse_soundscape(file.stem), decode(file))
         for fold in prepared.folds.numbers:
             prior, classical = (members[name].by_fold(fold)(hearing) for name in (PRIOR, CLASSICAL))
             np.testing.assert_allclose(labels.of_fold(fold)[number], 0.25 * prior + 0.75 * classical, atol=1e-3)
@@ -119,7 +119,7 @@ def test_what_was_said_once_is_never_asked_again(labelled, chunks, files):
     assert [of_file(again / f"fold{fold}.npy") for fold in range(3)] == [
         of_file(before / f"fold{fold}.npy") for fold in range(3)
     ]
-    labelled("alone", Teaching.of_member(CLASSICAL))
+    labelled("alone", TeacherBlend.of_member(CLASSICAL))
     assert chunks == []
 
 
@@ -173,15 +173,15 @@ def test_a_soundscape_that_cannot_be_decoded_is_left_out_and_named(
 
 def test_a_recipe_teaches_by_what_it_is_without_each_folds_labels(labelled, recipe, prepared, classes, monkeypatch):
     with pytest.raises(BadInput, match=r"safe knows the labels of fold 0(.|\n)*anew by 05"):
-        labelled(teaching=Teaching.of_recipe(recipe))
+        labelled(teaching=TeacherBlend.of_recipe(recipe))
     turned = {str(fold): recipe.mixes for fold in prepared.folds.numbers}
     one, other = recipe.mixes[0].parts
     parts = [replace(one, weight=0.9), replace(other, weight=0.1)]
     turned["1"] = [replace(recipe.mixes[0], parts=parts)]
     knowing = replace(recipe, by_fold=turned)
-    labels = open_soft_labels(labelled(teaching=Teaching.of_recipe(knowing)), classes, prepared.folds)
+    labels = open_soft_labels(labelled(teaching=TeacherBlend.of_recipe(knowing)), classes, prepared.folds)
     for fold, weights in enumerate(((0.25, 0.75), (0.9, 0.1), (0.25, 0.75))):
-        plain = labelled(f"plain{fold}", Teaching(dict(zip((PRIOR, CLASSICAL), weights, strict=True))))
+        plain = labelled(f"plain{fold}", TeacherBlend(dict(zip((PRIOR, CLASSICAL), weights, strict=True))))
         mean = np.load(plain / f"fold{fold}.npy")
         said_so = labels.of_fold(fold)
         np.testing.assert_array_equal(
@@ -195,10 +195,10 @@ def test_teachers_of_a_recipe_are_those_it_was_made_with(labelled, recipe, prepa
     knowing = replace(recipe, by_fold={str(fold): recipe.mixes for fold in prepared.folds.numbers})
     others = [replace(recipe.members[0], manifest="another"), recipe.members[1]]
     with pytest.raises(BadInput, match=r"l0_prior is not the one of the recipe(.|\n)*manifest another"):
-        labelled(teaching=Teaching.of_recipe(replace(knowing, members=others)))
+        labelled(teaching=TeacherBlend.of_recipe(replace(knowing, members=others)))
     absent = replace(knowing, set_aside=[Ingredient("owl", "m", 0.1)])
     with pytest.raises(BadInput, match="no owl; there are l0_prior, l1_statistics"):
-        labelled(teaching=Teaching.of_recipe(absent))
+        labelled(teaching=TeacherBlend.of_recipe(absent))
 
 
 def test_teachers_of_other_classes_or_folds_damaged_or_without_models_by_fold_are_refused(
@@ -285,7 +285,7 @@ def test_external_recordings_are_heard_by_whoever_needs_no_name(
         labelled(files=[one, *files])
     assert chunks == []
     labels = open_soft_labels(
-        labelled(teaching=Teaching.of_member(CLASSICAL), files=[one, *files]), classes, prepared.folds
+        labelled(teaching=TeacherBlend.of_member(CLASSICAL), files=[one, *files]), classes, prepared.folds
     )
     assert labels.card.external == labels.card.stems[-1:] == [one.stem]
     np.testing.assert_allclose(labels.of_fold(1)[-1], labels.of_fold(1)[0], atol=2e-2)  # 16 bits, as it was

@@ -24,9 +24,9 @@ from lib.learn.network.config import NetworkPlan, changed
 from lib.learn.soft_labels.store import open_soft_labels
 from lib.pseudo import predictions as said
 from lib.pseudo import rounds
-from lib.pseudo.rounds import Round, RoundSettings, School, gains_table, numbers, of_round, run_rounds
-from lib.pseudo.student_gain import Gained, Verdict
-from lib.pseudo.teachers import Teaching
+from lib.pseudo.rounds import Round, RoundContext, RoundSettings, gains_table, numbers, of_round, run_rounds
+from lib.pseudo.student_gain import RoundVerdict, StudentGain
+from lib.pseudo.teachers import TeacherBlend
 from tests.lib.learn.network.test_crossfit import same_member
 from tests.support.tinyexamples import LABELLED, RELATED, SAME_DAY, STEMS, tiny_prepared, windows_of
 from tests.support.tinylabels import write_labels
@@ -36,7 +36,7 @@ PLAN = changed(NetworkPlan(), pseudo_ratio=1.0)
 CALLS = {end: ("ant",) if end <= 10 else () for end in range(5, 61, 5)}  # alike in every soundscape: no luck in draws
 PREPARED = replace(tiny_prepared(), windows=windows_of(dict.fromkeys(LABELLED, CALLS)))
 FOLDS, CLASSES = PREPARED.folds, PREPARED.classes
-TEACHING = Teaching.of_member("hen")
+TEACHING = TeacherBlend.of_member("hen")
 
 
 def scores_of(auc, stems=LABELLED):
@@ -65,7 +65,7 @@ class Stage:
         self.output, self.students, self.leaky = folder / "output", {}, 0.9
         self.labelled, self.fitted = [], []
         members = {name: write_member(folder / "there" / name, auc) for name, auc in (("owl", 0.5), ("hen", 0.6))}
-        self.school = School(folder, folder, self.output, folder / "cache", members, ())
+        self.school = RoundContext(folder, folder, self.output, folder / "cache", members, ())
 
     def label(self, teaching, members, soundscapes, prepared, folder, cache):
         """Hens say .25, students .75; note who was asked."""
@@ -229,9 +229,9 @@ def test_a_student_may_not_be_called_like_one_it_descends_from(stage, between):
     for name in between:
         members[name], last = write_member(there / name, 0.6, [last]), name
     with pytest.raises(BadInput, match=r"one that it descends from(.|\n)*x_r1, x_r2"):
-        stage.run(0.7, 0.8, teaching=Teaching.of_member(last))
+        stage.run(0.7, 0.8, teaching=TeacherBlend.of_member(last))
     assert (stage.labelled, stage.fitted) == ([], [])
-    assert words(stage.run(0.7, teaching=Teaching.of_member(last))) == ["keep"]  # x_r1 alone is nobody's name
+    assert words(stage.run(0.7, teaching=TeacherBlend.of_member(last))) == ["keep"]  # x_r1 alone is nobody's name
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_a_student_of_a_teacher_that_has_met_what_it_is_judged_on_gains_nothing(
 
 
 def gained(gain, low, high):
-    return Gained(0.5 + gain, 0.5, Interval(low, high), 12)
+    return StudentGain(0.5 + gain, 0.5, Interval(low, high), 12)
 
 
 def test_the_table_has_a_row_a_gain_on_the_twins_folds_where_there_is_a_twin():
@@ -252,8 +252,8 @@ def test_the_table_has_a_row_a_gain_on_the_twins_folds_where_there_is_a_twin():
     whole, step = gained(0.125, 0.0, 0.25), gained(-0.5, -1.0, -0.25)
     told = {"labels": None, "fitted": None, "folder": None, "honest": whole, "step": step}
     done = [
-        Round(1, **told, twin=(honest, leaky), verdict=Verdict("keep", "")),
-        Round(2, **told, twin=None, verdict=Verdict("discard", "")),
+        Round(1, **told, twin=(honest, leaky), verdict=RoundVerdict("keep", "")),
+        Round(2, **told, twin=None, verdict=RoundVerdict("discard", "")),
     ]
     table = gains_table(done)
     assert list(table) == ["round", "kind", "gain", "low", "high", "verdict"]
@@ -275,10 +275,10 @@ def real_round(prepared_folder, public, members, output):
     """R1 on the tiny miniature, by real labelling and training; the prior is its control."""
     folders = {folder.name: folder for folder in sorted(members.iterdir())}
     soundscapes = tuple(sorted((public / "train_soundscapes").glob("*.ogg")))
-    school = School(prepared_folder, public, output, output / "cache", folders, soundscapes)
+    school = RoundContext(prepared_folder, public, output, output / "cache", folders, soundscapes)
     plan, settings = changed(TINY_PLAN, pseudo_ratio=1.0, gate="top_k", top_k=1), RoundSettings(claimed_folds=(0,))
     with patch.object(said, "CHUNK", 2):
-        (done,) = run_rounds(plan, Teaching.of_member("l1_statistics"), "l0_prior", "x", settings, school)
+        (done,) = run_rounds(plan, TeacherBlend.of_member("l1_statistics"), "l0_prior", "x", settings, school)
     return done, school
 
 

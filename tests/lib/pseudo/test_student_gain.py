@@ -8,7 +8,7 @@ from lib.competition.scores import Labels, Scores
 from lib.core.errors import BadInput
 from lib.judge.bootstrap import Interval, bootstrap, interval
 from lib.judge.metric import judge
-from lib.pseudo.student_gain import Gained, gain_over, verdict_on
+from lib.pseudo.student_gain import StudentGain, gain_over, verdict_on
 
 STEMS = [f"BC2026_Train_{n:04d}_S{n:02d}_20250101_000000" for n in range(6)]
 ROWS = [row for stem in STEMS for row in row_ids(stem)]
@@ -56,8 +56,8 @@ def test_the_interval_is_of_the_difference_on_the_same_redrawn_recordings():
     [(0.0, 0.1, "stop"), (1e-9, 0.1, "keep"), (-0.1, 0.0, "stop"), (-0.1, -1e-9, "discard"), (-0.1, 0.1, "stop")],
 )
 def test_what_may_be_nothing_is_no_gain_and_no_loss(low, high, word):
-    assert verdict_on(Gained(0.6, 0.6, Interval(low, high), 12)).word == word
+    assert verdict_on(StudentGain(0.6, 0.6, Interval(low, high), 12)).word == word
 
 
 def test_a_gain_is_told_with_both_scores():
-    assert str(Gained(0.75, 0.5, Interval(0.2, 0.3), 12)) == "+0.250 [0.200, 0.300] (0.750 against 0.500, 12 rows)"
+    assert str(StudentGain(0.75, 0.5, Interval(0.2, 0.3), 12)) == "+0.250 [0.200, 0.300] (0.750 against 0.500, 12 rows)"

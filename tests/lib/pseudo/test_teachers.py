@@ -10,7 +10,7 @@ from lib.competition.row_ids import row_ids
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput
 from lib.core.records import to_json
-from lib.pseudo.teachers import Teaching, in_order, read_teaching
+from lib.pseudo.teachers import TeacherBlend, in_order, parse_teachers
 
 ROWS = row_ids("BC2026_Train_0001_S01_20250101_000000")
 PARTS = {
@@ -33,17 +33,17 @@ def knowing():
 
 def test_chances_are_the_weighted_mean_whatever_the_weights_add_up_to():
     for weights in ({"p": 0.75, "r": 0.25}, {"p": 3, "q": 0, "r": 1}):
-        teaching = Teaching(weights)
+        teaching = TeacherBlend(weights)
         chances, alarms = teaching.mixed(0, PARTS)
         np.testing.assert_allclose(chances, 0.75 * PARTS["p"].values + 0.25 * PARTS["r"].values, rtol=1e-6)
         assert (alarms, teaching.members) == ((), ["p", "r"])
-    assert Teaching.of_member("q").mixed(2, PARTS)[0].tolist() == PARTS["q"].values.tolist()
+    assert TeacherBlend.of_member("q").mixed(2, PARTS)[0].tolist() == PARTS["q"].values.tolist()
 
 
 @pytest.mark.parametrize("weights", [{}, {"p": 0.0}, {"p": 1.0, "q": -0.5}, {"p": float("nan")}, {"p": float("inf")}])
 def test_nobody_and_less_than_nobody_cannot_teach(weights):
     with pytest.raises(BadInput, match="nobody teaches"):
-        Teaching(weights)
+        TeacherBlend(weights)
 
 
 def test_the_largest_value_goes_where_the_order_is_highest_and_ties_stay_in_their_own_order():
@@ -55,7 +55,7 @@ def test_the_largest_value_goes_where_the_order_is_highest_and_ties_stay_in_thei
 
 @pytest.mark.parametrize("fold", [0, 1])
 def test_a_recipe_gives_the_order_and_its_members_mean_the_values_both_without_the_folds_labels(knowing, fold):
-    chances, _ = Teaching.of_recipe(knowing).mixed(fold, PARTS)
+    chances, _ = TeacherBlend.of_recipe(knowing).mixed(fold, PARTS)
     weights = ({"p": 1.0}, {"q": 0.25, "r": 0.75})[fold]
     mean = sum(weight * PARTS[name].values for name, weight in weights.items())
     np.testing.assert_allclose(np.sort(chances, axis=0), np.sort(mean, axis=0), rtol=1e-6)
@@ -66,19 +66,19 @@ def test_a_recipe_gives_the_order_and_its_members_mean_the_values_both_without_t
 
 def test_a_recipe_that_knows_the_folds_labels_may_not_teach(knowing):
     with pytest.raises(BadInput, match="knows the labels of fold 2"):
-        Teaching.of_recipe(knowing).mixed(2, PARTS)
+        TeacherBlend.of_recipe(knowing).mixed(2, PARTS)
 
 
 def test_all_that_a_recipe_may_need_are_heard_as_it_was_made_with_them(knowing):
-    teaching = Teaching.of_recipe(knowing)
+    teaching = TeacherBlend.of_recipe(knowing)
     assert teaching.members == ["p", "q", "r"]
     assert [teaching.made_with(name) for name in "pr"] == ["manifest of p", "manifest of r"]
-    assert Teaching.of_member("p").made_with("p") is None
+    assert TeacherBlend.of_member("p").made_with("p") is None
 
 
 def test_what_decides_is_written_down(knowing):
-    assert Teaching({"p": 1.0, "q": 2.0}).described() == {"weights": {"p": 1.0, "q": 2.0}}
-    assert Teaching.of_recipe(knowing).described() == {"recipe": to_json(knowing)}
+    assert TeacherBlend({"p": 1.0, "q": 2.0}).described() == {"weights": {"p": 1.0, "q": 2.0}}
+    assert TeacherBlend.of_recipe(knowing).described() == {"recipe": to_json(knowing)}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_what_decides_is_written_down(knowing):
     [("p", {"p": 1.0}), ("p, q", {"p": 1.0, "q": 1.0}), (" p:2 ,q:0.5,", {"p": 2.0, "q": 0.5}), ("p:0,q", {"q": 1.0})],
 )
 def test_teachers_are_read_with_their_weights(text, weights):
-    assert read_teaching(text, None).spoken == weights
+    assert parse_teachers(text, None).spoken == weights
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,11 @@ def test_teachers_are_read_with_their_weights(text, weights):
 )
 def test_teachers_that_cannot_be_read_are_refused(text, why):
     with pytest.raises(BadInput, match=why):
-        read_teaching(text, None)
+        parse_teachers(text, None)
 
 
 def test_a_recipe_is_found_by_its_name_and_says_what_its_members_weigh(knowing):
     asked = []
-    teaching = read_teaching("recipe:bold", lambda name: asked.append(name) or knowing)
+    teaching = parse_teachers("recipe:bold", lambda name: asked.append(name) or knowing)
     assert (asked, teaching.recipe) == (["bold"], knowing)
     assert teaching.spoken == {"p": 0.5, "q": 0.5}

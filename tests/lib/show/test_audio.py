@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_S
-from lib.show.audio import Card, gallery, minute_browser, minute_picture, seen_and_heard, views
+from lib.show.audio import Card, gallery, minute_browser, minute_figure, spectrogram_and_player, views
 from tests.lib.show.test_players import decoded, tone
 
 NOISE = np.random.default_rng(0).normal(0, 0.01, SOUNDSCAPE_S * SAMPLE_RATE).astype(np.float32)
@@ -65,7 +65,7 @@ def test_a_sound_shorter_than_a_frame_can_be_seen(samples):
 
 
 def test_seen_and_heard_has_a_title_a_picture_and_the_sound():
-    html = seen_and_heard(a_call(), "Ani <a/1.ogg>", "#000").html
+    html = spectrogram_and_player(a_call(), "Ani <a/1.ogg>", "#000").html
     assert "Ani &lt;a/1.ogg&gt;" in html
     assert html.count("data:image/jpeg;base64,") == 1
     ((heard, rate),) = decoded(html)
@@ -94,7 +94,7 @@ def test_a_short_minute_is_played_as_the_submission_sees_it():
 def test_a_minute_is_pictured_in_its_order():
     audio = NOISE.copy()
     audio[42 * SAMPLE_RATE : 43 * SAMPLE_RATE] += 0.5 * tone(4000, 1)
-    axis = minute_picture(audio).axes[0]
+    axis = minute_figure(audio).axes[0]
     picture = axis.images[0].get_array()
     band, frame = np.unravel_index(picture.argmax(), picture.shape)
     assert 41.8 < frame / picture.shape[1] * 60 < 43.2

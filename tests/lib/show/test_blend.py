@@ -8,7 +8,7 @@ from lib.blend.ablation import ablate
 from lib.blend.recipe import Step
 from lib.blend.search.nested import search
 from lib.blend.search.space import Space
-from lib.show.blend import gate_picture, searched_against_nested, waterfall, weights_by_fold
+from lib.show.blend import searched_against_nested, sidecar_gate_figure, waterfall, weights_by_fold
 from tests.support.tinyblend import heard_by, labels_of, recipe_of
 
 
@@ -62,7 +62,7 @@ def test_the_gate_shows_open_classes_first_with_their_weights_and_no_unheard_cla
             "opened": [False, True, False],
         }
     )
-    axis = gate_picture(table, "a sidecar").axes[0]
+    axis = sidecar_gate_figure(table, "a sidecar").axes[0]
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["b (40)", "a (3)"]
     assert [bar.get_height() for bar in axis.patches] == [0.03, 0.05]
     assert axis.patches[0].get_facecolor() != axis.patches[1].get_facecolor()

@@ -83,7 +83,7 @@ def test_activity_means_voices_and_leaves_unlabelled_hours_empty():
 def test_company_is_red_where_classes_meet_oftener_and_marks_mirrors():
     rows = [(stem, end_s, labels) for stem, labels in ((ONE, ("a", "b")), (TWO, ("c",))) for end_s in (5, 10, 15)]
     labels = prepared(windows=labelled(*rows)).labels
-    axis = memo.company(labels, TAXONOMY, [["a", "b"]]).axes[0]
+    axis = memo.cooccurrence_matrix(labels, TAXONOMY, [["a", "b"]]).axes[0]
     names = [tick.get_text() for tick in axis.get_yticklabels()]
     codes = [tick.get_text() for tick in axis.get_xticklabels()]
     assert sorted(names) == ["Ani ≡", "Bananaquit ≡", "Chorus frog"]  # d is never heard
@@ -98,14 +98,14 @@ def test_company_is_red_where_classes_meet_oftener_and_marks_mirrors():
 
 def test_classes_that_keep_company_lie_together():
     rows = [(stem, end_s, labels) for stem, labels in ((ONE, ("a", "c")), (TWO, ("b", "d"))) for end_s in (5, 10, 15)]
-    axis = memo.company(prepared(windows=labelled(*rows)).labels, TAXONOMY, []).axes[0]
+    axis = memo.cooccurrence_matrix(prepared(windows=labelled(*rows)).labels, TAXONOMY, []).axes[0]
     order = "".join(tick.get_text() for tick in axis.get_xticklabels())
     assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset("ac"), frozenset("bd")}
 
 
 def test_of_many_classes_the_most_heard_are_shown(monkeypatch):
     monkeypatch.setattr(memo, "_MOST_CLASSES", 2)
-    axis = memo.company(PREPARED.labels, TAXONOMY, []).axes[0]
+    axis = memo.cooccurrence_matrix(PREPARED.labels, TAXONOMY, []).axes[0]
     assert {tick.get_text() for tick in axis.get_xticklabels()} == {"a", "c"}
     assert axis.get_title().endswith("(2 classes, most heard)")
 

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from lib.competition.row_ids import SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES
-from lib.learn.soft_labels.gate import GateSettings, gate
+from lib.learn.soft_labels.gate import LabelGateSettings, apply_gate
 from lib.show import pseudo as teach
 from lib.show.plots import TAXON_COLOURS
 from tests.support.tinyexamples import LABELLED, STEMS, tiny_prepared
@@ -70,7 +70,7 @@ def table_of(states):
 
 
 def test_the_gate_shows_most_crops_first_and_then_what_stayed_empty_or_is_off():
-    figure = teach.gate_picture(table_of(["open", "off", "empty", "open"]))
+    figure = teach.label_gate_figure(table_of(["open", "off", "empty", "open"]))
     axis = figure.axes[0]
     assert [name for name, _ in ticks(axis)] == ["c4", "c1", "c3", "c2"]
     assert len({colour for _, colour in ticks(axis)}) == 3
@@ -81,7 +81,7 @@ def test_the_gate_shows_most_crops_first_and_then_what_stayed_empty_or_is_off():
 
 
 def test_as_many_classes_as_the_contest_has_all_stand_there_and_none_on_another():
-    figure = teach.gate_picture(table_of(["open", "empty"] * 117))
+    figure = teach.label_gate_figure(table_of(["open", "empty"] * 117))
     names = [name for axis in figure.axes for name, _ in ticks(axis)]
     assert len(names) == len(set(names)) == 234
     figure.draw_without_rendering()
@@ -117,7 +117,7 @@ def reviewed(monkeypatch):
     monkeypatch.setattr(teach, "gallery", list)
 
     def cards(chances, prepared=None, **settings):
-        gated = gate(chances.reshape(-1, 3), GateSettings(**settings), ("Insecta", "Insecta", "Mammalia"))
+        gated = apply_gate(chances.reshape(-1, 3), LabelGateSettings(**settings), ("Insecta", "Insecta", "Mammalia"))
         return teach.review(prepared or tiny_prepared(), STEMS[:2], chances, gated, Sound())
 
     return cards
@@ -162,7 +162,9 @@ def test_a_taxon_that_is_off_is_not_reviewed(reviewed):
 
 def test_the_review_is_a_gallery_with_a_player_for_each_window():
     chances = chances_of((0, 3, 2, 0.9))
-    gated = gate(chances.reshape(-1, 3), GateSettings(by_taxon="Insecta=off"), ("Insecta", "Insecta", "Mammalia"))
+    gated = apply_gate(
+        chances.reshape(-1, 3), LabelGateSettings(by_taxon="Insecta=off"), ("Insecta", "Insecta", "Mammalia")
+    )
     noise = np.random.default_rng(0).normal(0, 0.1, SOUNDSCAPE_SAMPLES).astype(np.float32)
     html = teach.review(tiny_prepared(), STEMS[:2], chances, gated, lambda stem: noise).html
     assert html.count("<audio controls") == html.count("data:image/jpeg") == 3

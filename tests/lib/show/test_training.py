@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.show.training import attention_over_time, learning_curves, pictures_in_a_row
+from lib.show.training import attention_over_time, learning_curves, spectrogram_row
 
 HISTORY = pd.DataFrame(
     {
@@ -67,7 +67,7 @@ def test_no_heard_class_is_left_out_however_few_are_wanted_and_none_may_be_heard
 
 def test_pictures_side_by_side_share_one_scale():
     low, high = np.array([[0.0, 1.0]]), np.array([[2.0, 7.0]])
-    figure = pictures_in_a_row({"before": low, "after": high})
+    figure = spectrogram_row({"before": low, "after": high})
     assert [axis.get_title() for axis in figure.axes] == ["before", "after"]
     for axis, picture in zip(figure.axes, (low, high), strict=True):
         np.testing.assert_array_equal(axis.images[0].get_array(), picture)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lib.competition.row_ids import WINDOW_SAMPLES
-from lib.sound.descriptors import statistics
+from lib.sound.descriptors import sound_statistics
 
 
 def sounds():
@@ -16,16 +16,16 @@ def sounds():
 
 
 def test_descriptors_are_finite_even_for_digital_silence():
-    assert np.isfinite(statistics(sounds())).all()
+    assert np.isfinite(sound_statistics(sounds())).all()
 
 
 def test_a_window_is_described_by_itself_alone():
-    together = statistics(sounds())
+    together = sound_statistics(sounds())
     for n, window in enumerate(sounds()):
-        np.testing.assert_array_equal(statistics(window[None])[0], together[n])
+        np.testing.assert_array_equal(sound_statistics(window[None])[0], together[n])
 
 
 def test_a_trill_and_a_tone_of_one_pitch_differ():
-    tone, trill = statistics(sounds())[:2]
-    spread = statistics(sounds()).std(axis=0) + 1e-6
+    tone, trill = sound_statistics(sounds())[:2]
+    spread = sound_statistics(sounds()).std(axis=0) + 1e-6
     assert (np.abs(tone - trill) / spread > 0.5).sum() > 50

@@ -6,10 +6,10 @@ import pytest
 from lib.blend.recipe import Ingredient
 from lib.competition.classes import ClassList
 from lib.submit.budget import BUDGET_MINUTES, GUARD_MINUTES, TARGET_MINUTES, Clock
-from lib.submit.engine import Opened, execute
+from lib.submit.engine import OpenedRecipe, execute
 from lib.submit.receipt import make_receipt
-from lib.submit.rows import Asked
-from lib.submit.stream import FIRST, listen
+from lib.submit.rows import RequiredRows
+from lib.submit.stream import FIRST, score_soundscapes
 from lib.submit.writer import read_submission, write_submission
 from tests.support.fakemachine import CLASSES, Machine, optional, recipe_of, scores_of, soundscapes
 
@@ -34,11 +34,11 @@ def drill(monkeypatch, tmp_path):
         members = {name: machine.member(name, seconds) for name, seconds in cost_s.items()}
         prior = scores_of("prior", FILES)
         with clock.stage("listening"):
-            heard = listen(FILES, members, INGREDIENTS, prior, clock)
+            heard = score_soundscapes(FILES, members, INGREDIENTS, prior, clock)
         outcome = execute(RECIPE, heard)
         written_as = write_submission(tmp_path / "submission.csv", outcome.scores, prior.row_ids, ClassList(CLASSES))
-        asked = Asked("rerun", tuple(FILES), prior.row_ids, ())
-        opened = Opened(RECIPE, RECIPE, members, {})
+        asked = RequiredRows("rerun", tuple(FILES), prior.row_ids, ())
+        opened = OpenedRecipe(RECIPE, RECIPE, members, {})
         receipt = make_receipt(asked, opened, {}, written_as, clock, heard, outcome.scores, list(heard.alarms), {})
         written = read_submission(tmp_path / "submission.csv")
         assert tuple(written.row_id) == prior.row_ids

@@ -16,8 +16,8 @@ from lib.judge.metric import judge
 from lib.submit import stream
 from lib.submit.budget import Clock
 from lib.submit.engine import execute, flat_classes, open_members, prior_scores
-from lib.submit.rows import asked_rows
-from lib.submit.stream import Dropped, Heard, listen
+from lib.submit.rows import required_rows
+from lib.submit.stream import DroppedMember, StreamResult, score_soundscapes
 from lib.submit.timing import Meter
 from tests.support.fakemachine import CLASSES, optional, recipe_of, scores_of, soundscapes
 
@@ -35,7 +35,7 @@ def files(rerun):
 def hear_all(files, opened, classes):
     rows = [row for file in files for row in row_ids(file.stem)]
     prior = prior_scores(rows, opened.members[opened.recipe.prior], classes)
-    return listen(files, opened.members, opened.left.members, prior, Clock())
+    return score_soundscapes(files, opened.members, opened.left.members, prior, Clock())
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_if_nothing_can_be_read_the_prior_speaks_for_all(files, opened, recipe, 
 
 
 def test_the_first_submission_needs_names_only(public, opened, recipe, classes):
-    asked = asked_rows(public)
+    asked = required_rows(public)
     scores = prior_scores(asked.row_ids, opened.members[recipe.prior], classes)
     assert scores.row_ids == asked.row_ids
     assert scores.kind == "prob"
@@ -138,11 +138,11 @@ INGREDIENTS = [Ingredient("prior", "m", 0.0), Ingredient("a", "m", 1.0), optiona
 
 def heard_of(names, heard_files=FILES, **spoilt):
     parts = {name: spoilt.get(name, scores_of(name, heard_files)) for name in names}
-    return Heard(parts, scores_of("prior", FILES), {}, (), Meter(), 4)
+    return StreamResult(parts, scores_of("prior", FILES), {}, (), Meter(), 4)
 
 
 def test_a_dropped_members_weight_goes_to_the_others():
-    heard = replace(heard_of(["prior", "a"]), dropped={"b": Dropped("slow", 3.0)})
+    heard = replace(heard_of(["prior", "a"]), dropped={"b": DroppedMember("slow", 3.0)})
     outcome = execute(recipe_of(INGREDIENTS, [0.5, 0.5]), heard)
     np.testing.assert_array_equal(outcome.scores.values, percentile_ranks(scores_of("a", FILES)).values)
     assert outcome.alarms == ()
@@ -150,7 +150,7 @@ def test_a_dropped_members_weight_goes_to_the_others():
 
 def test_if_all_who_are_mixed_are_dropped_the_prior_speaks_with_alarm():
     recipe = recipe_of([INGREDIENTS[0], INGREDIENTS[2]], [1.0])
-    outcome = execute(recipe, replace(heard_of(["prior"]), dropped={"b": Dropped("slow", 3.0)}))
+    outcome = execute(recipe, replace(heard_of(["prior"]), dropped={"b": DroppedMember("slow", 3.0)}))
     np.testing.assert_array_equal(outcome.scores.values, percentile_ranks(scores_of("prior", FILES)).values)
     assert "nobody is left" in outcome.alarms[0]
 

@@ -8,10 +8,10 @@ import pytest
 from lib.blend.recipe import Ingredient
 from lib.core.records import check_seal, to_json
 from lib.submit.budget import Clock
-from lib.submit.engine import Opened
+from lib.submit.engine import OpenedRecipe
 from lib.submit.receipt import contest_plan, make_receipt, named_inputs, peak_memory_mib
-from lib.submit.rows import Asked
-from lib.submit.stream import Dropped, Heard
+from lib.submit.rows import RequiredRows
+from lib.submit.stream import DroppedMember, StreamResult
 from lib.submit.timing import Meter, Spent
 from tests.support.fakemachine import CLASSES, optional, recipe_of, scores_of, soundscapes
 
@@ -41,10 +41,10 @@ def run():
             )
         )
     parts = {name: scores_of(name, FILES) for name in ("prior", "anchor", "dear")}
-    heard = Heard(parts, scores_of("prior", FILES), {"slow": Dropped("too slow", 12.5)}, (), meter, 2)
-    opened = Opened(recipe, recipe.without(["lost"]), {}, {"lost": "no such folder"})
+    heard = StreamResult(parts, scores_of("prior", FILES), {"slow": DroppedMember("too slow", 12.5)}, (), meter, 2)
+    opened = OpenedRecipe(recipe, recipe.without(["lost"]), {}, {"lost": "no such folder"})
     clock = Clock({"opening": 12.0, "listening": 4.0}, now=lambda: 60.0)
-    return Asked("rerun", tuple(FILES), heard.prior.row_ids, ()), opened, clock, heard
+    return RequiredRows("rerun", tuple(FILES), heard.prior.row_ids, ()), opened, clock, heard
 
 
 def receipt_of(run, scores=None):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from lib.core.errors import BadInput
-from lib.submit.rows import asked_rows
+from lib.submit.rows import required_rows
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def resample(folder, change):
 
 
 def test_an_empty_test_folder_means_public_mode_with_the_samples_rows(public):
-    asked = asked_rows(public)
+    asked = required_rows(public)
     assert asked.mode == "public"
     assert len(asked.row_ids) == 3
     assert asked.soundscapes == ()
@@ -34,11 +34,11 @@ def test_an_empty_test_folder_means_public_mode_with_the_samples_rows(public):
 def test_an_empty_test_folder_in_the_rerun_is_an_error(public, monkeypatch):
     monkeypatch.setenv("KAGGLE_IS_COMPETITION_RERUN", "1")
     with pytest.raises(BadInput, match="no test soundscapes"):
-        asked_rows(public)
+        required_rows(public)
 
 
 def test_the_rerun_asks_twelve_rows_a_file_and_ignores_the_readme(folder):
-    asked = asked_rows(folder)
+    asked = required_rows(folder)
     assert (folder / "test_soundscapes" / "readme.txt").exists()
     assert asked.mode == "rerun"
     assert len(asked.row_ids) == 12 * len(asked.soundscapes)
@@ -47,13 +47,13 @@ def test_the_rerun_asks_twelve_rows_a_file_and_ignores_the_readme(folder):
 
 def test_the_samples_order_is_kept(folder):
     resample(folder, lambda frame: frame.iloc[::-1])
-    assert asked_rows(folder).row_ids == tuple(pd.read_csv(folder / "sample_submission.csv").row_id)
+    assert required_rows(folder).row_ids == tuple(pd.read_csv(folder / "sample_submission.csv").row_id)
 
 
 def test_a_sample_left_as_the_public_stub_gives_alarm_and_rows_from_the_files(folder, public):
     shutil.copy(public / "sample_submission.csv", folder)
     resample(folder, lambda f: f.assign(row_id=[f"BC2026_Test_9999_S01_20250101_000000_{end}" for end in (5, 10, 15)]))
-    asked = asked_rows(folder)
+    asked = required_rows(folder)
     assert len(asked.row_ids) == 12 * len(asked.soundscapes)
     assert "names none" in asked.alarms[0]
 
@@ -62,10 +62,10 @@ def test_a_sample_that_half_agrees_is_an_error_that_names_a_row(folder):
     first = pd.read_csv(folder / "sample_submission.csv").row_id[0]
     resample(folder, lambda frame: frame.iloc[1:])
     with pytest.raises(BadInput, match=first):
-        asked_rows(folder)
+        required_rows(folder)
 
 
 def test_a_test_file_with_an_unreadable_name_is_an_error(folder):
     (folder / "test_soundscapes" / "recording.ogg").touch()
     with pytest.raises(BadInput, match=r"recording\.ogg"):
-        asked_rows(folder)
+        required_rows(folder)

@@ -13,7 +13,7 @@ from lib.models.member.open import Member
 from lib.submit import stream
 from lib.submit.budget import GUARD_MINUTES, Clock
 from lib.submit.engine import execute
-from lib.submit.stream import listen
+from lib.submit.stream import score_soundscapes
 from tests.support.fakemachine import Machine, optional, recipe_of, scores_of, soundscapes, table_of
 
 FILES = soundscapes(40)
@@ -31,7 +31,9 @@ def heard_by(machine, files=FILES, clock=None, keep=None, **others):
     members = {name: machine.member(name, 1.0) for name in NAMES} | {
         name: Member(None, True, score) for name, score in others.items()
     }
-    return listen(files, members, INGREDIENTS, scores_of("prior", files), clock or Clock(now=machine.now), keep)
+    return score_soundscapes(
+        files, members, INGREDIENTS, scores_of("prior", files), clock or Clock(now=machine.now), keep
+    )
 
 
 def check_whole(heard, names, files=FILES):
@@ -62,7 +64,7 @@ def test_real_threads_in_any_number_and_order_give_the_same_bits(machine, monkey
         return Member(None, True, score)
 
     members = {name: member(name) for name in NAMES}
-    heard = listen(FILES[::-1], members, INGREDIENTS, scores_of("prior", FILES), Clock())
+    heard = score_soundscapes(FILES[::-1], members, INGREDIENTS, scores_of("prior", FILES), Clock())
     check_whole(heard, NAMES, FILES[::-1])
     recipe = recipe_of(INGREDIENTS)
     monkeypatch.setattr(stream, "ThreadPoolExecutor", machine.pool)

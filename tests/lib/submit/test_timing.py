@@ -3,7 +3,7 @@
 import pytest
 
 from lib.competition.row_ids import parse_soundscape
-from lib.submit.timing import Meter, Spent, TimedHearing
+from lib.submit.timing import Meter, Spent, TimedInputs
 
 
 class Timed:
@@ -12,7 +12,7 @@ class Timed:
     def __init__(self):
         self.at = 0.0
         soundscape = parse_soundscape("BC2026_Test_0001_S05_20250227_010002.ogg")
-        self.hearing = TimedHearing(soundscape, None, now=lambda: self.at, spent=Spent())
+        self.hearing = TimedInputs(soundscape, None, now=lambda: self.at, spent=Spent())
 
     def spend(self, seconds):
         self.at += seconds

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from lib.blend.evaluate import make_folds
+from lib.blend.evaluate import evaluation_folds
 from lib.blend.mix import mix
 from lib.blend.per_class.fit import RegressionSettings, _logistic, _ridge, by_regression
 from lib.competition.scores import Labels
@@ -25,7 +25,7 @@ FITS = {
 def test_each_class_gives_its_weight_to_the_member_that_hears_it(how, space):
     labels = labels_of()
     parts = complementary(labels)
-    weights = FITS[how](ALONE)(recipe_of("pq", space=space), "all", make_folds(parts, labels))
+    weights = FITS[how](ALONE)(recipe_of("pq", space=space), "all", evaluation_folds(parts, labels))
     for label, hears in (("a", 0), ("b", 0), ("c", 1), ("d", 1)):
         assert weights[label][hears] > 0.6
         assert sum(weights[label]) == pytest.approx(1.0, abs=1e-12)
@@ -36,7 +36,7 @@ def test_each_class_gives_its_weight_to_the_member_that_hears_it(how, space):
 @pytest.mark.parametrize("how", FITS)
 def test_a_group_shares_its_weights_and_who_is_in_no_group_has_none(how):
     labels = labels_of()
-    weights = FITS[how]([["a", "b"], ["d"]])(recipe_of("pq"), "all", make_folds(complementary(labels), labels))
+    weights = FITS[how]([["a", "b"], ["d"]])(recipe_of("pq"), "all", evaluation_folds(complementary(labels), labels))
     assert set(weights) == {"a", "b", "d"}
     assert weights["a"] == weights["b"]
     assert weights["a"][0] > 0.6
@@ -47,7 +47,7 @@ def test_a_group_shares_its_weights_and_who_is_in_no_group_has_none(how):
 def test_half_the_way_home_at_so_many_positives(how):
     labels = labels_of()
     parts, recipe = complementary(labels), recipe_of("pq", weights=[0.2, 0.8])
-    folds, positives = make_folds(parts, labels), int(labels.values[:, 0].sum())
+    folds, positives = evaluation_folds(parts, labels), int(labels.values[:, 0].sum())
     free, half = (FITS[how]([["a"]], half_at)(recipe, "all", folds)["a"] for half_at in (0.0, float(positives)))
     assert half[0] == pytest.approx((free[0] + 0.2) / 2, abs=0.0011)
 
@@ -57,7 +57,7 @@ def test_a_class_without_pairs_keeps_the_mixs_weights(how):
     labels = labels_of()
     truth = labels.values & np.array([True, False, True, True])
     silent = Labels(truth, labels.row_ids, labels.classes, labels.strata)
-    weights = FITS[how](ALONE)(recipe_of("pq"), "all", make_folds(complementary(labels), silent))
+    weights = FITS[how](ALONE)(recipe_of("pq"), "all", evaluation_folds(complementary(labels), silent))
     assert set(weights) == {"a", "c", "d"}
 
 
@@ -68,7 +68,7 @@ def test_members_of_other_scales_and_folds_of_other_offsets_are_weighed_alike(ho
     p, q = heard_by(labels, 1.0, 0), heard_by(labels, 1.0, 1)
     loud = q.with_values(10.0 * q.values + 50.0 * np.asarray(labels.strata)[:, None])
     fit, recipe = FITS[how](ALONE), recipe_of("pq", space="logit")
-    plain, scaled = (fit(recipe, "all", make_folds({"p": p, "q": part}, labels)) for part in (q, loud))
+    plain, scaled = (fit(recipe, "all", evaluation_folds({"p": p, "q": part}, labels)) for part in (q, loud))
     for label in labels.classes:
         ratio = plain[label][1] / plain[label][0]
         assert scaled[label][1] / scaled[label][0] == pytest.approx(ratio / 10, rel=0.05)
@@ -80,7 +80,7 @@ def test_a_flat_member_gets_nothing_and_one_that_is_wrong_neither(how):
     p = heard_by(labels, 1.0)
     flat, wrong = p.with_values(np.zeros_like(p.values)), p.with_values(-heard_by(labels, 1.0, 1).values)
     parts = {"p": p, "flat": flat, "wrong": wrong}
-    weights = FITS[how](ALONE)(recipe_of(list(parts), space="logit"), "all", make_folds(parts, labels))
+    weights = FITS[how](ALONE)(recipe_of(list(parts), space="logit"), "all", evaluation_folds(parts, labels))
     assert all(weights[label] == [1.0, 0.0, 0.0] for label in labels.classes)
 
 
@@ -104,7 +104,7 @@ def test_logistic_is_where_the_slope_vanishes():
 
 def test_what_cannot_be_regressed_is_refused():
     labels = labels_of()
-    folds = make_folds(complementary(labels), labels)
+    folds = evaluation_folds(complementary(labels), labels)
     with pytest.raises(BadInput, match="unknown way"):
         by_regression(ALONE, RegressionSettings("magic"))
     with pytest.raises(BadInput, match="rank or logit"):

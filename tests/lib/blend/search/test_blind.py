@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from lib.blend.evaluate import evaluate
-from lib.blend.search.nested import carrying, evidence, evidence_weights, made_blind, nested_scores
+from lib.blend.search.nested import (
+    evidence_weights,
+    lower_bound_weights,
+    nested_scores,
+    refit_without_each_fold,
+    with_fold_variants,
+)
 from lib.competition.scores import Labels
 from lib.core.errors import BadInput
 from lib.judge.bootstrap import bootstrap, interval
@@ -19,11 +25,11 @@ VOICES = ["p", "q", "q"]
 
 
 def by_evidence(seen):
-    return recipe_of("pqr", weights=list(evidence(seen, PARTS, VOICES)))
+    return recipe_of("pqr", weights=list(lower_bound_weights(seen, PARTS, VOICES)))
 
 
 def test_each_folds_recipe_is_made_of_the_other_folds_labels():
-    seen = made_blind(lambda labels: labels, LABELS)
+    seen = refit_without_each_fold(lambda labels: labels, LABELS)
     assert list(seen) == [0, 1, 2]
     for fold, labels in seen.items():
         here = LABELS.strata != fold
@@ -35,21 +41,21 @@ def test_each_folds_recipe_is_made_of_the_other_folds_labels():
 @pytest.mark.parametrize("fold", [0, 2])
 def test_a_folds_labels_have_no_part_in_its_recipe(fold):
     turned = np.where(LABELS.strata[:, None] == fold, ~LABELS.values, LABELS.values)
-    before = made_blind(by_evidence, LABELS)
-    after = made_blind(by_evidence, Labels(turned, LABELS.row_ids, LABELS.classes, LABELS.strata))
+    before = refit_without_each_fold(by_evidence, LABELS)
+    after = refit_without_each_fold(by_evidence, Labels(turned, LABELS.row_ids, LABELS.classes, LABELS.strata))
     assert [number for number in before if before[number] == after[number]] == [fold]
 
 
 def test_a_recording_in_two_folds_is_refused():
     split = Labels(LABELS.values, LABELS.row_ids, LABELS.classes, np.arange(len(LABELS.row_ids)) % 2)
     with pytest.raises(BadInput, match="fitted on"):
-        made_blind(by_evidence, split)
+        refit_without_each_fold(by_evidence, split)
 
 
 def test_evidence_is_how_far_the_intervals_lower_ends_lie_above_chance():
     drawn = bootstrap(LABELS, PARTS)
     low = [interval(judge(LABELS, part).macro, drawn[name]).low for name, part in PARTS.items()]
-    weights = evidence(LABELS, PARTS, VOICES)
+    weights = lower_bound_weights(LABELS, PARTS, VOICES)
     assert weights == evidence_weights(low, VOICES)
     assert weights[0] > weights[1] > weights[2]
 
@@ -65,7 +71,7 @@ def test_nested_scores_are_each_folds_by_its_own_recipe():
 
 
 def test_a_recipe_carries_along_what_it_is_without_each_fold():
-    by_fold, recipe = made_blind(by_evidence, LABELS), by_evidence(LABELS)
-    knowing = carrying(recipe, by_fold)
+    by_fold, recipe = refit_without_each_fold(by_evidence, LABELS), by_evidence(LABELS)
+    knowing = with_fold_variants(recipe, by_fold)
     assert {fold: knowing.blind_to(fold) for fold in by_fold} == by_fold
     assert replace(knowing, by_fold={}) == recipe

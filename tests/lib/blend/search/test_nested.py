@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from lib.blend.evaluate import evaluate, make_folds
+from lib.blend.evaluate import evaluate, evaluation_folds
 from lib.blend.recipe import Step
 from lib.blend.search.methods import ROUNDS, ascent, greedy
 from lib.blend.search.nested import METHODS, evidence_weights, search
@@ -117,7 +117,7 @@ def test_no_exchange_improves_what_ascent_found():
     labels = labels_of(rate=0.2)
     space, parts = Space(recipe_of("pqr"), "all"), members(labels, 1.0, 1.3, 2.0)
     found = search(space, parts, labels, method="ascent")
-    objective = Objective(space, make_folds(parts, labels))
+    objective = Objective(space, evaluation_folds(parts, labels))
     best = objective.scores([found.choice], (0, 1, 2))[0]
     for giver, taker in ((0, 1), (1, 2), (0, 2)):
         assert objective.line(found.choice, giver, taker, (0, 1, 2))[1].max() <= best + 1e-12
@@ -127,7 +127,7 @@ def test_where_nothing_can_be_gained_ascent_stays():
     labels = labels_of()
     part = heard_by(labels, 1.0)
     space = Space(recipe_of("pq", weights=[0.3, 0.7]), "all")
-    objective = Objective(space, make_folds({"p": part, "q": part}, labels))
+    objective = Objective(space, evaluation_folds({"p": part, "q": part}, labels))
     assert ascent(objective, space.start, (0, 1, 2), 0) == space.start
 
 
@@ -135,7 +135,7 @@ def test_greedy_returns_to_the_best_bag_that_it_met(monkeypatch):
     monkeypatch.setattr("lib.blend.search.methods.ROUNDS", 3)
     labels = labels_of(files=3)
     space = Space(recipe_of("pq", weights=[0.1, 0.9]), "all")
-    objective = Objective(space, make_folds(members(labels, 1.0, 1.0), labels))
+    objective = Objective(space, evaluation_folds(members(labels, 1.0, 1.0), labels))
     even, *rest = (Choice(weights) for weights in ((500, 500), (667, 333), (333, 667)))
     assert objective.scores([even], (0, 1, 2)) > objective.scores(rest, (0, 1, 2)).max()
     assert greedy(objective, space.start, (0, 1, 2), 0) == even
@@ -196,7 +196,7 @@ def test_tpe_tries_the_start_first_and_keeps_within_the_ranges(monkeypatch):
     monkeypatch.setattr("lib.blend.search.methods.TRIALS", 8)
     labels = labels_of()
     space = Space(recipe_of("pqr", steps=[SMOOTH], weights=[0.6, 0.3, 0.1]), "all", (SIGMA,))
-    objective = Objective(space, make_folds(members(labels, 1.0, 1.0, 1.0), labels))
+    objective = Objective(space, evaluation_folds(members(labels, 1.0, 1.0, 1.0), labels))
     asked, scores = [], objective.scores
     monkeypatch.setattr(objective, "scores", lambda choices, chosen: asked.extend(choices) or scores(choices, chosen))
     METHODS["tpe"](objective, space.start, (0, 1), 0)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.blend.evaluate import evaluate, make_folds
+from lib.blend.evaluate import evaluate, evaluation_folds
 from lib.blend.recipe import Step
 from lib.blend.search.objective import Objective, exchanged
 from lib.blend.search.space import Choice, Knob, Space
@@ -43,7 +43,7 @@ def parts(labels):
 @pytest.mark.parametrize("chosen", [(0, 1, 2), (0, 2), (1,)], ids=str)
 def test_it_is_the_judges_score_on_those_folds(labels, parts, steps, part_steps, counts, chosen):
     space = Space(recipe_of("pqr", steps=steps, part_steps=part_steps), "all", (SIGMA,))
-    objective = Objective(space, make_folds(parts, labels))
+    objective = Objective(space, evaluation_folds(parts, labels))
     assert objective.counts is counts
     rows = [row for row, fold in zip(labels.row_ids, labels.strata, strict=True) if fold in chosen]
     expected = [judge(labels.take(rows), evaluate(space.made(choice), parts, labels)).macro for choice in CHOICES]
@@ -53,7 +53,7 @@ def test_it_is_the_judges_score_on_those_folds(labels, parts, steps, part_steps,
 
 @pytest.mark.parametrize("step", [[], [SMOOTH]], ids=["counted", "executed"])
 def test_a_line_is_scored_as_its_points_are(labels, parts, step):
-    objective = Objective(Space(recipe_of("pqr", steps=step), "all"), make_folds(parts, labels))
+    objective = Objective(Space(recipe_of("pqr", steps=step), "all"), evaluation_folds(parts, labels))
     start = Choice((200, 300, 500))
     moved, macro = objective.line(start, 1, 2, (0, 2))
     assert moved[0] == -500
@@ -64,7 +64,7 @@ def test_a_line_is_scored_as_its_points_are(labels, parts, step):
 
 
 def test_a_choice_is_executed_once_however_many_folds_ask(labels, parts, monkeypatch):
-    objective = Objective(Space(recipe_of("pqr", space="logit"), "all"), make_folds(parts, labels))
+    objective = Objective(Space(recipe_of("pqr", space="logit"), "all"), evaluation_folds(parts, labels))
     objective.scores([Choice((200, 300, 500))], (0, 1))
     monkeypatch.setattr("lib.blend.search.objective.tally", None)
     objective.scores([Choice((200, 300, 500))], (1, 2))
@@ -74,7 +74,7 @@ def test_a_fold_without_pairs_adds_nothing(labels, parts):
     truth = labels.values.copy()
     truth[labels.strata == 1] = False
     silent = Labels(truth, labels.row_ids, labels.classes, labels.strata)
-    objective = Objective(Space(recipe_of("pqr"), "all"), make_folds(parts, silent))
+    objective = Objective(Space(recipe_of("pqr"), "all"), evaluation_folds(parts, silent))
     choice = [Choice((200, 300, 500))]
     assert objective.scores(choice, (0, 1, 2)) == objective.scores(choice, (0, 2))
     assert replace(objective.folds[1]).pairs.sum() == 0

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.blend.evaluate import executed, make_folds
+from lib.blend.evaluate import evaluation_folds, executed
 from lib.blend.recipe import Mix, Part, Step
-from lib.blend.search.objective import make_ready, ready_parts
+from lib.blend.search.objective import fixed_parts, precompute_fixed_parts
 from lib.blend.search.space import with_weights
 from tests.support.tinyblend import heard_by, labels_of, recipe_of
 
@@ -19,7 +19,7 @@ SCALE = Step("scale_by_file", {"top_windows": 2, "power": 0.4})
 def folds():
     labels = labels_of()
     parts = {name: heard_by(labels, 1.0, n) for n, name in enumerate("pqr")}
-    return make_folds(parts, labels)
+    return evaluation_folds(parts, labels)
 
 
 @pytest.mark.parametrize("space", ["rank", "logit", "prob", "geometric"])
@@ -27,7 +27,7 @@ def folds():
 def test_the_answer_is_the_same_whatever_the_weights(folds, space, weights):
     recipe = recipe_of("pqr", space=space, part_steps=[SMOOTH], steps=[] if space == "logit" else [SCALE])
     recipe = replace(recipe, mixes=[replace(recipe.mixes[0], class_weights={"b": [0.1, 0.9, 0.0]})])
-    ready, begun = make_ready(recipe, "all", folds)
+    ready, begun = precompute_fixed_parts(recipe, "all", folds)
     answers = [
         executed(with_weights(one, "all", weights), some).values for one, some in ((recipe, folds), (ready, begun))
     ]
@@ -44,7 +44,7 @@ def test_mixes_before_and_after_and_steps_that_look_at_them_are_kept(folds):
     last = Mix("last", "rank", [Part("top", 0.7193), Part("p", 0.2807)], [look])
     recipe = replace(recipe, mixes=[*recipe.mixes, ranks, top, last])
     for mix, weights in (("top", (0.1327, 0.8673)), ("last", (0.4119, 0.5881)), ("all", (0.0, 0.4, 0.6))):
-        ready, begun = make_ready(recipe, mix, folds)
+        ready, begun = precompute_fixed_parts(recipe, mix, folds)
         answers = [
             executed(with_weights(one, mix, weights), some).values for one, some in ((recipe, folds), (ready, begun))
         ]
@@ -53,6 +53,6 @@ def test_mixes_before_and_after_and_steps_that_look_at_them_are_kept(folds):
 
 def test_the_parts_are_what_the_mix_reads(folds):
     recipe = recipe_of("pqr", space="logit", part_steps=[SMOOTH])
-    ready, begun = make_ready(recipe, "all", folds)
-    parts = [part.values for part in ready_parts(ready, "all", begun[1])]
+    ready, begun = precompute_fixed_parts(recipe, "all", folds)
+    parts = [part.values for part in fixed_parts(ready, "all", begun[1])]
     np.testing.assert_allclose(np.mean(parts, axis=0), recipe.execute(folds[1].parts).scores.values, atol=1e-6)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lib.blend.mix import percentile_ranks
 from lib.blend.sidecar.apply import SidecarSettings, correct
-from lib.blend.sidecar.gate import GateSettings, coverage_caps, fit_gate, nested_sidecar
+from lib.blend.sidecar.gate import SidecarGateSettings, coverage_caps, fit_gate, nested_sidecar
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Labels, Scores
 from lib.core.errors import BadInput
@@ -20,7 +20,7 @@ STEMS = [f"BC2026_Train_{n:04d}_S{n % 5:02d}_2025{1 + n // 25:02d}{1 + n // 5 % 
 ROWS = [row for stem in STEMS for row in row_ids(stem)]
 STRATA = np.repeat([n % 5 for n in range(40)], 12)  # by site, so no site and day is in two folds
 LOOSE = SidecarSettings(cap=0.3, budget=1.0, max_active_share=1.0, min_top3=0.0, min_top10=0.0)
-FEW = GateSettings(draws=200)
+FEW = SidecarGateSettings(draws=200)
 
 
 def simulated(seed=0, strata=STRATA):
@@ -53,7 +53,7 @@ def test_a_side_that_helps_one_class_and_harms_another_opens_just_the_first():
 def test_the_gain_is_the_auc_with_the_move_less_the_auc_without_where_all_choose_alike():
     """With one weight to try, which all choices of strata take, the cross-fitted gain is the plain one in strata."""
     labels, anchor, side = simulated()
-    only = GateSettings(shares=(1.0,), draws=50)
+    only = SidecarGateSettings(shares=(1.0,), draws=50)
     gate = fit_gate(labels, anchor, side, LOOSE, only).table.set_index("primary_label")
     before, after = np.empty((2, len(ROWS)))
     for stratum in range(5):
@@ -82,7 +82,7 @@ def test_a_class_whose_positives_lie_in_one_fold_stays_shut():
 @given(seed=st.integers(0, 999))
 def test_a_gate_never_opens_a_class_without_positives_and_never_beyond_the_cap(seed):
     labels, anchor, side = simulated(seed)
-    table = fit_gate(labels, anchor, side, LOOSE, GateSettings(draws=50)).table
+    table = fit_gate(labels, anchor, side, LOOSE, SidecarGateSettings(draws=50)).table
     assert not table.opened[5]
     assert np.isnan(table.delta[5])
     assert table.gate_weight.between(0, LOOSE.cap).all()
@@ -109,7 +109,8 @@ def test_pure_noise_seldom_opens():
 def test_more_positives_are_believed_more():
     labels, anchor, side = simulated()
     shrunk = {
-        k: fit_gate(labels, anchor, side, LOOSE, GateSettings(half_at=k, draws=50)).weights["a"] for k in (20.0, 1e4)
+        k: fit_gate(labels, anchor, side, LOOSE, SidecarGateSettings(half_at=k, draws=50)).weights["a"]
+        for k in (20.0, 1e4)
     }
     positives = labels.values[:, 0].sum()
     assert shrunk[1e4] * (positives + 1e4) == pytest.approx(shrunk[20.0] * (positives + 20))
@@ -118,7 +119,7 @@ def test_more_positives_are_believed_more():
 def test_the_gate_knows_what_it_was_fitted_on():
     labels, anchor, side = simulated()
     rows = [row for row, stratum in zip(ROWS, STRATA, strict=True) if stratum > 0]
-    gate = fit_gate(labels.take(rows), anchor, side, LOOSE, GateSettings(draws=50))
+    gate = fit_gate(labels.take(rows), anchor, side, LOOSE, SidecarGateSettings(draws=50))
     refuse_self_judged(gate.fitted, [row for row in ROWS if row not in set(rows)])
     with pytest.raises(BadInput, match="sidecar gate would be judged on rows it was fitted on"):
         refuse_self_judged(gate.fitted, ROWS)
@@ -126,13 +127,13 @@ def test_the_gate_knows_what_it_was_fitted_on():
 
 def test_nested_scores_gain_and_a_folds_own_labels_have_no_part_in_them():
     labels, anchor, side = simulated()
-    before = nested_sidecar(labels, anchor, side, LOOSE, GateSettings(draws=100))
+    before = nested_sidecar(labels, anchor, side, LOOSE, SidecarGateSettings(draws=100))
     assert before.kept == {}
     assert judge(labels, before.scores).per_class["a"] > judge(labels, anchor).per_class["a"] + 0.02
     assert judge(labels, before.scores).per_class["b"] == judge(labels, anchor).per_class["b"]
     turned = labels.values.copy()
     turned[STRATA == 0] = ~turned[STRATA == 0]
-    after = nested_sidecar(Labels(turned, ROWS, CLASSES, STRATA), anchor, side, LOOSE, GateSettings(draws=100))
+    after = nested_sidecar(Labels(turned, ROWS, CLASSES, STRATA), anchor, side, LOOSE, SidecarGateSettings(draws=100))
     np.testing.assert_array_equal(after.scores.values[STRATA == 0], before.scores.values[STRATA == 0])
     assert (after.scores.values[STRATA != 0] != before.scores.values[STRATA != 0]).any()
 
@@ -140,12 +141,12 @@ def test_nested_scores_gain_and_a_folds_own_labels_have_no_part_in_them():
 def test_folds_that_split_a_site_and_day_are_refused():
     labels, anchor, side = simulated(strata=np.arange(len(ROWS)) % 3)
     with pytest.raises(BadInput, match="judged on rows it was fitted on"):
-        nested_sidecar(labels, anchor, side, LOOSE, GateSettings(draws=50))
+        nested_sidecar(labels, anchor, side, LOOSE, SidecarGateSettings(draws=50))
 
 
 def test_a_fold_that_may_not_be_moved_keeps_the_anchors_ranks_and_says_why():
     labels, anchor, _ = simulated()
-    nested = nested_sidecar(labels, anchor, anchor, LOOSE, GateSettings(draws=50))
+    nested = nested_sidecar(labels, anchor, anchor, LOOSE, SidecarGateSettings(draws=50))
     assert nested.kept == dict.fromkeys(range(5), "nothing would move")
     rows = [row for row, stratum in zip(ROWS, STRATA, strict=True) if stratum == 3]
     np.testing.assert_array_equal(nested.scores.take(rows).values, percentile_ranks(anchor.take(rows)).values)

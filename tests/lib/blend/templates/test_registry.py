@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from lib.blend.evaluate import evaluate
 from lib.blend.recipe import Ingredient, Recipe, load_recipe, save_recipe
-from lib.blend.search.nested import made_blind, nested_scores
+from lib.blend.search.nested import nested_scores, refit_without_each_fold
 from lib.blend.sidecar.apply import SidecarSettings
 from lib.blend.sidecar.gate import fit_gate
 from lib.blend.templates.registry import TEMPLATES, overview, template_named
@@ -262,7 +262,7 @@ def nested(template, whole):
     def played_by(seen):
         return recipe_of(make_mixes(template, cast_of(template), replace(whole, labels=seen)))
 
-    return nested_scores(made_blind(played_by, whole.labels), whole.parts, whole.labels)
+    return nested_scores(refit_without_each_fold(played_by, whole.labels), whole.parts, whole.labels)
 
 
 @pytest.mark.parametrize("name", ["s4", "chain_d"])

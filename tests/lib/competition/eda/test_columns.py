@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from lib.competition.eda.columns import ROLES, metadata_roles, tells
+from lib.competition.eda.columns import ROLES, label_information, metadata_roles
 from lib.competition.tables import TRAIN, Findings, read_clips, read_windows
 
 LABELS = pd.Series(list("aaabbbcc"))
@@ -19,7 +19,7 @@ LABELS = pd.Series(list("aaabbbcc"))
     ],
 )
 def test_a_column_tells_what_the_other_items_with_its_value_say(values, share):
-    assert tells(pd.Series(values), LABELS) == share
+    assert label_information(pd.Series(values), LABELS) == share
 
 
 @pytest.fixture

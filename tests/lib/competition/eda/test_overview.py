@@ -33,7 +33,7 @@ def test_a_wide_table_names_its_first_two_columns(tables):
 
 
 def test_each_class_is_counted_in_clips_and_in_soundscapes():
-    table = memo.class_table(PREPARED, TAXONOMY)
+    table = memo.class_overview(PREPARED, TAXONOMY)
     assert list(table.columns) == [
         "label",
         "name",
@@ -54,7 +54,7 @@ def test_each_class_is_counted_in_clips_and_in_soundscapes():
 
 
 def test_coverage_says_which_fold_hears_what():
-    table = memo.coverage(PREPARED, TAXONOMY)
+    table = memo.label_sources(PREPARED, TAXONOMY)
     assert list(table.columns) == [
         "animal class",
         "classes",
@@ -89,7 +89,7 @@ def test_company_is_ranked_by_how_far_it_is_beyond_chance():
         (ONE, 10, ("c",)),
         (ONE, 15, ("c",)),
     ]
-    table = memo.company_pairs(prepared(windows=labelled(*rows)).labels, NAMES, 2)
+    table = memo.cooccurring_pairs(prepared(windows=labelled(*rows)).labels, NAMES, 2)
     assert rows_of(table)[0] == ("Ani (a)", "Bananaquit (b)", 3, 1.8, 1.7, "100%", 2)
     assert rows_of(table)[1] == ("Ani (a)", "Chorus frog (c)", 1, 1.8, 0.6, "33%", 1)
     assert len(table) == 2
@@ -109,4 +109,4 @@ def test_the_likeness_is_read_from_the_detail():
 
 @pytest.mark.parametrize("most", [0, 1])
 def test_no_more_pairs_than_asked_for(most):
-    assert len(memo.company_pairs(PREPARED.labels, NAMES, most)) == most
+    assert len(memo.cooccurring_pairs(PREPARED.labels, NAMES, most)) == most

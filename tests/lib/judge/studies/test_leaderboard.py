@@ -10,12 +10,12 @@ from lib.judge.metric import class_auc
 from lib.judge.studies.leaderboard import (
     AVERAGE,
     BEST_PUBLIC,
-    Board,
+    SimulatedBoard,
     partitions,
     recommend,
     regrets,
     rules,
-    shake_up,
+    shake_up_stats,
     simulate_board,
 )
 
@@ -34,7 +34,7 @@ def entry(labels, strength, seed):
 
 
 def board_of(public, private):
-    return Board(tuple(f"e{n}" for n in range(np.shape(public)[1])), np.array(public), np.array(private))
+    return SimulatedBoard(tuple(f"e{n}" for n in range(np.shape(public)[1])), np.array(public), np.array(private))
 
 
 def test_partitions_never_split_a_site_and_day_and_three_tenths_of_the_files_are_public():
@@ -86,7 +86,7 @@ def test_with_identical_recordings_the_public_best_is_always_the_private_best():
     for n in range(4):
         values = np.tile(entry(one, n / 2, seed=n).values, (12, 1))
         named[f"e{n}"] = Scores(values, labels.row_ids, labels.classes, "logit")
-    shake = shake_up(simulate_board(labels, named, count=200))
+    shake = shake_up_stats(simulate_board(labels, named, count=200))
     assert shake.best_stays == 1.0
     assert shake.mean_rank_change == 0.0
     assert shake.leader_private_rank == 1.0
@@ -100,7 +100,7 @@ def test_among_noisy_twins_the_public_best_is_regretted_more_than_their_average(
     named = twins | {AVERAGE: Scores(mean, labels.row_ids, labels.classes, "logit")}
     board = simulate_board(labels, twins | {AVERAGE: named[AVERAGE]}, count=300)
     flat = dict.fromkeys(named, 0.5)
-    only_twins = Board(board.entries, np.where(np.arange(9) == 8, -1.0, board.public), board.private)
+    only_twins = SimulatedBoard(board.entries, np.where(np.arange(9) == 8, -1.0, board.public), board.private)
     picked = rules(only_twins, flat, flat)  # the public best of the twins alone
     table = regrets(board, picked).set_index("rule")
     assert table["mean regret"][BEST_PUBLIC] > table["mean regret"]["average blend"] + 0.01
@@ -112,11 +112,11 @@ def test_pure_noise_turns_round_so_its_public_best_is_regretted_more_than_the_av
     board = simulate_board(labels, {f"e{n}": entry(labels, 0.0, seed=n) for n in range(8)}, count=1000)
     average = board.private.max(axis=1) - board.private.mean(axis=1)
     assert board.regret(board.public.argmax(axis=1)).mean() > average.mean()
-    assert shake_up(board).leader_lost > 0.01
+    assert shake_up_stats(board).leader_lost > 0.01
 
 
 def test_shake_up_counts_places():
-    shake = shake_up(board_of([[0.9, 0.8, 0.7]] * 2, [[0.7, 0.8, 0.9], [0.9, 0.8, 0.7]]))
+    shake = shake_up_stats(board_of([[0.9, 0.8, 0.7]] * 2, [[0.7, 0.8, 0.9], [0.9, 0.8, 0.7]]))
     assert shake.best_stays == 0.5
     assert shake.mean_rank_change == pytest.approx((2 + 0 + 2) / 6)
     assert shake.leader_private_rank == 2.0
@@ -124,7 +124,7 @@ def test_shake_up_counts_places():
 
 
 def test_each_rule_picks_what_it_says():
-    board = Board(("a", "b", AVERAGE), np.array([[0.9, 0.5, 0.6], [0.5, 0.6, 0.55]]), np.zeros((2, 3)))
+    board = SimulatedBoard(("a", "b", AVERAGE), np.array([[0.9, 0.5, 0.6], [0.5, 0.6, 0.55]]), np.zeros((2, 3)))
     picked = rules(board, {"a": 0.6, "b": 0.8, AVERAGE: 0.75}, {"a": 0.1, "b": 0.2, AVERAGE: 0.1})
     assert picked[BEST_PUBLIC].tolist() == [0, 1]
     assert picked["best offline"] == 1
@@ -135,7 +135,7 @@ def test_each_rule_picks_what_it_says():
 
 def test_safe_is_what_bad_luck_hurts_least_and_bold_what_helps_it_most():
     private = np.array([[0.70, 0.60, 0.72], [0.70, 0.60, 0.72], [0.70, 0.80, 0.60], [0.70, 0.80, 0.60]])
-    board = Board(("steady", "late", "early"), private, private)
+    board = SimulatedBoard(("steady", "late", "early"), private, private)
     picked = {BEST_PUBLIC: np.array([2, 2, 2, 2]), "steady": np.array(0), "late": np.array(1)}
     advice = recommend(board, picked)
     assert (advice.safe, advice.bold) == ("steady", "late")

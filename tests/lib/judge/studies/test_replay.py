@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lib.core.errors import BadInput
-from lib.judge.studies.replay import ReplaySettings, agreement, replay_subset, triage
+from lib.judge.studies.replay import ReplaySettings, replay_agreement, replay_subset, triage
 from lib.judge.studies.separation import mean_place, separation
 
 
@@ -52,20 +52,20 @@ def test_agreement_is_spearmans_with_an_interval_that_narrows_with_more_ideas():
     widths = []
     for count in (8, 200):
         a = rng.normal(size=count)
-        found = agreement(a, a + rng.normal(size=count))
+        found = replay_agreement(a, a + rng.normal(size=count))
         assert found.interval.low < found.spearman < found.interval.high
         widths.append(found.interval.high - found.interval.low)
     assert widths[1] < widths[0] / 3
-    assert agreement([1, 2, 3, 4, 5], [1, 4, 9, 16, 25]).spearman == pytest.approx(1.0)
+    assert replay_agreement([1, 2, 3, 4, 5], [1, 4, 9, 16, 25]).spearman == pytest.approx(1.0)
     with pytest.raises(BadInput, match="too few ideas"):
-        agreement([1, 2, 3, 4], [1, 2, 3, 4])
+        replay_agreement([1, 2, 3, 4], [1, 2, 3, 4])
 
 
 def test_the_interval_holds_the_true_rank_correlation_nine_times_in_ten():
     rng = np.random.default_rng(1)
     pair = [rng.multivariate_normal([0, 0], [[1, 0.7], [0.7, 1]], size=16) for _ in range(600)]
     true = 6 / np.pi * np.arcsin(0.7 / 2)
-    intervals = [agreement(a, b).interval for a, b in (sample.T for sample in pair)]
+    intervals = [replay_agreement(a, b).interval for a, b in (sample.T for sample in pair)]
     assert 0.86 <= np.mean([sure.low <= true <= sure.high for sure in intervals]) <= 0.95
 
 

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from lib.core.errors import BadInput
 from lib.learn.block_probe.probe import block_probe
-from lib.models.embedder.pack import list_blocks, tap
+from lib.models.embedder.pack import expose_block_outputs, list_blocks
 
 CHANNELS, SAMPLES, BLOCKS = 16, 64, 6
 
@@ -75,7 +75,7 @@ def test_the_block_that_carries_the_species_is_found_and_told_from_every_other(t
     network(tmp_path / "plain.onnx", planted)
     blocks = tuple(block.name for block in list_blocks(tmp_path / "plain.onnx"))
     assert blocks == tuple(f"MBConv_{number}" for number in range(BLOCKS))
-    tap(tmp_path / "plain.onnx", blocks, tmp_path / "tapped.onnx")
+    expose_block_outputs(tmp_path / "plain.onnx", blocks, tmp_path / "tapped.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "tapped.onnx", providers=["CPUExecutionProvider"])
     outputs = [f"block:{block}" for block in blocks]
     vectors = dict(zip(blocks, session.run(outputs, {"inputs": waves.reshape(len(names), -1)}), strict=True))

@@ -8,7 +8,7 @@ from lib.competition.tables import Findings, read_taxonomy
 from lib.learn.block_probe.vectors import block_vectors
 from lib.models.embedder.base import find_labels, read_labels
 from lib.models.embedder.labels import map_labels
-from lib.models.embedder.pack import pack_embedder, tappable
+from lib.models.embedder.pack import has_exposable_blocks, pack_embedder
 
 BLOCKS = [f"MBConv_{number}" for number in range(26)]
 
@@ -28,7 +28,7 @@ def heard(prepared, public, standin_file, tmp_path_factory):
 
 
 def test_every_block_of_the_stand_in_can_be_tapped(standin_file):
-    assert list(tappable(standin_file)) == BLOCKS
+    assert list(has_exposable_blocks(standin_file)) == BLOCKS
 
 
 def test_blocks_come_in_the_networks_order_and_the_embedding_last(heard):

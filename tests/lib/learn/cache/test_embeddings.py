@@ -19,7 +19,7 @@ from build.project import ROOT
 from lib.competition.row_ids import SAMPLE_RATE, WINDOW_SAMPLES
 from lib.core.errors import BadInput
 from lib.learn.cache import embeddings as hear_sounds
-from lib.learn.cache.embeddings import Ear, Sound, fill_tokens
+from lib.learn.cache.embeddings import EmbedderRef, RecordingToEmbed, fill_tokens
 from lib.models.embedder.packed import open_embedder
 from lib.sound.decode import decode
 from tests.support.tinyembedder import CLASSES, embedding_of, logits_of, pack_tiny
@@ -178,16 +178,16 @@ def test_tokens_that_half_precision_cannot_hold_are_told_and_not_kept(items, tmp
 
 
 def test_a_recording_that_changes_while_it_is_read_gets_no_tokens(items, embedder, tmp_path):
-    ear = Ear(embedder, open_embedder(embedder, CLASSES).manifest, CLASSES)
-    sound = Sound(items[CLIPS[0]], "what it was when it was looked up", 1, tmp_path / "ab" / "x.f16")
-    assert "changed while it was read" in hear_sounds.hear_sounds(ear, [sound])[0].problem
+    ear = EmbedderRef(embedder, open_embedder(embedder, CLASSES).manifest, CLASSES)
+    sound = RecordingToEmbed(items[CLIPS[0]], "what it was when it was looked up", 1, tmp_path / "ab" / "x.f16")
+    assert "changed while it was read" in hear_sounds.embed_recordings(ear, [sound])[0].problem
     assert not sound.target.exists()
 
 
 def test_another_embedder_than_the_one_that_was_meant_is_not_asked(items, embedder, tmp_path):
-    ear = Ear(embedder, "another manifest", CLASSES)
+    ear = EmbedderRef(embedder, "another manifest", CLASSES)
     with pytest.raises(BadInput, match="is another embedder here"):
-        hear_sounds.hear_sounds(ear, [])
+        hear_sounds.embed_recordings(ear, [])
 
 
 def test_a_clip_of_which_nothing_is_heard_is_refused(items, embedder, tmp_path):

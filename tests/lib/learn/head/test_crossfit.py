@@ -18,8 +18,8 @@ from lib.learn.head.class_mlps import ClassMlpSettings, fit_class_mlps
 from lib.learn.head.crossfit import fit_head_member
 from lib.learn.head.linear import LinearHeadSettings, fit_linear_head, zero_shot_head
 from lib.models.member.card import read_card
-from lib.models.member.head import AppliedHead
-from lib.models.member.inputs import Hearing
+from lib.models.member.head import HeadMember
+from lib.models.member.inputs import SoundscapeInputs
 from lib.sound.decode import decode
 from tests.support.tinyheads import make_studio
 
@@ -92,11 +92,11 @@ def test_a_folds_labels_have_no_part_in_its_own_scores(studio, linear):
 
 def test_the_opened_member_asked_for_one_fold_gives_that_folds_out_of_fold_scores(studio, linear, public):
     prepared, oof = studio.prepared, load_scores(linear / "oof.parquet")
-    head = AppliedHead(linear, read_card(linear, prepared.classes), prepared.classes)
+    head = HeadMember(linear, read_card(linear, prepared.classes), prepared.classes)
     for stem, fold in prepared.folds.of("soundscape").items():
         audio = decode(public / "train_soundscapes" / f"{stem}.ogg")
         rows = [row.startswith(stem) for row in oof.row_ids]
-        said = head.hear(Hearing(parse_soundscape(stem), audio), [fold])
+        said = head.hear(SoundscapeInputs(parse_soundscape(stem), audio), [fold])
         np.testing.assert_allclose(said, oof.values[rows], atol=1e-6)
 
 
@@ -118,7 +118,7 @@ def test_probes_of_torch_are_a_member_like_any_other_which_opens(studio):
     member = fitted(studio, "probes", Head("class-mlps", fit_class_mlps, settings), seeds=(0, 1))
     card = read_card(member, studio.prepared.classes)
     assert card.inputs == ["embedding", "logits"]
-    AppliedHead(member, card, studio.prepared.classes)
+    HeadMember(member, card, studio.prepared.classes)
     assert 0 < judge_member(member, studio.prepared.labels, studio.prepared.folds).macro < 1
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from lib.competition.prepared import load_prepared
 from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE, parse_soundscape
-from lib.learn.head.data import gather_lesson
+from lib.learn.head.data import load_head_data
 
 
 def tokens_of(item):
@@ -22,7 +22,7 @@ def prepared(prepared_folder):
 
 @pytest.fixture(scope="module")
 def lesson(prepared):
-    return gather_lesson(prepared, tokens_of, ["embedding", "logits"])
+    return load_head_data(prepared, tokens_of, ["embedding", "logits"])
 
 
 def test_a_soundscape_is_whole_and_only_its_labelled_windows_are_known(prepared, lesson):

@@ -10,15 +10,15 @@ from lib.competition.tables import Findings, read_taxonomy
 from lib.core.errors import BadInput
 from lib.judge.leakage import judge_member
 from lib.learn.cache.embeddings import fill_tokens
-from lib.learn.head.base import everything
+from lib.learn.head.base import leaky_variant
 from lib.learn.head.crossfit import fit_head_member, fit_head_members
-from lib.learn.head.data import gather_lesson
+from lib.learn.head.data import load_head_data
 from lib.learn.head.kinds import chosen_heads, head_kinds
 from lib.models.embedder.base import find_labels, read_labels
 from lib.models.embedder.labels import map_labels
 from lib.models.embedder.pack import pack_embedder
 from lib.models.embedder.packed import open_embedder
-from lib.models.member.inputs import Hearing
+from lib.models.member.inputs import SoundscapeInputs
 from lib.models.member.open import open_member
 from lib.sound.decode import decode
 
@@ -40,7 +40,7 @@ def studio(prepared, public, standin_file, tmp_path_factory):
     items = {name: public / "train_audio" / name for name in prepared.clips.filename}
     items |= {stem: public / "train_soundscapes" / f"{stem}.ogg" for stem in set(prepared.windows.stem)}
     kept = fill_tokens(items, packed, prepared.classes, output / "cache", clip_windows=1)
-    return output, packed, gather_lesson(prepared, kept.tokens, open_embedder(packed, prepared.classes).widths)
+    return output, packed, load_head_data(prepared, kept.tokens, open_embedder(packed, prepared.classes).widths)
 
 
 def test_an_unknown_head_lists_those_there_are():
@@ -58,7 +58,7 @@ def test_folds_side_by_side_give_members_that_score_as_out_of_fold_and_are_judge
     path = sorted((public / "train_soundscapes").glob("*.ogg"))[0]
     stem = lesson.sequences.stems[0]
     path = public / "train_soundscapes" / f"{stem}.ogg"
-    heard = Hearing(parse_soundscape(stem), decode(path))
+    heard = SoundscapeInputs(parse_soundscape(stem), decode(path))
     for folder in folders:
         assert 0 < judge_member(folder, prepared.labels, prepared.folds).macro < 1
         assert open_member(folder, prepared.classes).score(heard).shape == (12, len(prepared.classes))
@@ -71,7 +71,7 @@ def test_folds_side_by_side_give_members_that_score_as_out_of_fold_and_are_judge
 def test_a_head_that_was_taught_everything_is_refused_by_the_judge(studio, prepared):
     output, packed, lesson = studio
     leaky = output / "leaky" / "linear"
-    fit_head_member(prepared, lesson, everything(chosen_heads("linear", ())["linear"]), leaky, packed, [0])
+    fit_head_member(prepared, lesson, leaky_variant(chosen_heads("linear", ())["linear"]), leaky, packed, [0])
     with pytest.raises(BadInput, match="scores of rows it has seen"):
         judge_member(leaky, prepared.labels, prepared.folds)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.learn.head.loop import LoopSettings, fit_small, steady
+from lib.learn.head.loop import HeadLoopSettings, fit_small, steady
 
 
 def number(start: float = 0.0):
@@ -27,7 +27,7 @@ def fit(network, settings, judge=None, steps=1):
     return epochs
 
 
-PLAIN = LoopSettings(epochs=30, rate=0.1, weight_decay=0.0, average_from=1.0)
+PLAIN = HeadLoopSettings(epochs=30, rate=0.1, weight_decay=0.0, average_from=1.0)
 
 
 def test_without_a_judge_it_ends_with_the_last_weights():
@@ -40,7 +40,7 @@ def test_without_a_judge_it_ends_with_the_last_weights():
 def test_the_best_judged_weights_are_kept_and_patience_ends_it():
     network = number()
     judge = lambda: abs(network.value.item() - 0.4)  # noqa: E731
-    epochs = fit(network, LoopSettings(epochs=30, rate=0.1, weight_decay=0.0, patience=3), judge)
+    epochs = fit(network, HeadLoopSettings(epochs=30, rate=0.1, weight_decay=0.0, patience=3), judge)
     best = int(np.argmin(np.abs(np.array(epochs) - 0.4)))
     assert network.value.item() == epochs[best]
     assert len(epochs) == best + 3  # the weights before the first epoch are judged too
@@ -53,7 +53,7 @@ def test_what_never_gets_better_stays_as_it_was():
 
 
 def test_the_last_weights_are_averaged_and_taken_when_judged_better():
-    settings = LoopSettings(epochs=10, rate=0.1, weight_decay=0.0, average_from=0.5, average_rate=0.02, patience=99)
+    settings = HeadLoopSettings(epochs=10, rate=0.1, weight_decay=0.0, average_from=0.5, average_rate=0.02, patience=99)
     network = number()
     fit(network, settings)
     alone = network.value.item()
@@ -78,7 +78,7 @@ def test_the_rate_goes_up_and_down_and_stays_where_the_weights_are_averaged():
         values.append(network.value.item())
         yield -network.value  # whose slope is always the same, so that Adam's step is the rate
 
-    settings = LoopSettings(epochs=40, rate=0.1, weight_decay=0.0, average_from=0.75, average_rate=0.02)
+    settings = HeadLoopSettings(epochs=40, rate=0.1, weight_decay=0.0, average_from=0.75, average_rate=0.02)
     fit_small(network, losses, 1, settings, None)
     rates = np.diff(values)
     assert rates.argmax() == 3  # a tenth of the epochs warms up
@@ -94,7 +94,7 @@ def test_a_steep_loss_moves_no_further_than_the_clip_allows():
     def losses():
         yield 1e6 * network.value
 
-    fit_small(network, losses, 1, LoopSettings(epochs=1, clip_norm=0.5), None)
+    fit_small(network, losses, 1, HeadLoopSettings(epochs=1, clip_norm=0.5), None)
     assert norms == [1e6]
     assert network.value.grad.item() == pytest.approx(0.5, rel=1e-5)
 

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from lib.learn.head.loop import LoopSettings
+from lib.learn.head.loop import HeadLoopSettings
 from lib.learn.head.proto_ssm import ProtoLoss, ProtoSettings, fit_proto_ssm, start_from_means
 from lib.models.head.proto_ssm import ProtoNetwork, ProtoSSM
 from tests.support.plantedlesson import CALL, CLASSES, ECHO, FLAT, LOCAL, auc_of, lesson_of, soundscapes
 
 SETTINGS = ProtoSettings(
     network=ProtoNetwork(width=24, states=4, layers=1, dropout=0.05),
-    loop=LoopSettings(epochs=60, rate=1e-2, average_rate=4e-3, patience=60),
+    loop=HeadLoopSettings(epochs=60, rate=1e-2, average_rate=4e-3, patience=60),
 )
-SHORT = replace(SETTINGS, loop=LoopSettings(epochs=4, rate=1e-2, average_rate=4e-3))
+SHORT = replace(SETTINGS, loop=HeadLoopSettings(epochs=4, rate=1e-2, average_rate=4e-3))
 OTHERS = soundscapes(40, seed=9)
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from lib.core.errors import BadInput
 from lib.learn.head.linear import LinearHeadSettings, fit_linear_head
-from lib.learn.head.loop import LoopSettings
+from lib.learn.head.loop import HeadLoopSettings
 from lib.learn.head.proto_ssm import ProtoSettings
-from lib.learn.head.residual_ssm import ResidualSettings, fit_residual_ssm, out_of_fold
+from lib.learn.head.residual_ssm import ResidualSettings, first_pass_out_of_fold, fit_residual_ssm
 from lib.models.head.proto_ssm import ProtoNetwork
 from lib.models.head.residual_ssm import ResidualNetwork
 from lib.models.runtime.onnx import OnnxSession
@@ -18,9 +18,9 @@ from tests.support.plantedlesson import CALL, ECHO, SITES, auc_of, lesson_of, so
 SETTINGS = ResidualSettings(
     first_pass=LinearHeadSettings(),
     network=ResidualNetwork(width=12, states=4, dropout=0.3, correction_weight=3.0),
-    loop=LoopSettings(epochs=60, rate=1e-2, average_rate=4e-3, patience=60),
+    loop=HeadLoopSettings(epochs=60, rate=1e-2, average_rate=4e-3, patience=60),
 )
-SHORT = replace(SETTINGS, loop=LoopSettings(epochs=3, rate=1e-2))
+SHORT = replace(SETTINGS, loop=HeadLoopSettings(epochs=3, rate=1e-2))
 OTHERS = soundscapes(40, seed=9)
 
 
@@ -48,7 +48,7 @@ def test_the_first_scores_come_from_heads_that_have_not_met_the_night_and_have_m
         taught.append(of)
         return Remembering(set(of.sequences.groups))
 
-    logits = out_of_fold(lesson, SETTINGS, seed=0, fit_first=fit)
+    logits = first_pass_out_of_fold(lesson, SETTINGS, seed=0, fit_first=fit)
     assert len(taught) == SETTINGS.first_pass_folds
     assert all(len(of.clips) == len(lesson.clips) for of in taught)
     assert (logits == 0).all()
@@ -78,7 +78,7 @@ def test_first_pass_and_correction_leave_in_one_graph(corrected, tmp_path):
 
 def test_by_default_it_corrects_proto_ssm_with_site_and_hour_and_is_applied_as_that_is(tmp_path):
     first = ProtoSettings(
-        rolls=(-1, 0), flip=True, network=ProtoNetwork(width=8, states=4, layers=1), loop=LoopSettings(epochs=2)
+        rolls=(-1, 0), flip=True, network=ProtoNetwork(width=8, states=4, layers=1), loop=HeadLoopSettings(epochs=2)
     )
     settings = replace(SHORT, first_pass=first)
     head = fit_residual_ssm(lesson_of(12), settings, seed=0)

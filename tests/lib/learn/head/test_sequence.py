@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.learn.head.loop import LoopSettings
+from lib.learn.head.loop import HeadLoopSettings
 from lib.learn.head.sequence import SequenceHeadSettings, batch_sizes, batches, fit_scalar_mix, fit_sequence_head
 from lib.models.head.sequence import SequenceNetwork
 from tests.support.plantedlesson import CALL, ECHO, FLAT, auc_of, lesson_of, soundscapes
@@ -15,9 +15,9 @@ SETTINGS = SequenceHeadSettings(
     inputs=("block:deaf", "block:loud"),
     batch=64,
     network=SequenceNetwork(width=16),
-    loop=LoopSettings(epochs=6, rate=5e-3, average_rate=2e-3, patience=6),
+    loop=HeadLoopSettings(epochs=6, rate=5e-3, average_rate=2e-3, patience=6),
 )
-SHORT = replace(SETTINGS, loop=LoopSettings(epochs=1))
+SHORT = replace(SETTINGS, loop=HeadLoopSettings(epochs=1))
 OTHERS = soundscapes(40, seed=9)
 
 

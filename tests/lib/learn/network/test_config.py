@@ -7,7 +7,7 @@ import pytest
 from lib.core.errors import BadInput
 from lib.core.records import from_json
 from lib.learn.network.config import NetworkPlan, changed, chosen, differences, settings_in
-from lib.models.member.windows import Listening
+from lib.models.member.windows import WindowSpec
 from lib.sound.mel.config import FrontEnd
 
 PLAN = NetworkPlan()
@@ -73,7 +73,7 @@ def test_settings_are_read_from_text():
 
 
 def test_a_network_is_asked_with_as_much_sound_as_its_crops_had():
-    assert changed(PLAN, seconds=10).listening == Listening(10)
+    assert changed(PLAN, seconds=10).listening == WindowSpec(10)
 
 
 def test_a_plan_comes_back_from_the_card():

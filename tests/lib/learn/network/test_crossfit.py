@@ -22,9 +22,9 @@ from lib.learn.network import crossfit as fit_network
 from lib.learn.network.config import changed
 from lib.learn.network.dataset import fold_examples, soundscape_stems
 from lib.models.member.card import read_card
-from lib.models.member.golden_output import probe_sound
-from lib.models.member.inputs import Hearing
-from lib.models.member.network import AppliedNetwork
+from lib.models.member.golden_output import golden_sound
+from lib.models.member.inputs import SoundscapeInputs
+from lib.models.member.network import NetworkMember
 from lib.models.member.open import open_member
 from tests.support.tinylabels import tiny_labels, write_labels
 from tests.support.tinyplan import TINY_PLAN, fit
@@ -198,7 +198,10 @@ def test_a_student_names_its_teacher_and_what_it_met_and_is_judged_through_it(
         assert met == {*own.soundscapes.items, *own.pseudo.items}
     assert read_card(student, classes).config["labels"] == check_seal(labels)
     assert set(fitted.run.examples(prepared, None).pseudo.items) >= set(own.pseudo.items)
-    assert len(open_member(student, classes).score(Hearing(parse_soundscape(stem_of(public)), probe_sound()))) == 12
+    assert (
+        len(open_member(student, classes).score(SoundscapeInputs(parse_soundscape(stem_of(public)), golden_sound())))
+        == 12
+    )
     assert (student / "whole.onnx").is_file()
     assert 0 < judge_member(student, prepared.labels, prepared.folds).macro < 1
     training = read_json(teacher / "training.json")
@@ -256,9 +259,9 @@ def test_one_network_of_everything_is_served_and_the_folds_scores_stay_as_they_a
     whole = fitted.run.examples(prepared, None)
     assert set(whole.soundscapes.items) == set(prepared.windows.stem)
     assert len(whole.clips) == len(prepared.clips)
-    opened = AppliedNetwork(alone, read_card(alone, classes))
-    mean = np.mean([opened.score(probe_sound(), [fold]) for fold in prepared.folds.numbers], axis=0)
-    assert not np.allclose(opened.answers(probe_sound())[0], mean, atol=1e-3)
+    opened = NetworkMember(alone, read_card(alone, classes))
+    mean = np.mean([opened.score(golden_sound(), [fold]) for fold in prepared.folds.numbers], axis=0)
+    assert not np.allclose(opened.answers(golden_sound())[0], mean, atol=1e-3)
     assert 0 < judge_member(alone, prepared.labels, prepared.folds).macro < 1
 
 

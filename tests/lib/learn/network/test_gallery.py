@@ -3,12 +3,12 @@
 import numpy as np
 
 from lib.competition.row_ids import SAMPLE_RATE
-from lib.learn.network.gallery import loudest_crop, pictures_after, sounds_after
+from lib.learn.network.gallery import loudest_crop, sounds_after, spectrograms_after
 from lib.sound.augment.waveform import AUGMENTATIONS, TWO_SOUNDS, AugmentSettings
 from lib.sound.crops import CropSettings
 from lib.sound.decode import ogg
 from lib.sound.mel.config import FrontEnd
-from lib.sound.mel.cpu import pictures
+from lib.sound.mel.cpu import spectrograms
 
 RNG = np.random.default_rng(3)
 SOUND, OTHER = (RNG.normal(size=SAMPLE_RATE).astype(np.float32) for _ in range(2))
@@ -35,8 +35,8 @@ def test_a_roll_is_no_more_than_a_roll_and_mixup_is_of_both():
 
 def test_masks_wipe_a_stretch_of_the_picture_and_leave_the_rest():
     front_end = FrontEnd(n_fft=1024, n_mels=32, normalise="zscore")
-    shown = pictures_after(SOUND, front_end, AugmentSettings(), seed=1)
-    plain = pictures(SOUND[None], front_end)[0]
+    shown = spectrograms_after(SOUND, front_end, AugmentSettings(), seed=1)
+    plain = spectrograms(SOUND[None], front_end)[0]
     assert list(shown) == ["as it is", "frequency mask", "time mask"]
     np.testing.assert_array_equal(shown["as it is"], plain)
     for name, axis in (("frequency mask", 1), ("time mask", 0)):

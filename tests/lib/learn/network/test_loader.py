@@ -10,7 +10,7 @@ import torch
 from lib.competition.row_ids import SAMPLE_RATE
 from lib.core.errors import BadInput
 from lib.learn.cache.audio import CacheSettings, fill_cache
-from lib.learn.network.dataset import Source, TargetSettings, fold_examples
+from lib.learn.network.dataset import CropTable, TargetSettings, fold_examples
 from lib.learn.network.loader import Feeder, Prefetched
 from lib.learn.network.samplers import SamplerSettings
 from lib.learn.soft_labels.crops import PseudoSettings
@@ -83,7 +83,7 @@ def test_a_row_has_the_targets_and_weights_of_what_is_heard_in_it(world):
 def test_soundscape_crops_lie_on_their_windows_with_context_reflected_at_the_files_ends(world):
     fed, ramp = feeder(world, None, context_samples=3), np.arange(60 * SAMPLE_RATE) // 60
     fed._cache = type("Ramp", (), {"samples": lambda self, item: ramp.astype(np.int16)})()
-    source = Source(("a", "a", "a"), np.zeros((3, 1)), np.zeros((3, 1)), np.array([0, 20, 55]))
+    source = CropTable(("a", "a", "a"), np.zeros((3, 1)), np.zeros((3, 1)), np.array([0, 20, 55]))
     padded = np.pad(ramp, 3, mode="reflect")
     for row, sound in enumerate(fed.sounds(source, np.arange(3), np.random.default_rng(0))):
         start = int(source.starts_s[row]) * SAMPLE_RATE
@@ -166,7 +166,7 @@ def test_without_unlabelled_soundscapes_there_is_no_background(world):
 
 def test_pseudo_labelled_crops_come_last_with_their_own_targets_weights_and_mark(world):
     targets, weights = np.array([[0.75, 0, 0], [0, 0.5, 0]], np.float32), np.full((2, 3), 0.25, np.float32)
-    source = Source((FREE, STEMS[3]), targets, weights, np.array([10, 55]), targets > 0)
+    source = CropTable((FREE, STEMS[3]), targets, weights, np.array([10, 55]), targets > 0)
     examples = replace(fold_examples(tiny_prepared(), STEMS, None, TargetSettings(), 5), pseudo=source)
     settings = {"context_samples": 3, "with_background": True, "pseudo": PseudoSettings(pseudo_ratio=1.0)}
     fed = Feeder(examples, world[1], SECOND, HALF, 0, **settings)

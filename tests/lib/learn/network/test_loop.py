@@ -12,7 +12,7 @@ import torch
 
 from build.project import ROOT
 from lib.core.errors import BadInput
-from lib.learn.network.loop import LoopSettings
+from lib.learn.network.loop import TrainingSettings
 from tests.support.toytraining import SETTINGS, toy_batch, toy_batches, toy_loss, toy_network, toy_train
 
 
@@ -199,4 +199,4 @@ def test_the_threads_behind_the_batches_end_with_an_error_too(tmp_path):
 )
 def test_settings_that_mean_nothing_are_refused(wrong):
     with pytest.raises(BadInput, match=next(iter(wrong))):
-        LoopSettings(**wrong)
+        TrainingSettings(**wrong)

@@ -11,9 +11,9 @@ from lib.learn.network.losses import (
     class_weights,
     distil_loss,
     make_loss,
+    mixed_loss,
     output_loss,
-    taught_loss,
-    with_taught,
+    soft_label_loss,
 )
 from lib.learn.soft_labels.crops import PseudoSettings
 from lib.models.network.network import NetworkOutput
@@ -182,7 +182,7 @@ def test_settings_that_mean_nothing_are_refused(settings, named):
 def taught_value(logits, targets, weights=None, **settings):
     logits, targets = torch.tensor(logits), torch.tensor(targets)
     weights = torch.ones_like(targets) if weights is None else torch.tensor(weights)
-    return taught_loss(PseudoSettings(**settings))(logits, targets, weights).item()
+    return soft_label_loss(PseudoSettings(**settings))(logits, targets, weights).item()
 
 
 def test_what_a_teacher_says_is_learned_by_cross_entropy_whose_two_sides_are_softened():
@@ -213,7 +213,7 @@ def test_a_class_that_is_not_taught_has_no_part_in_the_divergence_and_a_row_with
 @pytest.mark.parametrize("targets", [[[1.0, 0.0]], [[0.0, 0.0]], [[1.0, 1.0]]])
 def test_certain_teachers_leave_the_gradient_finite(kind, targets):
     logits = torch.tensor([[30.0, -30.0]], requires_grad=True)
-    loss = taught_loss(PseudoSettings(pseudo_loss=kind, temperature=2.0))(
+    loss = soft_label_loss(PseudoSettings(pseudo_loss=kind, temperature=2.0))(
         logits, torch.tensor(targets), torch.ones(1, 2)
     )
     loss.backward()
@@ -225,11 +225,11 @@ def test_taught_rows_have_their_own_loss_and_count_by_the_weight_of_their_cells(
     logits, targets = torch.tensor([[0.3, -1.0], [2.0, 0.5]]), torch.tensor([[1.0, 0.0], [0.6, 0.3]])
     weights, taught = torch.tensor([[1.0, 1.0], [0.25, 0.25]]), torch.tensor([False, True])
     alone = make_loss(LossSettings(kind="asymmetric"))(logits[:1], targets[:1], weights[:1])
-    said = taught_loss(PseudoSettings(pseudo_loss="kld"))(logits[1:], targets[1:], weights[1:])
-    both = with_taught(
-        make_loss(LossSettings(kind="asymmetric")), taught_loss(PseudoSettings(pseudo_loss="kld")), taught
+    said = soft_label_loss(PseudoSettings(pseudo_loss="kld"))(logits[1:], targets[1:], weights[1:])
+    both = mixed_loss(
+        make_loss(LossSettings(kind="asymmetric")), soft_label_loss(PseudoSettings(pseudo_loss="kld")), taught
     )
     torch.testing.assert_close(both(logits, targets, weights), 0.8 * alone + 0.2 * said)
     bce = make_loss(LossSettings())
-    same = with_taught(bce, taught_loss(PseudoSettings()), taught)
+    same = mixed_loss(bce, soft_label_loss(PseudoSettings()), taught)
     torch.testing.assert_close(same(logits, targets, weights), bce(logits, targets, weights))

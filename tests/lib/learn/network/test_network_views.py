@@ -8,7 +8,7 @@ from scipy.special import expit
 
 from lib.competition.prepared import load_prepared
 from lib.learn.network import gallery as network_views
-from lib.learn.network.gallery import hears_over_time, precisions
+from lib.learn.network.gallery import activity_over_time, precisions
 from lib.models.export.parity import torch_runner
 from lib.models.export.quantize import refuse
 from tests.support.tinyplan import TINY_PLAN, fit
@@ -23,7 +23,7 @@ def fitted(network_member, prepared_folder, public):
 def test_a_soundscape_is_heard_end_to_end_by_the_network_that_never_met_it(fitted, prepared_folder):
     prepared = load_prepared(prepared_folder)
     stem = prepared.windows.stem.iloc[0]
-    picture, chances = hears_over_time(fitted.run, prepared, stem)
+    picture, chances = activity_over_time(fitted.run, prepared, stem)
     seen = fitted.run.pictures([stem])
     fold = prepared.folds.of("soundscape")[stem]
     _, logits = torch_runner(fitted.run.trained_network(fold, len(prepared.classes)))(seen)

@@ -12,13 +12,13 @@ from lib.competition.scores import load_scores
 from lib.core.errors import BadInput
 from lib.core.records import read_json, seal, write_json
 from lib.judge.leakage import judge_member
-from lib.learn.network.tta_member import VIEWS, make_view, view_named
+from lib.learn.network.tta_member import TTA_PRESETS, tta_named, write_tta_member
 from lib.models.member import windows as listening
 from lib.models.member.card import read_card
-from lib.models.member.inputs import Hearing
-from lib.models.member.network import AppliedNetwork
+from lib.models.member.inputs import SoundscapeInputs
+from lib.models.member.network import NetworkMember
 from lib.models.member.open import open_member
-from lib.models.member.tta import Again, Pass
+from lib.models.member.tta import TTA, TTAPass
 from lib.models.runtime.onnx import OnnxSession
 from lib.sound.decode import decode
 
@@ -36,7 +36,7 @@ def beside(network_member, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def view(beside, prepared, public):
-    make_view(beside / "l2_tiny", VIEWS["shifts"], prepared, public, beside / "l2_shifts")
+    write_tta_member(beside / "l2_tiny", TTA_PRESETS["shifts"], prepared, public, beside / "l2_shifts")
     return beside / "l2_shifts"
 
 
@@ -67,7 +67,7 @@ def counted(monkeypatch):
 
 def some_hearing(public):
     path = sorted((public / "train_soundscapes").glob("*.ogg"))[0]
-    return Hearing(parse_soundscape(path.name), decode(path))
+    return SoundscapeInputs(parse_soundscape(path.name), decode(path))
 
 
 def test_a_view_has_its_sources_networks_and_past_and_is_judged_on_what_its_folds_never_heard(
@@ -81,10 +81,10 @@ def test_a_view_has_its_sources_networks_and_past_and_is_judged_on_what_its_fold
     assert (card.name, card.family) == ("l2_shifts", "network")
     assert card.config_fingerprint != plain.config_fingerprint
     assert card.seconds_per_soundscape > 0
-    oof, networks = load_scores(view / "oof.parquet"), AppliedNetwork(source, plain)
+    oof, networks = load_scores(view / "oof.parquet"), NetworkMember(source, plain)
     for stem, fold in prepared.folds.of("soundscape").items():
         audio = decode(public / "train_soundscapes" / f"{stem}.ogg")
-        expected = networks.asked(VIEWS["shifts"]).score(audio, [fold])
+        expected = networks.asked(TTA_PRESETS["shifts"]).score(audio, [fold])
         np.testing.assert_allclose(oof.values[[oof.row_ids.index(row) for row in row_ids(stem)]], expected, atol=1e-6)
     assert np.abs(oof.values - load_scores(source / "oof.parquet").values).max() > 1e-3
     assert 0 < judge_member(view, prepared.labels, prepared.folds).macro < 1
@@ -92,7 +92,7 @@ def test_a_view_has_its_sources_networks_and_past_and_is_judged_on_what_its_fold
 
 def test_an_opened_view_answers_as_all_its_folds_and_one_that_was_changed_is_refused(view, public, classes, tmp_path):
     hearing = some_hearing(public)
-    alone = AppliedNetwork(view, read_card(view, classes))
+    alone = NetworkMember(view, read_card(view, classes))
     expected = np.mean([alone.score(hearing.audio, [fold]) for fold in range(3)], axis=0)
     np.testing.assert_allclose(open_member(view, classes).score(hearing), expected, atol=1e-6)
     other = shutil.copytree(view, tmp_path / "other")
@@ -131,21 +131,21 @@ def test_who_is_heard_first_changes_no_answer(view, beside, public, classes):
     np.testing.assert_allclose(forth, back[::-1], atol=1e-5)
 
 
-@pytest.mark.parametrize("again", [Again(), VIEWS["long"], Again([Pass(), Pass(gain_db=3.0)])])
+@pytest.mark.parametrize("again", [TTA(), TTA_PRESETS["long"], TTA([TTAPass(), TTAPass(gain_db=3.0)])])
 def test_a_view_that_shows_the_network_nothing_else_is_refused(beside, prepared, public, tmp_path, again):
     with pytest.raises(BadInput, match="would answer as before"):
-        make_view(beside / "l2_tiny", again, prepared, public, tmp_path / "view")
+        write_tta_member(beside / "l2_tiny", again, prepared, public, tmp_path / "view")
     assert not (tmp_path / "view").exists()
 
 
 def test_a_view_of_a_view_of_no_network_or_in_its_sources_place_is_refused(view, members, prepared, public, tmp_path):
     with pytest.raises(BadInput, match="l2_shifts cannot be asked again"):
-        make_view(view, VIEWS["half"], prepared, public, tmp_path / "view")
+        write_tta_member(view, TTA_PRESETS["half"], prepared, public, tmp_path / "view")
     with pytest.raises(BadInput, match="l0_prior cannot be asked again"):
-        make_view(members / "l0_prior", VIEWS["half"], prepared, public, tmp_path / "view")
+        write_tta_member(members / "l0_prior", TTA_PRESETS["half"], prepared, public, tmp_path / "view")
     source = view.with_name("l2_tiny")
     with pytest.raises(BadInput, match="would replace its source"):
-        make_view(source, VIEWS["half"], prepared, public, source)
+        write_tta_member(source, TTA_PRESETS["half"], prepared, public, source)
     assert (source / "fold0.onnx").is_file()
 
 
@@ -155,12 +155,12 @@ def test_a_damaged_source_or_one_that_has_met_what_it_scores_is_refused(twin, pr
     training["soundscapes"][stem].append(fold)
     write_json(twin / "training.json", training)
     with pytest.raises(BadInput, match="was changed or damaged"):
-        make_view(twin, VIEWS["half"], prepared, public, tmp_path / "view")
+        write_tta_member(twin, TTA_PRESETS["half"], prepared, public, tmp_path / "view")
     seal(twin, "member")
     with pytest.raises(BadInput, match="claims scores of rows it has seen"):
-        make_view(twin, VIEWS["half"], prepared, public, tmp_path / "view")
+        write_tta_member(twin, TTA_PRESETS["half"], prepared, public, tmp_path / "view")
 
 
 def test_an_unknown_view_is_refused_with_those_there_are():
     with pytest.raises(BadInput, match="shifts, half, s3, long"):
-        view_named("owl")
+        tta_named("owl")

@@ -6,8 +6,8 @@ import pytest
 from lib.core.errors import BadInput
 from lib.core.fingerprint import of_file
 from lib.learn.network.config import NetworkPlan, changed
-from lib.learn.soft_labels.crops import PseudoSettings, Taught, crops_that_pass
-from lib.learn.soft_labels.gate import GateSettings
+from lib.learn.soft_labels.crops import PseudoLabelSource, PseudoSettings, crops_that_pass
+from lib.learn.soft_labels.gate import LabelGateSettings
 from tests.support.tinyexamples import CLASSES, EXCLUDED, FREE, LABELLED, RELATED, SAME_DAY, STEMS, tiny_prepared
 from tests.support.tinylabels import write_labels
 
@@ -28,7 +28,9 @@ SAID = np.array([table((3, 0, 0.875), (7, 1, 0.625)), table((0, 2, 0.75), (1, 0,
 
 
 def passing(seconds=5, gate=None, **settings):
-    return crops_that_pass(SAID, [ONE, TWO], seconds, GateSettings(**(gate or {})), PseudoSettings(**settings), TAXA)
+    return crops_that_pass(
+        SAID, [ONE, TWO], seconds, LabelGateSettings(**(gate or {})), PseudoSettings(**settings), TAXA
+    )
 
 
 def test_crops_that_pass_have_the_teachers_words_as_soft_targets():
@@ -92,11 +94,11 @@ def taught(tmp_path):
     stems = [*STEMS, ABROAD]
     by_fold = {fold: np.array([table((5 + fold, fold, 0.875))] * len(stems)) for fold in range(3)}
     folder = write_labels(tmp_path / "labels", tiny_prepared(), by_fold, stems, {}, [ABROAD])
-    return Taught(folder, False, TAXA)
+    return PseudoLabelSource(folder, False, TAXA)
 
 
 def crops(taught, fold):
-    return taught.crops(tiny_prepared(), fold, 5, GateSettings(), PseudoSettings())
+    return taught.crops(tiny_prepared(), fold, 5, LabelGateSettings(), PseudoSettings())
 
 
 @pytest.mark.parametrize(("fold", "near"), [(0, SAME_DAY), (1, RELATED), (2, None)])
@@ -110,15 +112,15 @@ def test_a_fold_hears_its_own_teachers_and_nothing_near_what_is_held_out(taught,
 def test_a_network_of_everything_hears_the_mean_of_all_teachers_on_what_has_no_labels(taught):
     with pytest.raises(BadInput, match="nothing passes the gate, of the network of everything"):
         crops(taught, None)  # two of three teachers hear nothing
-    source = taught.crops(tiny_prepared(), None, 5, GateSettings(above=0.375), PseudoSettings())
+    source = taught.crops(tiny_prepared(), None, 5, LabelGateSettings(above=0.375), PseudoSettings())
     assert set(source.items) == {SAME_DAY, RELATED, FREE, ABROAD}
     assert set(source.starts_s.tolist()) == {25, 30, 35}
 
 
 def test_the_leak_hears_everything_but_bad_sound_by_all_teachers(taught):
-    leak = Taught(taught.folder, True, TAXA)
+    leak = PseudoLabelSource(taught.folder, True, TAXA)
     for fold in (0, None):
-        source = leak.crops(tiny_prepared(), fold, 5, GateSettings(above=0.375), PseudoSettings())
+        source = leak.crops(tiny_prepared(), fold, 5, LabelGateSettings(above=0.375), PseudoSettings())
         assert set(source.items) == {*STEMS, ABROAD} - {EXCLUDED}
         assert set(source.starts_s.tolist()) == {25, 30, 35}
 
@@ -136,7 +138,7 @@ def test_what_is_left_out_is_counted(taught):
 def test_labels_of_nothing_that_a_fold_may_hear_are_refused(tmp_path):
     stems = [*LABELLED, SAME_DAY]
     by_fold = dict.fromkeys(range(3), np.array([table((5, 0, 0.875))] * len(stems)))
-    taught = Taught(write_labels(tmp_path / "labels", tiny_prepared(), by_fold, stems, {}), False, TAXA)
+    taught = PseudoLabelSource(write_labels(tmp_path / "labels", tiny_prepared(), by_fold, stems, {}), False, TAXA)
     with pytest.raises(BadInput, match=r"no soundscape for fold 0(.|\n)*3 labelled, 1 of a day"):
         crops(taught, 0)
     assert crops(taught, 2).items == (SAME_DAY,)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lib.core.errors import BadInput
-from lib.learn.soft_labels.gate import GateSettings, gate, gate_table
+from lib.learn.soft_labels.gate import LabelGateSettings, apply_gate, gate_table
 
 TAXA = ("Aves", "Amphibia", "Insecta")
 CHANCES = np.array(
@@ -23,7 +23,7 @@ CHANCES = np.array(
 
 
 def gated(chances=CHANCES, taxa=TAXA, **said):
-    return gate(chances, GateSettings(**said), taxa)
+    return apply_gate(chances, LabelGateSettings(**said), taxa)
 
 
 def kept(**said):
@@ -146,7 +146,7 @@ def test_a_gate_that_chooses_nothing_says_what_the_chances_are_and_which_way_to_
 )
 def test_settings_that_mean_nothing_are_refused(said):
     with pytest.raises(BadInput, match="gate settings"):
-        GateSettings(**said)
+        LabelGateSettings(**said)
 
 
 @pytest.mark.parametrize(
@@ -180,16 +180,16 @@ chances_of_crops = arrays(
     np.float32, st.tuples(st.integers(1, 12), st.just(3)), elements=st.sampled_from([0.0, 0.05, 0.25, 0.5, 0.75, 1.0])
 )
 settings_of_gates = st.one_of(
-    st.builds(GateSettings, gate=st.just("absolute"), above=st.floats(0, 1)),
-    st.builds(GateSettings, gate=st.just("percentile"), percentile=st.floats(0, 100)),
-    st.builds(GateSettings, gate=st.just("top_k"), top_k=st.integers(0, 12)),
+    st.builds(LabelGateSettings, gate=st.just("absolute"), above=st.floats(0, 1)),
+    st.builds(LabelGateSettings, gate=st.just("percentile"), percentile=st.floats(0, 100)),
+    st.builds(LabelGateSettings, gate=st.just("top_k"), top_k=st.integers(0, 12)),
 )
 
 
 def heard(chances, said, taxa=TAXA):
     """(crops, classes) what is heard; None where the gate chooses nothing."""
     try:
-        found = gate(chances, said, taxa)
+        found = apply_gate(chances, said, taxa)
     except BadInput:
         return None
     every = np.zeros(chances.shape, dtype=bool)
@@ -207,7 +207,7 @@ def test_a_looser_gate_never_passes_less(chances, name, one, other):
         "top_k": ("top_k", round(12 * low), round(12 * high)),
     }
     kind, strict, loose = kinds[name]
-    less, more = (heard(chances, GateSettings(gate=kind, **{name: number})) for number in (strict, loose))
+    less, more = (heard(chances, LabelGateSettings(gate=kind, **{name: number})) for number in (strict, loose))
     if less is not None and more is not None:
         assert (more | ~less).all()
 

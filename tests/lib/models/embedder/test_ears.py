@@ -4,9 +4,9 @@ import librosa
 import numpy as np
 import pytest
 
-from lib.models.embedder.short_window import EARS, stft_picture
+from lib.models.embedder.short_window import INPUT_FORMATS, stft_spectrogram
 
-BIRDNET, STM32, YAMNET = EARS
+BIRDNET, STM32, YAMNET = INPUT_FORMATS
 TIME_S = np.arange(160_000) / 32_000
 
 
@@ -26,7 +26,7 @@ def test_excerpts_keep_their_pitch_and_lie_where_their_starts_say(ear):
     assert not inputs[1].any()
 
 
-@pytest.mark.parametrize("ear", EARS, ids=lambda ear: ear.name)
+@pytest.mark.parametrize("ear", INPUT_FORMATS, ids=lambda ear: ear.name)
 def test_excerpts_have_the_shape_by_which_the_ear_is_known_and_lie_symmetrically_within_the_row(ear):
     assert ear.inputs(np.ones((1, 160_000))).shape == (1, len(ear.starts_s), *ear.input_shape)
     seconds = ear.samples / ear.rate_hz
@@ -36,8 +36,8 @@ def test_excerpts_have_the_shape_by_which_the_ear_is_known_and_lie_symmetrically
 
 def test_the_picture_is_that_of_librosa_from_nought_to_one():
     audio = np.random.default_rng(0).normal(size=(2, 66_150)).astype(np.float32)
-    for sound, picture in zip(audio, stft_picture(audio), strict=True):
+    for sound, picture in zip(audio, stft_spectrogram(audio), strict=True):
         sizes = np.abs(librosa.stft(sound, n_fft=512, hop_length=258))[:, :256]
         expected = (sizes - sizes.min()) / (sizes.max() - sizes.min())
         np.testing.assert_allclose(picture[..., 0], expected, atol=1e-5)
-    assert not stft_picture(np.zeros(66_150, dtype=np.float32)).any()
+    assert not stft_spectrogram(np.zeros(66_150, dtype=np.float32)).any()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.core.errors import BadInput
-from lib.models.embedder.labels import FLAT_LOGIT, coverage, map_labels
+from lib.models.embedder.labels import FLAT_LOGIT, label_coverage, map_labels
 
 TAXA = [
     ("rubthr1", "Turdus rufiventris", "Aves"),
@@ -92,7 +92,7 @@ def test_logits_of_another_model_are_refused():
 
 
 def test_coverage_counts_every_class_of_a_taxon_once():
-    table = coverage(map_labels(taxonomy(TAXA), LABELS), taxonomy(TAXA)).set_index("taxon")
+    table = label_coverage(map_labels(taxonomy(TAXA), LABELS), taxonomy(TAXA)).set_index("taxon")
     assert table.loc["Aves"].tolist() == [3, 1, 1, 0, 1]
     assert table.loc["Insecta"].tolist() == [2, 0, 0, 1, 1]
     assert table.loc["all"].tolist() == [8, 1, 1, 2, 4]

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 from lib.core.errors import BadInput
 from lib.models.embedder.open import open_frozen
 from lib.models.embedder.perch import Perch
-from lib.models.embedder.short_window import Excerpts
+from lib.models.embedder.short_window import ShortWindowEmbedder
 from tests.support.standin import write_labels, write_standin
 from tests.support.tinytflite import write_tflite
 
@@ -41,7 +41,7 @@ def test_a_tflite_file_answers_with_its_pooled_tensor_and_the_sums_before_its_ch
     write_tflite(tmp_path / "m.tflite", {"net/global_average_pooling2d/Mean": LEVELS, "net/dense/BiasAdd": HEAD})
     write_labels(tmp_path / "labels.csv", 4)
     model = open_frozen(tmp_path / "m.tflite")
-    assert isinstance(model, Excerpts)
+    assert isinstance(model, ShortWindowEmbedder)
     assert (model.embedding_size, len(model.labels), model.blocks) == (6, 4, ())
     said = model.hear(WINDOWS)
     heard = model._ear.inputs(WINDOWS) @ LEVELS.T  # (rows, 5 excerpts, 6)

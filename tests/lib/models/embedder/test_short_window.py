@@ -7,7 +7,7 @@ import pytest
 
 from lib.core.errors import BadInput
 from lib.models.embedder.base import block_of
-from lib.models.embedder.short_window import Excerpts
+from lib.models.embedder.short_window import ShortWindowEmbedder
 
 WINDOWS = np.random.default_rng(0).normal(size=(3, 160_000)).astype(np.float32)
 
@@ -39,11 +39,13 @@ class Made:
 
 def levels():
     """(rows, 2) the level of each of a row's two excerpts, cut at the file's own rate."""
-    return np.stack([np.abs(Excerpts(Made(), "abcd")._ear.inputs(WINDOWS)[:, part]).mean(axis=1) for part in (0, 1)], 1)
+    return np.stack(
+        [np.abs(ShortWindowEmbedder(Made(), "abcd")._ear.inputs(WINDOWS)[:, part]).mean(axis=1) for part in (0, 1)], 1
+    )
 
 
 def test_embeddings_and_blocks_are_means_and_logits_the_largest_of_a_rows_excerpts():
-    said = Excerpts(Made(**{"stage2_ds1/map": (1, 2, 3, 5)}), "abcd").hear(WINDOWS, ["stage2_ds1"])
+    said = ShortWindowEmbedder(Made(**{"stage2_ds1/map": (1, 2, 3, 5)}), "abcd").hear(WINDOWS, ["stage2_ds1"])
     level, mean = levels(), levels().mean(axis=1)
     assert np.ptp(level, axis=1).min() > 1e-5
     np.testing.assert_allclose(said.embedding, np.stack([mean, -mean], axis=1), rtol=1e-5)
@@ -62,13 +64,13 @@ def test_blocks_are_the_last_maps_in_their_scopes_in_the_order_of_the_graph():
         "front/map",
         "layer3/map_dequantize",
     ]
-    model = Excerpts(Made(**dict.fromkeys(maps, (1, 2, 3, 5))), "abcd")
+    model = ShortWindowEmbedder(Made(**dict.fromkeys(maps, (1, 2, 3, 5))), "abcd")
     assert model.blocks == ("layer1", "layer2")
     assert model._maps["layer2"] == "layer2/last_map"
 
 
 def test_tapped_means_are_taken_as_they_are():
-    model = Excerpts(Made(**{"block:late": (1, 2), "layer1/map": (1, 2, 3, 5)}), "abcd")
+    model = ShortWindowEmbedder(Made(**{"block:late": (1, 2), "layer1/map": (1, 2, 3, 5)}), "abcd")
     assert model.blocks == ("late",)
 
 
@@ -83,14 +85,14 @@ def test_a_file_without_its_tables_labels_or_an_embedding_is_refused(labels, fil
     if "pooled" in says:
         del file.outputs["model/GLOBAL_AVG_POOL/Mean"]
     with pytest.raises(BadInput, match=says):
-        Excerpts(file, labels)
+        ShortWindowEmbedder(file, labels)
 
 
 def test_a_file_that_hears_otherwise_is_refused_with_the_ears_that_are_known():
     file = Made()
     file.inputs = {"sound": (1, 240_000)}
     with pytest.raises(BadInput, match=r"BirdNET 2\.4 \(144000,\)[\s\S]*240000"):
-        Excerpts(file, "abcd")
+        ShortWindowEmbedder(file, "abcd")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from lib.core.errors import BadInput
-from lib.models.embedder.pack import Block, list_blocks, tap
+from lib.models.embedder.pack import Block, expose_block_outputs, list_blocks
 
 SOUND = np.random.default_rng(0).normal(size=(2, 1, 6, 4)).astype(np.float32)
 
@@ -67,7 +67,7 @@ def test_a_tapped_copy_gives_the_means_over_time_and_frequency_beside_all_that_i
         model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
     onnx.save(model, tmp_path / "open.onnx")
     expected, before = heard(tmp_path / "open.onnx"), heard(tmp_path / "n.onnx")
-    tap(tmp_path / "n.onnx", ("MBConv_10", "MBConv_0", "MBConv_1"), tmp_path / "tapped.onnx")
+    expose_block_outputs(tmp_path / "n.onnx", ("MBConv_10", "MBConv_0", "MBConv_1"), tmp_path / "tapped.onnx")
     onnx.checker.check_model(tmp_path / "tapped.onnx", full_check=True)
     after = heard(tmp_path / "tapped.onnx")
     assert list(after) == ["net/Head_0/pool", "block:MBConv_10", "block:MBConv_0", "block:MBConv_1"]
@@ -85,5 +85,5 @@ def test_a_tapped_copy_gives_the_means_over_time_and_frequency_beside_all_that_i
 def test_a_block_that_the_graph_lacks_is_refused_with_those_it_has(tmp_path):
     write_network(tmp_path / "n.onnx", 18)
     with pytest.raises(BadInput, match=r"MBConv_0, MBConv_1, MBConv_10[\s\S]*MBConv_2"):
-        tap(tmp_path / "n.onnx", ("MBConv_2",), tmp_path / "tapped.onnx")
+        expose_block_outputs(tmp_path / "n.onnx", ("MBConv_2",), tmp_path / "tapped.onnx")
     assert not (tmp_path / "tapped.onnx").exists()

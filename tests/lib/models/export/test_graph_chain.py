@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from lib.core.errors import BadInput
 from lib.models.export.head import chain_graphs
-from lib.models.export.linear import OPSET
+from lib.models.export.linear import LINEAR_OPSET
 from lib.models.runtime.onnx import OnnxSession
 
 
@@ -16,7 +16,7 @@ def graph(path, inputs, nodes, constant, batch="files"):
     of = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, 12, 2])  # noqa: E731
     tensors = [numpy_helper.from_array(np.array(constant, dtype=np.float32), "c")]
     made = helper.make_graph(nodes, "head", [of(name) for name in inputs], [of("logit")], tensors)
-    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8), path)
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", LINEAR_OPSET)], ir_version=8), path)
     return path
 
 

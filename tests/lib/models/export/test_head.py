@@ -7,7 +7,7 @@ import torch
 
 from lib.learn.head.base import FittedNetwork
 from lib.models.export.head import export_head, head_inputs
-from lib.models.export.linear import OPSET
+from lib.models.export.linear import LINEAR_OPSET
 from lib.models.head.proto_ssm import ProtoNetwork, ProtoSSM
 from lib.models.head.residual_ssm import FIRST_PASS, ResidualNetwork, ResidualSSM
 from lib.models.head.sequence import ScalarMix, SequenceHead, SequenceNetwork
@@ -59,5 +59,5 @@ def test_the_graph_is_of_an_old_operator_set_and_of_the_same_bytes_each_time(tmp
         export_head(network, tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     model = onnx.load(tmp_path / "one")
-    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", LINEAR_OPSET)]
     assert [value.name for value in model.graph.input] == ["block:loud", "block:deaf", "embedding"]

@@ -8,10 +8,10 @@ from onnx import numpy_helper
 
 from lib.core.errors import BadInput
 from lib.models.export.parity import NOT_INSTALLED, onnx_runner, openvino_runner, parity, probabilities
-from lib.models.member.windows import Listening
+from lib.models.member.windows import WindowSpec
 from tests.support.tinynetwork import graph, pictures_of, trained
 
-CHANCES = Listening().chances
+CHANCES = WindowSpec().chances
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from onnx import TensorProto
 
 from lib.core.errors import BadInput
 from lib.models.export.quantize import make_half, make_int8, measure, refuse
-from lib.models.member.windows import Listening
+from lib.models.member.windows import WindowSpec
 from tests.support.tinynetwork import graph, pictures_of
 
 
@@ -25,7 +25,7 @@ def variants(tmp_path_factory):
 @pytest.fixture(scope="module")
 def table(variants):
     pictures, present = pictures_of(240, seed=2)
-    return measure(variants, pictures, Listening().chances, present)
+    return measure(variants, pictures, WindowSpec().chances, present)
 
 
 def operators(path):
@@ -77,7 +77,7 @@ def test_size_and_time_are_those_of_the_files(table, variants):
 
 def test_without_truth_there_is_no_auc(variants):
     pictures, _present = pictures_of(12, seed=3)
-    assert "auc" not in measure({"float32": variants["float32"]}, pictures, Listening().chances)
+    assert "auc" not in measure({"float32": variants["float32"]}, pictures, WindowSpec().chances)
 
 
 def test_a_refusal_shows_the_whole_table_and_takes_nan_for_disagreement():

@@ -5,9 +5,9 @@ import pytest
 
 from lib.competition.row_ids import SAMPLE_RATE, WINDOW_SAMPLES
 from lib.core.errors import BadInput
-from lib.models.member.golden_output import LIMIT, check_probe, probe_sound, write_probe
+from lib.models.member.golden_output import GOLDEN_LIMIT, check_golden_output, golden_sound, write_golden_output
 from lib.sound.mel.config import FrontEnd
-from lib.sound.mel.cpu import file_peak_db, pictures
+from lib.sound.mel.cpu import file_peak_db, spectrograms
 
 KEPT = np.full((3, 12, 4), 0.02)
 
@@ -21,34 +21,34 @@ def moved(log_odds, answers=KEPT):
 
 
 def checked(folder, today, kept=KEPT):
-    write_probe(folder, kept)
-    return check_probe(folder, lambda sound: today)
+    write_golden_output(folder, kept)
+    return check_golden_output(folder, lambda sound: today)
 
 
 def test_the_sound_is_the_same_each_time_too_short_and_not_clipped():
-    sound = probe_sound()
+    sound = golden_sound()
     assert sound.dtype == np.float32
     assert len(sound) == 58.5 * SAMPLE_RATE
     assert 0.3 < np.abs(sound).max() < 1
-    np.testing.assert_array_equal(sound, probe_sound())
+    np.testing.assert_array_equal(sound, golden_sound())
 
 
 def test_each_window_is_loud_at_its_edges_and_sounds_otherwise_than_the_others():
-    windows = probe_sound()[: 11 * WINDOW_SAMPLES].reshape(11, WINDOW_SAMPLES)
+    windows = golden_sound()[: 11 * WINDOW_SAMPLES].reshape(11, WINDOW_SAMPLES)
     tenth = SAMPLE_RATE // 10
     level = np.sqrt(np.square(windows).mean(axis=1))
     for edge in (windows[:, :tenth], windows[:, -tenth:]):
         assert (np.sqrt(np.square(edge).mean(axis=1)) > level).all()
-    correlation = np.corrcoef(pictures(windows, FrontEnd(normalise="zscore")).reshape(11, -1))
+    correlation = np.corrcoef(spectrograms(windows, FrontEnd(normalise="zscore")).reshape(11, -1))
     assert np.abs(correlation - np.eye(11)).max() < 0.9
 
 
 def test_some_cells_lie_below_any_usual_range_so_that_its_size_and_whose_it_is_are_heard():
-    windows = probe_sound()[: 11 * WINDOW_SAMPLES].reshape(11, WINDOW_SAMPLES)
+    windows = golden_sound()[: 11 * WINDOW_SAMPLES].reshape(11, WINDOW_SAMPLES)
     front_end = FrontEnd(top_db=200.0)
-    seen = pictures(windows, front_end)
+    seen = spectrograms(windows, front_end)
     below = lambda peaks: (seen < peaks - 80.0).mean(axis=(1, 2))  # noqa: E731
-    own, whole = below(seen.max(axis=(1, 2), keepdims=True)), below(file_peak_db(probe_sound(), front_end))
+    own, whole = below(seen.max(axis=(1, 2), keepdims=True)), below(file_peak_db(golden_sound(), front_end))
     assert own[5:].max() > 0.05
     assert whole[5:].max() > own[5:].max()
 
@@ -56,9 +56,9 @@ def test_some_cells_lie_below_any_usual_range_so_that_its_size_and_whose_it_is_a
 @pytest.mark.parametrize("chance", [1e-4, 0.02, 0.5, 0.999])
 def test_a_move_counts_in_log_odds_however_rare_the_class(tmp_path, chance):
     kept = np.full((3, 12, 4), chance)
-    assert checked(tmp_path, moved(0.8 * LIMIT, kept), kept) == pytest.approx(0.8 * LIMIT, rel=0.02)
+    assert checked(tmp_path, moved(0.8 * GOLDEN_LIMIT, kept), kept) == pytest.approx(0.8 * GOLDEN_LIMIT, rel=0.02)
     with pytest.raises(BadInput, match="does not hear as it did"):
-        checked(tmp_path, moved(1.2 * LIMIT, kept), kept)
+        checked(tmp_path, moved(1.2 * GOLDEN_LIMIT, kept), kept)
 
 
 def test_chances_without_log_odds_and_answers_without_chances(tmp_path):
@@ -75,10 +75,10 @@ def test_other_folds_than_were_trained_are_refused_as_such(tmp_path):
 
 
 def test_a_runtimes_own_error_becomes_ours(tmp_path):
-    write_probe(tmp_path, KEPT)
+    write_golden_output(tmp_path, KEPT)
 
     def answer(sound):
         raise ZeroDivisionError("invalid dimensions")
 
     with pytest.raises(BadInput, match="invalid dimensions"):
-        check_probe(tmp_path, answer)
+        check_golden_output(tmp_path, answer)

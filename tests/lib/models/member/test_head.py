@@ -18,8 +18,8 @@ from lib.learn.head.crossfit import fit_head_member
 from lib.learn.head.linear import LinearHeadSettings, fit_linear_head, zero_shot_head
 from lib.models.embedder.packed import Embedder
 from lib.models.member.card import read_card
-from lib.models.member.head import AppliedHead, HeadFiles, probe_tokens
-from lib.models.member.inputs import Hearing
+from lib.models.member.head import HeadFiles, HeadMember, probe_tokens
+from lib.models.member.inputs import SoundscapeInputs
 from lib.sound.decode import decode
 from tests.support.tinyheads import make_studio, pack
 
@@ -52,11 +52,11 @@ def run(studio, tmp_path):
 def hearing_of(studio, public):
     stem = studio.lesson.sequences.stems[0]
     audio = decode(public / "train_soundscapes" / f"{stem}.ogg")
-    return lambda: Hearing(parse_soundscape(stem), audio)
+    return lambda: SoundscapeInputs(parse_soundscape(stem), audio)
 
 
 def opened(folder, studio):
-    return AppliedHead(folder, read_card(folder, studio.prepared.classes), studio.prepared.classes)
+    return HeadMember(folder, read_card(folder, studio.prepared.classes), studio.prepared.classes)
 
 
 def test_heads_on_one_embedder_hear_a_soundscape_once_together(studio, hearing_of, monkeypatch):

@@ -18,11 +18,11 @@ from lib.models.export.network import INPUTS, OUTPUTS
 from lib.models.member import network as applied_network
 from lib.models.member import windows as listening
 from lib.models.member.card import read_card
-from lib.models.member.golden_output import probe_sound, write_probe
-from lib.models.member.inputs import Hearing
-from lib.models.member.network import AppliedNetwork
+from lib.models.member.golden_output import golden_sound, write_golden_output
+from lib.models.member.inputs import SoundscapeInputs
+from lib.models.member.network import NetworkMember
 from lib.models.member.open import open_member
-from lib.models.member.windows import mean_chances
+from lib.models.member.windows import mean_probabilities
 from lib.models.runtime.onnx import OnnxSession
 from lib.sound.decode import decode
 
@@ -132,14 +132,14 @@ def test_a_fold_asked_alone_gives_the_out_of_fold_scores_and_all_together_their_
     network_member, prepared_folder, public, classes
 ):
     prepared, oof = load_prepared(prepared_folder), load_scores(network_member / "oof.parquet")
-    networks = AppliedNetwork(network_member, read_card(network_member, classes))
+    networks = NetworkMember(network_member, read_card(network_member, classes))
     for stem, fold in prepared.folds.of("soundscape").items():
         audio = decode(public / "train_soundscapes" / f"{stem}.ogg")
         rows = [row.startswith(stem) for row in oof.row_ids]
         np.testing.assert_allclose(networks.score(audio, [fold]), oof.values[rows], atol=1e-6)
     alone = [networks.score(audio, [number]) for number in prepared.folds.numbers]
     assert np.abs(alone[0] - alone[1]).max() > 0.01
-    together = open_member(network_member, classes).score(Hearing(parse_soundscape(stem), audio))
+    together = open_member(network_member, classes).score(SoundscapeInputs(parse_soundscape(stem), audio))
     np.testing.assert_allclose(together, np.mean(alone, axis=0), atol=1e-6)
 
 
@@ -147,16 +147,16 @@ def alone(path, networks, audio):
     """(12, classes) what a file says of audio."""
     session = OnnxSession(path, inputs=INPUTS, outputs=OUTPUTS)
     pictures = networks.listening.pictures(audio, networks.front_end)
-    return mean_chances(pictures, networks.listening, [lambda picture: session.run(picture=picture)])
+    return mean_probabilities(pictures, networks.listening, [lambda picture: session.run(picture=picture)])
 
 
 @pytest.fixture
 def whole(twin, classes):
     """The member, which has a network that learned from everything, too: that one answers the probe."""
-    networks = AppliedNetwork(twin, read_card(twin, classes))
+    networks = NetworkMember(twin, read_card(twin, classes))
     shutil.copy(twin / "fold0.onnx", twin / "whole.onnx")
     nudged(twin / "whole.onnx")
-    write_probe(twin, alone(twin / "whole.onnx", networks, probe_sound())[None])
+    write_golden_output(twin, alone(twin / "whole.onnx", networks, golden_sound())[None])
     seal(twin, "member")
     return twin
 
@@ -180,8 +180,8 @@ def test_a_network_that_learned_from_everything_is_served_alone_and_the_folds_an
     before, member = open_member(network_member, classes), open_member(whole, classes)
     assert opened == ["fold0.onnx", "fold1.onnx", "fold2.onnx", "whole.onnx"]
     path = sorted((public / "train_soundscapes").glob("*.ogg"))[0]
-    hearing = Hearing(parse_soundscape(path.name), decode(path))
-    networks = AppliedNetwork(whole, read_card(whole, classes))
+    hearing = SoundscapeInputs(parse_soundscape(path.name), decode(path))
+    networks = NetworkMember(whole, read_card(whole, classes))
     expected = alone(whole / "whole.onnx", networks, hearing.audio)
     np.testing.assert_allclose(member.score(hearing), expected, atol=1e-6)
     opened.clear()
@@ -213,7 +213,7 @@ def test_a_fold_that_is_not_there_is_named(whole, network_member, classes):
     with pytest.raises(BadInput, match=r"has no model of fold 1(.|\n)*folds 0, 2"):
         open_member(whole, classes).by_fold(1)
     with pytest.raises(BadInput, match="has no model of fold 3"):
-        AppliedNetwork(network_member, read_card(network_member, classes)).score(probe_sound(), [3])
+        NetworkMember(network_member, read_card(network_member, classes)).score(golden_sound(), [3])
 
 
 def test_pictures_are_drawn_once_for_all_folds(network_member, public, classes, monkeypatch):
@@ -221,7 +221,7 @@ def test_pictures_are_drawn_once_for_all_folds(network_member, public, classes, 
     shown = applied_network.shown_pictures
     monkeypatch.setattr(applied_network, "shown_pictures", lambda *how: drawn.append(how[-1]) or shown(*how))
     path = sorted((public / "train_soundscapes").glob("*.ogg"))[0]
-    hearing = Hearing(parse_soundscape(path.name), decode(path))
+    hearing = SoundscapeInputs(parse_soundscape(path.name), decode(path))
     for fold in range(3):
         member.by_fold(fold)(hearing)
     assert len([asked for asked in drawn if asked]) == 1

@@ -21,7 +21,7 @@ from lib.judge.metric import judge
 from lib.learn.baseline.crossfit import ClassicalSettings, clip_targets, fit_prior_member, fit_statistics_member
 from lib.learn.baseline.logistic import LogisticSettings
 from lib.models.member.card import read_card
-from lib.models.member.inputs import Hearing
+from lib.models.member.inputs import SoundscapeInputs
 from lib.models.member.open import open_member
 from lib.models.member.prior import PriorSettings, fit_prior
 from lib.sound.decode import decode, soundscape_windows
@@ -88,7 +88,7 @@ def test_a_clips_secondary_labels_are_neither_positive_nor_negative(prepared):
 def test_a_fold_asked_alone_gives_the_scores_of_what_it_held_out(members, prepared, public, classes, name):
     member, oof = open_member(members / name, classes), load_scores(members / name / "oof.parquet")
     for stem, fold in prepared.folds.of("soundscape").items():
-        hearing = Hearing(parse_soundscape(stem), decode(public / "train_soundscapes" / f"{stem}.ogg"))
+        hearing = SoundscapeInputs(parse_soundscape(stem), decode(public / "train_soundscapes" / f"{stem}.ogg"))
         said = [member.by_fold(number)(hearing) for number in prepared.folds.numbers]
         own = [row.rpartition("_")[0] == stem for row in oof.row_ids]
         np.testing.assert_allclose(said[fold], oof.values[own], atol=1e-5)
@@ -105,7 +105,7 @@ def test_who_never_asks_a_fold_opens_none(members, classes, public, tmp_path, na
     seal(copy, "member")
     member = open_member(copy, classes)
     path = next(iter(sorted((public / "train_soundscapes").glob("*.ogg"))))
-    assert member.score(Hearing(parse_soundscape(path.name), decode(path))).shape == (12, len(classes))
+    assert member.score(SoundscapeInputs(parse_soundscape(path.name), decode(path))).shape == (12, len(classes))
     with pytest.raises(Exception, match=r"fold0|pickle"):
         member.by_fold(0)
 
@@ -121,7 +121,7 @@ def test_a_member_of_before_has_no_models_by_fold_and_says_so(members, classes, 
 def test_an_opened_member_gives_probabilities_for_twelve_windows(members, public, classes, name):
     member = open_member(members / name, classes)
     path = next(iter(sorted((public / "train_soundscapes").glob("*.ogg"))))
-    scores = member.score(Hearing(parse_soundscape(path.name), decode(path)))
+    scores = member.score(SoundscapeInputs(parse_soundscape(path.name), decode(path)))
     assert scores.shape == (12, len(classes))
     assert scores.min() >= 0
     assert scores.max() <= 1
@@ -170,7 +170,7 @@ def test_another_front_end_than_trained_cannot_slip_through(members, classes, pu
     member = open_member(altered(members / "l1_statistics", tmp_path, config=front_end), classes)
     path = next((public / "train_soundscapes").glob("*.ogg"))
     with pytest.raises(Exception, match="Got invalid dimensions"):
-        member.score(Hearing(parse_soundscape(path.name), decode(path)))
+        member.score(SoundscapeInputs(parse_soundscape(path.name), decode(path)))
 
 
 def test_the_same_data_and_settings_give_the_same_member(members, prepared, tmp_path):

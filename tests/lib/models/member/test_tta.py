@@ -11,12 +11,12 @@ from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, parse_sound
 from lib.core.errors import BadInput
 from lib.core.records import from_json, to_json
 from lib.models.member import windows as listening
-from lib.models.member.inputs import Hearing
-from lib.models.member.tta import Again, Pass, shown_pictures, weighted_chances
-from lib.models.member.windows import Listening, mean_chances
+from lib.models.member.inputs import SoundscapeInputs
+from lib.models.member.tta import TTA, TTAPass, tta_probabilities, tta_spectrograms
+from lib.models.member.windows import WindowSpec, mean_probabilities
 from lib.sound.mel import cpu as mel
 from lib.sound.mel.config import FrontEnd
-from lib.sound.mel.cpu import pictures
+from lib.sound.mel.cpu import spectrograms
 
 HOP = 1000
 FRONT_END = FrontEnd(n_fft=1024, hop_samples=HOP, n_mels=32, level="power")
@@ -42,9 +42,9 @@ def detector(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def answers(audio, again, seconds=5.0, network=detector, front_end=FRONT_END):
-    listening, passes = Listening(seconds), again.asked(front_end)
-    shown = shown_pictures(audio, listening, front_end, [(each.shift_s, each.gain_db) for each in passes])
-    return weighted_chances(shown, passes, again.overlaps, listening, [network])[:, 0]
+    listening, passes = WindowSpec(seconds), again.asked(front_end)
+    shown = tta_spectrograms(audio, listening, front_end, [(each.shift_s, each.gain_db) for each in passes])
+    return tta_probabilities(shown, passes, again.overlaps, listening, [network])[:, 0]
 
 
 def frames_alone(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -64,20 +64,20 @@ def test_asked_once_and_plainly_the_answer_is_the_plain_one_to_the_bit():
     random = np.random.default_rng(0)
     for seconds, frames in [(5.0, 13), (10.0, 21), (20.0, 10), (5.0, 1)]:
         said = random.normal(size=(12, 4)).astype(np.float32), random.normal(size=(12, 4, frames)).astype(np.float32)
-        seen, plain = np.zeros((12, 1, 2, 2)), Listening(seconds)
-        network = [lambda pictures, said=said: said]
-        once = weighted_chances([seen], Again().asked(FRONT_END), False, plain, network)
-        np.testing.assert_array_equal(once, mean_chances(seen, plain, network))
+        seen, plain = np.zeros((12, 1, 2, 2)), WindowSpec(seconds)
+        network = [lambda spectrograms, said=said: said]
+        once = tta_probabilities([seen], TTA().asked(FRONT_END), False, plain, network)
+        np.testing.assert_array_equal(once, mean_probabilities(seen, plain, network))
 
 
 @pytest.mark.parametrize(
     "again",
     [
-        Again([Pass(shift_s=1.25)]),
-        Again([Pass(shift_s=-2.5)]),
-        Again(overlaps=True),
-        Again([Pass(backwards=True)]),
-        Again([Pass(), Pass(-1.0, -3.0, True, 0.3), Pass(2.0, weight=7.0)], overlaps=True),
+        TTA([TTAPass(shift_s=1.25)]),
+        TTA([TTAPass(shift_s=-2.5)]),
+        TTA(overlaps=True),
+        TTA([TTAPass(backwards=True)]),
+        TTA([TTAPass(), TTAPass(-1.0, -3.0, True, 0.3), TTAPass(2.0, weight=7.0)], overlaps=True),
     ],
 )
 @pytest.mark.parametrize("seconds", [5, 10, 20])
@@ -104,14 +104,14 @@ def test_a_network_that_says_the_same_of_any_picture_says_it_however_it_is_asked
     ],
 )
 def test_an_event_lands_in_its_row_whatever_the_shift(shift_s, expected):
-    said = answers(bursts(30.5), Again([Pass(shift_s)]))
+    said = answers(bursts(30.5), TTA([TTAPass(shift_s)]))
     np.testing.assert_allclose(said, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("shift_s", [-2.5, -1.25, 0.5, 1.25, 2.5])
 @pytest.mark.parametrize("at_s", [0.3, 4.8, 5.05, 27.4, 27.6, 54.8, 55.05, 59.7])
 def test_the_frame_is_never_taken_for_another_rows_and_ends_are_heard_by_who_covers_them(shift_s, at_s):
-    said = answers(bursts(at_s), Again([Pass(shift_s)]), network=frames_alone)
+    said = answers(bursts(at_s), TTA([TTAPass(shift_s)]), network=frames_alone)
     covered = shift_s < at_s < 60 + shift_s
     expected = rows(**{f"row{int(at_s // 5)}": 0.5 if covered else 0.0})
     np.testing.assert_allclose(said, expected, atol=1e-4)
@@ -120,7 +120,7 @@ def test_the_frame_is_never_taken_for_another_rows_and_ends_are_heard_by_who_cov
 @pytest.mark.parametrize("seconds", [10, 20])
 @pytest.mark.parametrize("shift_s", [-1.25, 0.0, 2.5])
 def test_longer_windows_read_the_moment_in_each_and_average_it(seconds, shift_s):
-    said = answers(bursts(30.5, 47.2), Again([Pass(shift_s)], overlaps=True), seconds, frames_alone)
+    said = answers(bursts(30.5, 47.2), TTA([TTAPass(shift_s)], overlaps=True), seconds, frames_alone)
     np.testing.assert_allclose(said, rows(row6=0.5, row9=0.5), atol=1e-4)
 
     def only_its_own(seen):  # the windows of rows 5, 6 and 7 differ about the event
@@ -129,10 +129,10 @@ def test_longer_windows_read_the_moment_in_each_and_average_it(seconds, shift_s)
         return clip, frames
 
     windows = {10: 2, 20: 4}[seconds]  # that hear a moment half a second into a row
-    said = answers(bursts(30.5), Again(overlaps=True), seconds, only_its_own)
+    said = answers(bursts(30.5), TTA(overlaps=True), seconds, only_its_own)
     hearing = {10: 1, 20: 2}[seconds]  # of those, the ones that say so
     np.testing.assert_allclose(said, rows(row6=0.5 * hearing / windows), atol=1e-4)
-    assert answers(bursts(30.5), Again(), seconds, only_its_own)[6] == pytest.approx(0.5, abs=1e-4)
+    assert answers(bursts(30.5), TTA(), seconds, only_its_own)[6] == pytest.approx(0.5, abs=1e-4)
 
 
 def test_without_overlaps_a_moment_is_read_in_the_window_in_whose_middle_it_lies():
@@ -145,7 +145,7 @@ def test_without_overlaps_a_moment_is_read_in_the_window_in_whose_middle_it_lies
         return network
 
     for window, chance in [(5, 0.5), (6, 0.0)]:  # begun later, window 5 has 30.5 s in its middle, 6 in its margin
-        said = answers(bursts(30.5), Again([Pass(1.25)]), 10.0, only(window))
+        said = answers(bursts(30.5), TTA([TTAPass(1.25)]), 10.0, only(window))
         np.testing.assert_allclose(said, rows(row6=chance), atol=1e-4)
 
 
@@ -156,21 +156,21 @@ def test_a_pooled_head_has_no_moments_so_that_its_windows_count_by_their_share_o
 
     expected = np.convolve(np.arange(1, 13) / 20, [0.75, 0.25])[:12]
     expected[0] = 1 / 20
-    np.testing.assert_allclose(answers(bursts(), Again([Pass(1.25)]), network=pooled), expected, rtol=1e-6)
+    np.testing.assert_allclose(answers(bursts(), TTA([TTAPass(1.25)]), network=pooled), expected, rtol=1e-6)
 
 
 def test_backwards_the_picture_is_turned_and_the_answer_turned_back():
-    seen, turned = [], Again([Pass(1.25, backwards=True)])
+    seen, turned = [], TTA([TTAPass(1.25, backwards=True)])
 
-    def spy(pictures):
-        seen.append(pictures)
-        return detector(pictures[..., ::-1])[0], detector(pictures[..., ::-1])[1][..., ::-1]
+    def spy(spectrograms):
+        seen.append(spectrograms)
+        return detector(spectrograms[..., ::-1])[0], detector(spectrograms[..., ::-1])[1][..., ::-1]
 
     audio = bursts(10.5)
     said = answers(audio, turned, 5.0, spy)  # in a shifted window, the two halves lie in two rows
-    (shifted,) = shown_pictures(audio, Listening(), FRONT_END, [(1.25, 0.0)])
+    (shifted,) = tta_spectrograms(audio, WindowSpec(), FRONT_END, [(1.25, 0.0)])
     np.testing.assert_array_equal(seen[0], shifted[..., ::-1])
-    np.testing.assert_allclose(said, answers(audio, Again([Pass(1.25)])), atol=1e-6)
+    np.testing.assert_allclose(said, answers(audio, TTA([TTAPass(1.25)])), atol=1e-6)
 
 
 def test_passes_count_by_their_weights():
@@ -180,7 +180,7 @@ def test_passes_count_by_their_weights():
         chance = logit(next(said))
         return np.full((12, 1), chance), np.full((12, 1, 5), chance)
 
-    again = Again([Pass(), Pass(-1.25, weight=2.0), Pass(1.25, weight=2.0)])
+    again = TTA([TTAPass(), TTAPass(-1.25, weight=2.0), TTAPass(1.25, weight=2.0)])
     np.testing.assert_allclose(
         answers(bursts(), again, network=network), np.full(12, 0.2 * 0.2 + 0.4 * 0.4 + 0.4 * 0.9)
     )
@@ -196,33 +196,35 @@ def test_pictures_of_all_passes_are_those_of_the_windows_cut_out_and_come_from_o
         fill(out, padded, offsets, settings)
 
     monkeypatch.setattr(mel, "_fill", counting)
-    shown = shown_pictures(audio, Listening(), front_end, [(0.0, 0.0), (1.25, 0.0), (-2.5, 0.0)])
+    shown = tta_spectrograms(audio, WindowSpec(), front_end, [(0.0, 0.0), (1.25, 0.0), (-2.5, 0.0)])
     edges = 3 * 12 * 2  # within half an FFT of a window's edges its frames are its own
     assert frames["made"] == (65 * SAMPLE_RATE - SAMPLE_RATE * 5 // 4) // HOP + 1 + edges
     for (shift_s, _), part in zip([(0.0, 0), (1.25, 0), (-2.5, 0)], shown, strict=True):
         start = 7 * 5 * SAMPLE_RATE + round(shift_s * SAMPLE_RATE)
-        np.testing.assert_allclose(part[7, 0], pictures(audio[None, start : start + 160_000], front_end)[0], atol=1e-4)
+        np.testing.assert_allclose(
+            part[7, 0], spectrograms(audio[None, start : start + 160_000], front_end)[0], atol=1e-4
+        )
 
 
 def test_two_passes_that_see_the_same_are_shown_one_picture(monkeypatch):
     drawn, draw = [], listening.soundscape_pictures
     monkeypatch.setattr(listening, "soundscape_pictures", lambda *given: drawn.append(len(given[2])) or draw(*given))
-    forth, back = shown_pictures(bursts(), Listening(), FRONT_END, [(0.0, 0.0), (0.0, 0.0)])
+    forth, back = tta_spectrograms(bursts(), WindowSpec(), FRONT_END, [(0.0, 0.0), (0.0, 0.0)])
     assert forth is back
     assert drawn == [12]
 
 
 def test_a_gain_is_heard_where_loudness_is_and_costs_no_pass_where_it_is_not():
-    louder = Again([Pass(), Pass(gain_db=6.0), Pass(backwards=True, weight=2.0)])
+    louder = TTA([TTAPass(), TTAPass(gain_db=6.0), TTAPass(backwards=True, weight=2.0)])
     audio = bursts(1.0)
-    one, other = shown_pictures(audio, Listening(), FRONT_END, [(0.0, 0.0), (0.0, 6.0)])
+    one, other = tta_spectrograms(audio, WindowSpec(), FRONT_END, [(0.0, 0.0), (0.0, 6.0)])
     np.testing.assert_allclose(other, one * 10**0.6, rtol=1e-4, atol=1e-3)
     assert [each.weight for each in louder.asked(FRONT_END)] == [0.25, 0.25, 0.5]
     deaf = replace(FRONT_END, level="db", normalise="zscore")
-    assert louder.asked(deaf) == [Pass(weight=0.5), Pass(backwards=True, weight=0.5)]
+    assert louder.asked(deaf) == [TTAPass(weight=0.5), TTAPass(backwards=True, weight=0.5)]
     assert louder.asked(replace(FRONT_END, level="pcen", normalise="zscore"))[1].gain_db == 6.0
     noise = 0.01 * np.random.default_rng(1).normal(size=SOUNDSCAPE_SAMPLES).astype(np.float32)
-    one, other = shown_pictures(noise, Listening(), deaf, [(0.0, 0.0), (0.0, -3.0)])
+    one, other = tta_spectrograms(noise, WindowSpec(), deaf, [(0.0, 0.0), (0.0, -3.0)])
     np.testing.assert_allclose(other, one, atol=1e-4)
 
 
@@ -236,25 +238,25 @@ def test_a_gain_is_heard_where_loudness_is_and_costs_no_pass_where_it_is_not():
     ],
 )
 def test_a_shift_is_cut_to_whole_hops_and_stays_in_its_row(shift_s, hop_samples, hops):
-    (asked,) = Again([Pass(shift_s)]).asked(replace(FRONT_END, hop_samples=hop_samples))
+    (asked,) = TTA([TTAPass(shift_s)]).asked(replace(FRONT_END, hop_samples=hop_samples))
     assert asked.shift_s == hops * hop_samples / SAMPLE_RATE
 
 
 def test_settings_travel_as_strict_json_and_what_makes_no_pass_is_refused():
-    again = Again([Pass(), Pass(1.0, 3.0, True, 2.0)], overlaps=True)
-    assert from_json(Again, to_json(again), "again") == again
-    assert from_json(Again, {}, "again") == Again()
+    again = TTA([TTAPass(), TTAPass(1.0, 3.0, True, 2.0)], overlaps=True)
+    assert from_json(TTA, to_json(again), "again") == again
+    assert from_json(TTA, {}, "again") == TTA()
     with pytest.raises(BadInput, match=r"unknown \['speed'\]"):
-        from_json(Again, {"passes": [{"speed": 2}]}, "again")
+        from_json(TTA, {"passes": [{"speed": 2}]}, "again")
     for wrong, message in [({"shift_s": 2.6}, "leaves its row"), ({"weight": 0}, "weight of a pass")]:
         with pytest.raises(BadInput, match=message):
-            Pass(**wrong)
+            TTAPass(**wrong)
     with pytest.raises(BadInput, match="never asked"):
-        Again([])
+        TTA([])
 
 
 def test_members_share_what_they_are_shown_pass_by_pass():
-    heard, made = Hearing(parse_soundscape("BC2026_Test_0001_S05_20250227_010002"), None), []
+    heard, made = SoundscapeInputs(parse_soundscape("BC2026_Test_0001_S05_20250227_010002"), None), []
 
     def make(missing):
         made.append(missing)

@@ -8,9 +8,9 @@ import pytest
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES
 from lib.core.errors import BadInput
 from lib.models.member import windows as listening
-from lib.models.member.windows import Listening, mean_chances
+from lib.models.member.windows import WindowSpec, mean_probabilities
 from lib.sound.mel.config import FrontEnd
-from lib.sound.mel.cpu import pictures
+from lib.sound.mel.cpu import spectrograms
 
 FRONT_END = FrontEnd(n_fft=1024, hop_samples=2000, n_mels=32, normalise="zscore")
 RAMP = np.arange(SOUNDSCAPE_SAMPLES, dtype=np.float64)  # each sample says which one it is
@@ -25,7 +25,7 @@ def heard(monkeypatch, audio, seconds):
         return np.zeros((len(starts), 1, 1))
 
     monkeypatch.setattr(listening, "soundscape_pictures", spy)
-    assert Listening(seconds).pictures(audio, FRONT_END).shape == (12, 1, 1, 1)
+    assert WindowSpec(seconds).pictures(audio, FRONT_END).shape == (12, 1, 1, 1)
     return np.array(seen)
 
 
@@ -53,22 +53,22 @@ def test_a_short_file_is_repeated_and_a_long_one_cut_before_anything_is_mirrored
 def test_pictures_are_those_of_the_stretches_cut_out(edges):
     front_end = replace(FRONT_END, edges=edges)
     audio = np.random.default_rng(0).normal(size=SOUNDSCAPE_SAMPLES).astype(np.float32)
-    seen = Listening(10.0).pictures(audio, front_end)
+    seen = WindowSpec(10.0).pictures(audio, front_end)
     context, start = front_end.context_samples, 3 * WINDOW_SAMPLES - 5 * SAMPLE_RATE // 2
     stretch = audio[start - context : start + 10 * SAMPLE_RATE + context]
     assert seen.shape == (12, 1, 32, 161)
-    np.testing.assert_allclose(seen[3, 0], pictures(stretch[None], front_end)[0], atol=1e-4)
+    np.testing.assert_allclose(seen[3, 0], spectrograms(stretch[None], front_end)[0], atol=1e-4)
 
 
 def test_less_than_a_row_is_refused():
     with pytest.raises(BadInput, match="less than a row"):
-        Listening(4.0)
+        WindowSpec(4.0)
 
 
 def test_a_chance_is_the_mean_of_the_clips_and_of_the_loudest_frames():
     clip = np.array([[0.0, np.log(3.0)]])
     frames = np.array([[[-9.0, np.log(4.0), -2.0], [-5.0, -6.0, 0.0]]])
-    np.testing.assert_allclose(Listening(5.0).chances(clip, frames), [[(0.5 + 0.8) / 2, (0.75 + 0.5) / 2]])
+    np.testing.assert_allclose(WindowSpec(5.0).chances(clip, frames), [[(0.5 + 0.8) / 2, (0.75 + 0.5) / 2]])
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,11 @@ def test_only_frames_that_touch_the_row_count(seconds, frames, counted):
     silent = np.full((1, 1), -100.0)
     for loud in range(frames):
         logits = np.where(np.arange(frames) == loud, 100.0, -100.0)[None, None]
-        assert Listening(seconds).chances(silent, logits).item() == pytest.approx(0.5 if loud in counted else 0.0)
+        assert WindowSpec(seconds).chances(silent, logits).item() == pytest.approx(0.5 if loud in counted else 0.0)
 
 
 def test_networks_are_averaged_as_chances_not_as_logits():
     one, two = (lambda seen, x=x: (np.full((len(seen), 1), x), np.full((len(seen), 1, 2), x)) for x in (0.0, 100.0))
-    np.testing.assert_allclose(mean_chances(np.zeros((12, 1, 2, 2)), Listening(), [one, two]), np.full((12, 1), 0.75))
+    np.testing.assert_allclose(
+        mean_probabilities(np.zeros((12, 1, 2, 2)), WindowSpec(), [one, two]), np.full((12, 1), 0.75)
+    )

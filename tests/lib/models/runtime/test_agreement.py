@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from lib.models.runtime.agreement import Agreement, agreement, rank_agreement
+from lib.models.runtime.agreement import RuntimeAgreement, rank_agreement, runtime_agreement
 
 
 def test_it_is_spearmans_correlation_of_each_class_ties_included():
@@ -22,7 +22,7 @@ def test_a_class_that_became_constant_does_not_agree_and_one_that_always_was_doe
 def test_not_a_number_does_not_agree():
     truth, values = np.array([[1.0], [2.0]]), np.array([[1.0], [np.nan]])
     assert rank_agreement(truth, values).tolist() == [0.0]
-    assert not agreement(truth, values).alike
+    assert not runtime_agreement(truth, values).alike
 
 
 def test_the_middle_class_and_the_one_at_the_5th_percentile_are_told_with_the_windows():
@@ -30,11 +30,11 @@ def test_the_middle_class_and_the_one_at_the_5th_percentile_are_told_with_the_wi
     truth = rng.random((60, 21))
     values = truth.copy()
     values[:, 4:6] = -truth[:, 4:6]
-    found = agreement(truth, values)
+    found = runtime_agreement(truth, values)
     assert (found.windows, found.median, found.p5) == (60, pytest.approx(1.0), pytest.approx(-1.0))
     assert f"{found}" == "rank agreement 1.0000, at the 5th percentile -1.0000, over 60 windows"
 
 
 @pytest.mark.parametrize(("median", "p5", "alike"), [(0.9997, 0.995, True), (0.9985, 0.995, False), (1.0, 0.98, False)])
 def test_both_the_median_and_the_5th_percentile_must_hold(median, p5, alike):
-    assert Agreement(60, median, p5).alike is alike
+    assert RuntimeAgreement(60, median, p5).alike is alike

@@ -13,18 +13,18 @@ from lib.core.records import to_json
 from lib.models.export.network import INPUTS, OUTPUTS
 from lib.models.member import network as applied_network
 from lib.models.member.card import MemberCard
-from lib.models.member.golden_output import probe_sound, write_probe
-from lib.models.member.inputs import Hearing
-from lib.models.member.network import AppliedNetwork
-from lib.models.member.windows import Listening, mean_chances
-from lib.models.runtime.choose import settle
+from lib.models.member.golden_output import golden_sound, write_golden_output
+from lib.models.member.inputs import SoundscapeInputs
+from lib.models.member.network import NetworkMember
+from lib.models.member.windows import WindowSpec, mean_probabilities
+from lib.models.runtime.choose import choose_runtime
 from lib.models.runtime.onnx import OnnxSession
 from lib.models.runtime.openvino import multiplies_bfloat16, openvino_installed
 from lib.sound.mel.config import FrontEnd
 from tests.support.tinynetwork import CLASSES, graph
 
 FRONT_END = FrontEnd(n_mels=32, hop_samples=4102, normalise="zscore")  # pictures of 32 × 40, as the network learnt
-SOUNDS = [np.roll(probe_sound(), 40_000 * n) * (1 + n) for n in range(1, 3)]
+SOUNDS = [np.roll(golden_sound(), 40_000 * n) * (1 + n) for n in range(1, 3)]
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,10 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "fold0.onnx").write_bytes(graph())
     session = OnnxSession(folder / "fold0.onnx", inputs=INPUTS, outputs=OUTPUTS)
-    pictures = Listening().pictures(probe_sound(), FRONT_END)
-    write_probe(folder, mean_chances(pictures, Listening(), [lambda picture: session.run(picture=picture)])[None])
+    pictures = WindowSpec().pictures(golden_sound(), FRONT_END)
+    write_golden_output(
+        folder, mean_probabilities(pictures, WindowSpec(), [lambda picture: session.run(picture=picture)])[None]
+    )
     return folder
 
 
@@ -42,15 +44,13 @@ def folder(tmp_path_factory):
 def networks(folder):
     config = {"front_end": to_json(FRONT_END), "crop": {"seconds": 5}}
     hash_ = ClassList(tuple("abcd"[:CLASSES])).hash
-    return AppliedNetwork(
-        folder, MemberCard("tiny", "network", hash_, config, "", "", "", 0, INPUTS, OUTPUTS, 0.0, 0.0)
-    )
+    return NetworkMember(folder, MemberCard("tiny", "network", hash_, config, "", "", "", 0, INPUTS, OUTPUTS, 0.0, 0.0))
 
 
 def said(networks):
     """What they say of a soundscape."""
     soundscape = parse_soundscape("BC2026_Test_0001_S01_20260101_060000")
-    return networks.hear(Hearing(soundscape, SOUNDS[0]))
+    return networks.hear(SoundscapeInputs(soundscape, SOUNDS[0]))
 
 
 def planted(monkeypatch, change):
@@ -86,7 +86,7 @@ def test_what_ranks_otherwise_is_not_taken_and_nothing_changes(networks, monkeyp
 
 
 def test_a_runtime_that_ranks_only_the_probe_alike_is_not_taken(networks, monkeypatch):
-    pictures = Listening().pictures(probe_sound(), FRONT_END)
+    pictures = WindowSpec().pictures(golden_sound(), FRONT_END)
     own = {logits.tobytes() for session in networks._sessions.values() for logits in session.run(picture=pictures)}
     planted(monkeypatch, lambda logits: logits if logits.tobytes() in own else -logits)
     assert networks.round_if_alike(SOUNDS).startswith("onnxruntime: ")
@@ -129,17 +129,17 @@ def test_network_members_alone_are_tried_on_the_first_soundscapes_that_can_be_re
     files[1].write_bytes(b"not an ogg")
     log = []
     members = {"one": asked_with(log, "one"), "prior": SimpleNamespace(round_if_alike=None)}
-    assert settle("openvino", members, files) == {"one": "openvino for one"}
+    assert choose_runtime("openvino", members, files) == {"one": "openvino for one"}
     assert log == [("one", [SAMPLE_RATE * n for n in (1, 3, 4)])]
 
 
 def test_by_default_nothing_is_tried():
     log = []
     members = {"one": asked_with(log, "one"), "prior": SimpleNamespace(round_if_alike=None)}
-    assert settle("onnxruntime", members, []) == {"one": "onnxruntime"}
+    assert choose_runtime("onnxruntime", members, []) == {"one": "onnxruntime"}
     assert log == []
 
 
 def test_an_unknown_runtime_is_refused():
     with pytest.raises(BadInput, match="onnxruntime or openvino"):
-        settle("tensorrt", {}, [])
+        choose_runtime("tensorrt", {}, [])

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from lib.competition.miniature.cast import make_cast
-from lib.competition.miniature.elsewhere import heard_elsewhere
+from lib.competition.miniature.elsewhere import recordings_from_elsewhere
 from lib.competition.miniature.spec import MiniatureSpec
 from lib.models.runtime.onnx import OnnxSession
 from lib.models.standin.make import make_standin
@@ -111,7 +111,7 @@ def test_the_same_settings_make_the_same_bytes_and_another_seed_another_model(st
 
 
 def test_labels_are_as_many_as_perchs_and_hold_what_was_taught_relatives_and_tags(labels):
-    heard = heard_elsewhere(MiniatureSpec.tiny(), windows=1)
+    heard = recordings_from_elsewhere(MiniatureSpec.tiny(), windows=1)
     assert len(labels) == len(set(labels)) == 14_795
     assert set(heard) < set(labels)
     for name in heard:
@@ -120,7 +120,7 @@ def test_labels_are_as_many_as_perchs_and_hold_what_was_taught_relatives_and_tag
 
 
 def test_what_was_taught_is_heard_in_other_individuals_and_the_rest_is_weak(session, labels):
-    heard = heard_elsewhere(
+    heard = recordings_from_elsewhere(
         MiniatureSpec(
             n_aves=5, n_amphibia=2, n_insecta=3, n_mammalia=1, n_reptilia=1, seed=7, n_sonotypes=2, mirrors=((1, 2),)
         ),
@@ -137,7 +137,7 @@ def test_what_was_taught_is_heard_in_other_individuals_and_the_rest_is_weak(sess
 
 
 def test_the_embedding_has_a_sane_scale_for_calls_it_never_heard(session):
-    calls = heard_elsewhere(MiniatureSpec(seed=5), windows=2)
+    calls = recordings_from_elsewhere(MiniatureSpec(seed=5), windows=2)
     embedding = session.run(inputs=np.concatenate(list(calls.values())))[0]
     assert 0.2 < embedding.std() < 5
     assert np.abs(embedding).max() < 100
@@ -145,13 +145,13 @@ def test_the_embedding_has_a_sane_scale_for_calls_it_never_heard(session):
 
 def test_what_is_heard_elsewhere_are_no_clips_of_the_contest_no_sonotypes_and_no_reptiles():
     spec = MiniatureSpec.tiny()
-    heard, cast = heard_elsewhere(spec, windows=2), make_cast(spec)
+    heard, cast = recordings_from_elsewhere(spec, windows=2), make_cast(spec)
     mute = [species for species in cast if not species.focal and species.taxon.class_name == "Amphibia"]
     focal = {
         species.taxon.scientific_name for species in cast if species.focal and species.taxon.class_name != "Reptilia"
     }
     assert set(heard) == focal | {f"{species.taxon.scientific_name.split()[0]} vicina" for species in mute}
-    again = heard_elsewhere(spec, windows=2)
+    again = recordings_from_elsewhere(spec, windows=2)
     for name, windows in heard.items():
         assert windows.shape == (2, 160_000)
         assert windows.dtype == np.float32

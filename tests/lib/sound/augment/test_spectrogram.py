@@ -5,7 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib.sound.augment.spectrogram import PICTURE_AUGMENTATIONS, augmented_pictures, frequency_masked, time_masked
+from lib.sound.augment.spectrogram import (
+    SPECTROGRAM_AUGMENTATIONS,
+    augmented_spectrograms,
+    frequency_masked,
+    time_masked,
+)
 from lib.sound.augment.waveform import AugmentSettings
 
 SETTINGS = AugmentSettings(frequency_mask_p=1.0, time_mask_p=1.0)
@@ -53,12 +58,12 @@ def test_a_mask_wider_than_the_picture_is_cut_to_it(pictures):
     assert (out != pictures).all(dim=(1, 2)).any()
 
 
-@pytest.mark.parametrize("name", PICTURE_AUGMENTATIONS)
+@pytest.mark.parametrize("name", SPECTROGRAM_AUGMENTATIONS)
 def test_each_mask_is_switched_by_its_own_probability(name, pictures):
     off = AugmentSettings(frequency_mask_p=0.0, time_mask_p=0.0)
-    assert torch.equal(augmented_pictures(pictures, seeded(), off), pictures)
-    half = augmented_pictures(pictures, seeded(), replace(off, **{f"{name}_p": 0.5}))
+    assert torch.equal(augmented_spectrograms(pictures, seeded(), off), pictures)
+    half = augmented_spectrograms(pictures, seeded(), replace(off, **{f"{name}_p": 0.5}))
     changed = (half != pictures).flatten(1).any(dim=1)
     assert 0.35 < changed.float().mean() < 0.65
-    again = augmented_pictures(pictures, seeded(), replace(off, **{f"{name}_p": 0.5}))
+    again = augmented_spectrograms(pictures, seeded(), replace(off, **{f"{name}_p": 0.5}))
     assert torch.equal(half, again)

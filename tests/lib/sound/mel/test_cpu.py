@@ -12,7 +12,7 @@ from lib.core.errors import BadInput
 from lib.models.network.pretrained import load_torchaudio
 from lib.sound.mel import cpu as mel
 from lib.sound.mel.config import FrontEnd
-from lib.sound.mel.cpu import file_peak_db, mel_power, pictures, soundscape_pictures
+from lib.sound.mel.cpu import file_peak_db, mel_power, soundscape_spectrograms, spectrograms
 from tests.support.front_ends import FRONT_ENDS
 
 ALONE = {name: front_end for name, front_end in FRONT_ENDS.items() if front_end.edges == "reflect"}
@@ -91,13 +91,15 @@ def test_pictures_in_decibels_equal_librosas_to_a_hundredth_of_a_db(windows, nam
     expected = [
         to_db(window, ref=1.0, amin=1e-10 ** (settings.magnitude_power / 2), top_db=80.0) for window in energies
     ]
-    np.testing.assert_allclose(pictures(windows, settings), expected, atol=0.01)
+    np.testing.assert_allclose(spectrograms(windows, settings), expected, atol=0.01)
 
 
 def test_perchs_picture_is_a_tenth_of_the_logarithm_of_its_magnitudes(windows):
     expected = 0.1 * np.log(np.maximum(mel_power(windows, ALONE["Perch"]), 1e-5))
-    np.testing.assert_allclose(pictures(windows, ALONE["Perch"]), expected, atol=1e-6)
-    np.testing.assert_allclose(pictures(np.zeros((1, 2000), np.float32), ALONE["Perch"]), 0.1 * np.log(1e-5), atol=1e-6)
+    np.testing.assert_allclose(spectrograms(windows, ALONE["Perch"]), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        spectrograms(np.zeros((1, 2000), np.float32), ALONE["Perch"]), 0.1 * np.log(1e-5), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("starts", STARTS)
@@ -110,8 +112,8 @@ def test_a_files_pictures_equal_those_of_its_cut_windows_to_1e_5(file, name, hop
     half, context = settings.n_fft // 2, settings.context_samples
     whole = np.pad(file, half, mode="reflect")
     cut = [whole[half + start - context : half + start + SAMPLES + context] for start in STARTS[starts]]
-    expected = pictures(np.stack(cut), settings, peak_db=file_peak_db(file, settings))
-    ours = soundscape_pictures(file, settings, STARTS[starts], SAMPLES)
+    expected = spectrograms(np.stack(cut), settings, peak_db=file_peak_db(file, settings))
+    ours = soundscape_spectrograms(file, settings, STARTS[starts], SAMPLES)
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
@@ -132,7 +134,7 @@ def test_edges_and_scope_of_the_file_equal_slices_of_librosas_whole_file_to_a_hu
     )
     to_db = librosa.power_to_db if power == 2 else librosa.amplitude_to_db
     whole = to_db(energies, ref=1.0, top_db=40.0)
-    ours = soundscape_pictures(file, settings, np.arange(4) * SAMPLES, SAMPLES)
+    ours = soundscape_spectrograms(file, settings, np.arange(4) * SAMPLES, SAMPLES)
     for window, picture in enumerate(ours):
         np.testing.assert_allclose(picture, whole[:, 64 * window : 64 * window + 65], atol=0.01)
     assert (ours[0] == ours[0].min()).all(), "the first window lies more than 40 dB below the file's peak"
@@ -140,8 +142,8 @@ def test_edges_and_scope_of_the_file_equal_slices_of_librosas_whole_file_to_a_hu
 
 def test_scope_file_takes_a_window_for_its_whole_file_when_no_peak_is_given(windows):
     counted = FRONT_ENDS["counted from the file"]
-    assert np.array_equal(pictures(windows, counted), pictures(windows, replace(counted, scope="window")))
-    assert not np.array_equal(pictures(windows, counted, peak_db=60.0), pictures(windows, counted))
+    assert np.array_equal(spectrograms(windows, counted), spectrograms(windows, replace(counted, scope="window")))
+    assert not np.array_equal(spectrograms(windows, counted, peak_db=60.0), spectrograms(windows, counted))
 
 
 @pytest.mark.parametrize(("edges", "most"), [("file", 1.02), ("reflect", 1.2)])
@@ -154,7 +156,7 @@ def test_a_further_shift_by_whole_hops_adds_only_frames_that_are_its_own(file, m
     counts = []
     for starts in (STARTS["end to end"], STARTS["two shifts"]):
         made.clear()
-        soundscape_pictures(file, settings, starts, SAMPLES)
+        soundscape_spectrograms(file, settings, starts, SAMPLES)
         counts.append(sum(made))
     assert counts[0] == 4 * 65
     assert counts[1] <= most * counts[0]
@@ -163,8 +165,8 @@ def test_a_further_shift_by_whole_hops_adds_only_frames_that_are_its_own(file, m
 @pytest.mark.parametrize("starts", [[], [-1], [3 * SAMPLES + 778]])
 def test_windows_beyond_the_file_are_refused(file, starts):
     with pytest.raises(BadInput, match="windows of a soundscape"):
-        soundscape_pictures(file, FrontEnd(), np.array(starts, dtype=int), SAMPLES)
+        soundscape_spectrograms(file, FrontEnd(), np.array(starts, dtype=int), SAMPLES)
 
 
 def test_the_last_possible_window_of_a_file_is_not_refused(file):
-    assert soundscape_pictures(file, FrontEnd(), np.array([3 * SAMPLES + 777]), SAMPLES).shape == (1, 128, 63)
+    assert soundscape_spectrograms(file, FrontEnd(), np.array([3 * SAMPLES + 777]), SAMPLES).shape == (1, 128, 63)

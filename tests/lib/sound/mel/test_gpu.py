@@ -9,8 +9,8 @@ import torch
 from lib.competition.row_ids import SAMPLE_RATE
 from lib.core.errors import BadInput
 from lib.sound.mel.config import FrontEnd
-from lib.sound.mel.cpu import file_peak_db, pictures
-from lib.sound.mel.gpu import MelPictures
+from lib.sound.mel.cpu import file_peak_db, spectrograms
+from lib.sound.mel.gpu import MelSpectrogram
 from tests.support.front_ends import FRONT_ENDS
 
 # Of a picture's range: .004 dB of 80. What is left is float32 rounding of two FFTs.
@@ -38,8 +38,8 @@ def rows_of(file, settings: FrontEnd, samples: int = 24000) -> np.ndarray:
 def test_the_twins_agree_to_4_thousandths_of_a_db_or_as_much_of_another_levels_range(file, name):
     settings = FRONT_ENDS[name]
     windows, peak_db = rows_of(file, settings), file_peak_db(file, settings)
-    expected = pictures(windows, settings, peak_db=peak_db)
-    ours = MelPictures(settings)(torch.from_numpy(windows), peak_db=torch.full((len(windows),), peak_db))
+    expected = spectrograms(windows, settings, peak_db=peak_db)
+    ours = MelSpectrogram(settings)(torch.from_numpy(windows), peak_db=torch.full((len(windows),), peak_db))
     assert ours.dtype == torch.float32
     assert ours.shape == expected.shape
     np.testing.assert_allclose(ours.numpy(), expected, rtol=0, atol=TOLERANCE * np.ptp(expected))
@@ -49,21 +49,21 @@ def test_the_twins_agree_to_4_thousandths_of_a_db_or_as_much_of_another_levels_r
 @pytest.mark.parametrize("normalise", ["none", "zscore", "minmax", "zscore minmax", "bands zscore"])
 def test_the_twins_agree_on_digital_silence(level, normalise):
     settings, silence = FrontEnd(level=level, normalise=normalise), np.zeros((2, 8000), dtype=np.float32)
-    ours = MelPictures(settings)(torch.from_numpy(silence)).numpy()
-    np.testing.assert_allclose(ours, pictures(silence, settings), atol=1e-5)
+    ours = MelSpectrogram(settings)(torch.from_numpy(silence)).numpy()
+    np.testing.assert_allclose(ours, spectrograms(silence, settings), atol=1e-5)
 
 
 def test_each_row_has_its_own_peak_when_none_is_given(file):
     settings = FRONT_ENDS["counted from the file"]
     windows = rows_of(file, settings)
-    ours = MelPictures(settings)(torch.from_numpy(windows)).numpy()
-    np.testing.assert_allclose(ours, pictures(windows, settings), atol=TOLERANCE)
+    ours = MelSpectrogram(settings)(torch.from_numpy(windows)).numpy()
+    np.testing.assert_allclose(ours, spectrograms(windows, settings), atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("name", FRONT_ENDS)
 def test_the_slope_is_that_of_the_picture_and_finite_on_silence(name):
     settings = FRONT_ENDS[name]
-    make, rng = MelPictures(settings), np.random.default_rng(1)
+    make, rng = MelSpectrogram(settings), np.random.default_rng(1)
     windows = torch.from_numpy(rng.normal(size=(2, 12000 + 2 * settings.context_samples)).astype(np.float32))
     weights = torch.from_numpy(rng.normal(size=make(windows).shape).astype(np.float32))
     windows.requires_grad_(True)
@@ -81,7 +81,7 @@ def test_the_slope_is_that_of_the_picture_and_finite_on_silence(name):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_does_not_change_a_picture(file, dtype):
-    make, windows = MelPictures(FRONT_ENDS["PCEN sidecar"]), torch.from_numpy(rows_of(file, FrontEnd()))
+    make, windows = MelSpectrogram(FRONT_ENDS["PCEN sidecar"]), torch.from_numpy(rows_of(file, FrontEnd()))
     with torch.autocast("cpu", dtype=dtype):
         under = make(windows)
         assert (windows @ windows.T).dtype == dtype, "autocast is at work"
@@ -91,19 +91,19 @@ def test_autocast_does_not_change_a_picture(file, dtype):
 
 
 def test_a_checkpoint_holds_nothing_of_the_front_end():
-    assert not MelPictures(FrontEnd()).state_dict()
-    assert not list(MelPictures(FrontEnd()).parameters())
+    assert not MelSpectrogram(FrontEnd()).state_dict()
+    assert not list(MelSpectrogram(FrontEnd()).parameters())
 
 
 def test_a_batch_shorter_than_a_frame_can_reflect_is_refused():
     with pytest.raises(BadInput, match="n_fft"):
-        MelPictures(FrontEnd())(torch.zeros(1, 1024))
+        MelSpectrogram(FrontEnd())(torch.zeros(1, 1024))
 
 
 def test_edges_of_the_file_want_the_context_they_name(file):
     settings = FrontEnd(edges="file")
-    make = MelPictures(settings)
+    make = MelSpectrogram(settings)
     assert make.context_samples == 1024
     assert make(torch.zeros(1, 32000 + 2 * make.context_samples)).shape == (1, 128, settings.frames(32000))
-    inner = pictures(rows_of(file, settings), replace(settings, edges="reflect"))
+    inner = spectrograms(rows_of(file, settings), replace(settings, edges="reflect"))
     assert inner.shape[2] == settings.frames(24000) + 4
