@@ -49,9 +49,10 @@ test-slow: setup  ## the proofs that take longer, the Kaggle image's versions am
 	$(PIP) -r requirements-lab.txt -r requirements-docs.txt -r requirements-sweeps.txt
 	$(RUN) -m pytest -m slow
 
-lint: setup  ## ruff, over everything
+lint: setup  ## ruff over everything, mypy over lib and build
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
 format: setup  ## let ruff put the code in order
 	$(RUN) -m ruff check --fix .

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from build.project import ROOT
 from build.sweeps.config import Sweep, read_sweep
+from build.sweeps.record import read_record
 from build.sweeps.report import append_lines, judged_now, write_sweep_page, write_table
-from build.sweeps.runs import Place, place_of, read_record, setting
+from build.sweeps.runs import Place, place_of, setting
 from build.sweeps.stages import first_runs, make_all
 from lib.core.errors import BadInput
 from lib.core.paths import ledger_path

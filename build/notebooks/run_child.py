@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import selectors
 import subprocess
 import sys
@@ -16,10 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import nbformat
-import papermill
 import psutil  # ipykernel brings it
-from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import NBClientEngine, papermill_engines
 
 from build.notebooks.meter import Meter
 from build.notebooks.source import read_notebook, title_and_summary, typed
@@ -121,7 +117,7 @@ def _child(request: Path, log) -> Iterator[tuple[subprocess.Popen, int]]:
     reading, writing = os.pipe()
     environment = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}  # the kernel sets inline
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", "build.notebooks.notebook_child", str(request), str(writing)]
+    command = [sys.executable, "-m", "build.notebooks.child", str(request), str(writing)]
     process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=[writing])
     os.close(writing)
     try:
@@ -163,66 +159,3 @@ def end_tree(pid: int) -> None:
             with suppress(psutil.NoSuchProcess):
                 member.kill()
         psutil.wait_procs([member for member in family if member.pid != pid], timeout=10)
-
-
-class Reporter:
-    """Writes one JSON line per event."""
-
-    def __init__(self, descriptor: int):
-        self._descriptor = descriptor
-
-    def tell(self, **event: object) -> None:
-        """Send the event at once."""
-        os.write(self._descriptor, (json.dumps(event) + "\n").encode())
-
-
-class ReportingClient(PapermillNotebookClient):
-    """papermill's client; a cell is reported `completed` only when the kernel said so."""
-
-    reporter: Reporter
-
-    def execute_cell(self, cell, cell_index, **options):
-        """The executed cell, reported before and after; nothing is reported after a cell that broke off."""
-        own = cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
-        self.reporter.tell(what="started", cell=cell_index, own=own, heading=self._heading_before(cell_index))
-        executed = super().execute_cell(cell, cell_index, **options)
-        self.reporter.tell(what="completed", cell=cell_index, own=own)
-        return executed
-
-    def _heading_before(self, cell_index: int) -> str:
-        """The last markdown heading above the cell, or nothing."""
-        prose = "\n".join(cell.source for cell in self.nb.cells[:cell_index] if cell.cell_type == "markdown")
-        return (re.findall(r"^#+\s+(.+)$", prose, re.MULTILINE) or [""])[-1]
-
-
-class ReportingEngine(NBClientEngine):
-    """papermill's engine with the reporting client; time limits belong to the parent process."""
-
-    @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, start_timeout=60, **_unused):
-        """Run the cells of the notebook that the manager holds."""
-        ReportingClient(nb_man, kernel_name=kernel_name, startup_timeout=start_timeout, timeout=None).execute()
-
-
-def main(request_path: str, descriptor: str) -> int:
-    """Run what the request file asks for; 0 only when papermill met no error."""
-    request = json.loads(Path(request_path).read_text())
-    ReportingClient.reporter = Reporter(int(descriptor))
-    papermill_engines.register("reporting", ReportingEngine)
-    try:
-        papermill.execute_notebook(
-            request["notebook"],
-            request["executed"],
-            parameters=request["parameters"],
-            cwd=request["cwd"],
-            engine_name="reporting",
-            progress_bar=False,
-        )
-    except Exception as error:
-        ReportingClient.reporter.tell(what="error", name=type(error).__name__, text=str(error))
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

@@ -27,7 +27,7 @@ import yaml
 
 from build.notebooks.source import STANDARD_PARAMETERS, parameters_of, typed
 from build.project import ROOT
-from build.sweeps.runs import STAGES, RunRecord
+from build.sweeps.record import STAGES, RunRecord
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shortened
 from lib.judge.effects import value_name, varying

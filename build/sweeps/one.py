@@ -12,7 +12,8 @@ from threading import Thread
 
 from build.notebooks.pages import write_page
 from build.notebooks.run_child import end_tree, run_notebook
-from build.sweeps.runs import MEMBERS, STOP, Request, RunRecord, output_of, read_record, that_counts, write_record
+from build.sweeps.record import MEMBERS, RunRecord, read_record, that_counts, write_record
+from build.sweeps.runs import STOP, Request, output_of
 from lib.competition.prepared import load_prepared
 from lib.competition.scores import load_scores
 from lib.core.errors import BadInput

@@ -17,7 +17,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from build.sweeps.config import effective
-from build.sweeps.runs import RunRecord, in_a_line, read_record
+from build.sweeps.record import RunRecord, read_record
+from build.sweeps.runs import in_a_line
 from build.sweeps.verdicts import Judged, Verdict, judge_sweep, signed
 from lib.core.errors import BadInput
 from lib.core.records import read_json, write_json, write_text

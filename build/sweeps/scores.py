@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from build.sweeps.runs import MEMBERS, RunRecord, output_of
+from build.sweeps.record import MEMBERS, RunRecord
+from build.sweeps.runs import output_of
 from lib.blend.member_costs import seconds_together
 from lib.blend.recipe import Ingredient, load_recipe
 from lib.blend.search.nested import nested_scores

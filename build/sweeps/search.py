@@ -11,7 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from build.sweeps.config import Range, Sweep
-from build.sweeps.runs import Place, Run, RunRecord, output_of, record_path
+from build.sweeps.record import RunRecord, record_path
+from build.sweeps.runs import Place, Run, output_of
 from lib.core import fingerprint
 from lib.core.errors import BadInput
 

@@ -11,19 +11,8 @@ import numpy as np
 from build.project import ROOT
 from build.sweeps.config import Sweep
 from build.sweeps.engines import Cluster, Local
-from build.sweeps.runs import (
-    STOP,
-    ListedRuns,
-    Place,
-    Progress,
-    Run,
-    RunRecord,
-    read_record,
-    record_path,
-    write_record,
-    write_request,
-    write_sweep,
-)
+from build.sweeps.record import RunRecord, read_record, record_path, write_record
+from build.sweeps.runs import STOP, ListedRuns, Place, Progress, Run, write_request, write_sweep
 from build.sweeps.search import SearchedRuns
 from lib.core.errors import BadInput
 from lib.judge.studies.replay import ReplaySettings, triage

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from build.sweeps.config import Setting, effective, settings_of, varied
-from build.sweeps.runs import RunRecord
+from build.sweeps.record import RunRecord
 from build.sweeps.scores import Stored, stored
 from lib.judge.bootstrap import Interval, bootstrap, interval
 from lib.judge.compare import Difference, compare_all, gains_by_part, rank_correlation

@@ -7,8 +7,8 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
+from build.sweeps.record import RunRecord
 from build.sweeps.report import read_records
-from build.sweeps.runs import RunRecord
 from lib.core import fingerprint
 from lib.core.paths import ledger_path
 from lib.core.records import read_json, to_json

@@ -27,7 +27,7 @@ FILES = {name: name.encode() for name in MARKERS} | {"train_audio/x/a.ogg": byte
 @pytest.fixture
 def contest(kaggle, monkeypatch):
     """The competition on loopback, its rules accepted; files come in blocks of 1000 bytes."""
-    monkeypatch.setattr("download._CHUNK", 1000)
+    monkeypatch.setattr("build.kaggle_io.downloads._CHUNK", 1000)
     kaggle.state.competitions["birdclef-2026"] = Competition(files=dict(FILES))
     return kaggle
 
@@ -75,7 +75,7 @@ def test_a_line_that_breaks_often_is_followed_as_long_as_something_comes(contest
 
 
 def test_a_store_that_cannot_continue_is_not_asked_for_ever(contest, tmp_path, pauses, monkeypatch, capsys):
-    monkeypatch.setattr("download._kept_bytes", lambda *known: 0)
+    monkeypatch.setattr("build.kaggle_io.downloads._kept_bytes", lambda *known: 0)
     contest.fail("GET", *[cut(4000), cut(2000)] * 10)
     assert fetch.main(["data"], tmp_path) == 1
     assert len(pauses) == 6

@@ -68,8 +68,8 @@ LIB = {
     "learn/loop.py": LOOP,
     "sound/empty_room/__init__.py": "",
     "sound/empty_room/steps.py": 'def step(i):\n    return 10 * i + len("{KERNEL_LIB}\\t%%x")\n',
-    "competition/errors.py": (ROOT / "lib/competition/errors.py").read_text(),
-    "competition/fingerprint.py": (ROOT / "lib/competition/fingerprint.py").read_text(),
+    "core/errors.py": (ROOT / "lib/core/errors.py").read_text(),
+    "core/fingerprint.py": (ROOT / "lib/core/fingerprint.py").read_text(),
     "learn/unused.py": "import not_installed\n",
 }
 

@@ -274,15 +274,15 @@ def test_kaggle_s_image_gets_its_wheels_collected(tmp_path, monkeypatch):
     assert found == {"datasets/me/pantanal-wheels": root / "collected"}
 
 
-WHEELS = ("errors", "places", "fingerprint", "records", "wheels")
+WHEELS = ("errors", "paths", "fingerprint", "records", "wheels")
 
 
 def needing(root: Path, package: str) -> Path:
     """The toy project whose kernel installs a package from the wheel dataset before it works."""
     notebook = NOTEBOOK.replace(
-        "# %%", f"# %%\nfrom lib.competition.wheels import ensure\nprint(ensure({package!r}))\n", 1
+        "# %%", f"# %%\nfrom lib.core.wheels import ensure\nprint(ensure({package!r}))\n", 1
     )
-    lib = {f"competition/{name}.py": (ROOT / f"lib/competition/{name}.py").read_text() for name in WHEELS}
+    lib = {f"core/{name}.py": (ROOT / f"lib/core/{name}.py").read_text() for name in WHEELS}
     toy(root)
     sources = {"kernel_sources": ["OWNER/pantanal-05-blend"], "dataset_sources": ["OWNER/pantanal-wheels"]}
     project(root, notebook.replace("@FAULT@", f"import {package}"), lib | {"submit/rows.py": ROWS}, **sources)

@@ -200,7 +200,7 @@ def test_a_timeout_ends_the_kernel_and_is_a_failure(sources: Path):
     assert "import os, time" in result.failure
     assert _states(Path(result.executed)) == ["completed", "failed", "pending"]
     running = [p.info["cmdline"] or [] for p in psutil.process_iter(["cmdline"]) if p.ppid() == psutil.Process().pid]
-    assert not any("notebook_child.py" in " ".join(command) for command in running)
+    assert not any("build.notebooks.child" in " ".join(command) for command in running)
 
 
 def test_a_runner_that_cannot_start_is_a_failure_with_its_reason(sources: Path, monkeypatch):

@@ -156,7 +156,7 @@ def test_an_upload_address_is_not_shown_when_the_connection_fails(kaggle, cargo,
     start = kaggle.state.StartBlobUpload
     dead = "http://127.0.0.1:9/upload/x?upload_id=ABPsecret"
     monkeypatch.setattr(kaggle.state, "StartBlobUpload", lambda asked: start(asked) | {"createUrl": dead})
-    monkeypatch.setattr("upload._ATTEMPTS", 1)
+    monkeypatch.setattr("build.kaggle_io.datasets._ATTEMPTS", 1)
     monkeypatch.setattr("requests.Session.put", lambda self, url, **more: (_ for _ in ()).throw(OSError(f"no {url}")))
     assert send(tmp_path) == 1
     said = "".join(capsys.readouterr())
@@ -224,7 +224,7 @@ def test_a_file_of_another_size_is_found_in_the_listing(kaggle, cargo, tmp_path,
 
 
 def test_a_listing_of_several_pages_is_read_whole(kaggle, cargo, tmp_path, monkeypatch):
-    monkeypatch.setattr("dataset._PAGE", 1)
+    monkeypatch.setattr("build.kaggle_io.datasets._PAGE", 1)
     assert send(tmp_path) == 0
     assert len(kaggle.asked("ListDatasetFiles")) == 4
 

@@ -200,12 +200,12 @@ def test_what_is_asked_wrongly_starts_nothing_and_dry_shows_what_would_run(place
 
 def test_cores_are_divided_fairly_and_none_is_given_twice(monkeypatch):
     assert shares(range(8), 3) == [[0, 1], [2, 3, 4], [5, 6, 7]]
-    monkeypatch.setattr("sweep_engines.own_cores", lambda: list(range(8)))
+    monkeypatch.setattr("build.sweeps.engines.own_cores", lambda: list(range(8)))
     assert [Local(wanted, cores).places for wanted, cores in ((12, 1), (12, 2), (3, 1), (12, 16))] == [8, 4, 3, 1]
 
 
 def test_a_run_that_wants_a_gpu_gets_one_of_its_own_or_is_refused(monkeypatch):
-    monkeypatch.setattr("sweep_engines.own_cores", lambda: list(range(8)))
+    monkeypatch.setattr("build.sweeps.engines.own_cores", lambda: list(range(8)))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
     engine = Local(12, gpus=1)
     assert engine.places == 2
@@ -222,8 +222,8 @@ def test_runs_get_cores_of_their_own_which_are_free_again_when_they_end(monkeypa
         command = [sys.executable, "-c", "import sys; sys.exit(input() != 'end')"]
         return subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
 
-    monkeypatch.setattr("sweep_engines.own_cores", lambda: [3, 5])
-    monkeypatch.setattr("sweep_engines.begin", begin)
+    monkeypatch.setattr("build.sweeps.engines.own_cores", lambda: [3, 5])
+    monkeypatch.setattr("build.sweeps.engines.begin", begin)
     engine = Local(2)
     for name in ("one", "two"):
         engine.start(tmp_path / name / "request.json")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from build.sweeps.runs import RunRecord, write_record
+from build.sweeps.record import RunRecord, write_record
 from lib.competition.classes import ClassList
 from lib.competition.folds import make_folds
 from lib.competition.prepared import Prepared, load_prepared, save_prepared

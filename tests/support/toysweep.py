@@ -4,7 +4,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from build.sweeps.runs import STOP, Request, RunRecord, write_record
+from build.sweeps.record import RunRecord, write_record
+from build.sweeps.runs import STOP, Request
 from lib.core.records import from_json, read_json, write_text
 from tests.support.tinysweep import a_line
 

@@ -9,7 +9,8 @@ import pytest
 
 from build.sweeps.config import read_sweep
 from build.sweeps.engines import Cluster
-from build.sweeps.runs import place_of, read_record, write_request
+from build.sweeps.record import read_record
+from build.sweeps.runs import place_of, write_request
 from lib.core.errors import BadInput
 from tests.build.test_sweep import GRID, Place
 
@@ -88,7 +89,7 @@ def test_a_run_leaves_its_record_on_the_shared_disk_and_one_that_is_let_go_ends(
 def test_a_run_that_no_worker_survives_is_told_with_its_reason(address, asked, monkeypatch):
     where, request = asked
     engine = Cluster(address, where.folder, [], {})
-    monkeypatch.setattr("sweep_engines._task", lambda: lambda request: os.fspath(None))
+    monkeypatch.setattr("build.sweeps.engines._task", lambda: lambda request: os.fspath(None))
     toy = request()
     engine.start(toy)
     assert "TypeError" in ended(engine)[toy.parent.name]

@@ -6,7 +6,8 @@ import pytest
 
 from build.sweeps import stages as sweep_stages
 from build.sweeps.config import read_sweep
-from build.sweeps.runs import RunRecord, place_of
+from build.sweeps.record import RunRecord
+from build.sweeps.runs import place_of
 from build.sweeps.search import SearchedRuns
 from lib.core.errors import BadInput
 from tests.build.test_sweep import Place
