@@ -29,7 +29,7 @@ export ORT_DISABLE_TELEMETRY := 1
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow lint format miniature demo notebooks endurance ladder students judge dashboard stability calibrate kernels rehearse-infer push-prep push-train push-probe push-pseudo push-blend push-infer push-all push-weights push-wheels status logs outputs submit submissions fetch bench sweep mlflow lab unpair docs clean
+.PHONY: help setup test test-slow lint hooks format miniature demo notebooks load-test ladder students judge dashboard stability calibrate kernels rehearse-infer push-prep push-train push-probe push-pseudo push-blend push-infer push-all push-weights push-wheels status logs outputs submit submissions fetch bench sweep mlflow lab unpair docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +42,8 @@ $(READY): requirements.txt requirements-train.txt requirements-dev.txt requireme
 
 setup: $(READY)  ## make .venv and install what is pinned (the other targets do this by themselves)
 
-test: setup  ## the tests, a few minutes
-	$(RUN) -m pytest
+test: setup  ## the tests, in parallel on all cores
+	$(RUN) -m pytest -n logical
 
 test-slow: setup  ## the proofs that take longer, the Kaggle image's versions among them
 	$(PIP) -r requirements-lab.txt -r requirements-docs.txt -r requirements-sweeps.txt
@@ -54,6 +54,9 @@ lint: setup  ## ruff over everything, mypy over lib and build
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
+hooks: setup  ## install the pre-commit hooks: ruff, mypy, no notebook outputs
+	$(RUN) -m pre_commit install
+
 format: setup  ## let ruff put the code in order
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
@@ -61,13 +64,13 @@ format: setup  ## let ruff put the code in order
 miniature: setup  ## make the miniature competition in data/mini
 	$(RUN) -m build.miniature data/mini
 
-demo: setup  ## the whole chain on the miniature competition: ladder, submission, receipt, pages, kernels, rehearsal
-	$(RUN) -m build.demo
+demo: setup  ## the whole chain on the miniature competition, ladder and pages included (QUICK=1: the baselines only)
+	$(RUN) -m build.demo $(if $(QUICK),--quick)
 
 notebooks: setup  ## run the six notebooks (DATA=, RUNS=, ONLY="02 05", P="-p name=value") and write their pages
 	$(RUN) -m build.run $(or $(ONLY),all) --data $(DATA) --runs $(RUNS) $(P)
 
-endurance: setup  ## run 06 on as many soundscapes as the contest has (N=600, RECIPE=safe, RUNTIME=openvino)
+load-test: setup  ## run 06 on as many soundscapes as the contest has (N=600, RECIPE=safe, RUNTIME=openvino)
 	$(RUN) -m build.load_test --soundscapes $(or $(N),600) --runs $(RUNS) --recipe $(or $(RECIPE),safe) --runtime $(or $(RUNTIME),onnxruntime)
 
 ladder: setup  ## score members and recipes on the miniature competition's hidden test

@@ -1,8 +1,10 @@
-"""The whole chain on the miniature competition: data, six notebooks, the ladder, six kernels, the sealed rehearsal.
+"""Run the whole chain on the miniature competition: data, six notebooks, kernels, the sealed rehearsal, the ladder.
 
-python -m build.demo    what `make demo` runs
+python -m build.demo            what `make demo` runs
+python -m build.demo --quick    01, the two baselines, 05, 06, the kernels, one sealed rehearsal; it writes to runs/quick
 """
 
+import argparse
 import subprocess
 import sys
 import time
@@ -11,45 +13,55 @@ from build.notebooks.meter import clock
 from build.project import ROOT
 
 RERUN = "data/mini/rerun/birdclef-2026"
-# What is left to longer runs: the residual head, and a student that learns: this one shows how.
-SHORT = [
-    "-p",
-    "03:heads=zero_shot linear mlps sequence proto_ssm",
-    "-p",
-    "04:claimed_folds=",
-    "-p",
-    "04:steps_per_epoch=10",
-]
-STAGES = {
-    "the miniature competition": ["-m", "build.miniature", "data/mini"],
-    "five notebooks on what a competitor sees": ["-m", "build.run", "01", "02", "03", "04", "05", *SHORT],
-    "the submission on the hidden test": ["-m", "build.run", "06", "--data", RERUN],
-    "six kernels": ["-m", "build.inline"],
-    "the submission kernel, sealed": ["-m", "build.rehearse", "--data", "data/mini", "--outputs", "runs/mini"],
-    "the ladder": ["-m", "build.ladder"],
+# Left to longer runs: the residual head, and a student that learns enough to be kept.
+FULL = {
+    "03:heads": "zero_shot linear mlps sequence proto_ssm",
+    "04:leaky_folds": "",
+    "04:steps_per_epoch": "10",
 }
+QUICK = {"02:preset": ""}
 
 
-def main() -> int:
-    """Run the stages in order; 0 when all were done, else the first failing stage's exit code."""
-    start = time.perf_counter()
-    for number, (what, command) in enumerate(STAGES.items(), start=1):
-        print(f"\n[{number}/{len(STAGES)}] {what}", flush=True)
+def stages(quick: bool) -> dict[str, list[str]]:
+    """The stages by title, each the arguments of a Python process."""
+    runs, settings = ("runs/quick", QUICK) if quick else ("runs/mini", FULL)
+    given = [word for name, value in settings.items() for word in ("-p", f"{name}={value}")]
+    notebooks = ["01", "02", "05"] if quick else ["01", "02", "03", "04", "05"]
+    rehearse = ["-m", "build.rehearse", "--data", "data/mini", "--outputs", runs]
+    found = {
+        "the miniature competition": ["-m", "build.miniature", "data/mini"],
+        "notebooks, on what a competitor sees": ["-m", "build.run", *notebooks, "--runs", runs, *given],
+        "the submission, on the hidden test": ["-m", "build.run", "06", "--runs", runs, "--data", RERUN],
+        "six kernels": ["-m", "build.inline"],
+        "the submission kernel, sealed": [*rehearse, *(["--mode", "rerun"] if quick else [])],
+    }
+    return found if quick else found | {"the ladder": ["-m", "build.ladder", "--runs", runs]}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the stages in order; 0 when all are done, else the first failing stage's exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="the baselines only")
+    quick, start = parser.parse_args(arguments).quick, time.perf_counter()
+    todo = stages(quick)
+    for number, (title, command) in enumerate(todo.items(), start=1):
+        print(f"\n[{number}/{len(todo)}] {title}", flush=True)
         done = subprocess.run([sys.executable, *command], cwd=ROOT)
         if done.returncode:
-            print(f"\nstopped at {what!r}: {' '.join(command)} gave {done.returncode}", file=sys.stderr)
+            print(f"\nstopped at {title!r}: {' '.join(command)} gave {done.returncode}", file=sys.stderr)
             return done.returncode
-    print(f"\nDone in {clock(time.perf_counter() - start)}. Look at:")
-    for path, what in (
+    runs = "runs/quick" if quick else "runs/mini"
+    print(f"\nDone in {clock(time.perf_counter() - start)}. See:")
+    for path, content in (
         ("dist/notebooks/index.html", "the notebooks as pages"),
-        ("dist/ladder.html", "the ladder above"),
-        ("runs/mini/06_submission/submission.csv", "the submission, and receipt.json beside it"),
+        *(() if quick else (("dist/ladder.html", "the ladder above"),)),
+        (f"{runs}/06_submission/submission.csv", "the submission, and receipt.json beside it"),
         ("dist/kernels/", "six kernels, ready to push"),
-        ("dist/rehearsal/", "what the sealed rehearsal wrote"),
+        ("dist/rehearsal/", "the sealed rehearsal's outputs"),
     ):
-        print(f"  {path:<42} {what}")
+        print(f"  {path:<42} {content}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
