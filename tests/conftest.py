@@ -1,7 +1,11 @@
 """Fixtures that many tests share: the tiny miniature competition, and the tables read from it."""
 
+import os
 import shutil
 import signal
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in the Makefile, also where pytest is started by hand
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before onnxruntime is imported: it would report from native code
 
 import pytest
 
@@ -13,15 +17,14 @@ from lib.competition.miniature.clips import Clip, render_clip
 from lib.competition.miniature.make import make_miniature
 from lib.competition.miniature.spec import MiniatureSpec
 from lib.competition.prepared import data_version, load_prepared, save_prepared
-from lib.competition.qa import without_excluded
+from lib.competition.qa import drop_excluded
 from lib.competition.tables import Findings, read_clips, read_windows
 from lib.core.records import check_seal
 from lib.learn.baseline.crossfit import ClassicalSettings, fit_prior_member, fit_statistics_member
 from lib.learn.baseline.logistic import LogisticSettings
 from lib.models.member.prior import PriorSettings
-from lib.sound.quality.checks import bad_sound
+from lib.sound.quality.checks import unusable_files
 from lib.sound.quality.scan import take_inventory
-from tests.support.kaggle import loopback_guard  # noqa: F401 - first of all, so that onnxruntime stays silent
 
 pytest_plugins = ["tests.support.kaggle.loopback"]
 
@@ -78,8 +81,8 @@ def prepared_folder(public, classes, tmp_path_factory):
     findings = Findings()
     clips, windows = read_clips(public, classes, findings), read_windows(public, classes, findings)
     sounds = take_inventory(public / "train_audio", clips.filename.tolist(), "train_audio")
-    qa = bad_sound("clip", sounds)
-    clips, windows = without_excluded(clips, windows, qa, findings)
+    qa = unusable_files("clip", sounds)
+    clips, windows = drop_excluded(clips, windows, qa, findings)
     folds = make_folds(clips, windows, classes, n_folds=3, seed=0)
     folder = tmp_path_factory.mktemp("runs") / "01_data_prep" / "prepared"
     save_prepared(folder, classes, clips, windows, folds, qa=qa, data_version=data_version(public), seed=0)
