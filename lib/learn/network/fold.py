@@ -26,7 +26,7 @@ from lib.models.embedder.perch import Perch
 from lib.models.export.parity import probabilities, torch_runner
 from lib.models.network.network import Network, build_network
 from lib.models.runtime.onnx import OnnxFile
-from lib.sound.augment.spectrogram import augmented_spectrograms
+from lib.sound.augment.spectrogram import augment_spectrograms
 from lib.sound.crops import crop_start, cut
 from lib.sound.mel.cpu import spectrograms
 from lib.sound.mel.gpu import MelSpectrogram
@@ -141,10 +141,10 @@ def step_loss_of(plan: NetworkPlan, mel: MelSpectrogram, examples: Examples) -> 
 
     def step_loss(network: Network, batch: Batch, generator: torch.Generator) -> torch.Tensor:
         with torch.no_grad():
-            if batch.taught is not None and plan.pseudo.pseudo_way == "mixup":
+            if batch.taught is not None and plan.pseudo.pseudo_mode == "mixup":
                 batch = mixed_with_clips(batch, generator)
             batch = augmented(batch, generator, plan.augment)
-            seen = augmented_spectrograms(mel(batch.audio), generator, plan.augment)[:, None]
+            seen = augment_spectrograms(mel(batch.audio), generator, plan.augment)[:, None]
         output = network(seen.contiguous(memory_format=torch.channels_last), batch.soundscape)
         of_rows = loss if batch.taught is None else mixed_loss(loss, of_taught, batch.taught)
         value = output_loss(of_rows, plan.loss, output, batch.targets, batch.weights)

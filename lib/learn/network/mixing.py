@@ -9,11 +9,11 @@ from lib.learn.network.dataset import Batch
 from lib.sound.augment.waveform import (
     AUGMENTATIONS,
     AugmentSettings,
-    drawn,
-    mixed,
-    some_changed,
-    united,
-    with_background,
+    draw_rows,
+    mixup,
+    apply_to_some,
+    mixup_targets,
+    add_background,
 )
 
 
@@ -25,19 +25,19 @@ def augmented(batch: Batch, generator: torch.Generator, settings: AugmentSetting
     _refuse_impossible(batch, settings)
     soundscape = batch.soundscape.nonzero()[:, 0]
     clips = (~batch.soundscape).nonzero()[:, 0]
-    audio = some_changed(batch.audio, settings.roll_p, AUGMENTATIONS["roll"], generator, settings)
+    audio = apply_to_some(batch.audio, settings.roll_p, AUGMENTATIONS["roll"], generator, settings)
     batch = replace(batch, audio=audio)
     for probability, partners in ((settings.mixup_p, clips), (settings.soundscape_mixup_p, soundscape)):
-        rows = drawn(clips, probability, generator)
+        rows = draw_rows(clips, probability, generator)
         if len(rows):
             pick = torch.randint(len(partners), (len(rows),), generator=generator, device=rows.device)
             batch = _mixed(batch, rows, partners[pick], generator, settings)
     audio = batch.audio
-    rows = drawn(clips, settings.background_p, generator)
+    rows = draw_rows(clips, settings.background_p, generator)
     if len(rows):
-        audio = audio.index_copy(0, rows, with_background(audio[rows], batch.background[rows], generator, settings))
+        audio = audio.index_copy(0, rows, add_background(audio[rows], batch.background[rows], generator, settings))
     for name in ("noise", "filter", "gain"):
-        audio = some_changed(audio, getattr(settings, f"{name}_p"), AUGMENTATIONS[name], generator, settings)
+        audio = apply_to_some(audio, getattr(settings, f"{name}_p"), AUGMENTATIONS[name], generator, settings)
     return replace(batch, audio=audio, background=None)
 
 
@@ -49,7 +49,7 @@ def mixed_with_clips(batch: Batch, generator: torch.Generator) -> Batch:
             "pseudo-labelled crops have no clip to be mixed with",
             expected="clips in a batch",
             got="none",
-            do="lower soundscape_share, or set pseudo_way to rows",
+            do="lower soundscape_share, or set pseudo_mode to rows",
         )
     partners = clips[torch.randint(len(clips), (len(rows),), generator=generator, device=rows.device)]
     half = (batch.audio[rows] + batch.audio[partners]) / 2
@@ -58,12 +58,12 @@ def mixed_with_clips(batch: Batch, generator: torch.Generator) -> Batch:
 
 def _mixed(batch: Batch, rows: torch.Tensor, partners: torch.Tensor, generator, settings) -> Batch:
     """The batch with these rows mixed with their partners."""
-    return _united(batch, rows, partners, mixed(batch.audio[rows], batch.audio[partners], generator, settings))
+    return _united(batch, rows, partners, mixup(batch.audio[rows], batch.audio[partners], generator, settings))
 
 
 def _united(batch: Batch, rows: torch.Tensor, partners: torch.Tensor, audio: torch.Tensor) -> Batch:
     """The batch with this audio in these rows, and what is true of both them and their partners."""
-    targets, weights = united(
+    targets, weights = mixup_targets(
         batch.targets[rows], batch.weights[rows], batch.targets[partners], batch.weights[partners]
     )
     return replace(

@@ -84,7 +84,7 @@ class Sampler:
         """The rows of clips, of soundscapes and of pseudo-labelled crops in batch `number`."""
         clips = self._clips.rows(number * self._of_clips, self._of_clips)
         soundscapes = self._soundscapes.rows(number * self._of_soundscapes, self._of_soundscapes)
-        if self._heard is not None and self._pseudo.pseudo_way == "substitute":
+        if self._heard is not None and self._pseudo.pseudo_mode == "substitute":
             clips, taught = self._substituted(clips, number)
         else:
             taught = self._taught.rows(number * self._of_pseudo, self._of_pseudo)
@@ -100,7 +100,7 @@ class Sampler:
 
 def _pseudo_rows(settings: SamplerSettings, pseudo: PseudoSettings) -> int:
     """How many of a batch's soundscape rows are pseudo-labelled, as the ratio says; those of labelled ones remain."""
-    if not pseudo.pseudo_ratio or pseudo.pseudo_way == "substitute":
+    if not pseudo.pseudo_ratio or pseudo.pseudo_mode == "substitute":
         return 0
     rows = round(settings.soundscapes * pseudo.pseudo_ratio / (1 + pseudo.pseudo_ratio))
     if not 0 < rows < settings.soundscapes:

@@ -11,7 +11,7 @@ from lib.competition.prepared import Prepared
 from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE
 from lib.competition.tables import Findings, read_taxonomy
 from lib.core import fingerprint
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.core.records import check_seal
 from lib.judge.leakage import unseen_scores
 from lib.learn.network.dataset import CropTable, ineligible_soundscapes
@@ -27,20 +27,20 @@ class PseudoSettings:
 
     pseudo_ratio: float = 0.0  # pseudo-labelled crops for each labelled soundscape crop of a batch; 0: none
     pseudo_weight: float = 1.0  # of their cells in the loss
-    pseudo_way: str = "rows"  # they share the soundscapes' rows; "mixup": and are mixed half and half with clips;
+    pseudo_mode: str = "rows"  # they share the soundscapes' rows; "mixup": and are mixed half and half with clips;
     # "substitute": they replace clips of a class that was heard in them, pseudo_ratio being the chance
     pseudo_loss: str = "bce"  # or "kld": softmax over the classes
     temperature: float = 1.0  # divides the teacher's logits and, in the loss, the student's
 
     def __post_init__(self):
         """Refuse what teaches nothing."""
-        known = self.pseudo_way in _WAYS and self.pseudo_loss in _LOSSES
+        known = self.pseudo_mode in _WAYS and self.pseudo_loss in _LOSSES
         fit = self.pseudo_ratio >= 0 and self.pseudo_weight > 0 and self.temperature > 0
-        chance = self.pseudo_way != "substitute" or self.pseudo_ratio <= 1
-        if not (known and fit and chance) or (self.pseudo_way, self.pseudo_loss) == ("mixup", "kld"):
+        chance = self.pseudo_mode != "substitute" or self.pseudo_ratio <= 1
+        if not (known and fit and chance) or (self.pseudo_mode, self.pseudo_loss) == ("mixup", "kld"):
             raise BadInput(
                 "pseudo-label settings",
-                expected=f"a way of {_WAYS}, a loss of {_LOSSES} (kld not with"
+                expected=f"a pseudo_mode of {_WAYS}, a loss of {_LOSSES} (kld not with"
                 " mixup: the clip's certain class would drown the rest), a ratio from 0 (to substitute, to"
                 " 1), a weight and a temperature above 0",
                 got=self,
@@ -137,7 +137,7 @@ def load_pseudo_labels(
             raise BadInput(
                 f"the teacher {name} is not there",
                 expected="its folder, to see what it has met",
-                got=f"none {f'in {members}' if others is None else f'among {shortened(sorted(others))}'}",
+                got=f"none {f'in {members}' if others is None else f'among {shorten(sorted(others))}'}",
                 do="attach the output that holds it",
             )
         if (now := check_seal(teacher)) != manifest:

@@ -17,8 +17,8 @@ _TARGETS = ("soft", "hard", "argmax")
 class LabelGateSettings:
     """When a class counts as heard in a crop, and what the crop's targets become. Other gates' numbers are not read."""
 
-    apply_gate: str = "absolute"  # none: every class in every crop; absolute, percentile, top_k: as below
-    above: float = 0.5  # absolute: heard if the chance is at least this
+    gate: str = "absolute"  # none: every class in every crop; absolute, percentile, top_k: as below
+    gate_threshold: float = 0.5  # absolute: heard if the chance is at least this
     percentile: float = 95.0  # percentile: heard in the surest (100 - percentile) % of crops
     top_k: int = 20  # top_k: heard in so many crops, the surest
     by_taxon: str = ""  # "Amphibia=0.3,Insecta=off": the gate's number for a taxon, or none of it is taught
@@ -33,7 +33,7 @@ class LabelGateSettings:
             raise BadInput(
                 "gate settings",
                 expected=f"a gate of {tuple(_KINDS)}, targets of {_TARGETS} (not none and"
-                " hard), above from 0 to 1, percentile from 0 to 100, top_k from 0, soft_power above 0",
+                " hard), gate_threshold from 0 to 1, percentile from 0 to 100, top_k from 0, soft_power above 0",
                 got=self,
                 do="change the setting",
             )
@@ -132,7 +132,7 @@ class _Kind:
 
 _KINDS = {
     "none": _Kind(_everything),
-    "absolute": _Kind(_reaches, "above", 1, "raise", "lower"),
+    "absolute": _Kind(_reaches, "gate_threshold", 1, "raise", "lower"),
     "percentile": _Kind(_surest_share, "percentile", 100, "raise", "lower"),
     "top_k": _Kind(_surest, "top_k", float("inf"), "lower", "raise"),
 }

@@ -154,8 +154,8 @@ def test_labels_that_cannot_teach_are_refused_before_anything_is_decoded(
 
     refused("no soft labels at", folder=tmp_path / "nowhere")
     refused(r"the teacher l2_tiny is not there(.|\n)*among l9_owl", others={"l9_owl": beside})
-    refused("nothing passes the gate, of fold 0", plan=changed(TAUGHT, above=0.99))
-    refused("keeps nothing out, of fold 0", plan=changed(TAUGHT, above=0.001))
+    refused("nothing passes the gate, of fold 0", plan=changed(TAUGHT, gate_threshold=0.99))
+    refused("keeps nothing out, of fold 0", plan=changed(TAUGHT, gate_threshold=0.001))
     few = tiny_labels(tmp_path / "few", replace(prepared, folds=prepared.folds), public, {})
     card = read_json(few / "labels.json")
     write_json(few / "labels.json", card | {"folds": card["folds"][:2]})

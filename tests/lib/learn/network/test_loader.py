@@ -180,6 +180,6 @@ def test_pseudo_labelled_crops_come_last_with_their_own_targets_weights_and_mark
         assert batch.weights[-1].tolist() == [0.25] * 3
         assert set(batch.weights[:-1].unique().tolist()) <= {0, 1}
     assert feeder(world, None).batch(0).taught is None
-    substituted = Feeder(examples, world[1], SECOND, HALF, 0, pseudo=PseudoSettings(0.5, pseudo_way="substitute"))
+    substituted = Feeder(examples, world[1], SECOND, HALF, 0, pseudo=PseudoSettings(0.5, pseudo_mode="substitute"))
     counts = {int(substituted.batch(number).taught.sum()) for number in range(20)}
     assert counts == {0, 1, 2}

@@ -145,7 +145,7 @@ def taught(batches, heard=HEARD, seed=0, **settings):
 def test_the_soundscape_rows_of_every_batch_are_divided_by_the_ratio_and_each_crop_comes_as_often(
     way, ratio, labelled, pseudo
 ):
-    rows, sampler = taught(30, pseudo_ratio=ratio, pseudo_way=way)
+    rows, sampler = taught(30, pseudo_ratio=ratio, pseudo_mode=way)
     assert {tuple(map(len, batch)) for batch in rows} == {(4, labelled, pseudo)}
     assert Counter(np.concatenate([batch[2] for batch in rows]).tolist()) == dict.fromkeys(range(3), 10 * pseudo)
     assert sampler.batches_per_pass == 5
@@ -153,7 +153,7 @@ def test_the_soundscape_rows_of_every_batch_are_divided_by_the_ratio_and_each_cr
 
 def test_clips_of_a_class_that_was_heard_are_replaced_by_chance_by_crops_that_have_it():
     plain, _ = taught(400, heard=None)
-    rows, _ = taught(400, pseudo_ratio=0.25, pseudo_way="substitute")
+    rows, _ = taught(400, pseudo_ratio=0.25, pseudo_mode="substitute")
     replaced = Counter()
     for (clips, soundscapes, crops), (all_clips, same, nothing) in zip(rows, plain, strict=True):
         assert len(clips) + len(crops) == 4
@@ -167,14 +167,14 @@ def test_clips_of_a_class_that_was_heard_are_replaced_by_chance_by_crops_that_ha
     assert {of: replaced[of] / met[of] for of in (0, 1)} == pytest.approx({0: 0.25, 1: 0.25}, abs=0.04)
     assert replaced[3] == 0
     assert {len(crops) for *_, crops in rows} >= {0, 1, 2}  # another chance in every batch
-    everyone, _ = taught(20, pseudo_ratio=1.0, pseudo_way="substitute")
+    everyone, _ = taught(20, pseudo_ratio=1.0, pseudo_mode="substitute")
     assert {of for clips, *_ in everyone for of in PRIMARY[clips]} <= {3}
 
 
 @pytest.mark.parametrize("way", ["rows", "substitute"])
 def test_pseudo_labelled_rows_too_are_the_same_without_those_before(way):
-    rows, _ = taught(20, pseudo_ratio=1.0, pseudo_way=way)
-    _, fresh = taught(0, pseudo_ratio=1.0, pseudo_way=way)
+    rows, _ = taught(20, pseudo_ratio=1.0, pseudo_mode=way)
+    _, fresh = taught(0, pseudo_ratio=1.0, pseudo_mode=way)
     for number in (13, 2):
         assert [part.tolist() for part in fresh.rows(number)] == [part.tolist() for part in rows[number]]
 

@@ -74,13 +74,13 @@ def test_the_gates_settings_are_heeded_and_a_shut_taxon_does_not_count():
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"pseudo_way": "odd"},
+        {"pseudo_mode": "odd"},
         {"pseudo_loss": "odd"},
         {"pseudo_ratio": -1.0},
         {"pseudo_weight": 0.0},
         {"temperature": 0.0},
-        {"pseudo_way": "substitute", "pseudo_ratio": 1.5},
-        {"pseudo_way": "mixup", "pseudo_loss": "kld"},
+        {"pseudo_mode": "substitute", "pseudo_ratio": 1.5},
+        {"pseudo_mode": "mixup", "pseudo_loss": "kld"},
     ],
 )
 def test_settings_that_teach_nothing_are_refused(wrong):
@@ -112,7 +112,7 @@ def test_a_fold_hears_its_own_teachers_and_nothing_near_what_is_held_out(taught,
 def test_a_network_of_everything_hears_the_mean_of_all_teachers_on_what_has_no_labels(taught):
     with pytest.raises(BadInput, match="nothing passes the gate, of the network of everything"):
         crops(taught, None)  # two of three teachers hear nothing
-    source = taught.crops(tiny_prepared(), None, 5, LabelGateSettings(above=0.375), PseudoSettings())
+    source = taught.crops(tiny_prepared(), None, 5, LabelGateSettings(gate_threshold=0.375), PseudoSettings())
     assert set(source.items) == {SAME_DAY, RELATED, FREE, ABROAD}
     assert set(source.starts_s.tolist()) == {25, 30, 35}
 
@@ -120,7 +120,7 @@ def test_a_network_of_everything_hears_the_mean_of_all_teachers_on_what_has_no_l
 def test_the_leak_hears_everything_but_bad_sound_by_all_teachers(taught):
     leak = PseudoLabelSource(taught.folder, True, TAXA)
     for fold in (0, None):
-        source = leak.crops(tiny_prepared(), fold, 5, LabelGateSettings(above=0.375), PseudoSettings())
+        source = leak.crops(tiny_prepared(), fold, 5, LabelGateSettings(gate_threshold=0.375), PseudoSettings())
         assert set(source.items) == {*STEMS, ABROAD} - {EXCLUDED}
         assert set(source.starts_s.tolist()) == {25, 30, 35}
 
@@ -150,8 +150,8 @@ def test_labels_are_told_apart_by_their_manifest(taught):
 
 
 def test_a_plan_reaches_gate_and_pseudo_labels_by_name():
-    plan = changed(NetworkPlan(), gate="top_k", targets="hard", pseudo_way="mixup", temperature=2.0, serve="one")
+    plan = changed(NetworkPlan(), gate="top_k", targets="hard", pseudo_mode="mixup", temperature=2.0, serve="one")
     assert (plan.gate.gate, plan.gate.targets, plan.targets) == ("top_k", "hard", NetworkPlan().targets)
-    assert (plan.pseudo.pseudo_way, plan.pseudo.temperature, plan.serve) == ("mixup", 2.0, "one")
+    assert (plan.pseudo.pseudo_mode, plan.pseudo.temperature, plan.serve) == ("mixup", 2.0, "one")
     with pytest.raises(BadInput, match="unknown serve"):
         changed(plan, serve="two")

@@ -33,16 +33,16 @@ def kept(**said):
 @pytest.mark.parametrize(
     ("said", "crops"),
     [
-        ({"above": 0.5}, [0, 1, 2]),
-        ({"above": 0.6}, [0, 1]),
+        ({"gate_threshold": 0.5}, [0, 1, 2]),
+        ({"gate_threshold": 0.6}, [0, 1]),
         ({"gate": "percentile", "percentile": 80}, [0, 1]),
         ({"gate": "percentile", "percentile": 60}, [0, 1, 2, 4]),
         ({"gate": "percentile", "percentile": 99}, [0, 1]),  # one of five is the least there is
         ({"gate": "top_k", "top_k": 1}, [0, 1]),
         ({"gate": "top_k", "top_k": 2}, [0, 1, 2, 4]),
         ({"gate": "none"}, [0, 1, 2, 3, 4]),
-        ({"above": 0.5, "by_taxon": "Aves=off"}, [1]),
-        ({"above": 0.5, "by_taxon": " Amphibia = 0.3 , Aves=0.9"}, [0, 1, 2, 4]),
+        ({"gate_threshold": 0.5, "by_taxon": "Aves=off"}, [1]),
+        ({"gate_threshold": 0.5, "by_taxon": " Amphibia = 0.3 , Aves=0.9"}, [0, 1, 2, 4]),
         ({"gate": "top_k", "top_k": 1, "by_taxon": "Amphibia=3"}, [0, 1, 2, 4]),
         ({"gate": "percentile", "percentile": 80, "by_taxon": "Amphibia=100"}, [0]),
     ],
@@ -52,7 +52,7 @@ def test_a_crop_trains_if_any_class_is_heard_in_it(said, crops):
 
 
 def test_which_classes_were_heard_is_told_apart_from_what_the_targets_are():
-    found = gated(above=0.5)
+    found = gated(gate_threshold=0.5)
     np.testing.assert_array_equal(found.heard, [[1, 0, 0], [0, 1, 0], [1, 0, 0]])
     np.testing.assert_array_equal(found.targets, CHANCES[:3])
     np.testing.assert_array_equal(found.weights, np.ones((3, 3)))
@@ -60,16 +60,18 @@ def test_which_classes_were_heard_is_told_apart_from_what_the_targets_are():
 
 
 def test_targets_are_soft_to_a_power_hard_or_the_likeliest_class_alone():
-    np.testing.assert_allclose(gated(above=0.6, soft_power=2.0).targets, [[0.81, 0.01, 0], [0.04, 0.36, 0]], rtol=1e-6)
-    np.testing.assert_array_equal(
-        gated(above=0.4, targets="hard").targets, [[1, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 0]]
+    np.testing.assert_allclose(
+        gated(gate_threshold=0.6, soft_power=2.0).targets, [[0.81, 0.01, 0], [0.04, 0.36, 0]], rtol=1e-6
     )
-    np.testing.assert_array_equal(gated(above=0.6, targets="argmax").targets, [[1, 0, 0], [0, 1, 0]])
+    np.testing.assert_array_equal(
+        gated(gate_threshold=0.4, targets="hard").targets, [[1, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 0]]
+    )
+    np.testing.assert_array_equal(gated(gate_threshold=0.6, targets="argmax").targets, [[1, 0, 0], [0, 1, 0]])
     np.testing.assert_array_equal(gated(gate="none", targets="argmax").targets[3], [0, 1, 0])
 
 
 def test_a_taxon_that_is_off_opens_no_gate_weighs_nothing_and_is_no_crops_likeliest():
-    found = gated(above=0.2, by_taxon="Aves=off", targets="argmax")
+    found = gated(gate_threshold=0.2, by_taxon="Aves=off", targets="argmax")
     assert found.kept.tolist() == [1, 2, 3, 4]
     np.testing.assert_array_equal(found.weights, np.tile([0, 1, 1], (4, 1)))
     np.testing.assert_array_equal(found.targets, np.tile([0, 1, 0], (4, 1)))
@@ -85,19 +87,19 @@ def test_equals_never_pass_together_where_crops_are_counted():
 
 def test_a_chance_of_nothing_passes_no_gate():
     some = np.array([[0.0], [0.2], [0.0]], dtype=np.float32)
-    for said in ({"above": 0.0}, {"gate": "top_k", "top_k": 3}, {"gate": "percentile", "percentile": 0}):
+    for said in ({"gate_threshold": 0.0}, {"gate": "top_k", "top_k": 3}, {"gate": "percentile", "percentile": 0}):
         assert gated(some, ["Aves"], **said).kept.tolist() == [1]
 
 
 @pytest.mark.parametrize("number", [0.1, 0.3, 0.6, 0.7, 0.9])
 def test_half_precision_does_not_lose_a_chance_that_is_at_the_gate(number):
     chances = np.array([[number], [0.0]], dtype=np.float16)
-    assert gated(chances, ["Aves"], above=number).kept.tolist() == [0]
+    assert gated(chances, ["Aves"], gate_threshold=number).kept.tolist() == [0]
     assert gated(chances, ["Aves"], by_taxon=f"Aves={number}").kept.tolist() == [0]
 
 
 def test_the_table_says_of_each_class_what_passed():
-    found = gated(above=0.4, by_taxon="Amphibia=off")
+    found = gated(gate_threshold=0.4, by_taxon="Amphibia=off")
     table = gate_table(found, CHANCES, ["a", "b", "c"], TAXA)
     assert table.gate.tolist() == ["open", "off", "empty"]
     assert table.passed.tolist() == [3, 0, 0]
@@ -118,8 +120,8 @@ def test_the_mean_of_half_precision_chances_does_not_drown():
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"above": 0.95}, r"nothing passes(.|\n)*'highest': 0\.9(.|\n)*lower above"),
-        ({"above": 0.05}, r"keeps nothing out(.|\n)*'lowest': 0\.2(.|\n)*raise above"),
+        ({"gate_threshold": 0.95}, r"nothing passes(.|\n)*'highest': 0\.9(.|\n)*lower gate_threshold"),
+        ({"gate_threshold": 0.05}, r"keeps nothing out(.|\n)*'lowest': 0\.2(.|\n)*raise gate_threshold"),
         ({"gate": "percentile", "percentile": 100}, r"nothing passes(.|\n)*lower percentile"),
         ({"gate": "percentile", "percentile": 0}, r"keeps nothing out(.|\n)*raise percentile"),
         ({"gate": "top_k", "top_k": 0}, r"nothing passes(.|\n)*raise top_k"),
@@ -139,7 +141,7 @@ def test_a_gate_that_chooses_nothing_says_what_the_chances_are_and_which_way_to_
         {"targets": "best"},
         {"soft_power": 0.0},
         {"gate": "none", "targets": "hard"},
-        {"above": 1.5},
+        {"gate_threshold": 1.5},
         {"gate": "percentile", "percentile": 101},
         {"gate": "top_k", "top_k": -1},
     ],
@@ -180,7 +182,7 @@ chances_of_crops = arrays(
     np.float32, st.tuples(st.integers(1, 12), st.just(3)), elements=st.sampled_from([0.0, 0.05, 0.25, 0.5, 0.75, 1.0])
 )
 settings_of_gates = st.one_of(
-    st.builds(LabelGateSettings, gate=st.just("absolute"), above=st.floats(0, 1)),
+    st.builds(LabelGateSettings, gate=st.just("absolute"), gate_threshold=st.floats(0, 1)),
     st.builds(LabelGateSettings, gate=st.just("percentile"), percentile=st.floats(0, 100)),
     st.builds(LabelGateSettings, gate=st.just("top_k"), top_k=st.integers(0, 12)),
 )
@@ -197,12 +199,12 @@ def heard(chances, said, taxa=TAXA):
     return every
 
 
-@given(chances_of_crops, st.sampled_from(["above", "percentile", "top_k"]), st.floats(0, 1), st.floats(0, 1))
+@given(chances_of_crops, st.sampled_from(["gate_threshold", "percentile", "top_k"]), st.floats(0, 1), st.floats(0, 1))
 @settings(max_examples=150, deadline=None)
 def test_a_looser_gate_never_passes_less(chances, name, one, other):
     low, high = sorted((one, other))
     kinds = {
-        "above": ("absolute", high, low),
+        "gate_threshold": ("absolute", high, low),
         "percentile": ("percentile", 100 * high, 100 * low),
         "top_k": ("top_k", round(12 * low), round(12 * high)),
     }
@@ -226,7 +228,12 @@ def test_the_order_of_the_classes_does_not_matter(chances, said, order):
 def test_a_power_keeps_every_order_and_argmax_has_one_positive_a_crop(chances, said, power):
     if heard(chances, said) is None:
         return
-    numbers = {"gate": said.gate, "above": said.above, "percentile": said.percentile, "top_k": said.top_k}
+    numbers = {
+        "gate": said.gate,
+        "gate_threshold": said.gate_threshold,
+        "percentile": said.percentile,
+        "top_k": said.top_k,
+    }
     plain, bent = gated(chances, **numbers).targets, gated(chances, **numbers, soft_power=power).targets
     np.testing.assert_array_equal(np.sign(np.diff(plain, axis=0)), np.sign(np.diff(bent, axis=0)))
     alone = gated(chances, **numbers, targets="argmax").targets
