@@ -72,4 +72,4 @@ def _is_plain(value: object) -> bool:
     """True for values that a slug cannot make equal to another: not negative numbers, and words of a-z and 0-9."""
     if isinstance(value, str):
         return re.fullmatch("[a-z0-9]+", value) is not None
-    return value >= 0
+    return value is not None and value >= 0

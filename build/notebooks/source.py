@@ -1,4 +1,12 @@
-"""A percent script seen as a notebook: its cells, its parameters with their types, its title, its line numbers."""
+"""A percent script read as a notebook: its cells, its parameters with their types, its title, its line numbers.
+
+A parameter's type stands where papermill 2.7 itself finds it, so that `papermill --help-notebook` lists every one.
+Its pattern takes no quotes and no `|` in an annotation: choices and None stand in a type comment, without spaces.
+
+    seed: int = 1  # of the network
+    runtime = "onnxruntime"  # type: Literal["onnxruntime","openvino"]  # which runtime opens the networks
+    epochs = None  # type: int|None  # passes; None: as in the preset
+"""
 
 import ast
 import logging
@@ -12,11 +20,12 @@ import nbformat
 import papermill
 
 from build.project import ROOT
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 
 STANDARD_PARAMETERS = ("competition_dir", "inputs_dir", "output_dir")
 # As ipykernel names it: JupyterLab writes this into a source's header on saving, so the sources carry it already.
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+_EXAMPLES = {"str": "text", "bool": "true", "int": "3", "float": "0.5"}
 _DECIMAL = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?inf"
 
 
@@ -25,9 +34,14 @@ class Parameter:
     """One assignment of the parameters cell."""
 
     name: str
-    kind: str  # the annotation, or the type of the default where there is none
+    kind: str  # the annotation or type comment, or the type of the default where there is neither
     default: str
     help: str
+
+    @property
+    def base(self) -> str:
+        """The scalar type behind `kind`: str, int, float or bool."""
+        return _accepted(self.kind)[0]
 
 
 def read_notebook(source: Path) -> nbformat.NotebookNode:
@@ -56,13 +70,18 @@ def parameters_of(source: Path) -> dict[str, Parameter]:
     hidden = sorted(set(assigned) - set(found))
     if hidden:
         raise BadInput(
-            f"papermill cannot see the parameter {shortened(hidden)} of {shown(source)}",
-            expected="one `name: type = value  # help` per line, with no second `=` in value or help",
-            got=f"a line for {shortened(hidden)} that it skips",
-            do="reword the help, or compute the value in the cell after the parameters",
+            f"papermill cannot see the parameter {shorten(hidden)} of {shown(source)}",
+            expected='lines `name: type = value  # help`, or `name = value  # type: Literal["a","b"]|None  # help`',
+            got=f"a second `=` in the line, or quotes or `|` in the annotation of {shorten(hidden)}: it skips these",
+            do="write such a type as a comment without spaces, reword the help, or compute the value in the next cell",
         )
     return {
-        name: Parameter(name, assigned.get(name, seen["inferred_type_name"]), seen["default"], seen["help"])
+        name: Parameter(
+            name,
+            assigned.get(name, "str") if seen["inferred_type_name"] == "None" else seen["inferred_type_name"],
+            seen["default"],
+            seen["help"].removeprefix("#").strip(),
+        )
         for name, seen in found.items()
     }
 
@@ -142,20 +161,71 @@ def _assigned(cell_source: str) -> dict[str, str]:
 
 
 def _in_kind(source: Path, parameter: Parameter, value: object) -> object:
-    """The value as a str, int, float or bool, whichever the parameter is declared to be."""
+    """The value in the type that the parameter declares, one of its choices where it has some."""
+    base, choices, optional = _accepted(parameter.kind)
+    if optional and (value is None or value in ("", "None")):
+        return None
+    found = _as_scalar(base, value)
+    if found is None or (choices and found not in choices):
+        raise BadInput(
+            f"the parameter {parameter.name} of {shown(source)} cannot take this value",
+            expected=_expected(parameter.kind, base, choices) + (", or None" if optional else ""),
+            got=repr(value),
+            do=f"set {parameter.name}={choices[0] if choices else _EXAMPLES.get(base, '…')}, for instance",
+        )
+    return found
+
+
+def _accepted(kind: str) -> tuple[str, tuple, bool]:
+    """The scalar type, the choices (empty: any value) and True where None is accepted, of `Literal["a","b"]|None`."""
+    try:
+        parts = _members_of(ast.parse(kind, mode="eval").body)
+    except SyntaxError as error:
+        raise BadInput(
+            f"a parameter's type does not parse: {kind}",
+            expected='int, int|None or Literal["a","b"]',
+            got=error.msg,
+            do="fix the type in the notebook's parameters cell; a type comment has no spaces",
+        ) from error
+    base, choices, optional = "", (), False
+    for part in parts:
+        if isinstance(part, ast.Subscript) and isinstance(part.value, ast.Name) and part.value.id == "Literal":
+            listed = ast.literal_eval(part.slice)
+            choices = listed if isinstance(listed, tuple) else (listed,)
+            base = type(choices[0]).__name__
+        elif isinstance(part, ast.Constant) and part.value is None:
+            optional = True
+        else:
+            base = ast.unparse(part)
+    return base, choices, optional
+
+
+def _members_of(node: ast.expr) -> list[ast.expr]:
+    """The types joined by `|`, with Optional[X] as X | None."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return _members_of(node.left) + _members_of(node.right)
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "Optional":
+        return [*_members_of(node.slice), ast.Constant(None)]
+    return [node]
+
+
+def _as_scalar(base: str, value: object) -> str | int | float | bool | None:
+    """The value as a str, int, float or bool; text is parsed strictly; None where it does not fit."""
     text = value if isinstance(value, str) else None
-    if parameter.kind == "str" and text is not None:
+    if base == "str":
         return text
-    if parameter.kind == "bool" and (type(value) is bool or text in ("true", "True", "false", "False")):
-        return value if text is None else text.lower() == "true"
-    if parameter.kind == "int" and (type(value) is int or (text and re.fullmatch(r"[+-]?\d+", text, re.ASCII))):
+    if base == "bool" and (type(value) is bool or text in ("true", "True", "false", "False")):
+        return bool(value) if text is None else text.lower() == "true"
+    if base == "int" and (type(value) is int or (text and re.fullmatch(r"[+-]?\d+", text, re.ASCII))):
         return int(value)
-    if parameter.kind == "float" and (type(value) in (int, float) or (text and re.fullmatch(_DECIMAL, text, re.ASCII))):
+    if base == "float" and (type(value) in (int, float) or (text and re.fullmatch(_DECIMAL, text, re.ASCII))):
         return float(value)
-    accepted = {"bool": "true or false", "int": "a whole number", "float": "a number, such as 0.5 or 1e-3"}
-    raise BadInput(
-        f"the parameter {parameter.name} of {shown(source)} cannot take this value",
-        expected=f"{parameter.kind}: {accepted.get(parameter.kind, 'str, int, float and bool are what can be set')}",
-        got=repr(value),
-        do="mend the value, or the annotation in the notebook's parameters cell",
-    )
+    return None
+
+
+def _expected(kind: str, base: str, choices: tuple) -> str:
+    """The values that a parameter of this kind takes, in words."""
+    if choices:
+        return "one of " + ", ".join(map(str, choices))
+    words = {"str": "text", "bool": "true or false", "int": "a whole number", "float": "a number, such as 0.5 or 1e-3"}
+    return f"{base}: {words[base]}" if base in words else f"{kind}: only str, int, float and bool can be set"

@@ -80,6 +80,57 @@ def test_text_becomes_the_type_that_the_annotation_names(sources: Path):
     assert type(notebook_source.typed(toy, {"rate": 2})["rate"]) is float
 
 
+_CHOICES = """# %% tags=["parameters"]
+runtime = "onnx"  # type: Literal["onnx","openvino"]  # which runtime
+size = 10  # type: Literal[5,10,20]  # seconds of a crop
+head = None  # type: Literal["sed","gem"]|None  # pooling; None: as in the preset
+epochs = None  # type: int|None  # passes; None: as in the preset
+rate = None  # type: float|None  # at its peak
+member = None  # type: str|None  # its name; None: as the preset
+"""
+
+
+def test_choices_and_none_are_declared_by_a_type_that_papermill_reads(sources: Path):
+    toy = sources / "01_one.py"
+    toy.write_text(_CHOICES)
+    known = notebook_source.parameters_of(toy)
+    assert known["head"].kind == 'Literal["sed","gem"]|None'
+    assert known["head"].help == "pooling; None: as in the preset"
+    assert [p.base for p in known.values()] == ["str", "int", "str", "int", "float", "str"]
+    given = {"runtime": "openvino", "size": "20", "head": "gem", "epochs": "3", "rate": "1e-3", "member": "x"}
+    typed = {"runtime": "openvino", "size": 20, "head": "gem", "epochs": 3, "rate": 0.001, "member": "x"}
+    assert notebook_source.typed(toy, given) == typed
+    optional = ("head", "epochs", "rate", "member")
+    for none in ("", "None", None):
+        assert notebook_source.typed(toy, dict.fromkeys(optional, none)) == dict.fromkeys(optional)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("runtime", "tflite", "one of onnx, openvino"),
+        ("runtime", "", "one of onnx, openvino"),
+        ("runtime", None, "one of onnx, openvino"),
+        ("size", "7", "one of 5, 10, 20"),
+        ("head", "mean", "one of sed, gem, or None"),
+        ("epochs", "few", "int: a whole number, or None"),
+    ],
+)
+def test_a_value_that_is_no_choice_is_refused(sources: Path, name: str, value: object, accepted: str):
+    toy = sources / "01_one.py"
+    toy.write_text(_CHOICES)
+    with pytest.raises(BadInput, match=f"expected: {accepted}"):
+        notebook_source.typed(toy, {name: value})
+
+
+@pytest.mark.parametrize("line", ['head: Literal["sed", "gem"] = "sed"', "epochs: int | None = None"])
+def test_an_annotation_that_papermill_would_overlook_is_refused_with_the_form_it_reads(sources: Path, line: str):
+    toy = sources / "01_one.py"
+    toy.write_text(f'# %% tags=["parameters"]\n{line}  # help\n')
+    with pytest.raises(BadInput, match=r"name = value  # type: Literal"):
+        notebook_source.parameters_of(toy)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

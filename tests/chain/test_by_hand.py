@@ -26,9 +26,11 @@ def test_papermill_itself_shows_every_parameter_with_its_type_and_what_it_is_for
     asked = CliRunner().invoke(papermill, ["--help-notebook", str(_converted(source, tmp_path))])
     assert asked.exit_code == 0
     said = asked.output.partition("Parameters inferred")[2]
-    shown = re.findall(r"^  (\w+): (str|int|float|bool) \(default .*?\)(?: +|\n {9,})\S", said, re.MULTILINE)
+    shown = re.findall(r"^  (\w+): (\S+) \(default .*?\)(?: +|\n {9,})\S", said, re.MULTILINE)
     declared = dict(shown)  # of those that have a description, on their line or on the next
-    assert declared == {p.name: p.kind for p in notebook_source.parameters_of(source).values()}
+    known = notebook_source.parameters_of(source).values()
+    assert declared == {p.name: p.kind for p in known}
+    assert {p.base for p in known} <= {"str", "int", "float", "bool"}
     assert "(no description)" not in notebook_source.help_text(source)
     assert set(notebook_source.STANDARD_PARAMETERS) <= set(declared)
 
