@@ -18,6 +18,7 @@ from lib.core.errors import BadInput
 from lib.core.paths import ledger_path
 from lib.core.progress import progress
 from lib.judge import ledger
+from lib.judge.bootstrap import score_table
 from lib.judge.compare import rank_correlation
 from lib.judge.decisions import ALIKE, HARM, REPLAY_GAIN, SHAKY, UNSAFE_SHARE
 from lib.judge.subgroups import class_subgroups, fold_spread, rare_precision, slices, view_table
@@ -44,10 +45,6 @@ def dashboard_parts(board: Board, taxonomy: pd.DataFrame, lines: list[ledger.Led
     table = board.table
     numbers = table.drop(columns="why")
     numbers["minutes of 90"] = numbers["minutes of 90"].map(lambda minutes: f"{minutes:.2f}")
-    rungs = pd.DataFrame(
-        {"rung": name, "score": board.macro[name], "low": board.intervals[name].low, "high": board.intervals[name].high}
-        for name in names
-    )
     compared = pd.DataFrame(
         {
             "model": each.name,
@@ -70,11 +67,11 @@ def dashboard_parts(board: Board, taxonomy: pd.DataFrame, lines: list[ledger.Led
     sites = prepared.windows.site.nunique()
     return [
         f"{len(labels.row_ids)} labelled windows of {prepared.windows.stem.nunique()} soundscapes at {sites} sites; "
-        f"{len(board.reports[board.reference].scored)} of {len(labels.classes)} classes can be scored: any other has "
+        f"{board.scored[board.reference].classes} of {len(labels.classes)} classes can be scored: any other has "
         f"no positive, or none that a fold can rank. Folds {prepared.folds.version}, data "
         f"{prepared.facts.data_version}. Scores are macro ROC-AUC out of fold, ranked within folds.",
         "# The board",
-        ladder(rungs),
+        ladder(score_table({name: board.scored[name] for name in names})),
         numbers,
         f"Minutes are for {CONTEST_SOUNDSCAPES} soundscapes at the seconds that the members' cards measured; model MB "
         "is what the model files weigh. Diversity is 1 minus the rank correlation with the reference, "

@@ -23,7 +23,7 @@ from lib.competition.prepared import Prepared
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput
 from lib.core.paths import ledger_path
-from lib.judge.bootstrap import Interval, bootstrap, interval
+from lib.judge.bootstrap import ScoreWithInterval, scores_with_intervals
 from lib.judge.compare import (
     Difference,
     MinimumEffect,
@@ -35,8 +35,7 @@ from lib.judge.compare import (
     seed_spread,
 )
 from lib.judge.decisions import Decision, Evidence, decide
-from lib.judge.ledger import LedgerLine, append
-from lib.judge.metric import AucReport, judge
+from lib.judge.ledger import log_run
 from lib.judge.subgroups import DECISIVE, fold_spread, rare_precision, slices
 from lib.submit.budget import BUDGET_MINUTES, CONTEST_SOUNDSCAPES
 
@@ -50,9 +49,7 @@ class Board:
     prepared: Prepared
     candidates: dict[str, Candidate]
     reference: str
-    reports: dict[str, AucReport]
-    drawn: dict[str, np.ndarray]
-    intervals: dict[str, Interval]
+    scored: dict[str, ScoreWithInterval]
     differences: dict[str, Difference]
     effect: MinimumEffect
     evidence: dict[str, Evidence]
@@ -67,7 +64,12 @@ class Board:
     @cached_property
     def macro(self) -> dict[str, float]:
         """Each candidate's score."""
-        return {name: report.macro for name, report in self.reports.items()}
+        return {name: each.macro for name, each in self.scored.items()}
+
+    @cached_property
+    def drawn(self) -> dict[str, np.ndarray]:
+        """Each candidate's redrawn scores."""
+        return {name: each.drawn for name, each in self.scored.items()}
 
     @property
     def table(self) -> pd.DataFrame:
@@ -80,7 +82,7 @@ class Board:
                     "model": name,
                     "mean": known.score,
                     "90 % interval": str(known.interval),
-                    "classes": len(self.reports[name].scored),
+                    "classes": self.scored[name].classes,
                     "fold std": known.fold_std,
                     "rare AP": rare_precision(self.prepared.labels, self.scores[name])[0],
                     "minutes of 90": known.budget_share * BUDGET_MINUTES,
@@ -106,10 +108,8 @@ def assess(runs: Path, members: str = "all", blends: list[str] = (), reference: 
     """The board: every candidate against the reference (by default the safe recipe, else the highest lower end)."""
     prepared, candidates, left_out = gather(runs, members, blends)
     labels, scores = prepared.labels, {name: candidate.scores for name, candidate in candidates.items()}
-    reports = {name: judge(labels, part) for name, part in scores.items()}
-    drawn = bootstrap(labels, scores, seed=seed)
-    intervals = {name: interval(report.macro, drawn[name]) for name, report in reports.items()}
-    best = max(intervals, key=lambda name: intervals[name].low)
+    scored = scores_with_intervals(labels, scores, seed=seed)
+    best = max(scored, key=lambda name: scored[name].low)
     reference = reference or (RECIPES[0] if RECIPES[0] in scores else best)
     if reference not in scores:
         raise BadInput(
@@ -118,7 +118,8 @@ def assess(runs: Path, members: str = "all", blends: list[str] = (), reference: 
             got=reference,
             do="; ".join(left_out) or "name it among the members",
         )
-    macro = {name: report.macro for name, report in reports.items()}
+    macro = {name: each.macro for name, each in scored.items()}
+    drawn = {name: each.drawn for name, each in scored.items()}
     differences = compare_all(macro, drawn, reference) if len(drawn) > 1 else {}
     decisive = [part for part in slices(prepared) if part.view in DECISIVE]
     gains = gains_by_part(labels, scores, reference, decisive, seed=seed)
@@ -129,7 +130,7 @@ def assess(runs: Path, members: str = "all", blends: list[str] = (), reference: 
         evidence[name] = Evidence(
             name=name,
             score=macro[name],
-            interval=intervals[name],
+            interval=scored[name].interval,
             difference=differences.get(name),
             fold_std=stds[name],
             reference_fold_std=stds[reference],
@@ -143,9 +144,7 @@ def assess(runs: Path, members: str = "all", blends: list[str] = (), reference: 
         prepared,
         candidates,
         reference,
-        reports,
-        drawn,
-        intervals,
+        scored,
         differences,
         minimum_effect(drawn),
         evidence,
@@ -154,24 +153,20 @@ def assess(runs: Path, members: str = "all", blends: list[str] = (), reference: 
     )
 
 
-def ledger_lines(board: Board, seed: int, seconds: float) -> list[LedgerLine]:
-    """One line a candidate, the killed ones too."""
-    return [
-        LedgerLine(
-            question=f"is {name} worth it beside {board.reference}",
+def log_candidates(ledger: Path, board: Board, seed: int, seconds: float) -> None:
+    """Append one ledger line a candidate, the killed ones too."""
+    for name, candidate in board.candidates.items():
+        log_run(
+            ledger,
+            f"is {name} worth it beside {board.reference}",
+            board.scored[name],
+            board.prepared,
             config=candidate.config,
-            fold_version=board.prepared.folds.version,
-            data_version=board.prepared.facts.data_version,
             seed=candidate.card.seed if candidate.card else seed,
-            score=board.macro[name],
-            interval=(board.intervals[name].low, board.intervals[name].high),
-            classes=len(board.reports[name].scored),
             seconds=seconds,
             tags=("judge", name),
             verdict=board.decisions[name].verdict,
         )
-        for name, candidate in board.candidates.items()
-    ]
 
 
 def report(board: Board) -> str:
@@ -214,8 +209,7 @@ def main(arguments: list[str] | None = None) -> int:
     seconds = time.perf_counter() - start
     print(report(board))
     if options.ledger:
-        for line in ledger_lines(board, options.seed, seconds):
-            append(ledger_path(options.runs), line)
+        log_candidates(ledger_path(options.runs), board, options.seed, seconds)
         print(f"ledger: {ledger_path(options.runs)}")
     print(f"judged {len(board.macro)} in {seconds:.1f} s, nothing fitted")
     return 0

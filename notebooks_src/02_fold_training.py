@@ -65,11 +65,10 @@ import pandas as pd
 from IPython.display import display
 
 from lib.competition.prepared import load_prepared
-from lib.core.paths import cache_folder, find_competition, find_one, ledger_path, output_folder
-from lib.judge.bootstrap import bootstrap, interval
+from lib.core.paths import cache_folder, find_artifact, find_competition, ledger_path, output_folder
+from lib.judge.bootstrap import score_table, score_with_interval
 from lib.judge.leakage import unseen_scores
-from lib.judge.ledger import LedgerLine, append
-from lib.judge.metric import judge
+from lib.judge.ledger import log_run
 from lib.learn.baseline.crossfit import ClassicalSettings, fit_prior_member, fit_statistics_member
 from lib.learn.baseline.logistic import LogisticSettings
 from lib.learn.network.config import NetworkPlan, changed, chosen, differences, settings_in
@@ -85,7 +84,7 @@ from lib.show.training import attention_over_time, learning_curves, spectrogram_
 
 competition = find_competition(competition_dir)
 output = output_folder("02_fold_training", output_dir)
-prepared_folder = find_one("prepared", inputs_dir)
+prepared_folder = find_artifact("prepared", inputs_dir)
 prepared = load_prepared(prepared_folder)
 print(f"competition: {competition}\nfolds:       {prepared.folds.version}\noutput:      {output}")
 
@@ -230,38 +229,29 @@ of_card = {card.name: (card.config_fingerprint, card.seed) for card in cards}
 if fitted and not fitted.card:
     part = f"{member or preset}, fold {fold}"
     scores[part], of_card[part] = fitted.oof, (fitted.config_fingerprint, seed)
-labels = {name: prepared.labels.held_by(part) for name, part in scores.items()}
-reports = {name: judge(labels[name], part) for name, part in scores.items()}
-sure = {
-    name: interval(reports[name].macro, bootstrap(labels[name], {name: part})[name]) for name, part in scores.items()
-}
-cost = {card.name: (1000 * card.seconds_per_soundscape, card.parity_max_abs) for card in cards}
-standing = pd.DataFrame(
-    [(name, of.macro, str(sure[name]), len(of.scored), *cost.get(name, (None, None))) for name, of in reports.items()],
-    columns=["member", "out of fold", "90 % interval", "classes", "ms per soundscape", "parity"],
-)
-standing.round(4)
+scored = {name: score_with_interval(prepared.labels.restrict_to(part), part) for name, part in scores.items()}
+milliseconds = {card.name: 1000 * card.seconds_per_soundscape for card in cards}
+parity = {card.name: card.parity_max_abs for card in cards}
+score_table(scored, {"ms per soundscape": milliseconds, "parity": parity}).round(4)
 
 # %% [markdown]
 # A line a member in the ledger; also for a network of which one fold was trained, over what that fold holds out.
 
 # %%
-for name, report in reports.items():
-    line = LedgerLine(
-        question=f"what does {name} alone know",
-        config=of_card[name][0],
-        fold_version=prepared.folds.version,
-        data_version=prepared.facts.data_version,
-        seed=of_card[name][1],
-        score=report.macro,
-        interval=(sure[name].low, sure[name].high),
-        classes=len(report.scored),
+for name, score in scored.items():
+    config, member_seed = of_card[name]
+    log_run(
+        ledger_path(output),
+        f"how good is {name} alone",
+        score,
+        prepared,
+        config=config,
+        seed=member_seed,
         seconds=seconds_of[name.partition(",")[0]],
         tags=("alone", name),
-        verdict="merge" if sure[name].low > 0.5 else "park",
+        verdict="merge" if score.low > 0.5 else "park",
     )
-    append(ledger_path(output), line)
 print(f"ledger: {ledger_path(output)}")
 
 # %%
-auc_against_clips(reports, prepared)
+auc_against_clips({name: score.report for name, score in scored.items()}, prepared)

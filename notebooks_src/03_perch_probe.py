@@ -52,34 +52,34 @@ from lib.competition.prepared import load_prepared
 from lib.competition.scores import load_scores
 from lib.competition.tables import Findings, read_taxonomy
 from lib.core.errors import BadInput
-from lib.core.paths import cache_folder, find_competition, find_one, ledger_path, output_folder
-from lib.judge.bootstrap import bootstrap, interval
+from lib.core.paths import cache_folder, find_artifact, find_competition, ledger_path, output_folder
+from lib.judge.bootstrap import score_table, scores_with_intervals
 from lib.judge.leakage import unseen_scores
-from lib.judge.ledger import LedgerLine, append
+from lib.judge.ledger import log_run
 from lib.judge.metric import judge
 from lib.judge.subgroups import slices, view_table
 from lib.learn.block_probe.probe import block_probe
 from lib.learn.block_probe.vectors import block_vectors
-from lib.learn.cache.choose_embedder import chosen_embedder
-from lib.learn.cache.embeddings import fill_tokens
+from lib.learn.cache.choose_embedder import choose_embedder
+from lib.learn.cache.embeddings import fill_embeddings
 from lib.learn.head.base import leaky_variant
 from lib.learn.head.crossfit import fit_head_member, fit_head_members
 from lib.learn.head.data import load_head_data
-from lib.learn.head.kinds import chosen_heads
+from lib.learn.head.kinds import select_heads
 from lib.learn.head.sequence import SequenceHeadSettings, fit_scalar_mix
 from lib.models.embedder.base import find_labels, read_labels
 from lib.models.embedder.labels import label_coverage, map_labels
-from lib.models.embedder.pack import has_exposable_blocks, pack_embedder
+from lib.models.embedder.pack import exposable_blocks, pack_embedder
 from lib.models.embedder.packed import open_embedder
 from lib.show.block_probe import block_bars, cost_bars, coverage_bars, flat_maps, trajectories
 
 competition = find_competition(competition_dir)
 output = output_folder("03_perch_probe", output_dir)
 cache = cache_folder(output, cache_dir) / "tokens"
-prepared = load_prepared(find_one("prepared", inputs_dir))
+prepared = load_prepared(find_artifact("prepared", inputs_dir))
 taxonomy = read_taxonomy(competition, prepared.classes, Findings())
 aside = tempfile.TemporaryDirectory()  # for what no later notebook should find
-source = chosen_embedder(embedder, cache.parent)
+source = choose_embedder(embedder, cache.parent)
 name = source.stem
 print(f"competition: {competition}\nembedder:    {source}\noutput:      {output}")
 
@@ -100,10 +100,10 @@ coverage_bars(label_coverage(mapped, taxonomy))
 # draws. The last block is seldom the best, being the most at home in what the model was trained for.
 
 # %%
-every_block = has_exposable_blocks(source)
+every_block = exposable_blocks(source)
 asked_all = Path(aside.name) / f"{name}-all"
 pack_embedder(source, None, mapped, prepared.classes, asked_all, blocks=every_block)
-clips = block_vectors(prepared, competition, asked_all, cache, blocks=every_block, clips_a_class=probe_clips)
+clips = block_vectors(prepared, competition, asked_all, cache, blocks=every_block, clips_per_class=probe_clips)
 report = block_probe(
     clips.vectors,
     clips.species,
@@ -136,16 +136,16 @@ pack_embedder(source, None, mapped, prepared.classes, packed, blocks=[token.remo
 items = {clip: competition / "train_audio" / clip for clip in prepared.clips.filename}
 items |= {stem: competition / "train_soundscapes" / f"{stem}.ogg" for stem in sorted(set(prepared.windows.stem))}
 start = time.perf_counter()
-tokens = fill_tokens(items, packed, prepared.classes, cache, clip_windows=clip_windows, scheduler=scheduler)
+tokens = fill_embeddings(items, packed, prepared.classes, cache, clip_windows=clip_windows, scheduler=scheduler)
 print(f"{len(items)} recordings, half precision changes a row by at most {tokens.lost:.1e} of its largest value")
 hearing_s = time.perf_counter() - start
-lesson = load_head_data(prepared, tokens.tokens, open_embedder(packed, prepared.classes).widths)
+data = load_head_data(prepared, tokens.embeddings, open_embedder(packed, prepared.classes).widths)
 
 # %% [markdown]
 # A mix of the blocks whose shares are learnt, for comparison: does training find what the probe foretold?
 
 # %%
-shares, _ = fit_scalar_mix(lesson, SequenceHeadSettings(inputs=(*best, "embedding")), seed=0)
+shares, _ = fit_scalar_mix(data, SequenceHeadSettings(inputs=(*best, "embedding")), seed=0)
 foretold = report.blocks.set_index("block").accuracy
 pd.DataFrame({"nearest clips agree": foretold.reindex(list(shares)), "learnt share": shares}).round(3)
 
@@ -156,9 +156,9 @@ pd.DataFrame({"nearest clips agree": foretold.reindex(list(shares)), "learnt sha
 
 # %%
 start = time.perf_counter()
-kinds = chosen_heads(heads, (*best, "embedding"))
+kinds = select_heads(heads, (*best, "embedding"))
 folders = {output / "members" / f"l3_{kind}": head for kind, head in kinds.items()}
-cards = {card.name: card for card in fit_head_members(prepared, lesson, folders, packed, range(seeds))}
+cards = {card.name: card for card in fit_head_members(prepared, data, folders, packed, range(seeds))}
 seconds = hearing_s + time.perf_counter() - start
 list(cards)
 
@@ -169,26 +169,15 @@ list(cards)
 parts = {
     member: unseen_scores(output / "members" / member, prepared.folds, related=prepared.related) for member in cards
 }
-reports = {member: judge(prepared.labels, part) for member, part in parts.items()}
-drawn = bootstrap(prepared.labels, parts)
-sure = {member: interval(reports[member].macro, drawn[member]) for member in parts}
-pd.DataFrame(
-    {
-        "member": member,
-        "out of fold": reports[member].macro,
-        "90 % interval": str(sure[member]),
-        "classes": len(reports[member].scored),
-        "head, ms": 1000 * card.config["seconds"]["head"],
-        "embedder, ms": 1000 * card.config["seconds"]["embedder"],
-        "parity": card.parity_max_abs,
-    }
-    for member, card in cards.items()
-).round(4)
+scored = scores_with_intervals(prepared.labels, parts)
+head_ms, embedder_ms = (
+    {member: 1000 * card.config["seconds"][part] for member, card in cards.items()} for part in ("head", "embedder")
+)
+parity = {member: card.parity_max_abs for member, card in cards.items()}
+score_table(scored, {"head, ms": head_ms, "embedder, ms": embedder_ms, "parity": parity}).round(4)
 
 # %%
-costs = {member: 1000 * card.config["seconds"]["head"] for member, card in cards.items()}
-heard_ms = 1000 * max(card.config["seconds"]["embedder"] for card in cards.values())
-cost_bars(name, {name: heard_ms, **costs})
+cost_bars(name, {name: max(embedder_ms.values()), **head_ms})
 
 # %% [markdown]
 # By part of the labelled windows. Where a head shines on sites it was taught at, and the calendar does too, it may have
@@ -205,9 +194,9 @@ view_table(prepared.labels, parts, slices(prepared, taxon_of)).round(3)
 
 # %%
 leaky = Path(aside.name) / "l3_linear_leaky"
-fit_head_member(prepared, lesson, leaky_variant(chosen_heads("linear", ())["linear"]), leaky, packed, [0])
+fit_head_member(prepared, data, leaky_variant(select_heads("linear", ())["linear"]), leaky, packed, [0])
 claimed = judge(prepared.labels, load_scores(leaky / "oof.parquet")).macro
-honest = reports["l3_linear"].macro if "l3_linear" in reports else float("nan")
+honest = scored["l3_linear"].macro if "l3_linear" in scored else float("nan")
 print(f"claimed {claimed:.3f}, honest {honest:.3f}")
 try:
     unseen_scores(leaky, prepared.folds, related=prepared.related)
@@ -218,19 +207,16 @@ except BadInput as refused:
 # A line a head in the ledger.
 
 # %%
-for member, of in reports.items():
-    line = LedgerLine(
-        question=f"what does {member} on {name} know",
+for member, score in scored.items():
+    log_run(
+        ledger_path(output),
+        f"how good is {member} on {name}",
+        score,
+        prepared,
         config=cards[member].config_fingerprint,
-        fold_version=prepared.folds.version,
-        data_version=prepared.facts.data_version,
         seed=cards[member].seed,
-        score=of.macro,
-        interval=(sure[member].low, sure[member].high),
-        classes=len(of.scored),
-        seconds=seconds / len(reports),
+        seconds=seconds / len(scored),
         tags=("head", member, name),
-        verdict="merge" if sure[member].low > 0.5 else "park",
+        verdict="merge" if score.low > 0.5 else "park",
     )
-    append(ledger_path(output), line)
 display(f"ledger: {ledger_path(output)}")

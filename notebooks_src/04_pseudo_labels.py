@@ -60,15 +60,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.blend.member_costs import ingredient, seconds_together
+from lib.blend.member_costs import recipe_member, seconds_together
 from lib.blend.recipe import load_recipe
 from lib.competition.prepared import load_prepared
 from lib.competition.row_ids import parse_soundscape
 from lib.competition.tables import Findings, read_taxonomy
-from lib.core.paths import cache_folder, find_competition, find_made, find_one, ledger_path, output_folder
-from lib.judge.bootstrap import bootstrap, interval
+from lib.core.paths import cache_folder, find_artifact, find_artifacts, find_competition, ledger_path, output_folder
+from lib.judge.bootstrap import score_table, scores_with_intervals
 from lib.judge.leakage import unseen_scores
-from lib.judge.ledger import LedgerLine, append
+from lib.judge.ledger import log_run
 from lib.judge.metric import judge
 from lib.judge.subgroups import slices
 from lib.learn.cache.audio import external_folder
@@ -88,20 +88,20 @@ from lib.show.training import learning_curves
 
 competition = find_competition(competition_dir)
 output = output_folder("04_pseudo_labels", output_dir)
-prepared_folder = find_one("prepared", inputs_dir)
+prepared_folder = find_artifact("prepared", inputs_dir)
 prepared = load_prepared(prepared_folder)
-folders = {folder.name: folder for folder in find_made("member", inputs_dir) if output not in folder.parents}
+folders = {folder.name: folder for folder in find_artifacts("member", inputs_dir) if output not in folder.parents}
 taxa = tuple(read_taxonomy(competition, prepared.classes, Findings()).class_name)
 plan = chosen(
     preset_named(preset),
     gate=gate,
-    above=above,
+    gate_threshold=above,
     percentile=percentile,
     top_k=top_k,
     by_taxon=by_taxon,
     targets=targets,
     pseudo_ratio=ratio,
-    pseudo_way=way,
+    pseudo_mode=way,
     pseudo_loss=soft_loss,
     temperature=temperature,
     steps_per_epoch=steps_per_epoch,
@@ -130,7 +130,7 @@ site_hours([s.site for s in unlabelled], [s.hour for s in unlabelled], "unlabell
 # labels.
 
 # %%
-teaching = parse_teachers(teachers, lambda name: load_recipe(find_one("recipes", inputs_dir) / f"{name}.json"))
+teaching = parse_teachers(teachers, lambda name: load_recipe(find_artifact("recipes", inputs_dir) / f"{name}.json"))
 control = control or teaching.members[0]
 known = {
     name: unseen_scores(folders[name], prepared.folds, related=prepared.related, others=folders)
@@ -214,16 +214,11 @@ kept = kept_table(prepared.labels, everyone[last.folder.name], everyone["teacher
 kept_by_subgroup(kept)
 
 # %%
-reports = {name: judge(prepared.labels, scores) for name, scores in everyone.items()}
-drawn = bootstrap(prepared.labels, everyone)
-sure = {name: interval(reports[name].macro, drawn[name]) for name in everyone}
-alone = {name: [ingredient(read_card(folder, prepared.classes), folder)] for name, folder in there.items()}
+scored = scores_with_intervals(prepared.labels, everyone)
+alone = {name: [recipe_member(read_card(folder, prepared.classes), folder)] for name, folder in there.items()}
 costs = {name: seconds_together(members) for name, members in alone.items()}
 costs["teachers"] = seconds_together([member for name in teaching.members for member in alone[name]])
-standing = pd.DataFrame(
-    {"name": name, "seconds": costs[name], "score": reports[name].macro, "low": sure[name].low, "high": sure[name].high}
-    for name in everyone
-)
+standing = score_table(scored, {"seconds": costs})
 cost_and_score(standing[standing.seconds > 0.001])
 
 # %%
@@ -235,18 +230,15 @@ table(kept.round(3))
 # %%
 for each, seconds in zip(done, seconds_of, strict=True):
     card, student = each.fitted.card, each.folder.name
-    line = LedgerLine(
-        question=f"does round {each.number} of pseudo-labels by {teachers} help {preset}",
+    log_run(
+        ledger_path(output),
+        f"does round {each.number} of pseudo-labels by {teachers} help {preset}",
+        scored[student],
+        prepared,
         config=card.config_fingerprint,
-        fold_version=prepared.folds.version,
-        data_version=prepared.facts.data_version,
         seed=card.seed,
-        score=reports[student].macro,
-        interval=(sure[student].low, sure[student].high),
-        classes=len(reports[student].scored),
         seconds=seconds,
         tags=("student", student),
         verdict={"keep": "promote", "stop": "park", "discard": "kill"}[each.verdict.word],
     )
-    append(ledger_path(output), line)
 standing.assign(milliseconds=1000 * standing.seconds).drop(columns="seconds").round(3)

@@ -35,37 +35,38 @@ roles: str = ""  # who plays which role in it, such as proto:l3_mlps,sed:small_s
 import shutil
 import time
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 from IPython.display import display
 
 from lib.blend.ablation import ablate, member_values
-from lib.blend.member_costs import ingredient, without_zero_parts
-from lib.blend.per_class.accept import stack, worth_keeping
-from lib.blend.per_class.fit import by_regression
-from lib.blend.recipe import Mix, Part, Recipe, Step, save_recipe
+from lib.blend.member_costs import drop_unused_members, recipe_member
+from lib.blend.per_class.accept import decide_acceptance, stack
+from lib.blend.per_class.fit import regression_fit
+from lib.blend.recipe import Step, save_recipe
 from lib.blend.search.nested import (
-    lower_bound_weights,
     nested_scores,
     refit_without_each_fold,
+    safe_recipe,
     search,
     with_fold_variants,
 )
-from lib.blend.search.space import Knob, Space
+from lib.blend.search.space import SearchParameter, SearchSpace
 from lib.blend.sidecar.apply import SidecarSettings
 from lib.blend.sidecar.gate import fit_gate, nested_sidecar
-from lib.blend.templates.registry import overview, template_named
-from lib.blend.templates.roles import Material, default_roles, make_mixes, read_roles
+from lib.blend.templates.registry import find_template, template_table
+from lib.blend.templates.roles import TemplateInputs, default_roles, make_mixes, parse_roles, template_recipe
 from lib.competition.prepared import load_prepared
 from lib.competition.tables import Findings, read_taxonomy
 from lib.core import fingerprint
-from lib.core.paths import find_competition, find_made, find_one, ledger_path, output_folder
+from lib.core.paths import find_artifact, find_artifacts, find_competition, ledger_path, output_folder
 from lib.core.records import seal, to_json
-from lib.judge.bootstrap import bootstrap, interval
+from lib.judge.bootstrap import score_table, scores_with_intervals
 from lib.judge.leakage import unseen_scores
-from lib.judge.ledger import LedgerLine, append
+from lib.judge.ledger import log_run
 from lib.judge.metric import judge
-from lib.models.embedder.packed import known_by_name
+from lib.models.embedder.packed import classes_with_own_label
 from lib.models.member.card import read_card
 from lib.show.blend import searched_against_nested, sidecar_gate_figure, waterfall, weights_by_fold
 from lib.show.html import table
@@ -73,27 +74,20 @@ from lib.show.plots import ladder
 
 start = time.perf_counter()
 output = output_folder("05_blend", output_dir)
-prepared = load_prepared(find_one("prepared", inputs_dir))
+prepared = load_prepared(find_artifact("prepared", inputs_dir))
 labels = prepared.labels
-folders = {folder.name: folder for folder in sorted(find_made("member", inputs_dir), key=lambda folder: folder.name)}
+folders = {
+    folder.name: folder for folder in sorted(find_artifacts("member", inputs_dir), key=lambda folder: folder.name)
+}
 cards = {name: read_card(folder, prepared.classes) for name, folder in folders.items()}
 parts = {
     name: unseen_scores(folder, prepared.folds, related=prepared.related, others=folders)
     for name, folder in folders.items()
 }
-alone = {name: judge(labels, part).macro for name, part in parts.items()}
-drawn = bootstrap(labels, parts)
-sure = {name: interval(alone[name], drawn[name]) for name in parts}
-pd.DataFrame(
-    {
-        "member": name,
-        "family": card.family,
-        "out of fold": alone[name],
-        "90 % interval": str(sure[name]),
-        "ms per soundscape": 1000 * card.seconds_per_soundscape,
-    }
-    for name, card in cards.items()
-).round(3)
+scored = scores_with_intervals(labels, parts)
+family = {name: card.family for name, card in cards.items()}
+milliseconds = {name: 1000 * card.seconds_per_soundscape for name, card in cards.items()}
+score_table(scored, {"family": family, "ms per soundscape": milliseconds}).round(3)
 
 # %% [markdown]
 # ## How alike the members are
@@ -109,24 +103,21 @@ alike.round(2)
 # know the labels, so for its score they are made without each fold's.
 
 # %%
-voices = [card.config["embedder"] if card.family == "head" else name for name, card in cards.items()]
+vote_groups = [card.config["embedder"] if card.family == "head" else name for name, card in cards.items()]
 steps = [Step("smooth_windows", {"sigma": sigma})]
 steps += [Step("scale_by_file", {"top_windows": 2, "power": file_power})] if file_power else []
-best = max(alone, key=alone.get)
-ingredients = [ingredient(card, folders[name]) for name, card in cards.items()]
-facts = {"class_hash": prepared.classes.hash, "fold_version": prepared.folds.version, "prior": prior}
-facts |= {"score": 0.0, "interval": [0.0, 0.0], "scored_classes": 0}  # which are not known yet
-
-
-def safe_by(seen):
-    """The safe recipe that these labels make."""
-    weighted = [
-        Part(name, weight) for name, weight in zip(parts, lower_bound_weights(seen, parts, voices), strict=True)
-    ]
-    return Recipe("safe", members=ingredients, mixes=[Mix("blend", "rank", weighted, steps)], **facts)
-
-
-safe, safe_by_fold = safe_by(labels), refit_without_each_fold(safe_by, labels)
+best = max(parts, key=lambda name: scored[name].macro)
+recipe_members = [recipe_member(card, folders[name]) for name, card in cards.items()]
+make_safe = partial(
+    safe_recipe,
+    parts=parts,
+    vote_groups=vote_groups,
+    members=recipe_members,
+    steps=steps,
+    prior=prior,
+    prepared=prepared,
+)
+safe, safe_by_fold = make_safe(labels), refit_without_each_fold(make_safe, labels)
 table(pd.DataFrame(safe.weights.items(), columns=["member", "weight"]).round(3))
 
 # %% [markdown]
@@ -135,8 +126,8 @@ table(pd.DataFrame(safe.weights.items(), columns=["member", "weight"]).round(3))
 # give back.
 
 # %%
-knob = Knob("blend", "smooth_windows", "sigma", (0.0, 0.25, 0.5, 0.75, 1.0))
-space = Space(replace(safe, name="bold"), "blend", (knob,))
+knob = SearchParameter("blend", "smooth_windows", "sigma", (0.0, 0.25, 0.5, 0.75, 1.0))
+space = SearchSpace(replace(safe, name="bold"), "blend", (knob,))
 found = search(space, parts, labels, method=method, seed=seed)
 print(found)
 weights_by_fold(found, list(parts))
@@ -146,13 +137,13 @@ weights_by_fold(found, list(parts))
 # where they are surely better on folds that they were not fitted on.
 
 # %%
-each_class = by_regression([[label] for label in labels.classes])
+each_class = regression_fit([[label] for label in labels.classes])
 stacked = stack(each_class, found.recipe, "blend", parts, labels, plain=found.nested, by_fold=found.recipes)
 print(f"weights by class: {stacked.verdict}")
 kept = stacked if stacked.verdict.keep else found
 bold, bold_scores, bold_by_fold = kept.recipe, kept.nested, kept.recipes
 safe_scores = nested_scores(safe_by_fold, parts, labels)
-searched_against_nested({"bold": found}, {"safe": judge(labels, safe_scores).macro, best: alone[best]})
+searched_against_nested({"bold": found}, {"safe": judge(labels, safe_scores).macro, best: scored[best].macro})
 
 # %% [markdown]
 # ## What each adds
@@ -175,7 +166,7 @@ gate = None
 if side:
     settings = SidecarSettings()
     corrected = nested_sidecar(labels, bold_scores, parts[side], settings)
-    gate = worth_keeping(labels, bold_scores, corrected.scores)
+    gate = decide_acceptance(labels, bold_scores, corrected.scores)
     print(f"{side}: {gate}; {len(corrected.kept)} of {len(corrected.gates)} folds keep the anchor as it is")
     if gate.keep:
         earned = fit_gate(labels, bold_scores, parts[side], settings).weights
@@ -197,36 +188,28 @@ if template:
     taxonomy = read_taxonomy(find_competition(competition_dir), prepared.classes, Findings())
     embedders = {folder.parents[1] / "embedders" for folder in folders.values()}
     packed = [folder for place in embedders if place.is_dir() for folder in sorted(place.iterdir())]
-    material = Material(taxonomy, labels, parts, known_by_name(packed, prepared.classes))
-    played = template_named(template)
-    cast = default_roles(played, list(cards.values())) | read_roles(roles)
+    material = TemplateInputs(taxonomy, labels, parts, classes_with_own_label(packed, prepared.classes))
+    played = find_template(template)
+    cast = default_roles(played, list(cards.values())) | parse_roles(roles)
     made = make_mixes(played, cast, material)
-
-    def played_by(seen):
-        """The template's recipe that these labels make."""
-        return replace(safe, name=template, mixes=make_mixes(played, cast, replace(material, labels=seen)).mixes)
-
-    by_fold = refit_without_each_fold(played_by, labels)
+    play = partial(template_recipe, template=played, roles=cast, material=material, base=safe)
+    by_fold = refit_without_each_fold(play, labels)
     recipes[template] = (replace(safe, name=template, mixes=made.mixes), nested_scores(by_fold, parts, labels), by_fold)
     print(*made.left_out, sep="\n")
     display(pd.DataFrame([{"role": role, "member": name} for role, name in cast.items()]))
     for role, earned in made.gates.items():
         display(sidecar_gate_figure(earned.table, f"{template}: {role} by {cast[role]}"))
-table(overview()[lambda rows: rows.template == template] if template else overview())
+table(template_table()[lambda rows: rows.template == template] if template else template_table())
 
 # %% [markdown]
 # ## The ladder, out of fold
 # And the question that decides whether blending was worth it: is a recipe surely better than the best member alone?
 
 # %%
-named = parts | {name: scores for name, (_, scores, _) in recipes.items()}
-reports = {name: judge(labels, scores) for name, scores in named.items()}
-drawn = bootstrap(labels, named)
-sure = {name: interval(reports[name].macro, values) for name, values in drawn.items()}
-for name in recipes:
-    print(f"{name} against {best}: {worth_keeping(labels, parts[best], named[name])}")
-rungs = [{"rung": name, "score": reports[name].macro, "low": sure[name].low, "high": sure[name].high} for name in named]
-ladder(pd.DataFrame(rungs))
+for name, (_, scores, _) in recipes.items():
+    print(f"{name} against {best}: {decide_acceptance(labels, parts[best], scores)}")
+scored |= scores_with_intervals(labels, {name: scores for name, (_, scores, _) in recipes.items()})
+ladder(score_table(scored))
 
 # %% [markdown]
 # ## The recipes
@@ -239,26 +222,23 @@ shutil.rmtree(output / "recipes", ignore_errors=True)
 for name, (recipe, _, by_fold) in recipes.items():
     values = member_values(recipe, parts, labels, by_fold=by_fold)
     recipe = replace(
-        without_zero_parts(with_fold_variants(recipe, by_fold), values, {prior, best}),
-        score=reports[name].macro,
-        interval=[sure[name].low, sure[name].high],
-        scored_classes=len(reports[name].scored),
+        drop_unused_members(with_fold_variants(recipe, by_fold), values, {prior, best}),
+        score=scored[name].macro,
+        interval=[scored[name].low, scored[name].high],
+        scored_classes=scored[name].classes,
     )
     save_recipe(output / "recipes", recipe)
-    line = LedgerLine(
-        question=f"how good is the {name} blend of {len(recipe.members)} members",
+    log_run(
+        ledger_path(output),
+        f"how good is the {name} blend of {len(recipe.members)} members",
+        scored[name],
+        prepared,
         config=fingerprint.of_json(to_json(recipe)),
-        fold_version=prepared.folds.version,
-        data_version=prepared.facts.data_version,
         seed=seed,
-        score=recipe.score,
-        interval=tuple(recipe.interval),
-        classes=recipe.scored_classes,
         seconds=time.perf_counter() - start,
         tags=("recipe", name),
         verdict="promote",
     )
-    append(ledger_path(output), line)
     lines += [
         {
             "recipe": name,

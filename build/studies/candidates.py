@@ -9,8 +9,8 @@ from lib.blend.recipe import load_recipes
 from lib.competition.prepared import Prepared, load_prepared
 from lib.competition.scores import Scores
 from lib.core import fingerprint
-from lib.core.errors import BadInput, shortened
-from lib.core.paths import find_made, find_one, manifest_kind
+from lib.core.errors import BadInput, shorten
+from lib.core.paths import find_artifact, find_artifacts, manifest_kind
 from lib.judge.leakage import fitted_on, refuse_self_judged, unseen_scores
 from lib.models.member.card import MemberCard, read_card
 
@@ -32,8 +32,8 @@ class Candidate:
 
 def gather(runs: Path, members: str, blends: list[str]) -> tuple[Prepared, dict[str, Candidate], list[str]]:
     """What is to be judged: members (comma separated, or all), blends, and recipes; and what was left out, and why."""
-    prepared = load_prepared(find_one("prepared", str(runs)))
-    folders = {folder.name: folder for folder in find_made("member", str(runs))}
+    prepared = load_prepared(find_artifact("prepared", str(runs)))
+    folders = {folder.name: folder for folder in find_artifacts("member", str(runs))}
     known: dict[str, Candidate] = {}
     for name, folder in folders.items():
         card = read_card(folder, prepared.classes)
@@ -45,14 +45,14 @@ def gather(runs: Path, members: str, blends: list[str]) -> tuple[Prepared, dict[
         raise BadInput(
             "members to judge are not there",
             expected=f"some of {', '.join(known)}",
-            got=shortened(absent),
+            got=shorten(absent),
             do=f"look below {runs}, or run the notebook that makes them",
         )
     found, left_out = {name: known[name] for name in asked}, []
     for text in blends:
         found[text] = _blend(text, known)
     if any(manifest_kind(folder) == "recipes" for folder in runs.glob("*/*")):
-        for recipe in load_recipes(find_one("recipes", str(runs))):
+        for recipe in load_recipes(find_artifact("recipes", str(runs))):
             name = recipe.name
             try:
                 if recipe.searched is not None:

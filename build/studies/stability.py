@@ -1,7 +1,7 @@
 """Which folds, which replay and which final picks can be trusted? Tried on ideas of which some are fragile by design.
 
-python -m build.studies.stability                          the miniature competition of `make demo`, against its hidden test
-python -m build.studies.stability --data DIR --runs DIR    any other, against a shadow split: sites that nothing was fitted on
+python -m build.studies.stability                          the miniature of `make demo`, against its hidden test
+python -m build.studies.stability --data DIR --runs DIR    any other, against a shadow split: unseen sites
 """
 
 import argparse
@@ -19,15 +19,15 @@ from lib.competition.prepared import load_prepared
 from lib.competition.scores import Labels, Scores
 from lib.competition.tables import read_solution
 from lib.core.errors import BadInput
-from lib.core.paths import find_one
+from lib.core.paths import find_artifact
 from lib.core.progress import progress
-from lib.judge.bootstrap import bootstrap, interval
+from lib.judge.bootstrap import scores_with_intervals
 from lib.judge.metric import judge
 from lib.judge.studies.leaderboard import AVERAGE, recommend, regrets, rules, shake_up_stats, simulate_board
 from lib.judge.studies.replay import ReplaySettings, replay_agreement, triage
 from lib.judge.studies.separation import mean_place, separation
 from lib.learn.fold_study.baselines import BASELINE, IDEAS
-from lib.learn.fold_study.study import PRIMARY, Trial, against_hidden_test, against_shadow
+from lib.learn.fold_study.study import PRIMARY, FoldStudy, study_on_hidden_test, study_on_shadow_split
 from lib.show import fold_study as figures
 from lib.show.html import write_page
 
@@ -64,9 +64,9 @@ def entered_on_the_board(
             for name, recipe in recipes.items()
         }
         parts.update(blends)
-    score = {name: judge(labels, part).macro for name, part in entered.items()}
-    draws = bootstrap(labels, entered)
-    return tested, score, {name: score[name] - interval(score[name], draws[name]).low for name in score}
+    scored = scores_with_intervals(labels, entered)
+    score = {name: each.macro for name, each in scored.items()}
+    return tested, score, {name: each.macro - each.low for name, each in scored.items()}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,12 +84,12 @@ def main(arguments: list[str] | None = None) -> int:
     if given.data.resolve() == mini / "public/birdclef-2026" and given.solution is None:
         given.solution, given.competition_with_test = mini / "hidden/solution.csv", mini / "rerun/birdclef-2026"
     try:
-        prepared = load_prepared(find_one("prepared", str(given.runs)))
+        prepared = load_prepared(find_artifact("prepared", str(given.runs)))
         if given.solution is None:
-            trial = against_shadow(prepared, given.data)
+            trial = study_on_shadow_split(prepared, given.data)
         else:
             labels = read_solution(given.solution, prepared.classes)
-            trial = against_hidden_test(prepared, given.data, given.competition_with_test / "test_soundscapes", labels)
+            trial = study_on_hidden_test(prepared, given.data, given.competition_with_test / "test_soundscapes", labels)
         report(trial, given.page)
     except BadInput as error:
         print(error, file=sys.stderr)
@@ -97,18 +97,18 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def report(trial: Trial, page: Path) -> None:
+def report(trial: FoldStudy, page: Path) -> None:
     """Print and write the families' table, the replay's agreement, and the board."""
     true = trial.true_scores()
     full, judged, seconds = {}, {}, {}
     for family in progress(FAMILIES, "families of folds", len(FAMILIES)):
         start = time.perf_counter()
-        full[family] = trial.validated(family)
+        full[family] = trial.cross_validate(family)
         seconds[family] = time.perf_counter() - start
         judged[family] = macros(*full[family])
     settings = ReplaySettings()
     start = time.perf_counter()
-    quick = trial.replayed(settings)
+    quick = trial.replay(settings)
     cost = (time.perf_counter() - start) / seconds[PRIMARY]
     parts = [
         *families_parts(trial, judged, macros(trial.truth, true)),
@@ -129,7 +129,7 @@ def macros(labels: Labels, scores: dict[str, Scores]) -> dict[str, float]:
     return {name: judge(labels, part).macro for name, part in scores.items()}
 
 
-def families_parts(trial: Trial, judged: dict[str, dict[str, float]], true: dict[str, float]) -> list:
+def families_parts(trial: FoldStudy, judged: dict[str, dict[str, float]], true: dict[str, float]) -> list:
     """The page's part on families: the table, the picture, and every idea."""
     kinds = ["fragile" if name in FRAGILE else "robust" for name in true]
     ideas = pd.DataFrame({"truth": true} | judged).rename_axis("idea").reset_index()
@@ -137,7 +137,7 @@ def families_parts(trial: Trial, judged: dict[str, dict[str, float]], true: dict
     alike = {name: replay_agreement(list(scores.values()), list(true.values())) for name, scores in judged.items()}
     closest = max(alike, key=lambda name: alike[name].spearman)
     worse = [name for name in alike if alike[name].interval.high < alike[closest].interval.low]
-    windows = trial.lessons.windows
+    windows = trial.data.windows
     return [
         "# Which folds tell robust ideas from fragile ones",
         f"{len(IDEAS)} ideas, {len(FRAGILE)} of them fragile by design: they know the place or the recording rather "
@@ -171,7 +171,7 @@ def replay_parts(quick: dict[str, float], full: dict[str, float], settings: Repl
     ]
 
 
-def board_parts(trial: Trial, tested: dict[str, Scores], offline: dict[str, float], doubt: dict[str, float]) -> list:
+def board_parts(trial: FoldStudy, tested: dict[str, Scores], offline: dict[str, float], doubt: dict[str, float]) -> list:
     """The page's part on the board: the shake-up, what each rule of selection costs, and which two to choose."""
     board = simulate_board(trial.truth, tested)
     picked = rules(board, offline, doubt)

@@ -28,8 +28,8 @@ from lib.competition.row_ids import parse_soundscape, row_ids
 from lib.competition.scores import Labels, Scores
 from lib.competition.tables import read_solution
 from lib.core.errors import BadInput
-from lib.core.paths import cache_folder, find_made, find_one
-from lib.judge.bootstrap import LEVEL, bootstrap
+from lib.core.paths import cache_folder, find_artifact, find_artifacts
+from lib.judge.bootstrap import LEVEL, scores_with_intervals
 from lib.judge.compare import paired
 from lib.judge.metric import judge
 from lib.judge.subgroups import slices
@@ -72,10 +72,10 @@ class Compared:
 def compare(options: argparse.Namespace) -> Compared:
     """The variants on the hidden test."""
     public, test = (options.data / part / "birdclef-2026" for part in ("public", "rerun"))
-    classes, prepared_folder = read_class_list(public), find_one("prepared", str(options.runs))
+    classes, prepared_folder = read_class_list(public), find_artifact("prepared", str(options.runs))
     prepared = load_prepared(prepared_folder)
     truth, soundscapes = read_solution(options.data / "hidden/solution.csv", classes), required_rows(test).soundscapes
-    folders = {folder.name: folder for folder in find_made("member", str(options.runs))}
+    folders = {folder.name: folder for folder in find_artifacts("member", str(options.runs))}
     if FLOOR not in folders:
         raise BadInput(
             f"no {FLOOR} to hold gains against",
@@ -96,11 +96,11 @@ def compare(options: argparse.Namespace) -> Compared:
         return Scores(np.concatenate(tables).astype(np.float32), rows, classes.labels, "prob"), seconds
 
     def of_network(plan: NetworkPlan, network: Network) -> Callable[[SoundscapeInputs], np.ndarray]:
-        seen = plan.listening.pictures(heard[0].audio, plan.front_end)
+        seen = plan.window_spec.spectrograms(heard[0].audio, plan.front_end)
         with tempfile.TemporaryDirectory() as folder:  # as it would be served
             export_network(network, Path(folder) / "network.onnx", *seen.shape[2:])
             ask = [onnx_runner(Path(folder) / "network.onnx")]
-        return lambda each: mean_probabilities(plan.listening.pictures(each.audio, plan.front_end), plan.listening, ask)
+        return lambda each: mean_probabilities(plan.window_spec.spectrograms(each.audio, plan.front_end), plan.window_spec, ask)
 
     said, spent = {}, 0.0
     for name, differs in VARIANTS.items():
@@ -144,8 +144,9 @@ def table_of(said: dict[str, dict[int, Scores]], truth: Labels) -> pd.DataFrame:
         name: next(iter(of.values())).with_values(np.mean([one.values for one in of.values()], axis=0))
         for name, of in said.items()
     }
-    drawn = bootstrap(truth, together)
-    scored = {name: judge(truth, scores).macro for name, scores in together.items()}
+    found = scores_with_intervals(truth, together)
+    scored = {name: each.macro for name, each in found.items()}
+    drawn = {name: each.drawn for name, each in found.items()}
     rows = []
     for name, values in alone.items():
         row = {"variant": name, "hidden test": values.mean(), "all seeds together": scored[name]}
@@ -168,7 +169,7 @@ def _reach(gains: np.ndarray) -> float:
 
 def _labels(options: argparse.Namespace) -> Path:
     """The folder of soft labels: the one that is named, or the only one of the runs."""
-    found = find_made("labels", str(options.runs))
+    found = find_artifacts("labels", str(options.runs))
     chosen = [folder for folder in found if options.labels in ("", folder.name)]
     if len(chosen) != 1:
         raise BadInput(

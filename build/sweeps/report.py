@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from build.sweeps.config import effective
+from build.sweeps.config import effective_parameters
 from build.sweeps.record import RunRecord, read_record
-from build.sweeps.runs import in_a_line
-from build.sweeps.verdicts import Judged, Verdict, judge_sweep, signed
+from build.sweeps.runs import one_line
+from build.sweeps.verdicts import JudgedSweep, Verdict, format_interval, judge_sweep
 from lib.core.errors import BadInput
 from lib.core.records import read_json, write_json, write_text
 from lib.judge.effects import UNSET, Effect, value_name
@@ -33,11 +33,11 @@ _COLUMNS = 5  # parameters that have a column each; more share one
 _STAGES = {"full": 0, "only": 0, "replay": 1}  # the one that decides comes first
 
 
-def write_table(folder: Path, judged: Judged) -> None:
+def write_table(folder: Path, judged: JudgedSweep) -> None:
     """Write `results.json` and `results.csv` into the sweep's folder."""
     rows = [_run_row(record, judged) for record in judged.records]
     write_json(folder / "results.json", rows)
-    rows = [row["parameters"] | row | {"error": row["error"] and in_a_line(row["error"])} for row in rows]
+    rows = [row["parameters"] | row | {"error": row["error"] and one_line(row["error"])} for row in rows]
     columns = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "parameters"]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
@@ -46,18 +46,18 @@ def write_table(folder: Path, judged: Judged) -> None:
     write_text(folder / "results.csv", text.getvalue())
 
 
-def append_lines(ledger: Path, judged: Judged) -> None:
+def append_lines(ledger: Path, judged: JudgedSweep) -> None:
     """Add the line that counts of each run that ended well to a ledger, once."""
     sweep = judged.sweep
     there = {tag for line in read(ledger) if "sweep" in line.tags for tag in line.tags}
     for record in judged.records:
         if record.id not in there and record.status == "done" and record.ledger:
-            tags, verdict = ("sweep", sweep["name"], record.id), judged.decided(record) or "park"
+            tags, verdict_sentences = ("sweep", sweep["name"], record.id), judged.decided(record) or "park"
             line = record.line(sweep["metric"])
-            append(ledger, replace(line, question=sweep["question"], tags=tags, verdict=verdict))
+            append(ledger, replace(line, question=sweep["question"], tags=tags, verdict=verdict_sentences))
 
 
-def _run_row(record: RunRecord, judged: Judged) -> dict:
+def _run_row(record: RunRecord, judged: JudgedSweep) -> dict:
     """A run's row for programs."""
     low, high = record.interval or (None, None)
     kept = ("id", "number", "stage", "seed", "parameters", "status", "score")
@@ -71,7 +71,7 @@ def _run_row(record: RunRecord, judged: Judged) -> dict:
     }
 
 
-def runs_table(folder: Path, judged: Judged) -> Html:
+def runs_table(folder: Path, judged: JudgedSweep) -> Html:
     """Every run: what it set, what came out, and its page; the decisive stage first, the best first, failures last."""
     records = sorted(
         judged.records,
@@ -84,10 +84,10 @@ def runs_table(folder: Path, judged: Judged) -> Html:
     return Html(f"<div class='runs'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
 
 
-def _row(folder: Path, record: RunRecord, judged: Judged, staged: bool) -> tuple[str, dict]:
+def _row(folder: Path, record: RunRecord, judged: JudgedSweep, staged: bool) -> tuple[str, dict]:
     """The row's look and its cells."""
     found = judged.of(record)
-    set_ = {name: value_name(effective(record).get(name, UNSET)) for name in judged.names}
+    set_ = {name: value_name(effective_parameters(record).get(name, UNSET)) for name in judged.names}
     if len(set_) > _COLUMNS:
         set_ = {"parameters": ", ".join(f"{name}={value}" for name, value in set_.items())}
     folds = list(record.per_fold.values())
@@ -100,9 +100,9 @@ def _row(folder: Path, record: RunRecord, judged: Judged, staged: bool) -> tuple
         "90 % interval": f"[{record.interval[0]:.3f}, {record.interval[1]:.3f}]" if record.interval else "",
         "folds, std": f"{min(folds):.3f} … {max(folds):.3f}, {np.std(folds, ddof=1):.3f}" if len(folds) > 1 else "",
         "seconds": f"{record.seconds:.0f}",
-        "gain, all at once": f"{gain.gain:+.4f} {signed(gain.adjusted)}" if gain else "",
-        "verdict": word_of(record, found),
-        "error": in_a_line(record.error)[-200:] if record.error else "",
+        "gain, all at once": f"{gain.gain:+.4f} {format_interval(gain.adjusted)}" if gain else "",
+        "verdict": verdict_word(record, found),
+        "error": one_line(record.error)[-200:] if record.error else "",
     }
     if not any(each.error for each in judged.records):
         del texts["error"]
@@ -110,10 +110,10 @@ def _row(folder: Path, record: RunRecord, judged: Judged, staged: bool) -> tuple
     for name, text in texts.items():
         look = " class='text'" if name in ("error", "parameters") else ""
         cells[name] = f"<td{look}>{html.escape(text)}</td>"
-    return "failed" if record.status == "failed" else word_of(record, found), cells
+    return "failed" if record.status == "failed" else verdict_word(record, found), cells
 
 
-def word_of(record: RunRecord, found: Verdict | None) -> str:
+def verdict_word(record: RunRecord, found: Verdict | None) -> str:
     """The verdict on a run, in a word."""
     if record.status != "done" or found is None:
         return record.status
@@ -141,17 +141,17 @@ _UNREPEATED = (
 )
 
 
-def verdict(judged: Judged) -> str:
+def verdict_sentences(judged: JudgedSweep) -> str:
     """The answer to what was asked, in one sentence or two."""
     if not judged.tried:
         return "No run ended well, so there is nothing to choose from."
     if judged.tried == 1:
         only = next(iter(judged.verdicts.values()))[0].setting
         return f"One setting has a score, {only.score:.4f}: there is nothing to compare it with."
-    return f"{_stand_in(judged)}{_answer(judged)}"
+    return f"{_stand_in_sentence(judged)}{_lead_sentence(judged)}"
 
 
-def advice(judged: Judged) -> list[str]:
+def advice_sentences(judged: JudgedSweep) -> list[str]:
     """Further sentences: what each parameter does, and what is not known."""
     said = []
     if judged.tried > 1 and not judged.repeated:
@@ -160,8 +160,8 @@ def advice(judged: Judged) -> list[str]:
     for effect in judged.effects:
         by_parameter.setdefault(effect.parameter, []).append(effect)
     for name, found in by_parameter.items():
-        said += _of_parameter(name, found, judged)
-    quiet = [name for name, found in by_parameter.items() if not any(_shown(effect) for effect in found)]
+        said += _parameter_advice(name, found, judged)
+    quiet = [name for name, found in by_parameter.items() if not any(_has_shown_effect(effect) for effect in found)]
     unknown = [name for name in quiet if not any(effect.gain and effect.gain.interval for effect in by_parameter[name])]
     if shown := [name for name in quiet if name not in unknown]:
         said.append(f"No effect beyond luck is shown for {', '.join(shown)}.")
@@ -174,7 +174,7 @@ def advice(judged: Judged) -> list[str]:
     return said
 
 
-def _stand_in(judged: Judged) -> str:
+def _stand_in_sentence(judged: JudgedSweep) -> str:
     """A sentence where the baseline is not among those compared."""
     if judged.baseline_ran:
         return ""
@@ -182,7 +182,7 @@ def _stand_in(judged: Judged) -> str:
     return f"The baseline has no score in every stage; {first.name} stands in for it. "
 
 
-def _answer(judged: Judged) -> str:
+def _lead_sentence(judged: JudgedSweep) -> str:
     """Which setting leads, or which value, or that none is shown to."""
     if not judged.last:
         sent = [each.setting.name for each in judged.verdicts["replay"] if each.decision.verdict == "promote"]
@@ -195,8 +195,8 @@ def _answer(judged: Judged) -> str:
         gained, folds, over = best.over_recordings, best.over_folds, f"folds{' and seeds' * judged.repeated}"
         return (
             f"Promote {best.setting.name}: it gains {gained.gain:+.4f} over {reference}, all judged at once "
-            f"{signed(gained.adjusted)} over recordings and {signed(folds.adjusted)} over {over}."
-            f"{others}{_what_counts(best, judged)}"
+            f"{format_interval(gained.adjusted)} over recordings and {format_interval(folds.adjusted)} over {over}."
+            f"{others}{_helping_values_sentence(best, judged)}"
         )
     sure = [effect for effect in judged.effects if _sure(effect, judged)]
     lead = max(sure, key=lambda effect: effect.gain.gain, default=None)
@@ -219,9 +219,9 @@ def _answer(judged: Judged) -> str:
     return f"Keep {reference}: {told}.{more}"
 
 
-def _what_counts(best: Verdict, judged: Judged) -> str:
+def _helping_values_sentence(best: Verdict, judged: JudgedSweep) -> str:
     """A sentence on which of a setting's values are shown to help, where it sets several."""
-    set_ = {name: value_name(effective(best.setting.records[0]).get(name, UNSET)) for name in judged.names}
+    set_ = {name: value_name(effective_parameters(best.setting.records[0]).get(name, UNSET)) for name in judged.names}
     moved = [effect for effect in judged.effects if effect.gain and set_.get(effect.parameter) == effect.value]
     helping = [f"{effect.parameter}={effect.value}" for effect in moved if _better(effect)]
     if len(moved) < 2 or len(helping) == len(moved):
@@ -236,7 +236,7 @@ def _gain(each: Verdict) -> float:
     return each.over_folds.gain if each.over_folds else 0.0
 
 
-def _of_parameter(name: str, found: list[Effect], judged: Judged) -> list[str]:
+def _parameter_advice(name: str, found: list[Effect], judged: JudgedSweep) -> list[str]:
     """What is sure about a parameter: the best value to set, or those to leave, or one to repeat."""
     better = sorted((effect for effect in found if _better(effect)), key=lambda effect: -effect.gain.gain)
     worse = [effect for effect in found if effect.gain and effect.gain.worse]
@@ -254,21 +254,21 @@ def _of_parameter(name: str, found: list[Effect], judged: Judged) -> list[str]:
 
 def _gain_text(effect: Effect) -> str:
     """A gain with the interval that holds for all."""
-    return f"{effect.gain.gain:+.4f} {signed(effect.gain.adjusted)}"
+    return f"{effect.gain.gain:+.4f} {format_interval(effect.gain.adjusted)}"
 
 
 def _better(effect: Effect) -> bool:
     return effect.gain is not None and effect.gain.better
 
 
-def _sure(effect: Effect, judged: Judged) -> bool:
+def _sure(effect: Effect, judged: JudgedSweep) -> bool:
     """True for a gain that more than one pair of runs shows; or one pair, whose setting is promoted for it."""
     led = [each.setting.records[0] for each in judged.last if each.decision.verdict == "promote"]
-    promoted = {value_name(effective(record).get(effect.parameter, UNSET)) for record in led}
+    promoted = {value_name(effective_parameters(record).get(effect.parameter, UNSET)) for record in led}
     return _better(effect) and (effect.gain.pairs != 1 or effect.value in promoted)
 
 
-def _shown(effect: Effect) -> bool:
+def _has_shown_effect(effect: Effect) -> bool:
     return effect.gain is not None and (effect.gain.better or effect.gain.worse)
 
 
@@ -289,14 +289,14 @@ seeds; and the judge's rules object to nothing, such as a subgroup that loses or
 clearly below the baseline, or not above chance, is killed; all else is parked."""
 
 
-def write_sweep_page(folder: Path, judged: Judged) -> Path:
+def write_sweep_page(folder: Path, judged: JudgedSweep) -> Path:
     """Write `index.html` into the sweep's folder, and return its path."""
     page = folder / "index.html"
     write_page(page, f"Sweep {folder.name}", [_WIDE, *page_parts(folder, judged)])
     return page
 
 
-def judged_now(folder: Path) -> Judged:
+def judge_folder(folder: Path) -> JudgedSweep:
     """The sweep of a folder as it stands: all its runs that have ended, judged."""
     sweep = read_json(folder / "sweep.json")
     return judge_sweep(folder, sweep, read_records(folder, sweep))
@@ -308,17 +308,17 @@ def read_records(folder: Path, sweep: dict) -> list[RunRecord]:
     return sorted(found, key=lambda record: record.number)
 
 
-def page_parts(folder: Path, judged: Judged) -> list:
+def page_parts(folder: Path, judged: JudgedSweep) -> list:
     """The page's parts, from the question to every decision and its reasons."""
     asked = f"Asked: {judged.sweep['question']}"
     if not judged.records:
         return [asked, "No run has ended yet."]
     parts = [
         asked,
-        _counted(judged),
+        _count_sentence(judged),
         "# Verdict",
-        verdict(judged),
-        *advice(judged),
+        verdict_sentences(judged),
+        *advice_sentences(judged),
         *judged.notes,
         "# The runs",
         runs_table(folder, judged),
@@ -353,8 +353,8 @@ def effects_table(found: list[Effect]) -> pd.DataFrame:
                 "runs": effect.runs,
                 "mean score": f"{effect.score:.4f}",
                 "gain": f"{gain.gain:+.4f}" if gain else "reference",
-                "90 % interval": signed(gain.interval) if gain and gain.interval else "",
-                "all at once": signed(gain.adjusted) if gain and gain.adjusted else "",
+                "90 % interval": format_interval(gain.interval) if gain and gain.interval else "",
+                "all at once": format_interval(gain.adjusted) if gain and gain.adjusted else "",
                 "compared": _compared(effect),
             }
         )
@@ -373,7 +373,7 @@ def _compared(effect: Effect) -> str:
     return f"{gain.pairs} pair{'s' if gain.pairs > 1 else ''}{folds}{never}"
 
 
-def _counted(judged: Judged) -> str:
+def _count_sentence(judged: JudgedSweep) -> str:
     """How many runs ended how, what they cost, and how many are to come."""
     records, asked = judged.records, len(judged.sweep["runs"])
     status, stages = Counter(record.status for record in records), Counter(record.stage for record in records)
@@ -384,12 +384,13 @@ def _counted(judged: Judged) -> str:
     return f"{len(records)} run{'s' if len(records) > 1 else ''}: {how}{first}; {minutes:.1f} minutes{to_come}."
 
 
-def _parallel(judged: Judged) -> Figure:
+def _parallel(judged: JudgedSweep) -> Figure:
     """The lines of all scored runs, of the stage with the most."""
     widest = max(judged.verdicts.values(), key=len)
     records = [record for each in widest for record in each.setting.records]
     table = pd.DataFrame(
-        {name: [effective(record).get(name, UNSET) for record in records] for name in judged.names}, dtype=object
+        {name: [effective_parameters(record).get(name, UNSET) for record in records] for name in judged.names},
+        dtype=object,
     )
     return parallel_coordinates(table, np.array([record.score for record in records]))
 
@@ -401,12 +402,12 @@ def _ladder(verdicts: list[Verdict]) -> Figure:
         score, stored = each.setting.score, each.setting.records[0].interval
         low, high = (each.interval.low, each.interval.high) if each.interval else stored or (score, score)
         rungs.append(
-            {"rung": short(each.setting.name), "score": score, "low": min(low, score), "high": max(high, score)}
+            {"name": short(each.setting.name), "score": score, "low": min(low, score), "high": max(high, score)}
         )
     return ladder(pd.DataFrame(rungs))
 
 
-def _decisions(judged: Judged) -> pd.DataFrame:
+def _decisions(judged: JudgedSweep) -> pd.DataFrame:
     """One row a setting and stage: its verdict and why, the best first."""
     rows = pd.DataFrame(
         {
@@ -415,7 +416,7 @@ def _decisions(judged: Judged) -> pd.DataFrame:
             "seeds": len(each.setting.records),
             "mean score": f"{each.setting.score:.4f}",
             "gain over folds and seeds, all at once": _spread(each),
-            "verdict": word_of(each.setting.records[0], each),
+            "verdict": verdict_word(each.setting.records[0], each),
             "why": ". ".join(each.decision.reasons),
         }
         for stage, group in reversed(judged.verdicts.items())
@@ -429,7 +430,7 @@ def _spread(each: Verdict) -> str:
     gain = each.over_folds
     if gain is None:
         return ""
-    return f"{gain.gain:+.4f} {signed(gain.adjusted)}" if gain.adjusted else f"{gain.gain:+.4f}"
+    return f"{gain.gain:+.4f} {format_interval(gain.adjusted)}" if gain.adjusted else f"{gain.gain:+.4f}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -438,7 +439,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="the sweep's folder, below RUNS/sweeps")
     options = parser.parse_args(arguments)
     try:
-        page = write_sweep_page(options.folder, judged_now(options.folder))
+        page = write_sweep_page(options.folder, judge_folder(options.folder))
     except BadInput as error:
         print(error, file=sys.stderr)
         return 1

@@ -4,15 +4,20 @@ A draw counts each group some number of times, and a class's AUC is then a ratio
 won pairs over pairs, between any two groups. Both tables are made once, so a thousand draws are a few matrix products.
 """
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from lib.competition.row_ids import split_row_id
-from lib.competition.scores import Labels
+from lib.competition.scores import Labels, Scores
+from lib.judge.metric import AucReport, judge
 
 LEVEL = 0.9
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -26,13 +31,77 @@ class Interval:
         return f"[{self.low:.3f}, {self.high:.3f}]"
 
 
+@dataclass(frozen=True, eq=False)
+class ScoreWithInterval:
+    """A macro score with its interval, and the redrawn scores that the interval comes from."""
+
+    report: AucReport
+    drawn: np.ndarray  # (draws,)
+    interval: Interval
+
+    @property
+    def macro(self) -> float:
+        """The macro ROC-AUC."""
+        return self.report.macro
+
+    @property
+    def low(self) -> float:
+        """The interval's lower end."""
+        return self.interval.low
+
+    @property
+    def high(self) -> float:
+        """The interval's upper end."""
+        return self.interval.high
+
+    @property
+    def classes(self) -> int:
+        """The number of classes that the score is the mean of."""
+        return len(self.report.scored)
+
+
+def score_with_interval(labels: Labels, scores: Scores, *, draws: int = 1000, seed: int = 0) -> ScoreWithInterval:
+    """The macro score of one model and its bootstrap interval."""
+    return scores_with_intervals(labels, {"": scores}, draws=draws, seed=seed)[""]
+
+
+def scores_with_intervals(
+    labels: Labels, named: Mapping[Name, Scores], *, draws: int = 1000, seed: int = 0
+) -> dict[Name, ScoreWithInterval]:
+    """The macro score and interval of each of the named scores, all on the same redrawn recordings."""
+    reports = {name: judge(labels, scores) for name, scores in named.items()}
+    drawn = bootstrap(labels, named, draws=draws, seed=seed)
+    return {
+        name: ScoreWithInterval(report, drawn[name], interval(report.macro, drawn[name]))
+        for name, report in reports.items()
+    }
+
+
+def score_table(
+    scored: Mapping[str, ScoreWithInterval], columns: Mapping[str, Mapping[str, object]] | None = None
+) -> pd.DataFrame:
+    """One row a model: name, score, low and high (its 90 % interval), classes (scored), and further columns by name.
+
+    A further column maps the models' names to values; a model that it does not name has none.
+    """
+    table = pd.DataFrame(
+        [(name, of.macro, of.low, of.high, of.classes) for name, of in scored.items()],
+        columns=["name", "score", "low", "high", "classes"],
+    )
+    for column, values in (columns or {}).items():
+        table[column] = [values.get(name) for name in scored]
+    return table
+
+
 def recording_groups(labels: Labels) -> np.ndarray:
     """(rows,) the number of the site and day that each row was recorded at."""
     names = [split_row_id(row)[0].group for row in labels.row_ids]
     return np.unique(names, return_inverse=True)[1]
 
 
-def bootstrap(labels: Labels, named: dict, *, draws: int = 1000, seed: int = 0) -> dict:
+def bootstrap(
+    labels: Labels, named: Mapping[Name, Scores], *, draws: int = 1000, seed: int = 0
+) -> dict[Name, np.ndarray]:
     """(draws,) macro scores for each of the named scores, all on the same redrawn recording groups, so they pair up."""
     groups = recording_groups(labels)
     count = groups.max() + 1

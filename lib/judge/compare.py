@@ -12,7 +12,7 @@ from scipy.stats import norm, rankdata
 
 from lib.competition.scores import Labels, Scores
 from lib.core.errors import BadInput
-from lib.judge.bootstrap import LEVEL, Interval, bootstrap, interval
+from lib.judge.bootstrap import LEVEL, Interval, Name, bootstrap, interval
 from lib.judge.metric import class_auc
 from lib.judge.subgroups import Slice, cut_scores, cut_slice
 
@@ -35,7 +35,7 @@ class Difference:
         return f"{self.name} - {self.reference}: {self.gain:+.4f} {self.interval}, all at once {self.adjusted}"
 
 
-def paired(scored: Mapping[str, float], drawn: Mapping[str, np.ndarray], name: str, reference: str) -> Interval:
+def paired(scored: Mapping[Name, float], drawn: Mapping[Name, np.ndarray], name: Name, reference: Name) -> Interval:
     """The interval of the difference of two scores over the same draws."""
     return interval(scored[name] - scored[reference], drawn[name] - drawn[reference])
 

@@ -4,15 +4,17 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.competition.prepared import Prepared
 from lib.core.errors import BadInput
 from lib.core.records import from_json, to_json
+from lib.judge.bootstrap import ScoreWithInterval
 
 VERDICTS = ("promote", "park", "kill", "merge")
 
 
 @dataclass(frozen=True)
 class LedgerLine:
-    """What was asked, of what, and what came out."""
+    """One run: the question it answers, the configuration and data it used, and the result."""
 
     question: str
     config: str
@@ -30,7 +32,7 @@ class LedgerLine:
         object.__setattr__(self, "interval", tuple(self.interval))
         object.__setattr__(self, "tags", tuple(self.tags))
         if self.verdict not in VERDICTS:
-            raise BadInput("unknown verdict", expected=VERDICTS, got=self.verdict, do="choose one of them")
+            raise BadInput("unknown verdict", expected=VERDICTS, got=self.verdict, do="set verdict to one of them")
 
 
 def append(path: Path, line: LedgerLine) -> None:
@@ -40,10 +42,41 @@ def append(path: Path, line: LedgerLine) -> None:
         file.write(json.dumps(to_json(line), sort_keys=True, allow_nan=False) + "\n")
 
 
+def log_run(
+    path: Path,
+    question: str,
+    scored: ScoreWithInterval,
+    prepared: Prepared,
+    *,
+    config: str,
+    seed: int,
+    seconds: float,
+    tags: tuple[str, ...],
+    verdict: str,
+) -> None:
+    """Append the line of a run that was scored on the labelled windows; `config` is a fingerprint of its settings."""
+    line = LedgerLine(
+        question=question,
+        config=config,
+        fold_version=prepared.folds.version,
+        data_version=prepared.facts.data_version,
+        seed=seed,
+        score=scored.macro,
+        interval=(scored.low, scored.high),
+        classes=scored.classes,
+        seconds=seconds,
+        tags=tags,
+        verdict=verdict,
+    )
+    append(path, line)
+
+
 def read(path: Path) -> list[LedgerLine]:
     """All lines so far; a torn or foreign line is an error that gives its number."""
     lines = path.read_text().splitlines() if path.is_file() else []
     try:
         return [from_json(LedgerLine, json.loads(text), f"{path} line {n}") for n, text in enumerate(lines, start=1)]
     except json.JSONDecodeError as error:
-        raise BadInput(f"{path} is torn", expected="one JSON object a line", got=error, do="mend the line") from error
+        raise BadInput(
+            f"{path} is torn", expected="one JSON object a line", got=error, do="fix or delete it"
+        ) from error

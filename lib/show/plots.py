@@ -85,7 +85,7 @@ def auc_against_clips(reports: dict[str, AucReport], prepared: Prepared) -> Figu
 
 
 def ladder(rows: pd.DataFrame) -> Figure:
-    """Scores with intervals, one rung a line: columns rung, score, low, high."""
+    """Scores with intervals, one rung a line: columns name, score, low, high."""
     figure, axis = plt.subplots(figsize=(8, 0.45 * len(rows) + 1.0))
     places = np.arange(len(rows))[::-1]
     axis.errorbar(
@@ -94,7 +94,7 @@ def ladder(rows: pd.DataFrame) -> Figure:
     for place, row in zip(places, rows.itertuples(), strict=True):
         axis.annotate(f"{row.score:.3f}", (row.score, place), xytext=(0, 6), textcoords="offset points", fontsize=8)
     axis.axvline(0.5, color="#888", linewidth=1)
-    axis.set_yticks(places, rows.rung)
+    axis.set_yticks(places, rows.name)
     axis.set_ylim(-0.6, len(rows) - 0.2)
     axis.set_xlabel("macro ROC-AUC, with the 90 % interval over recordings")
     figure.tight_layout()

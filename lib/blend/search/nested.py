@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lib.blend.evaluate import evaluation_folds, executed
-from lib.blend.recipe import Recipe
+from lib.blend.evaluate import evaluation_folds, execute_by_fold
+from lib.blend.recipe import RecipeMember, Mix, Part, Recipe, Step
 from lib.blend.search.methods import alternate_weights_and_params, ascent, greedy, tpe
-from lib.blend.search.objective import Numbers, Objective
-from lib.blend.search.space import Choice, Space
-from lib.competition.scores import Labels, Scores, joined
+from lib.blend.search.objective import FoldIndices, Objective
+from lib.blend.search.space import Candidate, SearchSpace
+from lib.competition.prepared import Prepared
+from lib.competition.scores import Labels, Scores, concat_scores
 from lib.core.errors import BadInput
-from lib.judge.bootstrap import bootstrap, interval
+from lib.judge.bootstrap import scores_with_intervals
 from lib.judge.leakage import fitted_on, refuse_self_judged
 from lib.judge.metric import judge
 
@@ -20,17 +21,17 @@ METHODS = {"greedy": alternate_weights_and_params(greedy), "ascent": alternate_w
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class SearchResult:
     """The choice made on all folds, its score there, and the nested scores that were not searched on."""
 
-    choice: Choice
+    choice: Candidate
     recipe: Recipe
     searched: float
     nested: Scores
     nested_score: float
-    by_fold: dict[object, Choice]  # what was chosen without each fold,
+    by_fold: dict[object, Candidate]  # what was chosen without each fold,
     recipes: dict[object, Recipe]  # and the recipes of that
-    tried: int
+    evaluated: int
 
     @property
     def optimism(self) -> float:
@@ -40,23 +41,23 @@ class Found:
     def __str__(self) -> str:
         return (
             f"searched {self.searched:.4f}, nested {self.nested_score:.4f}: optimism {self.optimism:+.4f} "
-            f"({self.tried} choices tried)"
+            f"({self.evaluated} choices tried)"
         )
 
 
-def evidence_weights(lower_ends: Sequence[float], voices: Sequence[str]) -> tuple[float, ...]:
+def excess_weights(lower_ends: Sequence[float], vote_groups: Sequence[str]) -> tuple[float, ...]:
     """Weights in proportion to how far each lower end lies above chance; equal ones where none does.
 
     Members with the same voice, such as heads that hear through one embedder, have one vote together.
     """
-    excess = np.maximum(np.asarray(lower_ends) - 0.5, 0.0) / [list(voices).count(voice) for voice in voices]
+    excess = np.maximum(np.asarray(lower_ends) - 0.5, 0.0) / [list(vote_groups).count(voice) for voice in vote_groups]
     shares = excess / excess.sum() if excess.sum() > 0 else np.full(len(excess), 1 / len(excess))
     return tuple(shares.tolist())
 
 
 def search(
-    space: Space, parts: Mapping[str, Scores], labels: Labels, *, method: str = "greedy", seed: int = 0
-) -> Found:
+    space: SearchSpace, parts: Mapping[str, Scores], labels: Labels, *, method: str = "greedy", seed: int = 0
+) -> SearchResult:
     """The best choice on all folds (the labels' strata), and nested scores: each fold's by the choice of the others."""
     if method not in METHODS:
         raise BadInput("the search has an unknown method", expected=sorted(METHODS), got=method, do="name one of them")
@@ -77,15 +78,15 @@ def search(
         refuse_self_judged(fitted_on("a searched blend", met), fold.labels.row_ids)
         by_fold[fold.number] = METHODS[method](objective, space.start, others, seed)
         recipes[fold.number] = space.made(by_fold[fold.number])
-        nested.append(executed(recipes[fold.number], [fold]))
-    recipe, held_out = space.made(choice), joined(nested)
-    searched = judge(labels, executed(recipe, objective.folds)).macro
+        nested.append(execute_by_fold(recipes[fold.number], [fold]))
+    recipe, held_out = space.made(choice), concat_scores(nested)
+    searched = judge(labels, execute_by_fold(recipe, objective.folds)).macro
     honest = judge(labels, held_out).macro
     recipe = replace(recipe, searched=searched, score=honest)
-    return Found(choice, recipe, searched, held_out, honest, by_fold, recipes, objective.tried)
+    return SearchResult(choice, recipe, searched, held_out, honest, by_fold, recipes, objective.evaluated)
 
 
-def _without(chosen: Numbers, n: int) -> Numbers:
+def _without(chosen: FoldIndices, n: int) -> FoldIndices:
     return tuple(other for other in chosen if other != n)
 
 
@@ -102,16 +103,42 @@ def refit_without_each_fold(make: Callable[[Labels], Recipe], labels: Labels) ->
     return made
 
 
-def lower_bound_weights(labels: Labels, parts: Mapping[str, Scores], voices: Sequence[str]) -> tuple[float, ...]:
+def lower_bound_weights(labels: Labels, parts: Mapping[str, Scores], vote_groups: Sequence[str]) -> tuple[float, ...]:
     """The parts' weights by how far above chance each surely is on these labels, parts of one voice having one vote."""
-    drawn = bootstrap(labels, dict(parts))
-    sure = [interval(judge(labels, part).macro, drawn[name]) for name, part in parts.items()]
-    return evidence_weights([each.low for each in sure], voices)
+    return excess_weights([each.low for each in scores_with_intervals(labels, parts).values()], vote_groups)
+
+
+def safe_recipe(
+    labels: Labels,
+    parts: Mapping[str, Scores],
+    vote_groups: Sequence[str],
+    *,
+    members: list[RecipeMember],
+    steps: list[Step],
+    prior: str,
+    prepared: Prepared,
+) -> Recipe:
+    """The recipe that searches nothing: members weighted by their lower bounds on these labels, then the given steps.
+
+    Its score is not known yet: 0.
+    """
+    weighted = zip(parts, lower_bound_weights(labels, parts, vote_groups), strict=True)
+    return Recipe(
+        name="safe",
+        class_hash=prepared.classes.hash,
+        fold_version=prepared.folds.version,
+        members=members,
+        mixes=[Mix("blend", "rank", [Part(name, weight) for name, weight in weighted], steps)],
+        prior=prior,
+        score=0.0,
+        interval=[0.0, 0.0],
+        scored_classes=0,
+    )
 
 
 def nested_scores(by_fold: ByFold, parts: Mapping[str, Scores], labels: Labels) -> Scores:
     """All rows of the labelled soundscapes, each fold's by the recipe that does not know its labels."""
-    return joined([by_fold[fold.number].execute(fold.parts).scores for fold in evaluation_folds(parts, labels)])
+    return concat_scores([by_fold[fold.number].execute(fold.parts).scores for fold in evaluation_folds(parts, labels)])
 
 
 def with_fold_variants(recipe: Recipe, by_fold: ByFold) -> Recipe:

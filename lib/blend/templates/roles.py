@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lib.blend.evaluate import evaluate
-from lib.blend.recipe import Ingredient, Mix, Recipe, Step
+from lib.blend.recipe import RecipeMember, Mix, Recipe, Step
 from lib.blend.sidecar.apply import SidecarSettings
 from lib.blend.sidecar.gate import Gate, SidecarGateSettings, coverage_caps, fit_gate
 from lib.competition.scores import Labels, Scores
@@ -26,13 +26,13 @@ class Role:
     """A place in a template; `like` are words of a member's card, by any of which it may play it, best first."""
 
     name: str
-    stands_for: str
+    description: str
     like: tuple[str, ...]
     required: bool = False
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class TemplateInputs:
     """What mixes are made from: out-of-fold scores by member, and labels, of which only the given rows are met."""
 
     taxonomy: pd.DataFrame  # in class order
@@ -45,7 +45,7 @@ class Material:
         return self.taxonomy.primary_label[self.taxonomy.class_name.isin(class_names)].tolist()
 
 
-Cast = Mapping[str, str]  # role -> member
+Assignment = Mapping[str, str]  # role -> member
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Template:
     source: str
     ours: str
     roles: tuple[Role, ...]
-    mixes: Callable[[Cast, Material], list[Mix]]
+    mixes: Callable[[Assignment, TemplateInputs], list[Mix]]
     sidecars: tuple[Sidecar, ...] = ()
 
 
@@ -86,7 +86,7 @@ class TemplateMixes:
         return [name for name in dict.fromkeys(named) if name not in {made.name for made in self.mixes}]
 
 
-def make_mixes(template: Template, roles: Cast, material: Material) -> TemplateMixes:
+def make_mixes(template: Template, roles: Assignment, material: TemplateInputs) -> TemplateMixes:
     """The template's mixes with these members; what roles without one would weigh, the others share in proportion."""
     _check_roles(template, roles, material)
     cast = {role.name: roles.get(role.name, f"no {role.name}") for role in template.roles}
@@ -102,12 +102,18 @@ def make_mixes(template: Template, roles: Cast, material: Material) -> TemplateM
     return TemplateMixes(recipe.mixes, gates, tuple(left_out))
 
 
+def template_recipe(labels: Labels, template: Template, roles: Assignment, material: TemplateInputs, base: Recipe) -> Recipe:
+    """The base recipe's members with the template's mixes, as these labels make them."""
+    mixes = make_mixes(template, roles, replace(material, labels=labels)).mixes
+    return replace(base, name=template.name, mixes=mixes)
+
+
 def default_roles(template: Template, cards: list[MemberCard]) -> dict[str, str]:
     """A member for each role that one is like, none twice: required roles first, and who is most like a role first.
 
     A network asked again would only play its own part twice.
     """
-    own = [card for card in cards if "again" not in card.config]
+    own = [card for card in cards if "tta" not in card.config]
     free, cast = {card.name: _words(card) for card in sorted(own, key=lambda card: card.name)}, {}
     for required in (True, False):
         roles = [role for role in template.roles if role.required is required]
@@ -120,7 +126,7 @@ def default_roles(template: Template, cards: list[MemberCard]) -> dict[str, str]
     return {role.name: cast[role.name] for role in template.roles if role.name in cast}
 
 
-def read_roles(text: str) -> dict[str, str]:
+def parse_roles(text: str) -> dict[str, str]:
     """Role -> member, of "role:member" pairs separated by commas."""
     pairs = [pair.strip().partition(":") for pair in text.split(",") if pair.strip()]
     if any(not (role and member) for role, _, member in pairs):
@@ -141,7 +147,7 @@ def _words(card: MemberCard) -> set[str]:
     return set(re.findall("[a-z0-9]+", " ".join(said).lower()))
 
 
-def _check_roles(template: Template, roles: Cast, material: Material) -> None:
+def _check_roles(template: Template, roles: Assignment, material: TemplateInputs) -> None:
     """Refuse roles that the template does not have, required ones without a member, and members without scores."""
     known = {role.name: role for role in template.roles}
     faults = [f"no role {name}" for name in roles if name not in known]
@@ -149,7 +155,7 @@ def _check_roles(template: Template, roles: Cast, material: Material) -> None:
     faults += [f"no scores of {member} ({role})" for role, member in roles.items() if member not in material.parts]
     if faults:
         listed = "; ".join(
-            f"{name}{'' if role.required else ' (optional)'}: {role.stands_for}" for name, role in known.items()
+            f"{name}{'' if role.required else ' (optional)'}: {role.description}" for name, role in known.items()
         )
         raise BadInput(
             f"template {template.name} cannot be cast so",
@@ -159,7 +165,7 @@ def _check_roles(template: Template, roles: Cast, material: Material) -> None:
         )
 
 
-def _provisional(template: Template, cast: Cast, material: Material) -> Recipe:
+def _provisional(template: Template, cast: Assignment, material: TemplateInputs) -> Recipe:
     """The mixes without sidecars as a recipe, its answer in ranks, as the prior's is."""
     *before, last = template.mixes(cast, material)
     if last.space != "rank":
@@ -170,11 +176,11 @@ def _provisional(template: Template, cast: Cast, material: Material) -> Recipe:
 
 def _recipe(template: Template, names: Iterable[str], mixes: list[Mix]) -> Recipe:
     """A recipe without a score, to be executed here; its prior is the first name, which must be one that stays."""
-    members = [Ingredient(name, "", 0.0) for name in dict.fromkeys(names)]
+    members = [RecipeMember(name, "", 0.0) for name in dict.fromkeys(names)]
     return Recipe(template.name, "", "", members, mixes, members[0].name, 0.0, [], 0)
 
 
-def _earned(sidecar: Sidecar, recipe: Recipe, material: Material, member: str) -> tuple[dict[str, float], Gate | None]:
+def _earned(sidecar: Sidecar, recipe: Recipe, material: TemplateInputs, member: str) -> tuple[dict[str, float], Gate | None]:
     """What the member may weigh in which class: by a gate fitted on what it would correct, or by its coverage."""
     side = material.parts[member]
     if sidecar.gate:

@@ -10,8 +10,8 @@ import numpy as np
 
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Labels, Scores
-from lib.judge.bootstrap import bootstrap, interval
-from lib.judge.metric import class_auc, judge
+from lib.judge.bootstrap import interval, scores_with_intervals
+from lib.judge.metric import class_auc
 
 _TRUTH_GROUPS = 4000  # recordings of the large draw that stands for the truth
 
@@ -62,16 +62,15 @@ def interval_coverage(recordings: int, *, worlds: int, draws_a_world: int, class
         truth = true_auc(world, rng)
         for _ in range(draws_a_world):
             labels, named = draw(world, rng, recordings)
-            reports = {name: judge(labels, scores) for name, scores in named.items()}
-            scored = [int(label[1:]) for label in reports["a"].scored]
+            found = scores_with_intervals(labels, named, draws=300, seed=int(rng.integers(1 << 31)))
+            a, b = found["a"], found["b"]
+            scored = [int(label[1:]) for label in a.report.scored]
             true = {name: auc[scored].mean() for name, auc in truth.items()}
-            drawn = bootstrap(labels, named, draws=300, seed=int(rng.integers(1 << 31)))
-            gain, true_gain = reports["b"].macro - reports["a"].macro, true["b"] - true["a"]
-            found = {
-                "score": (interval(reports["a"].macro, drawn["a"]), true["a"]),
-                "difference": (interval(gain, drawn["b"] - drawn["a"]), true_gain),
+            intervals = {
+                "score": (a.interval, true["a"]),
+                "difference": (interval(b.macro - a.macro, b.drawn - a.drawn), true["b"] - true["a"]),
             }
-            for what, (sure, value) in found.items():
+            for what, (sure, value) in intervals.items():
                 held[what].append(sure.low <= value <= sure.high)
                 width[what].append(sure.high - sure.low)
     shares = {f"{what} held": float(np.mean(hits)) for what, hits in held.items()}

@@ -6,7 +6,14 @@ from scipy import stats
 
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Labels, Scores
-from lib.judge.bootstrap import bootstrap, interval, recording_groups
+from lib.judge.bootstrap import (
+    bootstrap,
+    interval,
+    recording_groups,
+    score_table,
+    score_with_interval,
+    scores_with_intervals,
+)
 from lib.judge.metric import class_auc, judge
 from lib.judge.studies.coverage import interval_coverage
 
@@ -65,6 +72,30 @@ def test_files_of_one_site_and_day_are_drawn_together():
     rows = [row for n in range(3) for row in row_ids(f"BC2026_Test_{n:04d}_S05_20250101_0{n}0000")]
     labels = Labels(np.zeros((36, 1), dtype=bool), rows, ["x"])
     assert recording_groups(labels).tolist() == [0] * 36
+
+
+def test_scores_with_intervals_are_the_metric_the_bootstrap_and_its_interval():
+    labels, scores = simulated(20)
+    other = scores.with_values(-scores.values)
+    found = scores_with_intervals(labels, {"a": scores, "b": other}, draws=50, seed=3)
+    drawn = bootstrap(labels, {"a": scores, "b": other}, draws=50, seed=3)
+    for name, part in (("a", scores), ("b", other)):
+        assert found[name].macro == judge(labels, part).macro
+        assert found[name].interval == interval(found[name].macro, drawn[name])
+        np.testing.assert_array_equal(found[name].drawn, drawn[name])
+    alone = score_with_interval(labels, other, draws=50, seed=3)
+    assert (alone.macro, alone.low, alone.high) == (found["b"].macro, found["b"].low, found["b"].high)
+
+
+def test_the_score_table_has_a_row_a_model_and_its_columns_may_lack_one():
+    labels, scores = simulated(20)
+    found = scores_with_intervals(labels, {"a": scores, "b": scores}, draws=50)
+    table = score_table(found, {"seconds": {"b": 2.0}})
+    assert table.columns.tolist() == ["name", "score", "low", "high", "classes", "seconds"]
+    assert table.name.tolist() == ["a", "b"]
+    assert (table.score == found["a"].macro).all()
+    assert (table.classes == 4).all()
+    assert table.seconds.isna().tolist() == [True, False]
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.blend.recipe import Ingredient
+from lib.blend.recipe import RecipeMember
 from lib.competition.folds import Folds
 from lib.competition.prepared import load_prepared
 from lib.competition.row_ids import row_ids
@@ -297,7 +297,7 @@ def test_planted_a_leak_two_generations_back(lineage):
 def test_planted_a_leak_that_teaches_through_a_recipe(lineage, recipe):
     lineage.leak("l1_statistics")
     there = {part.name: lineage.member(part.name) for part in recipe.members}
-    ingredients = [Ingredient(name, check_seal(folder), 0.1) for name, folder in there.items()]
+    ingredients = [RecipeMember(name, check_seal(folder), 0.1) for name, folder in there.items()]
     knowing = replace(recipe, members=ingredients, by_fold=dict.fromkeys("012", recipe.mixes))
     soundscapes = (lineage.public / "train_soundscapes").glob("*.ogg")
     place, cache = lineage.folder / "labels" / "recipe", lineage.folder / "said"

@@ -49,7 +49,7 @@ def test_auc_against_clips_has_a_point_a_scored_class(prepared, members):
 
 
 def test_a_page_escapes_what_it_shows_and_loads_nothing_from_elsewhere(tmp_path):
-    rows = pd.DataFrame({"rung": ["a<b"], "score": [0.7], "low": [0.6], "high": [0.8]})
+    rows = pd.DataFrame({"name": ["a<b"], "score": [0.7], "low": [0.6], "high": [0.8]})
     write_page(tmp_path / "p.html", "Title & more", ["# Head", "plain <text>", rows, figures.ladder(rows)])
     page = (tmp_path / "p.html").read_text()
     assert "<h2>Head</h2>" in page

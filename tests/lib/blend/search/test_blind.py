@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 
 from lib.blend.evaluate import evaluate
+from lib.blend.recipe import Step
 from lib.blend.search.nested import (
-    evidence_weights,
+    excess_weights,
     lower_bound_weights,
     nested_scores,
     refit_without_each_fold,
+    safe_recipe,
     with_fold_variants,
 )
+from lib.competition.prepared import load_prepared
 from lib.competition.scores import Labels
 from lib.core.errors import BadInput
 from lib.judge.bootstrap import bootstrap, interval
@@ -56,7 +59,7 @@ def test_evidence_is_how_far_the_intervals_lower_ends_lie_above_chance():
     drawn = bootstrap(LABELS, PARTS)
     low = [interval(judge(LABELS, part).macro, drawn[name]).low for name, part in PARTS.items()]
     weights = lower_bound_weights(LABELS, PARTS, VOICES)
-    assert weights == evidence_weights(low, VOICES)
+    assert weights == excess_weights(low, VOICES)
     assert weights[0] > weights[1] > weights[2]
 
 
@@ -73,5 +76,15 @@ def test_nested_scores_are_each_folds_by_its_own_recipe():
 def test_a_recipe_carries_along_what_it_is_without_each_fold():
     by_fold, recipe = refit_without_each_fold(by_evidence, LABELS), by_evidence(LABELS)
     knowing = with_fold_variants(recipe, by_fold)
-    assert {fold: knowing.blind_to(fold) for fold in by_fold} == by_fold
+    assert {fold: knowing.for_fold(fold) for fold in by_fold} == by_fold
     assert replace(knowing, by_fold={}) == recipe
+
+
+def test_the_safe_recipe_weighs_members_by_their_lower_bounds(prepared_folder):
+    prepared, members = load_prepared(prepared_folder), recipe_of("pqr").members
+    steps = [Step("smooth_windows", {"sigma": 0.5})]
+    made = safe_recipe(LABELS, PARTS, VOICES, members=members, steps=steps, prior="p", prepared=prepared)
+    assert tuple(made.weights.values()) == lower_bound_weights(LABELS, PARTS, VOICES)
+    assert (made.fold_version, made.class_hash) == (prepared.folds.version, prepared.classes.hash)
+    assert made.mixes[0].steps == steps
+    assert made.searched is None
