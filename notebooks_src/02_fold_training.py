@@ -71,11 +71,11 @@ from lib.judge.leakage import unseen_scores
 from lib.judge.ledger import log_run
 from lib.learn.baseline.crossfit import ClassicalSettings, fit_prior_member, fit_statistics_member
 from lib.learn.baseline.logistic import LogisticSettings
-from lib.learn.network.config import NetworkPlan, changed, chosen, differences, settings_in
+from lib.learn.network.config import NetworkPlan, override, chosen, differences, parse_settings
 from lib.learn.network.crossfit import fit_network
-from lib.learn.network.gallery import activity_over_time, loudest_crop, precisions, sounds_after, spectrograms_after
-from lib.learn.network.presets import front_end_named, preset_named
-from lib.learn.network.tta_member import tta_named, write_tta_member
+from lib.learn.network.gallery import activity_over_time, loudest_crop, compare_precisions, waveform_examples, spectrogram_examples
+from lib.learn.network.presets import find_front_end, find_preset
+from lib.learn.network.tta_member import find_tta, write_tta_member
 from lib.models.member.prior import PriorSettings
 from lib.show.audio import Card, gallery
 from lib.show.html import table
@@ -117,8 +117,8 @@ if baselines:
 
 # %%
 plan = chosen(
-    preset_named(preset) if preset else NetworkPlan(),
-    front_end=front_end_named(front_end) if front_end else "",
+    find_preset(preset) if preset else NetworkPlan(),
+    front_end=find_front_end(front_end) if front_end else "",
     backbone=backbone,
     weights=weights,
     head=head,
@@ -136,8 +136,8 @@ plan = chosen(
     average=average,
     precision=precision,
 )
-plan = changed(plan, **settings_in(also))
-views = {name: tta_named(name) for name in again.replace(",", " ").split()}
+plan = override(plan, **parse_settings(also))
+views = {name: find_tta(name) for name in again.replace(",", " ").split()}
 table(pd.DataFrame(differences(plan, NetworkPlan()).items(), columns=["setting", preset or "no network"]))
 
 # %% [markdown]
@@ -147,7 +147,7 @@ table(pd.DataFrame(differences(plan, NetworkPlan()).items(), columns=["setting",
 # %%
 shown = prepared.clips.filename.iloc[[0, -1]]
 first, other = (loudest_crop(competition / "train_audio" / name, plan.crop) for name in shown)
-after = sounds_after(first, other, plan.augment, seed)
+after = waveform_examples(first, other, plan.augment, seed)
 chance = {name: getattr(plan.augment, f"{name}_p") for name in after}
 gallery(
     [Card("as it is", shown.iloc[0], {"": first})]
@@ -155,7 +155,7 @@ gallery(
 )
 
 # %%
-spectrogram_row(spectrograms_after(first, plan.front_end, plan.augment, seed))
+spectrogram_row(spectrogram_examples(first, plan.front_end, plan.augment, seed))
 
 # %% [markdown]
 # Folds are trained side by side: one on each GPU, or one on each core. Killed at any moment, the same cell goes on
@@ -203,7 +203,7 @@ if fitted:
 # %%
 if fitted and fitted.card:
     display(fitted.parity)
-    display(precisions(output / "members" / fitted.card.name, fitted.run, prepared))
+    display(compare_precisions(output / "members" / fitted.card.name, fitted.run, prepared))
 
 # %% [markdown]
 # ### Asked again

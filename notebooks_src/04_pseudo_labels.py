@@ -72,8 +72,8 @@ from lib.judge.ledger import log_run
 from lib.judge.metric import judge
 from lib.judge.subgroups import slices
 from lib.learn.cache.audio import external_folder
-from lib.learn.network.config import NetworkPlan, changed, chosen, differences, settings_in
-from lib.learn.network.presets import preset_named
+from lib.learn.network.config import NetworkPlan, override, chosen, differences, parse_settings
+from lib.learn.network.presets import find_preset
 from lib.learn.soft_labels.gate import apply_gate as gate_of
 from lib.learn.soft_labels.gate import gate_table
 from lib.models.member.card import read_card
@@ -93,7 +93,7 @@ prepared = load_prepared(prepared_folder)
 folders = {folder.name: folder for folder in find_artifacts("member", inputs_dir) if output not in folder.parents}
 taxa = tuple(read_taxonomy(competition, prepared.classes, Findings()).class_name)
 plan = chosen(
-    preset_named(preset),
+    find_preset(preset),
     gate=gate,
     gate_threshold=above,
     percentile=percentile,
@@ -106,7 +106,7 @@ plan = chosen(
     temperature=temperature,
     steps_per_epoch=steps_per_epoch,
 )
-plan = changed(plan, **settings_in(also))
+plan = override(plan, **parse_settings(also))
 print(f"competition: {competition}\nfolds:       {prepared.folds.version}\noutput:      {output}")
 table(pd.DataFrame(differences(plan, NetworkPlan()).items(), columns=["setting", preset]))
 

@@ -26,10 +26,10 @@ from torch.utils.data import DataLoader, Dataset
 from lib.competition.miniature.ogg import encode_ogg
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_S, WINDOW_S, WINDOWS_PER_SOUNDSCAPE
 from lib.learn.cache.audio import AudioCache, CacheSettings, fill_cache, sound_path
-from lib.learn.network.config import NetworkPlan, changed
+from lib.learn.network.config import NetworkPlan, override
 from lib.learn.network.dataset import CropTable, Examples
-from lib.learn.network.fold import batches_ahead, step_loss_of
-from lib.learn.network.loader import Feeder
+from lib.learn.network.fold import prefetch_batches, make_step_loss
+from lib.learn.network.loader import BatchLoader
 from lib.learn.network.loop import train
 from lib.learn.network.losses import make_loss, output_loss
 from lib.learn.network.presets import PRESETS
@@ -141,7 +141,7 @@ def straightforward(world: World, plan: NetworkPlan, network: Network, device: s
 def ours(world: World, plan: NetworkPlan, network: Network, device: str, steps: int) -> Times:
     """A round of the loop that folds are trained by."""
     mel, times = MelSpectrogram(plan.front_end), []
-    feeder = Feeder(
+    feeder = BatchLoader(
         world.examples,
         world.cache,
         plan.crop,
@@ -151,8 +151,8 @@ def ours(world: World, plan: NetworkPlan, network: Network, device: str, steps: 
         with_background=plan.augment.background_p > 0,
     )
     stream, step_loss = (
-        batches_ahead(feeder, _offered(steps), device),
-        step_loss_of(plan, mel.to(device), world.examples),
+        prefetch_batches(feeder, _offered(steps), device),
+        make_step_loss(plan, mel.to(device), world.examples),
     )
     loop = replace(plan.loop, epochs=1, steps_per_epoch=steps)
     with tempfile.TemporaryDirectory() as folder:
@@ -193,10 +193,10 @@ def _plain(plan: NetworkPlan) -> NetworkPlan:
 
 def _plans(device: str) -> dict[str, tuple[NetworkPlan, int]]:
     """What is trained: its plan, and the steps of a round."""
-    small, s3 = PRESETS["small_sed"], changed(PRESETS["s3"], weights="none")
+    small, s3 = PRESETS["small_sed"], override(PRESETS["s3"], weights="none")
     if device != "cpu":
         return {"small_sed": (small, 40), "s3, EfficientNet-B0": (s3, 20)}
-    return {"small_sed": (small, 12), "s3, EfficientNet-B0, batches of 8": (changed(s3, batch_size=8), 7)}
+    return {"small_sed": (small, 12), "s3, EfficientNet-B0, batches of 8": (override(s3, batch_size=8), 7)}
 
 
 def compare(rounds: int) -> pd.DataFrame:
@@ -223,7 +223,7 @@ def _measured(world: World, plan: NetworkPlan, device: str, steps: int, rounds: 
     networks = {name: build_network(plan.network, _CLASSES) for name in loops}
     for name, network in networks.items():
         if name.startswith("ours"):
-            network.to(memory_format=torch.channels_last)  # as `FoldRun` does
+            network.to(memory_format=torch.channels_last)  # as `TrainingRun` does
     seen = {name: [] for name in loops}
     for _ in range(rounds):
         for name, loop in loops.items():

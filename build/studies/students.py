@@ -33,9 +33,9 @@ from lib.judge.bootstrap import LEVEL, scores_with_intervals
 from lib.judge.compare import paired
 from lib.judge.metric import judge
 from lib.judge.subgroups import slices
-from lib.learn.network.config import NetworkPlan, changed
-from lib.learn.network.full_data import fit_whole_networks
-from lib.learn.network.presets import preset_named
+from lib.learn.network.config import NetworkPlan, override
+from lib.learn.network.full_data import fit_full_data_networks
+from lib.learn.network.presets import find_preset
 from lib.learn.soft_labels.store import open_soft_labels
 from lib.models.export.network import export_network
 from lib.models.export.parity import onnx_runner
@@ -106,9 +106,9 @@ def compare(options: argparse.Namespace) -> Compared:
     for name, differs in VARIANTS.items():
         if name not in (options.only or VARIANTS):
             continue
-        plan = changed(preset_named(options.preset), steps_per_epoch=options.steps // 4, epochs=4)
-        plan = changed(plan, **{key: value for key, value in differs.items() if key != "pooled"})
-        networks = fit_whole_networks(
+        plan = override(find_preset(options.preset), steps_per_epoch=options.steps // 4, epochs=4)
+        plan = override(plan, **{key: value for key, value in differs.items() if key != "pooled"})
+        networks = fit_full_data_networks(
             plan,
             prepared_folder,
             public,

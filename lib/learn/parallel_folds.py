@@ -23,7 +23,7 @@ TrainOne = Callable[[int | None, str], object]
 _LOOK_EVERY_S = 0.5
 
 
-def devices() -> list[str]:
+def available_devices() -> list[str]:
     """Where folds can be trained at the same time: every GPU, or "cpu" once for every core this process may use."""
     if torch.cuda.is_available():
         return [f"cuda:{number}" for number in range(torch.cuda.device_count())]

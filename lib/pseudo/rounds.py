@@ -16,8 +16,8 @@ from lib.competition.scores import Scores
 from lib.core.errors import BadInput
 from lib.core.records import from_json, read_json, seal
 from lib.judge.leakage import Training, unseen_scores
-from lib.learn.network.config import NetworkPlan, changed
-from lib.learn.network.crossfit import Fitted, fit_network
+from lib.learn.network.config import NetworkPlan, override
+from lib.learn.network.crossfit import TrainedNetworks, fit_network
 from lib.learn.soft_labels.store import SoftLabels, open_soft_labels
 from lib.pseudo.label import label, mixed_labels
 from lib.pseudo.student_gain import RoundVerdict, StudentGain, gain_over, verdict_on
@@ -58,7 +58,7 @@ class RoundSettings:
 
     def plan_of(self, plan: NetworkPlan, number: int) -> NetworkPlan:
         """The student's plan in a round, counted from 1."""
-        return changed(
+        return override(
             plan, soft_power=of_round(self.soft_powers, number), pseudo_weight=of_round(self.pseudo_weights, number)
         )
 
@@ -104,7 +104,7 @@ class Round:
 
     number: int
     labels: SoftLabels
-    fitted: Fitted
+    fitted: TrainedNetworks
     folder: Path
     honest: StudentGain
     step: StudentGain

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from lib.learn.network.config import NetworkPlan, changed
-from lib.learn.network.crossfit import Fitted, fit_network
+from lib.learn.network.config import NetworkPlan, override
+from lib.learn.network.crossfit import TrainedNetworks, fit_network
 from lib.sound.mel.config import FrontEnd
 
-TINY_PLAN = changed(
+TINY_PLAN = override(
     NetworkPlan(front_end=FrontEnd(n_fft=1024, hop_samples=1024, n_mels=32, fmin_hz=50.0, normalise="zscore")),
     width=8,
     hidden=16,
@@ -25,7 +25,7 @@ TINY_PLAN = changed(
 )
 
 
-def fit(plan: NetworkPlan, name: str, prepared: Path, public: Path, folder: Path, **how) -> Fitted:
+def fit(plan: NetworkPlan, name: str, prepared: Path, public: Path, folder: Path, **how) -> TrainedNetworks:
     """Train the plan, with everything that it leaves under the folder; the member lies in `members/<name>`."""
     given = {"cache_folder": folder / "cache", "seed": 1} | how
     return fit_network(plan, prepared, public, folder / "members" / name, **given)

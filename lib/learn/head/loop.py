@@ -1,4 +1,4 @@
-"""The loop of the heads: small, judged after each epoch on files that it does not learn from."""
+"""Training loop of the heads: small, validated after each epoch on files that it does not train on."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lib.learn.network.optim import Average, share_of_peak
+from lib.learn.network.optim import Average, learning_rate_share
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,14 @@ class HeadLoopSettings:
     weight_decay: float = 1e-3
     warmup_share: float = 0.1
     clip_norm: float = 1.0
-    patience: int = 8  # epochs without a better judgement
+    patience: int = 8  # epochs without a better validation loss
     average_from: float = 0.65  # share of the epochs after which the weights are averaged, at a constant rate
     average_rate: float = 4e-4
 
 
 @contextmanager
-def steady(seed: int) -> Iterator[None]:
-    """torch draws from this seed and on one thread inside the block, and goes on as before after it.
+def reproducible(seed: int) -> Iterator[None]:
+    """Inside the block torch draws from this seed and uses one thread; afterwards both are as before.
 
     Networks this small lose time with more threads, and their numbers would depend on how many there are.
     """
@@ -41,20 +41,20 @@ def steady(seed: int) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def fit_small(
+def fit_with_early_stopping(
     network: nn.Module,
     losses: Callable[[], Iterable[Tensor]],
     steps: int,
     settings: HeadLoopSettings,
-    judge: Callable[[], float] | None,
+    validate: Callable[[], float] | None,
 ) -> None:
-    """Leave in the network, evaluated, the best of its epochs and of their mean; without a judge, the mean.
+    """Train the network and leave it in eval mode with the best weights of all epochs and of their mean.
 
-    `losses` gives an epoch's `steps` losses, one after the other; `judge` is the smaller the better.
+    `losses` yields an epoch's `steps` losses; `validate` returns a loss, and without it the mean weights are taken.
     """
     optimiser = torch.optim.AdamW(network.parameters(), settings.rate, weight_decay=settings.weight_decay)
     average, first_averaged = Average(network), round(settings.average_from * settings.epochs)
-    best, best_epoch, weights = _judged(network, judge), -1, deepcopy(network.state_dict())
+    best, best_epoch, weights = _validation_loss(network, validate), -1, deepcopy(network.state_dict())
     for epoch in range(settings.epochs):
         network.train()
         for step, loss in enumerate(losses(), start=epoch * steps):
@@ -65,16 +65,16 @@ def fit_small(
             optimiser.step()
         if epoch >= first_averaged:
             average.add(network)
-        judged = _judged(network, judge)
-        if judged < best:
-            best, best_epoch, weights = judged, epoch, deepcopy(network.state_dict())
-        if judge and epoch - best_epoch >= settings.patience:
+        validation_loss = _validation_loss(network, validate)
+        if validation_loss < best:
+            best, best_epoch, weights = validation_loss, epoch, deepcopy(network.state_dict())
+        if validate and epoch - best_epoch >= settings.patience:
             break
     if average.count:
         network.load_state_dict(average.state)
-        if judge and _judged(network, judge) >= best:
+        if validate and _validation_loss(network, validate) >= best:
             network.load_state_dict(weights)
-    elif judge:
+    elif validate:
         network.load_state_dict(weights)
     network.eval()
 
@@ -83,13 +83,13 @@ def _rate(step: int, steps: int, averaging: bool, settings: HeadLoopSettings) ->
     """One-cycle until the weights are averaged, then constant, so that the states averaged differ."""
     if averaging:
         return settings.average_rate
-    return settings.rate * share_of_peak(step, steps * settings.epochs, "one-cycle", settings.warmup_share)
+    return settings.rate * learning_rate_share(step, steps * settings.epochs, "one-cycle", settings.warmup_share)
 
 
-def _judged(network: nn.Module, judge: Callable[[], float] | None) -> float:
-    """The evaluated network's judgement."""
-    if judge is None:
+def _validation_loss(network: nn.Module, validate: Callable[[], float] | None) -> float:
+    """The validation loss of the network in eval mode; infinite without `validate`."""
+    if validate is None:
         return float("inf")
     network.eval()
     with torch.no_grad():
-        return judge()
+        return validate()

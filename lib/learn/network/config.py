@@ -51,12 +51,12 @@ class NetworkPlan:
             )
 
     @property
-    def listening(self) -> WindowSpec:
+    def window_spec(self) -> WindowSpec:
         """How the trained network is asked: about as much sound as its crops had."""
         return WindowSpec(self.crop.seconds)
 
 
-def changed(plan: NetworkPlan, **settings: object) -> NetworkPlan:
+def override(plan: NetworkPlan, **settings: object) -> NetworkPlan:
     """The plan with settings replaced, each named as in its part, or as people say it: loss, crop, sampler."""
     for name, value in settings.items():
         if name == "front_end" or _parts().get(name) is str:
@@ -69,10 +69,19 @@ def changed(plan: NetworkPlan, **settings: object) -> NetworkPlan:
 
 def chosen(plan: NetworkPlan, **settings: str | float) -> NetworkPlan:
     """The plan with those settings changed that are neither "" nor -1, which stand for the plan's own."""
-    return changed(plan, **{name: value for name, value in settings.items() if value not in ("", -1)})
+    return override(plan, **{name: value for name, value in settings.items() if value not in ("", -1)})
 
 
-def settings_in(text: str) -> dict[str, object]:
+def setting_default(name: str) -> object:
+    """The value that a setting has in the plainest plan, by the name that `override` takes; an unknown one is an error."""
+    plan = NetworkPlan()
+    if name == "front_end" or _parts().get(name) is str:
+        return getattr(plan, name)
+    part, own = _SPOKEN.get(name) or (_part_of(name), name)
+    return getattr(getattr(plan, part), own)
+
+
+def parse_settings(text: str) -> dict[str, object]:
     """The settings in "name=value, name=value": numbers, True and False as such, all else as text."""
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     if wrong := [name.strip() for name, sign, _ in pairs if not sign]:

@@ -15,18 +15,18 @@ from lib.competition.prepared import Prepared, load_prepared
 from lib.competition.row_ids import SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES, WINDOWS_PER_SOUNDSCAPE, row_ids
 from lib.competition.scores import Scores
 from lib.core import fingerprint
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.core.progress import progress
 from lib.judge.leakage import Training, training_on
 from lib.learn.cache.audio import AudioCache, CacheSettings, fill_cache, sound_path
 from lib.learn.member_writer import seal_member
 from lib.learn.network.config import NetworkPlan
 from lib.learn.network.dataset import fold_examples, soundscape_stems
-from lib.learn.network.fold import FoldRun, embedder_of
+from lib.learn.network.fold import TrainingRun, distillation_embedder
 from lib.learn.network.loop import Trained
-from lib.learn.parallel_folds import devices, fold_name, train_folds
+from lib.learn.parallel_folds import available_devices, fold_name, train_folds
 from lib.learn.soft_labels.crops import load_pseudo_labels
-from lib.models.export.network import INPUTS, OUTPUTS, export_network
+from lib.models.export.network import NETWORK_INPUTS, NETWORK_OUTPUTS, export_network
 from lib.models.export.parity import Runner, onnx_runner, parity, torch_runner
 from lib.models.member.card import MemberCard
 from lib.models.member.golden_output import golden_sound, write_golden_output
@@ -43,12 +43,12 @@ _MOST_UNLABELLED = 1000  # soundscapes that become backgrounds: 4 GB decoded, an
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class TrainedNetworks:
     """What training a network left; all folds together make a member, which has a card."""
 
     history: pd.DataFrame  # a row an epoch of each fold
     oof: Scores  # the labelled soundscapes that the trained folds hold out
-    run: FoldRun
+    run: TrainingRun
     whole: pd.DataFrame | None = None  # a row an epoch of the network of everything, where one is served
     card: MemberCard | None = None
     parity: pd.DataFrame | None = None  # a row a fold and runtime
@@ -72,7 +72,7 @@ def fit_network(
     labels: Path | None = None,
     pooled: bool = False,
     others: Mapping[str, Path] | None = None,
-) -> Fitted:
+) -> TrainedNetworks:
     """Train the folds, all by default, side by side; if these are all, write the member.
 
     `labels` is a folder of soft labels, of which each fold hears what its own teachers said; with `pooled`, everything
@@ -87,18 +87,18 @@ def fit_network(
     whole = [None] if plan.serve == "one" and wanted == prepared.folds.numbers else []
     taught = load_pseudo_labels(labels, pooled, plan.pseudo, prepared, competition, member.parent, others)
     run = prepare_run(
-        FoldRun(plan, prepared_folder, (), AudioCache(cache_folder, {}), member, seed, taught),
+        TrainingRun(plan, prepared_folder, (), AudioCache(cache_folder, {}), member, seed, taught),
         prepared,
         competition,
         cache_folder,
         [*wanted, *whole],
     )
-    trained = train_folds([*wanted, *whole], run, devices())
+    trained = train_folds([*wanted, *whole], run, available_devices())
     history = pd.concat([_history(fold, trained[fold]) for fold in wanted], ignore_index=True)
     networks = {fold: run.trained_network(fold, len(prepared.classes)) for fold in trained}
     if wanted != prepared.folds.numbers:
         asked = {fold: torch_runner(network) for fold, network in networks.items()}
-        return Fitted(history, _held_out(plan, prepared, competition, asked), run)
+        return TrainedNetworks(history, _held_out(plan, prepared, competition, asked), run)
     served = whole or wanted
     shutil.rmtree(member, ignore_errors=True)
     member.mkdir(parents=True)
@@ -107,7 +107,7 @@ def fit_network(
     files = {fold: onnx_runner(member / _file(fold)) for fold in networks}
     oof = _held_out(plan, prepared, competition, {fold: files[fold] for fold in wanted})
     of_whole = _history(None, trained[None]).drop(columns="fold") if whole else None
-    fitted = Fitted(history, oof, run, of_whole, parity=table)
+    fitted = TrainedNetworks(history, oof, run, of_whole, parity=table)
     card = MemberCard(
         name=member.name,
         family="network",
@@ -117,8 +117,8 @@ def fit_network(
         lib_fingerprint=fingerprint.of_lib(),
         data_version=prepared.facts.data_version,
         seed=seed,
-        inputs=INPUTS,
-        outputs=OUTPUTS,
+        inputs=NETWORK_INPUTS,
+        outputs=NETWORK_OUTPUTS,
         seconds_per_soundscape=_seconds(plan, prepared, competition, [files[fold] for fold in served]),
         parity_max_abs=float(table.max_abs.max()),
     )
@@ -127,11 +127,11 @@ def fit_network(
 
 
 def prepare_run(
-    run: FoldRun, prepared: Prepared, competition: Path, cache_folder: Path, wanted: Sequence[int | None]
-) -> FoldRun:
+    run: TrainingRun, prepared: Prepared, competition: Path, cache_folder: Path, wanted: Sequence[int | None]
+) -> TrainingRun:
     """What each fold's process is told, once all that it will hear is decoded."""
     plan = run.plan
-    embedder_of(plan)  # what is wrong with it should be said before anything is decoded
+    distillation_embedder(plan)  # what is wrong with it should be said before anything is decoded
     unlabelled = sorted(set(soundscape_stems(competition)) - set(prepared.windows.stem), key=fingerprint.of_text)
     unlabelled = tuple(sorted(unlabelled[:_MOST_UNLABELLED])) if plan.augment.background_p > 0 else ()
     run = replace(run, unlabelled=unlabelled)
@@ -143,7 +143,7 @@ def prepare_run(
 
 
 def _stems_that_teach(
-    run: FoldRun, prepared: Prepared, competition: Path, cache_folder: Path, wanted: Sequence[int | None]
+    run: TrainingRun, prepared: Prepared, competition: Path, cache_folder: Path, wanted: Sequence[int | None]
 ) -> list[str]:
     """The soundscapes of which crops pass the gate of any of the folds; what they take is said."""
     stems = {}
@@ -154,7 +154,7 @@ def _stems_that_teach(
     if missing := sorted(stem for stem in stems if not sound_path(competition, stem, cache_folder).is_file()):
         raise BadInput(
             "soundscapes that were labelled are not there",
-            got=f"no {shortened(missing)}",
+            got=f"no {shorten(missing)}",
             expected=f"all {len(stems)} that pass the gate, in {competition}",
             do="attach the recordings that were labelled, or label those that are here",
         )
@@ -178,7 +178,7 @@ def _file(fold: int | None) -> str:
 
 
 def _export(
-    plan: NetworkPlan, run: FoldRun, prepared: Prepared, networks: dict[int | None, Network], member: Path
+    plan: NetworkPlan, run: TrainingRun, prepared: Prepared, networks: dict[int | None, Network], member: Path
 ) -> pd.DataFrame:
     """Write each fold's graph, and hold it against its network on real pictures; a row a fold and runtime."""
     seen = run.pictures(sorted(set(prepared.windows.stem))[:_PARITY_SOUNDSCAPES])
@@ -186,7 +186,7 @@ def _export(
     for fold, network in progress(networks.items(), "exporting folds", len(networks)):
         path = member / _file(fold)
         export_network(network, path, *seen.shape[2:])
-        tables[fold_name(fold)] = parity(network, path, seen, plan.listening.chances)
+        tables[fold_name(fold)] = parity(network, path, seen, plan.window_spec.probabilities)
     return pd.concat(tables, names=["fold", "runtime"])
 
 
@@ -194,7 +194,7 @@ def _held_out(plan: NetworkPlan, prepared: Prepared, competition: Path, networks
     """The labelled soundscapes that these folds hold out, each by its fold's network."""
     held = {stem: fold for stem, fold in sorted(prepared.folds.of("soundscape").items()) if fold in networks}
     values = [
-        mean_probabilities(_seen(plan, competition, stem), plan.listening, [networks[fold]])
+        mean_probabilities(_seen(plan, competition, stem), plan.window_spec, [networks[fold]])
         for stem, fold in progress(held.items(), "scoring what was held out", len(held))
     ]
     rows = [row for stem in held for row in row_ids(stem)]
@@ -206,17 +206,17 @@ def _seconds(plan: NetworkPlan, prepared: Prepared, competition: Path, served: S
     spent = []
     for stem in sorted(set(prepared.windows.stem))[:_TIMED]:
         start = time.perf_counter()
-        mean_probabilities(_seen(plan, competition, stem), plan.listening, served)
+        mean_probabilities(_seen(plan, competition, stem), plan.window_spec, served)
         spent.append(time.perf_counter() - start)
     return float(np.median(spent))
 
 
 def _seen(plan: NetworkPlan, competition: Path, stem: str) -> np.ndarray:
     """(rows, 1, mels, frames) what networks see of a soundscape."""
-    return plan.listening.pictures(decode(competition / "train_soundscapes" / f"{stem}.ogg"), plan.front_end)
+    return plan.window_spec.spectrograms(decode(competition / "train_soundscapes" / f"{stem}.ogg"), plan.front_end)
 
 
-def _training(run: FoldRun, prepared: Prepared) -> Training:
+def _training(run: TrainingRun, prepared: Prepared) -> Training:
     """What each fold's network has met: all that the fold does not hold out, its backgrounds, what teachers labelled.
 
     External recordings are left out: they are none of the contest's, and their names tell no site and day.
@@ -240,11 +240,11 @@ def _training(run: FoldRun, prepared: Prepared) -> Training:
 
 def _probe_answers(plan: NetworkPlan, networks: Iterable[Network]) -> np.ndarray:
     """(folds, 12, classes) what the training side says of the probe: torch's front end, on windows cut one by one."""
-    listening, mel = plan.listening, MelSpectrogram(plan.front_end)
-    seen = np.pad(fit_length(golden_sound(), SOUNDSCAPE_SAMPLES), listening.margin_samples, mode="reflect")
-    whole, length = np.pad(seen, mel.context_samples, mode="reflect"), listening.samples + 2 * mel.context_samples
+    window_spec, mel = plan.window_spec, MelSpectrogram(plan.front_end)
+    seen = np.pad(fit_length(golden_sound(), SOUNDSCAPE_SAMPLES), window_spec.margin_samples, mode="reflect")
+    whole, length = np.pad(seen, mel.context_samples, mode="reflect"), window_spec.samples + 2 * mel.context_samples
     windows = [whole[row * WINDOW_SAMPLES :][:length] for row in range(WINDOWS_PER_SOUNDSCAPE)]
     peaks = torch.full((WINDOWS_PER_SOUNDSCAPE,), file_peak_db(seen, plan.front_end))
     with torch.no_grad():
         pictures = mel(torch.from_numpy(np.stack(windows)), peaks)[:, None].numpy()
-    return np.stack([mean_probabilities(pictures, listening, [torch_runner(network)]) for network in networks])
+    return np.stack([mean_probabilities(pictures, window_spec, [torch_runner(network)]) for network in networks])

@@ -10,7 +10,7 @@ import torch
 
 from lib.competition.classes import ClassList
 from lib.competition.prepared import Prepared
-from lib.competition.qa import excluded
+from lib.competition.qa import excluded_items
 from lib.competition.row_ids import SOUNDSCAPE_S, WINDOW_S, WINDOWS_PER_SOUNDSCAPE, parse_soundscape
 from lib.core.errors import BadInput
 
@@ -68,14 +68,14 @@ def fold_examples(
     windows = prepared.windows[prepared.windows.stem.map(prepared.folds.of("soundscape")) != held_out]
     barred = ineligible_soundscapes(prepared, stems, held_out)
     return Examples(
-        clip_source(clips, prepared.classes, targets),
+        clip_table(clips, prepared.classes, targets),
         clips.primary_label.map(prepared.classes.index).to_numpy(dtype=int),
-        soundscape_source(windows, prepared.classes, seconds),
+        soundscape_table(windows, prepared.classes, seconds),
         tuple(stem for stem in stems if stem not in barred),
     )
 
 
-def clip_source(clips: pd.DataFrame, classes: ClassList, settings: TargetSettings) -> CropTable:
+def clip_table(clips: pd.DataFrame, classes: ClassList, settings: TargetSettings) -> CropTable:
     """One row a clip: its primary class is 1, its secondary classes and all others are as the settings say."""
     primary = classes.multi_hot([(label,) for label in clips.primary_label])
     secondary = classes.multi_hot(clips.secondary.tolist())
@@ -84,7 +84,7 @@ def clip_source(clips: pd.DataFrame, classes: ClassList, settings: TargetSetting
     return CropTable(tuple(clips.filename), targets.astype(np.float32), weights.astype(np.float32))
 
 
-def soundscape_source(windows: pd.DataFrame, classes: ClassList, seconds: int) -> CropTable:
+def soundscape_table(windows: pd.DataFrame, classes: ClassList, seconds: int) -> CropTable:
     """One row a place in a soundscape where a crop of so many seconds may start, if anything is known of it.
 
     A class is present if a covered window is labelled with it, and absent only if every covered window is labelled.
@@ -134,7 +134,7 @@ def ineligible_soundscapes(
     days = {parse_soundscape(item).group for item in held if "/" not in item}
     cluster = prepared.related
     related = {cluster[item] for item in held if item in cluster}
-    labelled, bad = set(prepared.windows.stem), excluded(prepared.qa, "soundscape")
+    labelled, bad = set(prepared.windows.stem), excluded_items(prepared.qa, "soundscape")
     days_of = {stem: parse_soundscape(stem).group for stem in set(stems) - set(external)}
     reasons = {
         "labelled": lambda stem: stem in labelled,
@@ -170,7 +170,7 @@ class Batch:
         return replace(self, **{name: change(tensor) for name, tensor in present.items() if tensor is not None})
 
 
-def generator_of(seed: int, number: int, device: torch.device | str) -> torch.Generator:
+def batch_generator(seed: int, number: int, device: torch.device | str) -> torch.Generator:
     """The random numbers of batch `number` of a run, the same whenever and in whatever order batches are made."""
     state = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0]
     return torch.Generator(device).manual_seed(int(state >> np.uint64(1)))  # torch takes 63 bits and a sign

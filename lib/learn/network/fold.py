@@ -15,15 +15,15 @@ from lib.judge.metric import class_auc
 from lib.learn.cache.audio import AudioCache, as_float
 from lib.learn.network.config import NetworkPlan
 from lib.learn.network.dataset import Batch, Examples, fold_examples
-from lib.learn.network.loader import Feeder, Prefetched
+from lib.learn.network.loader import BatchLoader, Prefetcher
 from lib.learn.network.loop import Trained, train
-from lib.learn.network.losses import distil_loss, make_loss, mixed_loss, output_loss, soft_label_loss
-from lib.learn.network.mixing import augmented, mixed_with_clips
+from lib.learn.network.losses import distillation_loss, make_loss, mixed_loss, output_loss, soft_label_loss
+from lib.learn.network.mixing import augment_batch, mix_pseudo_with_clips
 from lib.learn.parallel_folds import fold_name
 from lib.learn.soft_labels.crops import PseudoLabelSource
 from lib.models.embedder.base import find_embedder
 from lib.models.embedder.perch import Perch
-from lib.models.export.parity import probabilities, torch_runner
+from lib.models.export.parity import batch_probabilities, torch_runner
 from lib.models.network.network import Network, build_network
 from lib.models.runtime.onnx import OnnxFile
 from lib.sound.augment.spectrogram import augment_spectrograms
@@ -38,7 +38,7 @@ _ROOMS = ("competition", "sound", "models", "learn")  # whose code decides on we
 
 
 @dataclass(frozen=True, eq=False)
-class FoldRun:
+class TrainingRun:
     """What the process of a fold needs to know; calling it trains one."""
 
     plan: NetworkPlan
@@ -58,7 +58,7 @@ class FoldRun:
         seed = 1000 * self.seed + (_SEED_OF_WHOLE if whole else fold)
         examples = self.examples(prepared, fold)
         mel = MelSpectrogram(plan.front_end)
-        feeder = Feeder(
+        feeder = BatchLoader(
             examples,
             self.cache,
             plan.crop,
@@ -77,7 +77,10 @@ class FoldRun:
         network = build_network(plan.network, len(prepared.classes), plan.weights)
         network = network.to(memory_format=torch.channels_last)  # as measured, a third faster on a CPU, more on a GPU
         folder = self.folder_of(fold)
-        batches, step_loss = batches_ahead(feeder, loop.steps, device), step_loss_of(plan, mel.to(device), examples)
+        batches, step_loss = (
+            prefetch_batches(feeder, loop.steps, device),
+            make_step_loss(plan, mel.to(device), examples),
+        )
         trained = train(
             network,
             batches,
@@ -115,7 +118,9 @@ class FoldRun:
     def spectrograms(self, stems: list[str]) -> np.ndarray:
         """(12 a soundscape, 1, mels, frames) what networks see of soundscapes."""
         plan = self.plan
-        return np.concatenate([plan.listening.pictures(as_float(self.cache.samples(s)), plan.front_end) for s in stems])
+        return np.concatenate(
+            [plan.window_spec.spectrograms(as_float(self.cache.samples(s)), plan.front_end) for s in stems]
+        )
 
     def trained_network(self, fold: int | None, n_classes: int) -> Network:
         """The trained network of a fold, ready to be asked."""
@@ -124,26 +129,30 @@ class FoldRun:
         return network.eval()
 
 
-def batches_ahead(feeder: Feeder, stop: int, device: str) -> Callable:
+def prefetch_batches(feeder: BatchLoader, stop: int, device: str) -> Callable:
     """What the loop asks for batches; on one core a thread that works ahead still overlaps reading from disk."""
 
     def stream(start: int):
-        for _, batch in Prefetched(feeder, start, stop, threads=1 if device == "cpu" else 4, pinned=device != "cpu"):
+        for _, batch in Prefetcher(feeder, start, stop, threads=1 if device == "cpu" else 4, pinned=device != "cpu"):
             yield batch
 
     return stream
 
 
-def step_loss_of(plan: NetworkPlan, mel: MelSpectrogram, examples: Examples) -> Callable:
+def make_step_loss(plan: NetworkPlan, mel: MelSpectrogram, examples: Examples) -> Callable:
     """What a step makes of a batch: augmentation, pictures, answers, loss."""
     positives = sum(torch.from_numpy(source.targets.sum(axis=0)) for source in (examples.clips, examples.soundscapes))
-    loss, of_taught, embedder = make_loss(plan.loss, positives), soft_label_loss(plan.pseudo), embedder_of(plan)
+    loss, of_taught, embedder = (
+        make_loss(plan.loss, positives),
+        soft_label_loss(plan.pseudo),
+        distillation_embedder(plan),
+    )
 
     def step_loss(network: Network, batch: Batch, generator: torch.Generator) -> torch.Tensor:
         with torch.no_grad():
             if batch.taught is not None and plan.pseudo.pseudo_mode == "mixup":
-                batch = mixed_with_clips(batch, generator)
-            batch = augmented(batch, generator, plan.augment)
+                batch = mix_pseudo_with_clips(batch, generator)
+            batch = augment_batch(batch, generator, plan.augment)
             seen = augment_spectrograms(mel(batch.audio), generator, plan.augment)[:, None]
         output = network(seen.contiguous(memory_format=torch.channels_last), batch.soundscape)
         of_rows = loss if batch.taught is None else mixed_loss(loss, of_taught, batch.taught)
@@ -151,13 +160,13 @@ def step_loss_of(plan: NetworkPlan, mel: MelSpectrogram, examples: Examples) -> 
         if embedder:  # it hears what the network is shown, mixtures too
             heard = batch.audio[:, mel.context_samples :][:, : plan.crop.samples].cpu().numpy()
             taught = torch.from_numpy(embedder.embeddings(heard)).to(batch.audio.device)
-            value = value + distil_loss(plan.loss, network.distilled(output.embedding), taught)
+            value = value + distillation_loss(plan.loss, network.predict_teacher_embedding(output.embedding), taught)
         return value
 
     return step_loss
 
 
-def embedder_of(plan: NetworkPlan) -> Perch | None:
+def distillation_embedder(plan: NetworkPlan) -> Perch | None:
     """The embedder that the plan distils from, opened, if it names one; a plan that cannot is an error."""
     if not plan.embedder and not plan.network.distil_size:
         return None
@@ -179,7 +188,7 @@ def embedder_of(plan: NetworkPlan) -> Perch | None:
     return embedder
 
 
-def _score(run: FoldRun, prepared: Prepared, fold: int) -> Callable:
+def _score(run: TrainingRun, prepared: Prepared, fold: int) -> Callable:
     """What the judge says after an epoch, on the soundscapes and on some clips that the fold holds out."""
     plan, cache = run.plan, run.cache
     windows = prepared.windows.stem.map(prepared.folds.of("soundscape")).to_numpy() == fold
@@ -192,9 +201,11 @@ def _score(run: FoldRun, prepared: Prepared, fold: int) -> Callable:
     primary = prepared.classes.multi_hot([(label,) for label in clips.primary_label])
 
     def score(network: Network) -> dict[str, float]:
-        ask, chances = torch_runner(network), plan.listening.chances
-        heard = np.stack([probabilities(ask, seen, chances) for seen in of_stem])
-        of_clips = [probabilities(ask, seen, chances) for seen in _clip_pictures(plan, cache, clips.filename.tolist())]
+        ask, chances = torch_runner(network), plan.window_spec.probabilities
+        heard = np.stack([batch_probabilities(ask, seen, chances) for seen in of_stem])
+        of_clips = [
+            batch_probabilities(ask, seen, chances) for seen in _clip_pictures(plan, cache, clips.filename.tolist())
+        ]
         return {
             "soundscapes": _macro(truth, heard[at]),
             "clips": _macro(primary, np.concatenate(of_clips)) if of_clips else float("nan"),

@@ -12,11 +12,11 @@ from scipy.special import expit
 from lib.competition.prepared import Prepared
 from lib.competition.row_ids import WINDOW_S
 from lib.core.errors import BadInput
-from lib.learn.network.fold import FoldRun
+from lib.learn.network.fold import TrainingRun
 from lib.models.export.parity import torch_runner
-from lib.models.export.quantize import make_half, make_int8, measure, refuse
+from lib.models.export.quantize import compare_variants, convert_to_float16, quantize_to_int8, require_rank_agreement
 from lib.sound.augment.spectrogram import SPECTROGRAM_AUGMENTATIONS
-from lib.sound.augment.waveform import AUGMENTATIONS, TWO_SOUNDS, AugmentSettings
+from lib.sound.augment.waveform import AUGMENTATIONS, PAIR_AUGMENTATIONS, AugmentSettings
 from lib.sound.crops import CropSettings, crop_start, cut, energy_by_tenth
 from lib.sound.decode import decode
 from lib.sound.mel.config import FrontEnd
@@ -30,16 +30,18 @@ def loudest_crop(path: Path, settings: CropSettings) -> np.ndarray:
     return cut(audio, start, settings.samples)
 
 
-def sounds_after(audio: np.ndarray, other: np.ndarray, settings: AugmentSettings, seed: int) -> dict[str, np.ndarray]:
+def waveform_examples(
+    audio: np.ndarray, other: np.ndarray, settings: AugmentSettings, seed: int
+) -> dict[str, np.ndarray]:
     """(samples,) the sound after each change by itself; two of the changes lay `other` beside or under it."""
     generator = torch.Generator().manual_seed(seed)
     row, beside = (torch.from_numpy(np.array(sound, dtype=np.float32))[None] for sound in (audio, other))
     after = {name: change(row, generator, settings) for name, change in AUGMENTATIONS.items()}
-    after |= {name: change(row, beside, generator, settings) for name, change in TWO_SOUNDS.items()}
+    after |= {name: change(row, beside, generator, settings) for name, change in PAIR_AUGMENTATIONS.items()}
     return {name: changed[0].numpy() for name, changed in after.items()}
 
 
-def spectrograms_after(
+def spectrogram_examples(
     audio: np.ndarray, front_end: FrontEnd, settings: AugmentSettings, seed: int
 ) -> dict[str, np.ndarray]:
     """(mels, frames) the picture of a sound as it is, and after each mask by itself."""
@@ -51,17 +53,17 @@ def spectrograms_after(
 _CALIBRATION_SOUNDSCAPES = 4
 
 
-def activity_over_time(run: FoldRun, prepared: Prepared, stem: str) -> tuple[np.ndarray, np.ndarray]:
+def activity_over_time(run: TrainingRun, prepared: Prepared, stem: str) -> tuple[np.ndarray, np.ndarray]:
     """A labelled soundscape's (mels, frames) picture, and (classes, frames) chances by the fold that holds it out."""
     seen = run.pictures([stem])
     network = run.trained_network(prepared.folds.of("soundscape")[stem], len(prepared.classes))
     _, frame_logits = torch_runner(network)(seen)
-    rows = [slice(*run.plan.listening.row_frames(part.shape[-1])) for part in (seen, frame_logits)]
+    rows = [slice(*run.plan.window_spec.row_frames(part.shape[-1])) for part in (seen, frame_logits)]
     picture, chances = np.concatenate(list(seen[:, 0, :, rows[0]]), axis=1), expit(frame_logits[:, :, rows[1]])
     return picture, np.concatenate(list(chances), axis=1)
 
 
-def precisions(member: Path, run: FoldRun, prepared: Prepared) -> pd.DataFrame:
+def compare_precisions(member: Path, run: TrainingRun, prepared: Prepared) -> pd.DataFrame:
     """A row a precision of the first fold's file: size, speed, ranks against float32, AUC, and what is made of it.
 
     The calibration soundscapes are not measured on, nor is any that the fold's network has met.
@@ -75,16 +77,16 @@ def precisions(member: Path, run: FoldRun, prepared: Prepared) -> pd.DataFrame:
     with tempfile.TemporaryDirectory() as folder:
         variants = {"float32": member / f"fold{fold}.onnx"}
         variants |= {name: Path(folder) / f"{name}.onnx" for name in ("float16", "int8")}
-        make_half(variants["float32"], variants["float16"])
-        make_int8(variants["float32"], variants["int8"], run.pictures(met))
-        table = measure(variants, run.pictures(stems)[rows], run.plan.listening.chances, truth)
+        convert_to_float16(variants["float32"], variants["float16"])
+        quantize_to_int8(variants["float32"], variants["int8"], run.pictures(met))
+        table = compare_variants(variants, run.pictures(stems)[rows], run.plan.window_spec.probabilities, truth)
     return table.assign(verdict=[_verdict(table.loc[["float32", name]]) for name in table.index])
 
 
 def _verdict(table: pd.DataFrame) -> str:
     """Whether the last row may stand for the first."""
     try:
-        refuse(table)
+        require_rank_agreement(table)
     except BadInput as error:
         return f"refused: expected {error.expected}"
     return "agrees"

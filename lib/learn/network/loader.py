@@ -20,7 +20,7 @@ from lib.sound.decode import fit_length
 _ANYWHERE = CropSettings(kind="random")
 
 
-class Feeder:
+class BatchLoader:
     """The batches of a run: each a pure function of the seed and its number."""
 
     def __init__(
@@ -93,11 +93,11 @@ class Feeder:
             yield cut(audio, crop_start(len(audio), self._samples, _ANYWHERE, rng), self._samples)
 
 
-class Prefetched:
+class Prefetcher:
     """Batches `start` to `stop` of a feeder in order, made ahead by threads; it knows how long it was waited for."""
 
     def __init__(
-        self, feeder: Feeder, start: int, stop: int, *, threads: int = 2, ahead: int = 4, pinned: bool = False
+        self, feeder: BatchLoader, start: int, stop: int, *, threads: int = 2, ahead: int = 4, pinned: bool = False
     ):
         self._feeder, self._numbers, self._threads = feeder, range(start, stop), threads
         self._ahead, self._pinned = ahead, pinned

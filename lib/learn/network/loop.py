@@ -17,7 +17,15 @@ from lib.core.errors import BadInput
 from lib.core.records import write_text
 from lib.learn.network.checkpoint import PREVIOUS, load_checkpoint, save_checkpoint
 from lib.learn.network.dataset import Batch
-from lib.learn.network.optim import PRECISIONS, SCHEDULES, Average, StepLoss, TrainStep, parameter_groups, share_of_peak
+from lib.learn.network.optim import (
+    PRECISIONS,
+    SCHEDULES,
+    Average,
+    GuardedOptimizer,
+    StepLoss,
+    learning_rate_share,
+    parameter_groups,
+)
 
 _EVERY_S = 30.0
 
@@ -156,7 +164,7 @@ def train(
     if settings.patience and score is None:
         raise BadInput("patience needs a score", expected="a scoring function", got="none", do="set patience to 0")
     groups = parameter_groups(network.to(device), settings.weight_decay, settings.layer_decay)
-    stepper = TrainStep(
+    stepper = GuardedOptimizer(
         network,
         step_loss,
         groups,
@@ -184,7 +192,7 @@ class _Run:
     def __init__(
         self,
         network: nn.Module,
-        stepper: TrainStep,
+        stepper: GuardedOptimizer,
         settings: TrainingSettings,
         folder: Path,
         made_by: str,
@@ -232,7 +240,7 @@ class _Run:
         pace = Pace(self.folder.name, self.step, settings.steps)
         while not self.finished:
             batch = pace.waiting_for(stream)
-            share = share_of_peak(self.step, settings.steps, settings.schedule, settings.warmup_share)
+            share = learning_rate_share(self.step, settings.steps, settings.schedule, settings.warmup_share)
             rate = settings.learning_rate * share
             self.network.train()
             loss = self.stepper.take(batch, self.step, rate)

@@ -58,7 +58,7 @@ def soft_label_loss(settings: PseudoSettings) -> Loss:
 
     def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         soft = targets if heat == 1.0 else torch.sigmoid(_log_odds(targets) / heat)
-        return heat**2 * _mean(bce, logits.float() / heat, soft, weights)
+        return heat**2 * _mean(binary_cross_entropy, logits.float() / heat, soft, weights)
 
     def divergence(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         both = (logits.float() / heat, _log_odds(targets) / heat)
@@ -87,7 +87,7 @@ def output_loss(loss: Loss, settings: LossSettings, output, targets: Tensor, wei
     return (1.0 - settings.frame_share) * clip + settings.frame_share * frame
 
 
-def distil_loss(settings: LossSettings, guess: Tensor, taught: Tensor) -> Tensor:
+def distillation_loss(settings: LossSettings, guess: Tensor, taught: Tensor) -> Tensor:
     """How far the guessed embeddings (batch, n) are from the teacher's, weighted as set."""
     guess, taught = guess.float(), taught.float()
     if settings.distil == "cosine":
@@ -117,11 +117,13 @@ def _chosen(settings: LossSettings) -> Loss:
     if settings.kind == "soft_auc":
         pairs = _auc_of_batch if settings.auc_pairs == "batch" else _auc_of_classes
         share = settings.bce_share
-        return lambda *cells: (1.0 - share) * pairs(*cells) + (share * _mean(bce, *cells) if share else 0.0)
+        return lambda *cells: (
+            (1.0 - share) * pairs(*cells) + (share * _mean(binary_cross_entropy, *cells) if share else 0.0)
+        )
     cell = {
-        "bce": bce,
-        "focal": lambda z, t: focal(z, t, settings.focal_gamma, settings.focal_alpha),
-        "asymmetric": lambda z, t: asymmetric(
+        "bce": binary_cross_entropy,
+        "focal": lambda z, t: focal_loss(z, t, settings.focal_gamma, settings.focal_alpha),
+        "asymmetric": lambda z, t: asymmetric_loss(
             z, t, settings.gamma_negative, settings.gamma_positive, settings.clip_shift
         ),
     }[settings.kind]
@@ -133,19 +135,19 @@ def _mean(cell: Callable[[Tensor, Tensor], Tensor], logits: Tensor, targets: Ten
     return (weights * cell(logits, targets)).sum() / weights.sum().clamp(min=1e-8)
 
 
-def bce(logits: Tensor, targets: Tensor) -> Tensor:
+def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """Each cell's binary cross-entropy."""
     return functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
 
 
-def focal(logits: Tensor, targets: Tensor, gamma: float, alpha: float) -> Tensor:
+def focal_loss(logits: Tensor, targets: Tensor, gamma: float, alpha: float) -> Tensor:
     """Each cell's focal loss (Lin et al. 2017, eq. 5): cells already right count less. Targets may be soft."""
     wrong = torch.sigmoid(logits) * (1.0 - targets) + torch.sigmoid(-logits) * targets
     balance = alpha * targets + (1.0 - alpha) * (1.0 - targets) if alpha >= 0 else 1.0
-    return balance * wrong**gamma * bce(logits, targets)
+    return balance * wrong**gamma * binary_cross_entropy(logits, targets)
 
 
-def asymmetric(
+def asymmetric_loss(
     logits: Tensor, targets: Tensor, gamma_negative: float, gamma_positive: float, clip_shift: float
 ) -> Tensor:
     """Each cell's asymmetric loss (Ridnik et al. 2021, arXiv 2009.14119, eq. 7); negatives are shifted."""

@@ -9,15 +9,15 @@ from lib.learn.network.dataset import Batch
 from lib.sound.augment.waveform import (
     AUGMENTATIONS,
     AugmentSettings,
+    add_background,
+    apply_to_some,
     draw_rows,
     mixup,
-    apply_to_some,
     mixup_targets,
-    add_background,
 )
 
 
-def augmented(batch: Batch, generator: torch.Generator, settings: AugmentSettings) -> Batch:
+def augment_batch(batch: Batch, generator: torch.Generator, settings: AugmentSettings) -> Batch:
     """The batch with its sound changed: clips mixed and laid over backgrounds, all rolled, with noise, filter, gain.
 
     Soundscapes are never mixed and get no background, so what learns from real soundscapes alone can find them.
@@ -41,7 +41,7 @@ def augmented(batch: Batch, generator: torch.Generator, settings: AugmentSetting
     return replace(batch, audio=audio, background=None)
 
 
-def mixed_with_clips(batch: Batch, generator: torch.Generator) -> Batch:
+def mix_pseudo_with_clips(batch: Batch, generator: torch.Generator) -> Batch:
     """The batch with each crop that a teacher labelled mixed half and half with one of the clips."""
     rows, clips = batch.taught.nonzero()[:, 0], (~batch.soundscape).nonzero()[:, 0]
     if not len(clips):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.core.errors import BadInput
-from lib.learn.network.dataset import Batch, generator_of
+from lib.learn.network.dataset import Batch, batch_generator
 from lib.models.network.pretrained import load_timm
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -17,7 +17,7 @@ _MOST_SKIPPED_IN_A_ROW = 25  # float16 begins by halving its scale of 2^16, a sk
 StepLoss = Callable[[nn.Module, Batch, torch.Generator], Tensor]
 
 
-class TrainStep:
+class GuardedOptimizer:
     """Takes steps of an optimizer; with the network's state, `state` is all that the next step depends on."""
 
     def __init__(
@@ -43,7 +43,7 @@ class TrainStep:
 
         All randomness is set anew from the seed and the step's number, so a resumed run goes on as it would have.
         """
-        generator = generator_of(self._seed, step, self._device)
+        generator = batch_generator(self._seed, step, self._device)
         torch.manual_seed(generator.initial_seed() ^ 1)  # dropout draws from the global generators
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate * group["share"]
@@ -194,7 +194,7 @@ SCHEDULES = ("cosine", "one-cycle")
 _FIRST, _LAST = 1 / 25, 1 / 25 / 1e4  # where one-cycle starts and ends: torch's defaults
 
 
-def share_of_peak(step: int, steps: int, schedule: str, warmup_share: float) -> float:
+def learning_rate_share(step: int, steps: int, schedule: str, warmup_share: float) -> float:
     """The learning rate of step 0, 1, … `steps` - 1 as a share of the peak, above 0 and at most 1."""
     if schedule == "one-cycle":
         peak = warmup_share * steps - 1

@@ -5,7 +5,7 @@ contest's own data (other recordings, earlier rounds' pseudo-labels) is not part
 """
 
 from lib.core.errors import BadInput
-from lib.learn.network.config import NetworkPlan, changed
+from lib.learn.network.config import NetworkPlan, override
 from lib.sound.mel.config import PERCH_FRONT_END, FrontEnd
 
 FRONT_ENDS = {
@@ -18,7 +18,7 @@ FRONT_ENDS = {
     "perch": PERCH_FRONT_END,
 }
 
-_SMALL = changed(
+_SMALL = override(
     NetworkPlan(front_end=FRONT_ENDS["small"]),
     backbone="plain",
     width=20,
@@ -49,7 +49,7 @@ _SMALL = changed(
 )
 
 # S0: networks on 128 bands, fine-tuned on the labelled soundscapes with the asymmetric loss.
-_S0 = changed(
+_S0 = override(
     NetworkPlan(front_end=FRONT_ENDS["mel128"]),
     head="gem",
     loss="asymmetric",
@@ -64,7 +64,7 @@ _S0 = changed(
 )
 
 # S3: energy crops, its table of augmentations (the defaults), no mixup, layer-wise decay of the learning rate.
-_S3 = changed(
+_S3 = override(
     NetworkPlan(front_end=FRONT_ENDS["mel128"]),
     backbone="tf_efficientnet_b0",
     head="gem",
@@ -79,7 +79,7 @@ _S3 = changed(
 )
 
 # What the public SED (Tucker Arrants) and the winners after it keep: sound mixed with sound, hard union of labels.
-_SED = changed(
+_SED = override(
     NetworkPlan(),
     head="sed",
     soundscape_share=0.1,
@@ -102,25 +102,25 @@ _SED = changed(
     weights="timm",
 )
 
-_PUBLIC = changed(_SED, front_end=FRONT_ENDS["mel256"], backbone="tf_efficientnet_b0")
+_PUBLIC = override(_SED, front_end=FRONT_ENDS["mel256"], backbone="tf_efficientnet_b0")
 
 PRESETS = {
     "small_sed": _SMALL,
-    "small_student": changed(
+    "small_student": override(
         _SMALL, width=16, hidden=64, steps_per_epoch=20, pseudo_ratio=1.0, gate="percentile", serve="one"
     ),
-    "s0_b3": changed(_S0, backbone="tf_efficientnet_b3"),
-    "s0_b3_refined": changed(_S0, backbone="tf_efficientnet_b3", pseudo_ratio=1.0, learning_rate=2e-4),
+    "s0_b3": override(_S0, backbone="tf_efficientnet_b3"),
+    "s0_b3_refined": override(_S0, backbone="tf_efficientnet_b3", pseudo_ratio=1.0, learning_rate=2e-4),
     # S0's seven to one, with the divergence and temperature that the forum named (it scored less than its teachers)
-    "s0_student": changed(
+    "s0_student": override(
         _S0, backbone="tf_efficientnet_b3", pseudo_ratio=1.0, pseudo_loss="kld", temperature=2.0, serve="one"
     ),
-    "s0_convnext_small": changed(_S0, backbone="convnext_small", learning_rate=2e-4),
+    "s0_convnext_small": override(_S0, backbone="convnext_small", learning_rate=2e-4),
     "s3": _S3,
-    "s4_pcen_convnext": changed(_S0, front_end=FRONT_ENDS["pcen128"], backbone="convnext_tiny", learning_rate=2e-4),
+    "s4_pcen_convnext": override(_S0, front_end=FRONT_ENDS["pcen128"], backbone="convnext_tiny", learning_rate=2e-4),
     "public_sed": _PUBLIC,
-    "public_sed_distilled": changed(_PUBLIC, embedder="perch_v2.onnx", distil_size=1536, stop_gradient=True),
-    "second_v2s": changed(
+    "public_sed_distilled": override(_PUBLIC, embedder="perch_v2.onnx", distil_size=1536, stop_gradient=True),
+    "second_v2s": override(
         _SED,
         front_end=FRONT_ENDS["mel128"],
         backbone="tf_efficientnetv2_s",
@@ -129,7 +129,7 @@ PRESETS = {
         filter_p=0.5,
         average="swa",
     ),
-    "ninth_v2s": changed(
+    "ninth_v2s": override(
         _SED,
         front_end=FRONT_ENDS["mel128 minmax"],
         backbone="tf_efficientnetv2_s",
@@ -141,14 +141,14 @@ PRESETS = {
 }
 
 
-def preset_named(name: str) -> NetworkPlan:
+def find_preset(name: str) -> NetworkPlan:
     """The plan of that name."""
     if name not in PRESETS:
         raise BadInput("no such preset", expected=f"one of {', '.join(PRESETS)}", got=name, do="correct the name")
     return PRESETS[name]
 
 
-def front_end_named(name: str) -> FrontEnd:
+def find_front_end(name: str) -> FrontEnd:
     """The front end of that name."""
     if name not in FRONT_ENDS:
         raise BadInput("no such front end", expected=f"one of {', '.join(FRONT_ENDS)}", got=name, do="correct the name")

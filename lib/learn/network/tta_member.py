@@ -32,7 +32,7 @@ TTA_PRESETS = {
 _TIMED = 8  # soundscapes
 
 
-def tta_named(name: str) -> TTA:
+def find_tta(name: str) -> TTA:
     """The view of that name."""
     if name not in TTA_PRESETS:
         raise BadInput("no such view", expected=f"one of {', '.join(TTA_PRESETS)}", got=name, do="correct the name")
@@ -42,11 +42,11 @@ def tta_named(name: str) -> TTA:
 def write_tta_member(source: Path, again: TTA, prepared: Prepared, competition: Path, folder: Path) -> MemberCard:
     """The card of a member in `folder` with the source's networks, asked again, and judged on what they never heard."""
     card = read_card(source, prepared.classes)
-    if card.family != "network" or "again" in card.config:
+    if card.family != "network" or "tta" in card.config:
         raise BadInput(
             f"{card.name} cannot be asked again",
             expected="a network member that is asked plainly",
-            got=f"{card.family}, a view" if "again" in card.config else card.family,
+            got=f"{card.family}, a view" if "tta" in card.config else card.family,
             do="name the member that was trained",
         )
     if folder.resolve() == source.resolve():
@@ -58,9 +58,9 @@ def write_tta_member(source: Path, again: TTA, prepared: Prepared, competition: 
         )
     unseen_scores(source, prepared.folds, related=prepared.related)
     plain = NetworkMember(source, card)
-    networks = plain.asked(again)
-    probe = networks.answers(golden_sound())
-    if np.allclose(probe, plain.answers(golden_sound()), rtol=0, atol=1e-6):
+    networks = plain.with_tta(again)
+    probe = networks.predict_each(golden_sound())
+    if np.allclose(probe, plain.predict_each(golden_sound()), rtol=0, atol=1e-6):
         raise BadInput(
             f"{card.name} would answer as before",
             expected="a view that shows this network something else",
@@ -68,12 +68,12 @@ def write_tta_member(source: Path, again: TTA, prepared: Prepared, competition: 
             do="leave the view out: it would cost time for nothing",
         )
     oof, seconds = _held_out(networks, prepared, competition)
-    config = card.config | {"again": to_json(again)}
+    config = card.config | {"tta": to_json(again)}
     view = replace(
         card,
         name=folder.name,
         config=config,
-        config_fingerprint=fingerprint.of_json([card.config_fingerprint, config["again"]]),
+        config_fingerprint=fingerprint.of_json([card.config_fingerprint, config["tta"]]),
         lib_fingerprint=fingerprint.of_lib(),
         seconds_per_soundscape=seconds,
     )
@@ -93,10 +93,10 @@ def _held_out(networks: NetworkMember, prepared: Prepared, competition: Path) ->
     values, spent = [], []
     for stem, fold in progress(held, "asking again", len(held)):
         path = competition / "train_soundscapes" / f"{stem}.ogg"
-        values.append(networks.score(decode(path), [fold]))
+        values.append(networks.predict_audio(decode(path), [fold]))
         if len(spent) < _TIMED:
             start = time.perf_counter()
-            networks.hear(SoundscapeInputs(parse_soundscape(stem), decode(path)))
+            networks.predict(SoundscapeInputs(parse_soundscape(stem), decode(path)))
             spent.append(time.perf_counter() - start)
     rows = [row for stem, _ in held for row in row_ids(stem)]
     return Scores(np.concatenate(values), rows, prepared.classes.labels, "prob"), float(np.median(spent))

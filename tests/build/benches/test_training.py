@@ -8,12 +8,12 @@ from build.benches import training as bench_training
 from build.benches.training import Straightforward, made_world, ours, straightforward, watched
 from lib.competition.row_ids import SAMPLE_RATE, WINDOW_S, WINDOW_SAMPLES
 from lib.learn.cache.audio import as_float
-from lib.learn.network.config import changed
+from lib.learn.network.config import override
 from lib.learn.network.presets import PRESETS
 from lib.models.network.network import build_network
 from lib.sound.mel.gpu import MelSpectrogram
 
-TINY = changed(PRESETS["small_sed"], width=4, hidden=8, batch_size=4)
+TINY = override(PRESETS["small_sed"], width=4, hidden=8, batch_size=4)
 
 
 @pytest.fixture(scope="module")

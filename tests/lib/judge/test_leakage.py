@@ -23,8 +23,8 @@ from lib.judge.leakage import (
 )
 from lib.learn.cache.audio import AudioCache
 from lib.learn.network import crossfit as fit_network
-from lib.learn.network.config import changed
-from lib.learn.network.fold import FoldRun
+from lib.learn.network.config import override
+from lib.learn.network.fold import TrainingRun
 from lib.learn.soft_labels.crops import PseudoLabelSource, load_pseudo_labels
 from lib.pseudo.label import label
 from lib.pseudo.teachers import TeacherBlend
@@ -199,7 +199,7 @@ def test_a_gate_is_refused_on_the_rows_it_was_fitted_on_and_judged_on_others():
         refuse_self_judged(gate, row_ids(STEMS[2]), related={STEMS[1]: "d", STEMS[2]: "d"})
 
 
-TAUGHT = changed(TINY_PLAN, pseudo_ratio=1.0, gate="top_k", top_k=1)
+TAUGHT = override(TINY_PLAN, pseudo_ratio=1.0, gate="top_k", top_k=1)
 
 
 class Lineage:
@@ -238,7 +238,7 @@ class Lineage:
     def learned(self, name, labels, pooled=False):
         """A member that learned from these labels."""
         taught = PseudoLabelSource(labels, pooled, ("Aves",) * len(self.prepared.classes))
-        run = FoldRun(TAUGHT, self.prepared_folder, (), AudioCache(self.folder, {}), self.member(name), 1, taught)
+        run = TrainingRun(TAUGHT, self.prepared_folder, (), AudioCache(self.folder, {}), self.member(name), 1, taught)
         self.member(name).mkdir()
         write_json(self.member(name) / "training.json", to_json(fit_network._training(run, self.prepared)))
         shutil.copy(self.member("l1_statistics") / "oof.parquet", self.member(name))

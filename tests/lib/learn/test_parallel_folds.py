@@ -12,7 +12,7 @@ import torch
 from build.project import ROOT
 from lib.core.errors import BadInput
 from lib.learn import parallel_folds as fold_processes
-from lib.learn.parallel_folds import devices, train_folds
+from lib.learn.parallel_folds import available_devices, train_folds
 from tests.support.toytraining import fold_that_answers, fold_that_dies, fold_that_fails
 
 
@@ -84,7 +84,7 @@ def test_no_process_outlives_an_interrupted_or_killed_parent(tmp_path, how):
 def test_every_gpu_is_a_place_and_without_one_every_core(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert devices() == ["cuda:0", "cuda:1"]
+    assert available_devices() == ["cuda:0", "cuda:1"]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(fold_processes.os, "sched_getaffinity", lambda pid: {0, 3, 5}, raising=False)
-    assert devices() == ["cpu"] * 3
+    assert available_devices() == ["cpu"] * 3

@@ -16,11 +16,11 @@ from build.project import ROOT
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput
-from lib.core.paths import find_made, manifest_kind
+from lib.core.paths import find_artifacts, manifest_kind
 from lib.core.records import check_seal, read_json, seal, to_json, write_json
 from lib.judge.bootstrap import Interval
 from lib.judge.leakage import training_on
-from lib.learn.network.config import NetworkPlan, changed
+from lib.learn.network.config import NetworkPlan, override
 from lib.learn.soft_labels.store import open_soft_labels
 from lib.pseudo import predictions as said
 from lib.pseudo import rounds
@@ -32,7 +32,7 @@ from tests.support.tinyexamples import LABELLED, RELATED, SAME_DAY, STEMS, tiny_
 from tests.support.tinylabels import write_labels
 from tests.support.tinyplan import TINY_PLAN
 
-PLAN = changed(NetworkPlan(), pseudo_ratio=1.0)
+PLAN = override(NetworkPlan(), pseudo_ratio=1.0)
 CALLS = {end: ("ant",) if end <= 10 else () for end in range(5, 61, 5)}  # alike in every soundscape: no luck in draws
 PREPARED = replace(tiny_prepared(), windows=windows_of(dict.fromkeys(LABELLED, CALLS)))
 FOLDS, CLASSES = PREPARED.folds, PREPARED.classes
@@ -93,7 +93,7 @@ class Stage:
 
     def members(self):
         """The names of what a later notebook takes for members."""
-        return sorted(folder.name for folder in find_made("member", str(self.output)))
+        return sorted(folder.name for folder in find_artifacts("member", str(self.output)))
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_each_round_has_its_own_numbers_and_a_short_list_goes_on_with_its_last(s
     plans = [asked.plan for asked in stage.fitted]
     assert [plan.gate.soft_power for plan in plans] == [1.0, 1.5, 1.5]
     assert [plan.pseudo.pseudo_weight for plan in plans] == [0.25, 0.5, 2.0]
-    assert plans[0] == changed(PLAN, pseudo_weight=0.25)
+    assert plans[0] == override(PLAN, pseudo_weight=0.25)
     assert [of_round((1.0, 2.0), number) for number in (1, 2, 3)] == [1.0, 2.0, 2.0]
 
 
@@ -276,7 +276,7 @@ def real_round(prepared_folder, public, members, output):
     folders = {folder.name: folder for folder in sorted(members.iterdir())}
     soundscapes = tuple(sorted((public / "train_soundscapes").glob("*.ogg")))
     school = RoundContext(prepared_folder, public, output, output / "cache", folders, soundscapes)
-    plan, settings = changed(TINY_PLAN, pseudo_ratio=1.0, gate="top_k", top_k=1), RoundSettings(claimed_folds=(0,))
+    plan, settings = override(TINY_PLAN, pseudo_ratio=1.0, gate="top_k", top_k=1), RoundSettings(claimed_folds=(0,))
     with patch.object(said, "CHUNK", 2):
         (done,) = run_rounds(plan, TeacherBlend.of_member("l1_statistics"), "l0_prior", "x", settings, school)
     return done, school

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from lib.learn.network.dataset import Batch, generator_of
+from lib.learn.network.dataset import Batch, batch_generator
 
 
 def test_all_tensors_of_a_batch_move_and_those_that_are_not_there_stay_away():
@@ -18,7 +18,7 @@ def test_all_tensors_of_a_batch_move_and_those_that_are_not_there_stay_away():
 
 def test_random_numbers_are_the_same_for_seed_and_number_and_others_for_others():
     def numbers(seed, number):
-        return torch.rand(4, generator=generator_of(seed, number, "cpu")).tolist()
+        return torch.rand(4, generator=batch_generator(seed, number, "cpu")).tolist()
 
     assert numbers(3, 5) == numbers(3, 5)
     assert len({tuple(numbers(*key)) for key in ((3, 5), (5, 3), (3, 6), (4, 5))}) == 4

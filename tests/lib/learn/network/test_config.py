@@ -6,7 +6,7 @@ import pytest
 
 from lib.core.errors import BadInput
 from lib.core.records import from_json
-from lib.learn.network.config import NetworkPlan, changed, chosen, differences, settings_in
+from lib.learn.network.config import NetworkPlan, chosen, differences, override, parse_settings
 from lib.models.member.windows import WindowSpec
 from lib.sound.mel.config import FrontEnd
 
@@ -15,7 +15,7 @@ PARTS = {f.name: f.type for f in fields(NetworkPlan) if f.type is not str}
 
 
 def test_no_two_parts_have_a_setting_of_the_same_name_but_kind():
-    """Otherwise `changed` could not tell which is meant."""
+    """Otherwise `override` could not tell which is meant."""
     names = [f.name for kind in PARTS.values() for f in fields(kind) if f.name != "kind"]
     assert len(names) == len(set(names))
     assert not set(names) & {f.name for f in fields(NetworkPlan) if f.type is str or f.name == "front_end"}
@@ -28,11 +28,13 @@ OWN_NAMES = [(part, f.name) for part, kind in PARTS.items() for f in fields(kind
 def test_a_number_of_any_part_is_changed_by_its_own_name_alone(part, name):
     now = getattr(getattr(PLAN, part), name)
     other = (2 * now or 1) if isinstance(now, int) else (now / 2 or 0.5)
-    assert differences(changed(PLAN, **{name: other}), PLAN) == {f"{part}.{name}": other}
+    assert differences(override(PLAN, **{name: other}), PLAN) == {f"{part}.{name}": other}
 
 
 def test_what_people_say_reaches_the_part_that_is_meant():
-    plan = changed(PLAN, loss="focal", crop="energy", sampler="weighted", weights="timm", front_end=FrontEnd(n_mels=64))
+    plan = override(
+        PLAN, loss="focal", crop="energy", sampler="weighted", weights="timm", front_end=FrontEnd(n_mels=64)
+    )
     assert (plan.loss.kind, plan.crop.kind, plan.sampler.clips) == ("focal", "energy", "weighted")
     assert differences(plan, PLAN) == {
         "loss.kind": "focal",
@@ -48,15 +50,15 @@ def test_what_people_say_reaches_the_part_that_is_meant():
 @pytest.mark.parametrize("name", ["wings", "kind", "network"])
 def test_a_name_that_is_none_is_refused_with_all_that_are(name):
     with pytest.raises(BadInput, match=rf"no setting '{name}'(.|\n)*loss, crop, sampler(.|\n)*backbone"):
-        changed(PLAN, **{name: 1})
+        override(PLAN, **{name: 1})
 
 
 def test_a_parts_own_refusals_hold():
     with pytest.raises(BadInput, match="schedule"):
-        changed(PLAN, schedule="sometimes")
+        override(PLAN, schedule="sometimes")
     with pytest.raises(BadInput, match="a crop does not know its file"):
-        changed(PLAN, front_end=FrontEnd(scope="file"))
-    assert changed(PLAN, front_end=FrontEnd(scope="file", level="pcen")).front_end.level == "pcen"
+        override(PLAN, front_end=FrontEnd(scope="file"))
+    assert override(PLAN, front_end=FrontEnd(scope="file", level="pcen")).front_end.level == "pcen"
 
 
 def test_stand_ins_for_the_plans_own_settings_change_nothing():
@@ -65,19 +67,19 @@ def test_stand_ins_for_the_plans_own_settings_change_nothing():
 
 
 def test_settings_are_read_from_text():
-    read = settings_in("width=8, mixup_p = 0.5 ,stop_gradient=True, head=gem, weights=")
+    read = parse_settings("width=8, mixup_p = 0.5 ,stop_gradient=True, head=gem, weights=")
     assert read == {"width": 8, "mixup_p": 0.5, "stop_gradient": True, "head": "gem", "weights": ""}
-    assert settings_in("") == {}
+    assert parse_settings("") == {}
     with pytest.raises(BadInput, match=r"mixup_p 0\.5, head"):
-        settings_in("width=8, mixup_p 0.5, head")
+        parse_settings("width=8, mixup_p 0.5, head")
 
 
 def test_a_network_is_asked_with_as_much_sound_as_its_crops_had():
-    assert changed(PLAN, seconds=10).listening == WindowSpec(10)
+    assert override(PLAN, seconds=10).window_spec == WindowSpec(10)
 
 
 def test_a_plan_comes_back_from_the_card():
-    plan = changed(PLAN, width=8, loss="focal")
+    plan = override(PLAN, width=8, loss="focal")
     card = asdict(plan)
     parts = {f.name: from_json(f.type, card[f.name], f.name) for f in fields(NetworkPlan) if f.type is not str}
     assert replace(PLAN, **parts) == plan

@@ -19,7 +19,7 @@ from lib.core.errors import BadInput
 from lib.core.records import check_seal, read_json, seal, to_json, write_json
 from lib.judge.leakage import judge_member
 from lib.learn.network import crossfit as fit_network
-from lib.learn.network.config import changed
+from lib.learn.network.config import override
 from lib.learn.network.dataset import fold_examples, soundscape_stems
 from lib.models.member.card import read_card
 from lib.models.member.golden_output import golden_sound
@@ -112,7 +112,7 @@ def test_what_is_finished_is_not_trained_again_and_some_folds_make_no_member(
 
 
 def test_another_plan_or_seed_is_trained_in_a_folder_of_its_own(beside, here, prepared_folder, public, capsys):
-    short = changed(TINY_PLAN, epochs=1, steps_per_epoch=1)
+    short = override(TINY_PLAN, epochs=1, steps_per_epoch=1)
     for seed in (1, 2):
         fit(short, "l2_tiny", prepared_folder, public, beside, folds=[0], seed=seed)
     assert "finished before" not in capsys.readouterr().out
@@ -125,7 +125,7 @@ def test_an_unknown_fold_or_none_is_refused(prepared_folder, public, tmp_path, f
         fit(TINY_PLAN, "l2_tiny", prepared_folder, public, tmp_path, folds=folds)
 
 
-TAUGHT = changed(TINY_PLAN, pseudo_ratio=1.0)
+TAUGHT = override(TINY_PLAN, pseudo_ratio=1.0)
 
 
 @pytest.fixture
@@ -154,8 +154,8 @@ def test_labels_that_cannot_teach_are_refused_before_anything_is_decoded(
 
     refused("no soft labels at", folder=tmp_path / "nowhere")
     refused(r"the teacher l2_tiny is not there(.|\n)*among l9_owl", others={"l9_owl": beside})
-    refused("nothing passes the gate, of fold 0", plan=changed(TAUGHT, gate_threshold=0.99))
-    refused("keeps nothing out, of fold 0", plan=changed(TAUGHT, gate_threshold=0.001))
+    refused("nothing passes the gate, of fold 0", plan=override(TAUGHT, gate_threshold=0.99))
+    refused("keeps nothing out, of fold 0", plan=override(TAUGHT, gate_threshold=0.001))
     few = tiny_labels(tmp_path / "few", replace(prepared, folds=prepared.folds), public, {})
     card = read_json(few / "labels.json")
     write_json(few / "labels.json", card | {"folds": card["folds"][:2]})
@@ -184,7 +184,7 @@ def test_a_student_names_its_teacher_and_what_it_met_and_is_judged_through_it(
     labels, beside, here, prepared, prepared_folder, public, classes, capsys
 ):
     teacher, student = beside / "members" / "l2_tiny", beside / "members" / "student"
-    few = changed(TAUGHT, epochs=1, steps_per_epoch=2, serve="one")
+    few = override(TAUGHT, epochs=1, steps_per_epoch=2, serve="one")
     fitted = fit(few, "student", prepared_folder, public, beside, labels=labels)
     said = capsys.readouterr().out
     assert "fold 0: " in said
@@ -215,7 +215,7 @@ def test_a_student_names_its_teacher_and_what_it_met_and_is_judged_through_it(
 def test_other_labels_or_pooled_ones_are_another_training_and_another_config(
     labels, beside, here, prepared, prepared_folder, public, tmp_path
 ):
-    few, before = changed(TAUGHT, epochs=1, steps_per_epoch=1), len(trainings(beside))
+    few, before = override(TAUGHT, epochs=1, steps_per_epoch=1), len(trainings(beside))
     other = tiny_labels(tmp_path / "other", prepared, public, {}, seed=1)
     prints = set()
     for how in ({"labels": labels}, {"labels": labels, "pooled": True}, {"labels": other}, {"labels": labels}):
@@ -226,7 +226,7 @@ def test_other_labels_or_pooled_ones_are_another_training_and_another_config(
 
 
 def test_a_student_of_pooled_labels_is_refused_by_the_judge(labels, beside, here, prepared, prepared_folder, public):
-    few = changed(TAUGHT, epochs=1, steps_per_epoch=1)
+    few = override(TAUGHT, epochs=1, steps_per_epoch=1)
     leaky = fit(few, "leaky", prepared_folder, public, beside, labels=labels, pooled=True, folds=[0])
     training = fit_network._training(leaky.run, prepared)
     assert (training.teachers, training.pooled_teachers) == ([], ["l2_tiny"])
@@ -247,27 +247,27 @@ def test_one_network_of_everything_is_served_and_the_folds_scores_stay_as_they_a
 ):
     alone, (training,) = beside / "members" / "l2_tiny", trainings(beside)
     oof, parts = (alone / "oof.parquet").read_bytes(), sorted(path.name for path in alone.glob("*.onnx"))
-    fitted = fit(changed(TINY_PLAN, serve="one"), "l2_tiny", prepared_folder, public, beside)
+    fitted = fit(override(TINY_PLAN, serve="one"), "l2_tiny", prepared_folder, public, beside)
     assert trainings(beside) == [training]  # the folds are as they were
     assert capsys.readouterr().out.count("finished before") == 3
     assert (alone / "oof.parquet").read_bytes() == oof
     assert sorted(path.name for path in alone.glob("*.onnx")) == [*parts, "whole.onnx"]
     assert set(fitted.parity.index.get_level_values("fold")) == {"fold 0", "fold 1", "fold 2", "whole"}
-    assert np.load(alone / "probe.npy").shape[0] == 1
+    assert np.load(alone / "golden_output.npy").shape[0] == 1
     assert fitted.whole.epoch.tolist() == [1, 2]
     assert "soundscapes" not in fitted.whole
     whole = fitted.run.examples(prepared, None)
     assert set(whole.soundscapes.items) == set(prepared.windows.stem)
     assert len(whole.clips) == len(prepared.clips)
     opened = NetworkMember(alone, read_card(alone, classes))
-    mean = np.mean([opened.score(golden_sound(), [fold]) for fold in prepared.folds.numbers], axis=0)
-    assert not np.allclose(opened.answers(golden_sound())[0], mean, atol=1e-3)
+    mean = np.mean([opened.predict_audio(golden_sound(), [fold]) for fold in prepared.folds.numbers], axis=0)
+    assert not np.allclose(opened.predict_each(golden_sound())[0], mean, atol=1e-3)
     assert 0 < judge_member(alone, prepared.labels, prepared.folds).macro < 1
 
 
 def test_what_a_folds_process_refuses_arrives_as_it_was_said(prepared_folder, public, tmp_path):
     with pytest.raises(BadInput, match="timm knows no network 'owl9'"):
-        fit(changed(TINY_PLAN, backbone="owl9"), "l2_owl", prepared_folder, public, tmp_path, folds=[0])
+        fit(override(TINY_PLAN, backbone="owl9"), "l2_owl", prepared_folder, public, tmp_path, folds=[0])
     assert not (tmp_path / "members").exists()
 
 

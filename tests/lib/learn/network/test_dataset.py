@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lib.core.errors import BadInput
-from lib.learn.network.dataset import TargetSettings, clip_source, fold_examples, soundscape_source, soundscape_stems
+from lib.learn.network.dataset import TargetSettings, clip_table, fold_examples, soundscape_stems, soundscape_table
 from tests.support.tinyexamples import (
     CLASSES,
     CLIPS,
@@ -29,10 +29,10 @@ def cells(source):
 
 def test_a_clips_primary_class_is_there_and_its_secondary_classes_are_as_the_settings_say():
     clips = tiny_prepared().clips.iloc[:2]
-    masked = clip_source(clips, CLASSES, TargetSettings(absent_weight=0.5))
+    masked = clip_table(clips, CLASSES, TargetSettings(absent_weight=0.5))
     assert masked.targets.tolist() == [[1, 1, 0], [1, 0, 0]]
     assert masked.weights.tolist() == [[1, 0, 0.5], [1, 0.5, 0.5]]
-    soft = clip_source(clips, CLASSES, TargetSettings(secondary_target=0.25, secondary_weight=1.0))
+    soft = clip_table(clips, CLASSES, TargetSettings(secondary_target=0.25, secondary_weight=1.0))
     assert soft.targets.tolist() == [[1, 0.25, 0], [1, 0, 0]]
     assert soft.weights.tolist() == [[1, 1, 1], [1, 1, 1]]
     assert soft.items == ("ant/0.ogg", "ant/1.ogg")
@@ -41,13 +41,13 @@ def test_a_clips_primary_class_is_there_and_its_secondary_classes_are_as_the_set
 
 
 def test_an_unlabelled_window_is_never_a_row_and_a_labelled_one_without_labels_is_an_absence():
-    source = soundscape_source(windows_of({STEM: {10: ("ant",), 15: ()}}), CLASSES, 5)
+    source = soundscape_table(windows_of({STEM: {10: ("ant",), 15: ()}}), CLASSES, 5)
     assert cells(source) == {5: [(1, 1), (0, 1), (0, 1)], 10: [(0, 1), (0, 1), (0, 1)]}
 
 
 def test_a_longer_crop_has_the_labels_of_all_its_windows_and_absences_only_if_all_are_labelled():
     labels = {STEM: {5: ("ant",), 10: ("bee",), 15: (), 25: ("cow",), 60: ()}}
-    found = cells(soundscape_source(windows_of(labels), CLASSES, 10))
+    found = cells(soundscape_table(windows_of(labels), CLASSES, 10))
     assert found == {
         0: [(1, 1), (1, 1), (0, 1)],
         5: [(0, 1), (1, 1), (0, 1)],
@@ -58,17 +58,17 @@ def test_a_longer_crop_has_the_labels_of_all_its_windows_and_absences_only_if_al
 
 def test_a_crop_of_sixty_seconds_has_one_place():
     whole = {end: ("bee",) if end == 40 else () for end in range(5, 61, 5)}
-    assert cells(soundscape_source(windows_of({STEM: whole}), CLASSES, 60)) == {0: [(0, 1), (1, 1), (0, 1)]}
+    assert cells(soundscape_table(windows_of({STEM: whole}), CLASSES, 60)) == {0: [(0, 1), (1, 1), (0, 1)]}
 
 
 @pytest.mark.parametrize("seconds", [7, 0, 65])
 def test_crops_that_do_not_lie_on_windows_are_refused(seconds):
     with pytest.raises(BadInput, match="labelled soundscapes"):
-        soundscape_source(windows_of({STEM: {5: ()}}), CLASSES, seconds)
+        soundscape_table(windows_of({STEM: {5: ()}}), CLASSES, seconds)
 
 
 def test_no_labelled_window_makes_an_empty_source():
-    source = soundscape_source(windows_of({STEM: {5: ()}}).iloc[:0], CLASSES, 5)
+    source = soundscape_table(windows_of({STEM: {5: ()}}).iloc[:0], CLASSES, 5)
     assert len(source) == 0
     assert source.targets.shape == source.weights.shape == (0, 3)
 

@@ -5,7 +5,7 @@ import pytest
 from lib.competition.prepared import load_prepared
 from lib.core.errors import BadInput
 from lib.learn.network import crossfit as fit_network
-from lib.learn.network.config import changed
+from lib.learn.network.config import override
 from tests.support.standin import write_standin
 from tests.support.tinylabels import tiny_labels
 from tests.support.tinyplan import TINY_PLAN, fit
@@ -15,24 +15,24 @@ def test_a_network_comes_to_foretell_its_embeddings_and_a_plan_that_cannot_disti
     prepared_folder, public, tmp_path
 ):
     write_standin(tmp_path / "e.onnx")
-    taught = changed(TINY_PLAN, embedder=str(tmp_path / "e.onnx"), distil_size=1536, distil_weight=10.0, mixup_p=0.5)
+    taught = override(TINY_PLAN, embedder=str(tmp_path / "e.onnx"), distil_size=1536, distil_weight=10.0, mixup_p=0.5)
     history = fit(taught, "taught", prepared_folder, public, tmp_path, folds=[0]).history
     assert history.loss.iloc[-1] < history.loss.iloc[0]
     for wrong in ({"distil_size": 5}, {"embedder": ""}, {"seconds": 10}, {"embedder": "owl.onnx"}):
         with pytest.raises(BadInput, match=r"cannot distil|other embeddings|not there"):
-            fit(changed(taught, **wrong), "wrong", prepared_folder, public, tmp_path, folds=[0])
+            fit(override(taught, **wrong), "wrong", prepared_folder, public, tmp_path, folds=[0])
 
 
 def test_what_it_foretells_is_added_to_what_pseudo_labels_teach(prepared_folder, public, tmp_path, monkeypatch):
     monkeypatch.setattr(fit_network, "train_folds", lambda folds, run, places: {n: run(n, "cpu") for n in folds})
     write_standin(tmp_path / "e.onnx")
     labels = tiny_labels(tmp_path / "labels", load_prepared(prepared_folder), public, {})
-    both = changed(
+    both = override(
         TINY_PLAN, embedder=str(tmp_path / "e.onnx"), distil_size=1536, pseudo_ratio=1.0, epochs=1, steps_per_epoch=1
     )
     lost = []
     for weight in (0.0, 1.0, 2.0):
-        plan = changed(both, distil_weight=weight)
+        plan = override(both, distil_weight=weight)
         history = fit(plan, "both", prepared_folder, public, tmp_path, folds=[0], labels=labels).history
         assert history.skipped.tolist() == [0]
         lost.append(history.loss.item())

@@ -5,8 +5,8 @@ import torch
 
 from lib.competition.prepared import load_prepared
 from lib.learn.network import full_data as whole_networks
-from lib.learn.network.config import changed
-from lib.learn.network.full_data import fit_whole_networks
+from lib.learn.network.config import override
+from lib.learn.network.full_data import fit_full_data_networks
 from tests.support.tinylabels import tiny_labels
 from tests.support.tinyplan import TINY_PLAN
 
@@ -24,18 +24,18 @@ def weights(network):
 def test_each_seed_has_a_network_of_its_own_that_is_found_again(
     here, prepared_folder, public, network_member, tmp_path, capsys
 ):
-    plan = changed(TINY_PLAN, epochs=1, steps_per_epoch=2)
+    plan = override(TINY_PLAN, epochs=1, steps_per_epoch=2)
     how = {"cache_folder": tmp_path / "audio", "seeds": [1, 2]}
-    first = fit_whole_networks(plan, prepared_folder, public, tmp_path / "members" / "a", **how)
+    first = fit_full_data_networks(plan, prepared_folder, public, tmp_path / "members" / "a", **how)
     assert list(first) == [1, 2]
     assert not torch.equal(weights(first[1]), weights(first[2]))
-    again = fit_whole_networks(plan, prepared_folder, public, tmp_path / "members" / "a", **how)
+    again = fit_full_data_networks(plan, prepared_folder, public, tmp_path / "members" / "a", **how)
     assert capsys.readouterr().out.count("finished before") == 2
     assert torch.equal(weights(first[1]), weights(again[1]))
     teachers = {network_member.name: network_member}
     labels = tiny_labels(tmp_path / "labels", load_prepared(prepared_folder), public, teachers)
-    taught = changed(plan, pseudo_ratio=1.0)
-    student = fit_whole_networks(
+    taught = override(plan, pseudo_ratio=1.0)
+    student = fit_full_data_networks(
         taught,
         prepared_folder,
         public,

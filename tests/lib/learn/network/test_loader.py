@@ -11,7 +11,7 @@ from lib.competition.row_ids import SAMPLE_RATE
 from lib.core.errors import BadInput
 from lib.learn.cache.audio import CacheSettings, fill_cache
 from lib.learn.network.dataset import CropTable, TargetSettings, fold_examples
-from lib.learn.network.loader import Feeder, Prefetched
+from lib.learn.network.loader import BatchLoader, Prefetcher
 from lib.learn.network.samplers import SamplerSettings
 from lib.learn.soft_labels.crops import PseudoSettings
 from lib.sound.crops import CropSettings
@@ -32,7 +32,7 @@ def world(tmp_path_factory):
 
 def feeder(world, fold, crop=SECOND, sampler=HALF, seed=0, **options):
     examples = fold_examples(tiny_prepared(), STEMS, fold, TargetSettings(), crop.seconds)
-    return Feeder(examples, world[1], crop, sampler, seed, **options)
+    return BatchLoader(examples, world[1], crop, sampler, seed, **options)
 
 
 def heard(world, audio):
@@ -99,8 +99,8 @@ def test_every_kind_and_length_of_crop_has_its_length_and_its_context(world, kin
 
 
 def test_the_same_batch_comes_after_a_restart_at_any_number(world):
-    first = [batch for _, batch in Prefetched(feeder(world, 0, with_background=True), 0, 9, threads=2)]
-    for number, batch in Prefetched(feeder(world, 0, with_background=True), 5, 9, threads=1, ahead=1):
+    first = [batch for _, batch in Prefetcher(feeder(world, 0, with_background=True), 0, 9, threads=2)]
+    for number, batch in Prefetcher(feeder(world, 0, with_background=True), 5, 9, threads=1, ahead=1):
         assert same(batch, first[number])
     assert not same(first[0], feeder(world, 0, seed=1, with_background=True).batch(0))
     assert not same(first[0], first[1])
@@ -112,7 +112,7 @@ def test_prefetched_batches_come_in_order_however_long_each_takes():
             time.sleep(0.02 * (number % 3 == 0))
             return number
 
-    assert [pair for pair in Prefetched(Slow(), 3, 12, threads=4)] == [(n, n) for n in range(3, 12)]
+    assert [pair for pair in Prefetcher(Slow(), 3, 12, threads=4)] == [(n, n) for n in range(3, 12)]
 
 
 def test_waiting_is_measured_as_the_share_of_time_the_consumer_stood_still():
@@ -123,7 +123,7 @@ def test_waiting_is_measured_as_the_share_of_time_the_consumer_stood_still():
         def batch(self, number):
             time.sleep(self.seconds)
 
-    starving, sated = Prefetched(Gated(0.03), 0, 5, threads=1), Prefetched(Gated(0.0), 0, 5, threads=1)
+    starving, sated = Prefetcher(Gated(0.03), 0, 5, threads=1), Prefetcher(Gated(0.0), 0, 5, threads=1)
     assert starving.waiting_share == 0
     for _ in starving:
         pass
@@ -139,7 +139,7 @@ def test_what_fails_in_a_thread_fails_in_the_loop():
             raise BadInput("a batch", expected="sound", got="none", do="look")
 
     with pytest.raises(BadInput, match="a batch"):
-        list(Prefetched(Failing(), 0, 5))
+        list(Prefetcher(Failing(), 0, 5))
 
 
 def test_nothing_more_is_made_once_the_loop_is_left():
@@ -150,7 +150,7 @@ def test_nothing_more_is_made_once_the_loop_is_left():
             made.append(number)
             time.sleep(0.01)
 
-    for _ in Prefetched(Counted(), 0, 500, threads=1, ahead=30):
+    for _ in Prefetcher(Counted(), 0, 500, threads=1, ahead=30):
         break
     after = len(made)
     time.sleep(0.1)
@@ -159,7 +159,7 @@ def test_nothing_more_is_made_once_the_loop_is_left():
 
 def test_without_unlabelled_soundscapes_there_is_no_background(world):
     examples = fold_examples(tiny_prepared(), [], 0, TargetSettings(), 5)
-    assert Feeder(examples, world[1], SECOND, HALF, 0, with_background=True).batch(0).background is None
+    assert BatchLoader(examples, world[1], SECOND, HALF, 0, with_background=True).batch(0).background is None
     assert feeder(world, 0).batch(0).background is None
     assert FREE in fold_examples(tiny_prepared(), STEMS, 0, TargetSettings(), 5).backgrounds
 
@@ -169,7 +169,7 @@ def test_pseudo_labelled_crops_come_last_with_their_own_targets_weights_and_mark
     source = CropTable((FREE, STEMS[3]), targets, weights, np.array([10, 55]), targets > 0)
     examples = replace(fold_examples(tiny_prepared(), STEMS, None, TargetSettings(), 5), pseudo=source)
     settings = {"context_samples": 3, "with_background": True, "pseudo": PseudoSettings(pseudo_ratio=1.0)}
-    fed = Feeder(examples, world[1], SECOND, HALF, 0, **settings)
+    fed = BatchLoader(examples, world[1], SECOND, HALF, 0, **settings)
     for number in range(4):
         batch = fed.batch(number)
         assert batch.taught.tolist() == [False, False, False, True]
@@ -180,6 +180,6 @@ def test_pseudo_labelled_crops_come_last_with_their_own_targets_weights_and_mark
         assert batch.weights[-1].tolist() == [0.25] * 3
         assert set(batch.weights[:-1].unique().tolist()) <= {0, 1}
     assert feeder(world, None).batch(0).taught is None
-    substituted = Feeder(examples, world[1], SECOND, HALF, 0, pseudo=PseudoSettings(0.5, pseudo_mode="substitute"))
+    substituted = BatchLoader(examples, world[1], SECOND, HALF, 0, pseudo=PseudoSettings(0.5, pseudo_mode="substitute"))
     counts = {int(substituted.batch(number).taught.sum()) for number in range(20)}
     assert counts == {0, 1, 2}

@@ -9,7 +9,7 @@ from lib.core.errors import BadInput
 from lib.learn.network.losses import (
     LossSettings,
     class_weights,
-    distil_loss,
+    distillation_loss,
     make_loss,
     mixed_loss,
     output_loss,
@@ -161,8 +161,10 @@ def test_an_output_is_judged_by_clip_and_loudest_frame():
 
 def test_distillation_measures_the_distance_to_the_teacher():
     guess, taught = torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 4.0]])
-    assert distil_loss(LossSettings(), guess, taught).item() == pytest.approx(12.5)
-    assert distil_loss(LossSettings(distil="cosine", distil_weight=0.1), guess, taught).item() == pytest.approx(0.1)
+    assert distillation_loss(LossSettings(), guess, taught).item() == pytest.approx(12.5)
+    assert distillation_loss(LossSettings(distil="cosine", distil_weight=0.1), guess, taught).item() == pytest.approx(
+        0.1
+    )
 
 
 @pytest.mark.parametrize(

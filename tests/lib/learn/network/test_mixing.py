@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from lib.core.errors import BadInput
-from lib.learn.network.dataset import Batch, generator_of
-from lib.learn.network.mixing import augmented, mixed_with_clips
+from lib.learn.network.dataset import Batch, batch_generator
+from lib.learn.network.mixing import augment_batch, mix_pseudo_with_clips
 from lib.sound.augment.waveform import AugmentSettings
 
 OFF = AugmentSettings(roll_p=0, background_p=0, noise_p=0, gain_p=0)
@@ -28,7 +28,7 @@ def batch():
 
 
 def test_nothing_happens_when_everything_is_off(batch):
-    out = augmented(batch, generator_of(0, 0, "cpu"), OFF)
+    out = augment_batch(batch, batch_generator(0, 0, "cpu"), OFF)
     for name in ("audio", "targets", "weights", "soundscape"):
         assert torch.equal(getattr(out, name), getattr(batch, name))
 
@@ -37,7 +37,7 @@ def test_nothing_happens_when_everything_is_off(batch):
 def test_clips_are_mixed_with_partners_of_the_kind_and_have_the_labels_of_both(batch, field, partners):
     met, shares = set(), []
     for number in range(20):
-        out = augmented(batch, generator_of(0, number, "cpu"), replace(OFF, **{field: 1.0}))
+        out = augment_batch(batch, batch_generator(0, number, "cpu"), replace(OFF, **{field: 1.0}))
         assert torch.equal(out.audio[6:], batch.audio[6:])
         assert torch.equal(out.targets[6:], batch.targets[6:])
         assert out.soundscape.tolist() == batch.soundscape.tolist()
@@ -55,7 +55,7 @@ def test_clips_are_mixed_with_partners_of_the_kind_and_have_the_labels_of_both(b
 
 def test_a_background_lies_under_clips_only_and_is_used_up(batch):
     settings = replace(OFF, background_p=1.0, background_snr_min_db=20.0, background_snr_max_db=20.0)
-    out = augmented(batch, generator_of(0, 0, "cpu"), settings)
+    out = augment_batch(batch, batch_generator(0, 0, "cpu"), settings)
     torch.testing.assert_close(out.audio[:6], 1.1 * batch.audio[:6])
     assert torch.equal(out.audio[6:], batch.audio[6:])
     assert out.background is None
@@ -63,15 +63,15 @@ def test_a_background_lies_under_clips_only_and_is_used_up(batch):
 
 @pytest.mark.parametrize("name", ["noise", "filter", "gain", "roll"])
 def test_the_other_changes_reach_clips_and_soundscapes_alike(batch, name):
-    batch = replace(batch, audio=torch.randn(8, 100, generator=generator_of(1, 1, "cpu")))
-    out = augmented(batch, generator_of(0, 1, "cpu"), replace(OFF, **{f"{name}_p": 1.0}))
+    batch = replace(batch, audio=torch.randn(8, 100, generator=batch_generator(1, 1, "cpu")))
+    out = augment_batch(batch, batch_generator(0, 1, "cpu"), replace(OFF, **{f"{name}_p": 1.0}))
     assert (out.audio != batch.audio).any(dim=1).all()
     assert torch.equal(out.targets, batch.targets)
 
 
 def test_a_batch_is_changed_in_the_same_way_for_the_same_number_and_otherwise_for_another(batch):
     settings = AugmentSettings(mixup_p=0.5, soundscape_mixup_p=0.5, filter_p=0.5)
-    one, again, other = (augmented(batch, generator_of(0, number, "cpu"), settings) for number in (4, 4, 5))
+    one, again, other = (augment_batch(batch, batch_generator(0, number, "cpu"), settings) for number in (4, 4, 5))
     assert torch.equal(one.audio, again.audio)
     assert torch.equal(one.targets, again.targets)
     assert not torch.equal(one.audio, other.audio)
@@ -79,19 +79,21 @@ def test_a_batch_is_changed_in_the_same_way_for_the_same_number_and_otherwise_fo
 
 def test_the_batch_that_was_given_is_left_as_it_was(batch):
     before = batch.audio.clone(), batch.targets.clone(), batch.weights.clone()
-    augmented(batch, generator_of(0, 0, "cpu"), AugmentSettings(mixup_p=1, soundscape_mixup_p=1, filter_p=1, noise_p=1))
+    augment_batch(
+        batch, batch_generator(0, 0, "cpu"), AugmentSettings(mixup_p=1, soundscape_mixup_p=1, filter_p=1, noise_p=1)
+    )
     assert all(torch.equal(*pair) for pair in zip(before, (batch.audio, batch.targets, batch.weights), strict=True))
 
 
 def test_what_the_batch_does_not_bring_is_missed_aloud(batch):
     clips = replace(batch, soundscape=torch.zeros(8, dtype=torch.bool))
-    generator = generator_of(0, 0, "cpu")
+    generator = batch_generator(0, 0, "cpu")
     with pytest.raises(BadInput, match="labelled soundscapes to mix with"):
-        augmented(clips, generator, replace(OFF, soundscape_mixup_p=0.5))
+        augment_batch(clips, generator, replace(OFF, soundscape_mixup_p=0.5))
     with pytest.raises(BadInput, match="backgrounds"):
-        augmented(replace(batch, background=None), generator, replace(OFF, background_p=0.5))
+        augment_batch(replace(batch, background=None), generator, replace(OFF, background_p=0.5))
     soundscapes = replace(batch, soundscape=torch.ones(8, dtype=torch.bool), background=None)
-    augmented(soundscapes, generator, AugmentSettings(mixup_p=1))
+    augment_batch(soundscapes, generator, AugmentSettings(mixup_p=1))
 
 
 def test_each_crop_that_a_teacher_labelled_is_mixed_half_and_half_with_a_clip_and_is_no_soundscape_any_more(batch):
@@ -99,7 +101,7 @@ def test_each_crop_that_a_teacher_labelled_is_mixed_half_and_half_with_a_clip_an
     taught.targets[7, 7] = 0.75
     met = set()
     for number in range(30):
-        out = mixed_with_clips(taught, generator_of(0, number, "cpu"))
+        out = mix_pseudo_with_clips(taught, batch_generator(0, number, "cpu"))
         (partner,) = out.targets[7, :7].nonzero()[:, 0].tolist()
         met.add(partner)
         assert out.targets[7, partner] == 1
@@ -111,4 +113,4 @@ def test_each_crop_that_a_teacher_labelled_is_mixed_half_and_half_with_a_clip_an
         assert out.taught.tolist() == taught.taught.tolist()
     assert met == set(range(6))
     with pytest.raises(BadInput, match="no clip to be mixed with"):
-        mixed_with_clips(replace(taught, soundscape=torch.ones(8, dtype=torch.bool)), generator_of(0, 0, "cpu"))
+        mix_pseudo_with_clips(replace(taught, soundscape=torch.ones(8, dtype=torch.bool)), batch_generator(0, 0, "cpu"))

@@ -8,9 +8,9 @@ from scipy.special import expit
 
 from lib.competition.prepared import load_prepared
 from lib.learn.network import gallery as network_views
-from lib.learn.network.gallery import activity_over_time, precisions
+from lib.learn.network.gallery import activity_over_time, compare_precisions
 from lib.models.export.parity import torch_runner
-from lib.models.export.quantize import refuse
+from lib.models.export.quantize import require_rank_agreement
 from tests.support.tinyplan import TINY_PLAN, fit
 
 
@@ -38,10 +38,12 @@ def test_precisions_are_a_row_each_with_a_verdict_and_leave_the_member_alone(
 ):
     prepared = load_prepared(prepared_folder)
     files = {path.name: path.read_bytes() for path in network_member.iterdir()}
-    table = precisions(network_member, fitted.run, prepared)
+    table = compare_precisions(network_member, fitted.run, prepared)
     assert list(table.index) == ["float32", "float16", "int8"]
     assert table.loc["float32", ["rank_p5", "max_abs", "verdict"]].tolist() == [1.0, 0.0, "agrees"]
     assert table.megabytes["float16"] < table.megabytes["float32"]
     assert {path.name: path.read_bytes() for path in network_member.iterdir()} == files
-    monkeypatch.setattr(network_views, "refuse", partial(refuse, least_rank=1.1))  # as if nothing were good enough
-    assert precisions(network_member, fitted.run, prepared).verdict.str.startswith("refused").all()
+    monkeypatch.setattr(
+        network_views, "require_rank_agreement", partial(require_rank_agreement, least_rank=1.1)
+    )  # as if nothing were good enough
+    assert compare_precisions(network_member, fitted.run, prepared).verdict.str.startswith("refused").all()

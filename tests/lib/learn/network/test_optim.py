@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lib.core.errors import BadInput
-from lib.learn.network.optim import TrainStep, parameter_groups
+from lib.learn.network.optim import GuardedOptimizer, parameter_groups
 from tests.support.toytraining import toy_batch, toy_loss, toy_network
 
 
@@ -14,7 +14,9 @@ def stepper(network, step_loss=toy_loss, precision="float32", clip_norm=1.0, see
     groups = parameter_groups(network, weight_decay=0.01, layer_decay=1.0)
     device = torch.device("cpu")
     network.train()
-    return TrainStep(network, step_loss, groups, seed=seed, device=device, precision=precision, clip_norm=clip_norm)
+    return GuardedOptimizer(
+        network, step_loss, groups, seed=seed, device=device, precision=precision, clip_norm=clip_norm
+    )
 
 
 def poisoned(number: int):
@@ -132,7 +134,9 @@ def test_clipping_bounds_the_gradient_and_zero_is_off():
 def test_the_rate_of_a_group_is_its_share_of_the_steps():
     network = torch.nn.Sequential(torch.nn.Linear(16, 4, bias=False), torch.nn.Linear(4, 3, bias=False))
     groups = parameter_groups(network, weight_decay=0.0, layer_decay=0.1)
-    steps = TrainStep(network, toy_loss, groups, seed=0, device=torch.device("cpu"), precision="float32", clip_norm=0)
+    steps = GuardedOptimizer(
+        network, toy_loss, groups, seed=0, device=torch.device("cpu"), precision="float32", clip_norm=0
+    )
     before = [p.clone() for p in network.parameters()]
     steps.take(toy_batch(0), 0, 0.01)
     moved = [(p - old).abs().max().item() for p, old in zip(network.parameters(), before, strict=True)]

@@ -7,9 +7,9 @@ from lib.competition.folds import make_folds
 from lib.competition.prepared import load_prepared, save_prepared
 from lib.core.errors import BadInput
 from lib.judge.leakage import judge_member
-from lib.learn.network.config import NetworkPlan, changed, differences
+from lib.learn.network.config import NetworkPlan, differences, override
 from lib.learn.network.losses import make_loss
-from lib.learn.network.presets import FRONT_ENDS, PRESETS, front_end_named, preset_named
+from lib.learn.network.presets import FRONT_ENDS, PRESETS, find_front_end, find_preset
 from lib.learn.network.samplers import Sampler
 from lib.models.member.open import open_member
 from lib.models.network.backbones import BACKBONES
@@ -23,7 +23,7 @@ N_CLASSES = 234
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_can_be_built_and_answers_pictures_of_its_front_end(name):
-    plan = preset_named(name)
+    plan = find_preset(name)
     assert plan.front_end in FRONT_ENDS.values()
     assert plan.network.backbone in BACKBONES
     assert plan.weights == ("none" if plan.network.backbone == "plain" else "timm")
@@ -38,7 +38,7 @@ def test_a_preset_can_be_built_and_answers_pictures_of_its_front_end(name):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_can_be_fed_and_taught(name):
-    plan = preset_named(name)
+    plan = find_preset(name)
     logits = torch.zeros(3, 4, requires_grad=True)
     loss = make_loss(plan.loss, torch.ones(4))(logits, torch.eye(4)[:3], torch.ones(3, 4))
     loss.backward()
@@ -58,9 +58,9 @@ def test_presets_differ_from_each_other():
 
 def test_a_preset_or_front_end_of_no_such_name_is_refused_with_all_that_are():
     with pytest.raises(BadInput, match=r"small_sed(.|\n)*owl"):
-        preset_named("owl")
+        find_preset("owl")
     with pytest.raises(BadInput, match=r"mel128(.|\n)*owl"):
-        front_end_named("owl")
+        find_front_end("owl")
 
 
 @pytest.fixture(scope="module")
@@ -90,16 +90,16 @@ def networks(tmp_path_factory):
 
 def short(plan: NetworkPlan) -> NetworkPlan:
     """The plan with few steps on coarse pictures, from random weights."""
-    return changed(plan, weights="none", epochs=1, steps_per_epoch=2, batch_size=10, n_mels=64, hop_samples=2048)
+    return override(plan, weights="none", epochs=1, steps_per_epoch=2, batch_size=10, n_mels=64, hop_samples=2048)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_trains_into_a_member_that_opens_and_is_judged(name, two_folds, networks, public, classes):
-    plan, prepared = short(preset_named(name)), load_prepared(two_folds)
+    plan, prepared = short(find_preset(name)), load_prepared(two_folds)
     if plan.embedder:
         write_standin(networks / "standin.onnx")
-        plan = changed(plan, embedder=str(networks / "standin.onnx"))
+        plan = override(plan, embedder=str(networks / "standin.onnx"))
     how = {"labels": tiny_labels(networks / "labels", prepared, public, {})} if plan.pseudo.pseudo_ratio else {}
     fitted = fit(plan, name, two_folds, public, networks, **how)
     assert len(fitted.history) == 2

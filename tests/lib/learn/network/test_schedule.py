@@ -5,7 +5,7 @@ import torch
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, OneCycleLR, SequentialLR
 
-from lib.learn.network.optim import share_of_peak
+from lib.learn.network.optim import learning_rate_share
 
 
 def rates(make, steps: int) -> list[float]:
@@ -29,7 +29,7 @@ def test_cosine_is_a_linear_warm_up_and_half_a_cosine(steps, warmup_share):
         rising = LinearLR(optimizer, start_factor=1 / (warmup + 1), total_iters=warmup)
         return SequentialLR(optimizer, [rising, cosine], milestones=[warmup])
 
-    ours = [share_of_peak(step, steps, "cosine", warmup_share) for step in range(steps)]
+    ours = [learning_rate_share(step, steps, "cosine", warmup_share) for step in range(steps)]
     assert ours == pytest.approx(rates(make, steps), rel=1e-6, abs=1e-9)
     assert max(ours) == 1
     assert min(ours) > 0
@@ -40,5 +40,5 @@ def test_one_cycle_is_torchs(steps, warmup_share):
     def make(optimizer):
         return OneCycleLR(optimizer, max_lr=1.0, total_steps=steps, pct_start=warmup_share, cycle_momentum=False)
 
-    ours = [share_of_peak(step, steps, "one-cycle", warmup_share) for step in range(steps)]
+    ours = [learning_rate_share(step, steps, "one-cycle", warmup_share) for step in range(steps)]
     assert ours == pytest.approx(rates(make, steps), rel=1e-6)

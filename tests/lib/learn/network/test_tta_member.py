@@ -12,8 +12,7 @@ from lib.competition.scores import load_scores
 from lib.core.errors import BadInput
 from lib.core.records import read_json, seal, write_json
 from lib.judge.leakage import judge_member
-from lib.learn.network.tta_member import TTA_PRESETS, tta_named, write_tta_member
-from lib.models.member import windows as listening
+from lib.learn.network.tta_member import TTA_PRESETS, find_tta, write_tta_member
 from lib.models.member.card import read_card
 from lib.models.member.inputs import SoundscapeInputs
 from lib.models.member.network import NetworkMember
@@ -50,17 +49,17 @@ def twin(network_member, tmp_path):
 def counted(monkeypatch):
     """How many windows were made pictures of, call by call, and how often a network was asked."""
     windows, calls = [], Counter()
-    pictures, run = listening.soundscape_pictures, OnnxSession.run
+    pictures, run = windows.soundscape_spectrograms, OnnxSession.run
 
     def drawn(audio, front_end, starts, samples):
         windows.append(len(starts))
         return pictures(audio, front_end, starts, samples)
 
     def asked(self, **inputs):
-        calls[len(inputs["picture"])] += 1
+        calls[len(inputs["spectrogram"])] += 1
         return run(self, **inputs)
 
-    monkeypatch.setattr(listening, "soundscape_pictures", drawn)
+    monkeypatch.setattr(windows, "soundscape_spectrograms", drawn)
     monkeypatch.setattr(OnnxSession, "run", asked)
     return windows, calls
 
@@ -77,14 +76,14 @@ def test_a_view_has_its_sources_networks_and_past_and_is_judged_on_what_its_fold
     for name in ("fold0.onnx", "fold1.onnx", "fold2.onnx", "training.json"):
         assert (view / name).read_bytes() == (source / name).read_bytes()
     plain = read_card(source, classes)
-    assert card.config == plain.config | {"again": read_json(view / "member.json")["config"]["again"]}
+    assert card.config == plain.config | {"tta": read_json(view / "member.json")["config"]["tta"]}
     assert (card.name, card.family) == ("l2_shifts", "network")
     assert card.config_fingerprint != plain.config_fingerprint
     assert card.seconds_per_soundscape > 0
     oof, networks = load_scores(view / "oof.parquet"), NetworkMember(source, plain)
     for stem, fold in prepared.folds.of("soundscape").items():
         audio = decode(public / "train_soundscapes" / f"{stem}.ogg")
-        expected = networks.asked(TTA_PRESETS["shifts"]).score(audio, [fold])
+        expected = networks.with_tta(TTA_PRESETS["shifts"]).predict_audio(audio, [fold])
         np.testing.assert_allclose(oof.values[[oof.row_ids.index(row) for row in row_ids(stem)]], expected, atol=1e-6)
     assert np.abs(oof.values - load_scores(source / "oof.parquet").values).max() > 1e-3
     assert 0 < judge_member(view, prepared.labels, prepared.folds).macro < 1
@@ -93,11 +92,11 @@ def test_a_view_has_its_sources_networks_and_past_and_is_judged_on_what_its_fold
 def test_an_opened_view_answers_as_all_its_folds_and_one_that_was_changed_is_refused(view, public, classes, tmp_path):
     hearing = some_hearing(public)
     alone = NetworkMember(view, read_card(view, classes))
-    expected = np.mean([alone.score(hearing.audio, [fold]) for fold in range(3)], axis=0)
+    expected = np.mean([alone.predict_audio(hearing.audio, [fold]) for fold in range(3)], axis=0)
     np.testing.assert_allclose(open_member(view, classes).score(hearing), expected, atol=1e-6)
     other = shutil.copytree(view, tmp_path / "other")
     card = read_json(other / "member.json")
-    card["config"]["again"]["passes"][1]["shift_s"] = -1.0
+    card["config"]["tta"]["passes"][1]["shift_s"] = -1.0
     write_json(other / "member.json", card)
     seal(other, "member")
     with pytest.raises(BadInput, match="does not hear as it did"):
@@ -131,7 +130,7 @@ def test_who_is_heard_first_changes_no_answer(view, beside, public, classes):
     np.testing.assert_allclose(forth, back[::-1], atol=1e-5)
 
 
-@pytest.mark.parametrize("again", [TTA(), TTA_PRESETS["long"], TTA([TTAPass(), TTAPass(gain_db=3.0)])])
+@pytest.mark.parametrize("tta", [TTA(), TTA_PRESETS["long"], TTA([TTAPass(), TTAPass(gain_db=3.0)])])
 def test_a_view_that_shows_the_network_nothing_else_is_refused(beside, prepared, public, tmp_path, again):
     with pytest.raises(BadInput, match="would answer as before"):
         write_tta_member(beside / "l2_tiny", again, prepared, public, tmp_path / "view")
@@ -163,4 +162,4 @@ def test_a_damaged_source_or_one_that_has_met_what_it_scores_is_refused(twin, pr
 
 def test_an_unknown_view_is_refused_with_those_there_are():
     with pytest.raises(BadInput, match="shifts, half, s3, long"):
-        tta_named("owl")
+        find_tta("owl")

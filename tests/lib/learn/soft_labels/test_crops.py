@@ -5,7 +5,7 @@ import pytest
 
 from lib.core.errors import BadInput
 from lib.core.fingerprint import of_file
-from lib.learn.network.config import NetworkPlan, changed
+from lib.learn.network.config import NetworkPlan, override
 from lib.learn.soft_labels.crops import PseudoLabelSource, PseudoSettings, crops_that_pass
 from lib.learn.soft_labels.gate import LabelGateSettings
 from tests.support.tinyexamples import CLASSES, EXCLUDED, FREE, LABELLED, RELATED, SAME_DAY, STEMS, tiny_prepared
@@ -150,8 +150,8 @@ def test_labels_are_told_apart_by_their_manifest(taught):
 
 
 def test_a_plan_reaches_gate_and_pseudo_labels_by_name():
-    plan = changed(NetworkPlan(), gate="top_k", targets="hard", pseudo_mode="mixup", temperature=2.0, serve="one")
+    plan = override(NetworkPlan(), gate="top_k", targets="hard", pseudo_mode="mixup", temperature=2.0, serve="one")
     assert (plan.gate.gate, plan.gate.targets, plan.targets) == ("top_k", "hard", NetworkPlan().targets)
     assert (plan.pseudo.pseudo_mode, plan.pseudo.temperature, plan.serve) == ("mixup", 2.0, "one")
     with pytest.raises(BadInput, match="unknown serve"):
-        changed(plan, serve="two")
+        override(plan, serve="two")

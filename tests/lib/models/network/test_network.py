@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lib.core.errors import BadInput
-from lib.learn.network.losses import LossSettings, distil_loss, make_loss, output_loss
+from lib.learn.network.losses import LossSettings, distillation_loss, make_loss, output_loss
 from lib.models.network.heads import ClassInteraction, GeM, SedHead
 from lib.models.network.network import HEADS, NetworkSettings, build_network
 
@@ -102,7 +102,7 @@ def test_with_a_stop_gradient_the_backbone_learns_from_the_teacher_alone():
         output = net(pictures())
         of_classes = output_loss(make_loss(LossSettings()), LossSettings(), output, cells, cells)
         assert gradients(net, of_classes) == {"backbone": not stopped, "head": True, "distil": False}
-        of_teacher = distil_loss(LossSettings(), net.distilled(net(pictures()).embedding), torch.ones(3, 6))
+        of_teacher = distillation_loss(LossSettings(), net.distilled(net(pictures()).embedding), torch.ones(3, 6))
         assert gradients(net, of_teacher) == {"backbone": True, "head": False, "distil": True}
 
 
