@@ -10,4 +10,4 @@ from lib.models.standin.make import make_standin
 def tiny_standin(folder: Path) -> Path:
     """The path of `standin.onnx`, which knows what can be known of the tiny miniature; `labels.csv` lies beside it."""
     calls = recordings_from_elsewhere(MiniatureSpec.tiny(), windows=2)
-    return make_standin(folder, scientific_names=list(calls), width=0.1, teach=calls)
+    return make_standin(folder, scientific_names=list(calls), width=0.1, calls=calls)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.core.paths import checkout, folders_below, inputs_root
 
 BLOCK = "block:"  # what the outputs and inputs that hold a block's means are called, before the block's own name
@@ -73,7 +73,7 @@ def find_labels(model: Path) -> Path:
         raise BadInput(
             f"no table says what {model.name} calls its outputs",
             expected=f"labels.csv, {model.stem}*.csv or {model.stem}*.txt beside it",
-            got=shortened(found) or f"none in {model.parent}",
+            got=shorten(found) or f"none in {model.parent}",
             do="give its path",
         )
     return found[0]
@@ -90,7 +90,7 @@ def read_labels(table: Path) -> tuple[str, ...]:
         if not known:
             raise BadInput(
                 f"{table} does not say which column holds the names",
-                got=f"columns {shortened(columns)}",
+                got=f"columns {shorten(columns)}",
                 expected=f"one column, or one called {' or '.join(_COLUMNS)}",
                 do="rename the column of scientific names",
             )

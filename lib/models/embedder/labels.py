@@ -24,21 +24,21 @@ _SAME_SPECIES = (
 )
 
 
-def comparable(name: str) -> str:
+def normalise_name(name: str) -> str:
     """The name as names are compared: lower case, single spaces."""
     return " ".join(name.lower().split())
 
 
 def synonyms(name: str) -> tuple[str, ...]:
     """The other comparable names of the species, if any."""
-    alike = comparable(name)
-    lines = [[comparable(other) for other in line] for line in _SAME_SPECIES]
+    alike = normalise_name(name)
+    lines = [[normalise_name(other) for other in line] for line in _SAME_SPECIES]
     return tuple(other for line in lines if alike in line for other in line if other != alike)
 
 
 # Surely silent: it adds nothing where chances are averaged, yet is neither 0 nor infinite in half precision.
 FLAT_LOGIT = -10.0
-HOW = ("name", "synonym", "genus", "none")
+MATCH_KINDS = ("name", "synonym", "genus", "none")
 _BY_GENUS = ("Amphibia", "Insecta")  # models know few of them, and a genus sings alike; birds of a genus do not
 _PSEUDO_GENUS = "insect"  # "Insect son01" is a sound, not a species, and "Insect" is also a tag of FSD50K
 
@@ -78,27 +78,27 @@ def map_labels(taxonomy: pd.DataFrame, labels: Sequence[str]) -> LabelMap:
     by_name: dict[str, list[int]] = {}
     by_genus: dict[str, list[int]] = {}
     for column, label in enumerate(labels):
-        name = comparable(label)
+        name = normalise_name(label)
         by_name.setdefault(name, []).append(column)
         if " " in name:
             by_genus.setdefault(name.split()[0], []).append(column)
     columns, how = [], []
     for name, kind in zip(taxonomy.scientific_name, taxonomy.class_name, strict=True):
-        name = comparable(name)
+        name = normalise_name(name)
         ways = {
             "name": by_name.get(name, []),
             "synonym": sorted(column for other in synonyms(name) for column in by_name.get(other, [])),
             "genus": _relatives(name, kind, by_genus),
             "none": [],
         }
-        how.append(next(way for way in HOW if ways[way] or way == "none"))
+        how.append(next(way for way in MATCH_KINDS if ways[way] or way == "none"))
         columns.append(tuple(ways[how[-1]]))
     return LabelMap(tuple(taxonomy.primary_label), tuple(columns), tuple(how), len(labels))
 
 
 def label_coverage(label_map: LabelMap, taxonomy: pd.DataFrame) -> pd.DataFrame:
     """One row a taxon and one for all: how many classes there are, how many are mapped each way, how many stay flat."""
-    ways = pd.DataFrame({way: [found == way for found in label_map.how] for way in HOW})
+    ways = pd.DataFrame({way: [found == way for found in label_map.how] for way in MATCH_KINDS})
     ways.insert(0, "classes", True)
     table = ways.groupby(taxonomy.class_name.to_numpy()).sum().astype(int)
     table.loc["all"] = table.sum()

@@ -23,7 +23,7 @@ class FrozenModel(Protocol):
     embedding_size: int
     blocks: tuple[str, ...]  # those that it can tell of, in graph order
 
-    def hear(self, windows: np.ndarray, blocks: Sequence[str] = ()) -> RawEmbeddings:
+    def embed(self, windows: np.ndarray, blocks: Sequence[str] = ()) -> RawEmbeddings:
         """What it, and these of its blocks, say of (rows, 160000) float32 audio at 32 kHz."""
 
 
@@ -48,7 +48,7 @@ def open_frozen(path: Path, labels: Path | None = None) -> FrozenModel:
 
 def _check_hearing(model: FrozenModel, path: Path) -> None:
     """Refuse a model that says the same of different sounds, as one does that is fed another length than it learnt."""
-    said = model.hear(soundscape_windows(golden_sound())[[0, 5]])
+    said = model.embed(soundscape_windows(golden_sound())[[0, 5]])
     for what, values in (("embedding", said.embedding), ("logits", said.logits)):
         if not np.isfinite(values).all() or (values[0] == values[1]).all():
             raise BadInput(

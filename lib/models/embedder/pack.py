@@ -13,12 +13,13 @@ from onnx import TensorProto, helper, numpy_helper
 from lib.competition.classes import ClassList
 from lib.competition.row_ids import WINDOW_SAMPLES
 from lib.core import fingerprint
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.core.records import seal, to_json, write_json
 from lib.models.embedder.base import BLOCK, block_of, find_labels, read_labels
 from lib.models.embedder.labels import LabelMap
 from lib.models.embedder.open import open_frozen
 from lib.models.embedder.packed import LABELS_FILE, EmbedderCard
+from lib.models.standin.graph import STANDIN_GRAPH
 
 # Operations whose result has the layout of the picture that goes in.
 _KEEP = (
@@ -81,7 +82,7 @@ def expose_block_outputs(path: Path, blocks: tuple[str, ...], target: Path) -> N
         raise BadInput(
             f"{path} has no such blocks",
             expected=f"some of {', '.join(have) or 'none: it names none'}",
-            got=shortened(unknown),
+            got=shorten(unknown),
             do="choose among them",
         )
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
@@ -147,7 +148,7 @@ def _add_means(graph: onnx.GraphProto, block: Block, opset: int) -> None:
     graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, ["rows", block.channels]))
 
 
-def has_exposable_blocks(source: Path) -> tuple[str, ...]:
+def exposable_blocks(source: Path) -> tuple[str, ...]:
     """The blocks that a model's file can be made to tell of, in their order."""
     if source.suffix == ".onnx":
         return tuple(block.name for block in list_blocks(source))
@@ -181,10 +182,10 @@ def pack_embedder(
         raise BadInput(
             f"{source} has no such blocks",
             expected=f"some of {', '.join(frozen.blocks) or 'none'}",
-            got=shortened(unknown),
+            got=shorten(unknown),
             do="choose among them",
         )
-    said = frozen.hear(np.zeros((1, WINDOW_SAMPLES), dtype=np.float32), blocks)
+    said = frozen.embed(np.zeros((1, WINDOW_SAMPLES), dtype=np.float32), blocks)
     widths = {BLOCK + name: said.blocks[name].shape[1] for name in blocks}
     card = EmbedderCard(
         name=folder.name,
@@ -194,6 +195,7 @@ def pack_embedder(
         widths={"embedding": frozen.embedding_size, "logits": len(classes), **widths},
         columns=[list(columns) for columns in label_map.columns],
         how=list(label_map.how),
+        standin=source.suffix == ".onnx" and onnx.load(source).graph.name == STANDIN_GRAPH,
     )
     write_json(folder / "embedder.json", to_json(card))
     seal(folder, "embedder")

@@ -29,6 +29,7 @@ class EmbedderCard:
     widths: dict[str, int]  # of each part of its tokens, under the name by which heads ask for it
     columns: list[list[int]]  # a list for each class: the model's labels that stand for it
     how: list[str]  # by class: how they were found
+    standin: bool = False  # made by `lib.models.standin`: scores of its heads tell nothing about Perch
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -41,7 +42,7 @@ def read_embedder_card(folder: Path) -> EmbedderCard:
     return from_json(EmbedderCard, read_json(folder / "embedder.json"), f"{folder.name}/embedder.json")
 
 
-def known_by_name(folders: Iterable[Path], classes: ClassList) -> frozenset[str]:
+def classes_with_own_label(folders: Iterable[Path], classes: ClassList) -> frozenset[str]:
     """The labels that any of the embedders in these folders knows by a name of their own."""
     named = [zip(classes.labels, card.how, strict=True) for card in map(read_embedder_card, folders)]
     return frozenset(label for pairs in named for label, how in pairs if how in ("name", "synonym"))
@@ -56,9 +57,9 @@ class Embedder:
         columns, labels = tuple(map(tuple, card.columns)), len(frozen.labels)
         self._label_map = LabelMap(classes.labels, columns, tuple(card.how), labels)
 
-    def hear(self, windows: np.ndarray) -> Embeddings:
+    def embed(self, windows: np.ndarray) -> Embeddings:
         """What it says of (rows, 160000) audio."""
-        raw = self._frozen.hear(windows, self.card.blocks)
+        raw = self._frozen.embed(windows, self.card.blocks)
         return Embeddings(raw.embedding, self._label_map.logits(raw.logits), raw.blocks)
 
 

@@ -23,20 +23,20 @@ class Perch:
         self._axes = self._row_axes()
         self._check_outputs()
 
-    def hear(self, windows: np.ndarray, blocks: Sequence[str] = ()) -> RawEmbeddings:
+    def embed(self, windows: np.ndarray, blocks: Sequence[str] = ()) -> RawEmbeddings:
         """What it, and these of its blocks, say of (rows, 160000) audio."""
-        embedding, logits, *means = self._ask([*_NEEDED, *(BLOCK + name for name in blocks)], windows)
+        embedding, logits, *means = self._run([*_NEEDED, *(BLOCK + name for name in blocks)], windows)
         return RawEmbeddings(embedding, logits, dict(zip(blocks, means, strict=True)))
 
     def embeddings(self, windows: np.ndarray) -> np.ndarray:
         """(rows, 1536) float32 of (rows, 160000) audio."""
-        return self._ask(["embedding"], windows)[0]
+        return self._run(["embedding"], windows)[0]
 
-    def _ask(self, outputs: list[str], windows: np.ndarray) -> list[np.ndarray]:
+    def _run(self, outputs: list[str], windows: np.ndarray) -> list[np.ndarray]:
         """The outputs, asked a soundscape's worth of windows at a time: more are no faster and keep their memory."""
         rows = np.ascontiguousarray(windows, dtype=np.float32).reshape(-1, *self._axes)
         starts = range(0, len(rows), WINDOWS_PER_SOUNDSCAPE)
-        parts = [self._file.ask(outputs, inputs=rows[at : at + WINDOWS_PER_SOUNDSCAPE]) for at in starts]
+        parts = [self._file.run_outputs(outputs, inputs=rows[at : at + WINDOWS_PER_SOUNDSCAPE]) for at in starts]
         return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     def _row_axes(self) -> tuple[int, ...]:
@@ -53,7 +53,7 @@ class Perch:
             self._refuse(f"an output called {' and one called '.join(missing)}", f"outputs {list(self._file.outputs)}")
         expected = SHAPES | ({"label": (len(self.labels),)} if self.labels else {})
         asked = [name for name in expected if name in self._file.outputs]
-        answers = self._ask(asked, np.zeros((2, WINDOW_SAMPLES), dtype=np.float32))
+        answers = self._run(asked, np.zeros((2, WINDOW_SAMPLES), dtype=np.float32))
         for name, answer in zip(asked, answers, strict=True):
             if answer.shape != (2, *expected[name]):
                 names = f", as many as its table has labels ({len(self.labels)})" if name == "label" else ""

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.signal import resample_poly
 
 from lib.competition.row_ids import SAMPLE_RATE
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.models.embedder.base import BLOCK, RawEmbeddings, block_of
 
 _FFT, _HOP, _FRAMES = 512, 258, 256  # of the picture that BirdNET's model for STM32 wants
@@ -65,7 +65,7 @@ class ModelFile(Protocol):
     inputs: dict[str, tuple]
     outputs: dict[str, tuple]
 
-    def ask(self, outputs: list[str], **inputs: np.ndarray) -> list[np.ndarray]: ...
+    def run_outputs(self, outputs: list[str], **inputs: np.ndarray) -> list[np.ndarray]: ...
 
 
 class ShortWindowEmbedder:
@@ -81,19 +81,19 @@ class ShortWindowEmbedder:
             raise BadInput(
                 f"{file.path} is not a {self._ear.name} that can be used",
                 expected=f"an output for its table's {len(self.labels)} labels, and a pooled embedding",
-                got=shortened(f"{name} {have}" for name, have in file.outputs.items() if len(have) == 2),
+                got=shorten(f"{name} {have}" for name, have in file.outputs.items() if len(have) == 2),
                 do="give the table that belongs to it, and an export that gives embeddings",
             )
         self._logits = next(filter(_LOGITS.search, logits), logits[-1])
         self._embedding, self._maps = pooled[-1], _maps(file.outputs)
         self.blocks, self.embedding_size = tuple(self._maps), file.outputs[self._embedding][1]
 
-    def hear(self, windows: np.ndarray, blocks: Sequence[str] = ()) -> RawEmbeddings:
+    def embed(self, windows: np.ndarray, blocks: Sequence[str] = ()) -> RawEmbeddings:
         """What it, and these of its blocks, say of (rows, 160000) audio."""
         inputs = self._ear.inputs(windows)
         rows, each = inputs.shape[:2]
         asked = [self._embedding, self._logits, *(self._maps[name] for name in blocks)]
-        answers = self._file.ask(asked, **{self._input: inputs.reshape(rows * each, *inputs.shape[2:])})
+        answers = self._file.run_outputs(asked, **{self._input: inputs.reshape(rows * each, *inputs.shape[2:])})
         pooled = [answer.mean(axis=(1, 2)) if answer.ndim == 4 else answer for answer in answers]
         embedding, logits, *means = [answer.reshape(rows, each, -1) for answer in pooled]
         told = {name: mean.mean(axis=1) for name, mean in zip(blocks, means, strict=True)}

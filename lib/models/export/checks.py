@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 
 OPSETS = range(13, 22)  # read by every ONNX Runtime since 2024 and by OpenVINO
 
@@ -52,7 +52,7 @@ def _training(model: onnx.ModelProto) -> list[str]:
     ]
     dropouts = [node.name or node.output[0] for node in model.graph.node if node.op_type == "Dropout"]
     return [
-        f"{what} left in training mode: {shortened(nodes, 3)}"
+        f"{what} left in training mode: {shorten(nodes, 3)}"
         for what, nodes in (("batch-norm", batch_norms), ("dropout", dropouts))
         if nodes
     ]
@@ -69,4 +69,4 @@ def _unfinite(model: onnx.ModelProto) -> list[str]:
     ]
     tensors = [(tensor.name, tensor) for tensor in model.graph.initializer] + constants
     wrong = [name for name, tensor in tensors if not np.isfinite(numpy_helper.to_array(tensor)).all()]
-    return [f"NaN or infinity in {shortened(wrong, 3)}"] if wrong else []
+    return [f"NaN or infinity in {shorten(wrong, 3)}"] if wrong else []

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE
 from lib.models.export.checks import check_graph
 from lib.models.export.linear import IR_VERSION, LINEAR_OPSET
-from lib.models.export.network import without_notes
+from lib.models.export.network import remove_metadata
 
 OUTPUT = "logit"
 
@@ -68,7 +68,7 @@ def export_head(network: HeadNetwork, path: Path) -> None:
             output_names=[OUTPUT],
             dynamic_axes={name: {0: "files"} for name in (*names, OUTPUT)},
         )
-    model = without_notes(onnx.load_from_string(written.getvalue()))
+    model = remove_metadata(onnx.load_from_string(written.getvalue()))
     check_graph(model, inputs=names, outputs=[OUTPUT])
     path.write_bytes(model.SerializeToString(deterministic=True))
 
@@ -100,7 +100,7 @@ def linear_graph(linear, widths: Mapping[str, int]) -> onnx.ModelProto:
     return _model(nodes, widths, linear.weights.shape[1], tensors)
 
 
-def same_graph(name: str, classes: int) -> onnx.ModelProto:
+def identity_graph(name: str, classes: int) -> onnx.ModelProto:
     """The graph that answers with the token of that name, as it is."""
     return _model([helper.make_node("Identity", [name], [LOGIT])], {name: classes}, classes, [])
 

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from lib.core.errors import BadInput
-from lib.models.export.network import INPUTS, OUTPUTS
+from lib.models.export.network import NETWORK_INPUTS, NETWORK_OUTPUTS
 from lib.models.network.network import Network
 from lib.models.runtime.agreement import rank_agreement
 from lib.models.runtime.onnx import OnnxSession
@@ -25,10 +25,10 @@ def parity(
     network: Network, path: Path, pictures: np.ndarray, chances: ToProbabilities, *, limit: float = PARITY_LIMIT
 ) -> pd.DataFrame:
     """A table, one row a runtime: how far its probabilities and ranks are from torch's; BadInput beyond the limit."""
-    truth = probabilities(torch_runner(network), pictures, chances)
-    rows = {"onnxruntime": _row(truth, probabilities(onnx_runner(path), pictures, chances))}
+    truth = batch_probabilities(torch_runner(network), pictures, chances)
+    rows = {"onnxruntime": _row(truth, batch_probabilities(onnx_runner(path), pictures, chances))}
     if openvino_installed():
-        rows["openvino"] = _row(truth, probabilities(openvino_runner(path), pictures, chances))
+        rows["openvino"] = _row(truth, batch_probabilities(openvino_runner(path), pictures, chances))
     else:
         rows["openvino"] = {"note": NOT_INSTALLED}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["max_abs", "rank_median", "rank_lowest", "note"])
@@ -54,7 +54,7 @@ def _row(truth: np.ndarray, values: np.ndarray) -> dict:
     }
 
 
-def probabilities(run: Runner, pictures: np.ndarray, chances: ToProbabilities) -> np.ndarray:
+def batch_probabilities(run: Runner, pictures: np.ndarray, chances: ToProbabilities) -> np.ndarray:
     """(rows, classes) what a runner says of (rows, 1, mels, frames) pictures, a soundscape at a time."""
     return np.concatenate([chances(*run(pictures[n : n + BATCH])) for n in range(0, len(pictures), BATCH)])
 
@@ -73,11 +73,11 @@ def torch_runner(network: Network) -> Runner:
 
 def onnx_runner(path: Path) -> Runner:
     """The file in ONNX Runtime, as a submission opens it."""
-    session = OnnxSession(path, inputs=INPUTS, outputs=OUTPUTS)
-    return lambda pictures: tuple(session.run(picture=pictures))
+    session = OnnxSession(path, inputs=NETWORK_INPUTS, outputs=NETWORK_OUTPUTS)
+    return lambda pictures: tuple(session.run(spectrogram=pictures))
 
 
 def openvino_runner(path: Path) -> Runner:
     """The file in OpenVINO."""
-    session = OpenvinoSession(path, inputs=INPUTS, outputs=OUTPUTS)
-    return lambda pictures: tuple(session.run(picture=pictures))
+    session = OpenvinoSession(path, inputs=NETWORK_INPUTS, outputs=NETWORK_OUTPUTS)
+    return lambda pictures: tuple(session.run(spectrogram=pictures))

@@ -11,15 +11,15 @@ import pandas as pd
 
 from lib.core.errors import BadInput
 from lib.judge.metric import class_auc
-from lib.models.export.network import INPUTS
-from lib.models.export.parity import BATCH, ToProbabilities, onnx_runner, probabilities
+from lib.models.export.network import NETWORK_INPUTS
+from lib.models.export.parity import BATCH, ToProbabilities, batch_probabilities, onnx_runner
 from lib.models.runtime.agreement import rank_agreement
 
 LEAST_RANK = 0.99  # of the class at the 5th percentile: float16 was measured above .999, int8 at .7 to .9
 _ROUNDS = 5
 
 
-def make_half(path: Path, to: Path) -> None:
+def convert_to_float16(path: Path, to: Path) -> None:
     """Write the float16 variant of a float32 network; its inputs and outputs stay float32."""
     from onnxruntime.transformers.float16 import convert_float_to_float16  # slow to import, needed here alone
 
@@ -27,7 +27,7 @@ def make_half(path: Path, to: Path) -> None:
     to.write_bytes(half.SerializeToString(deterministic=True))
 
 
-def make_int8(path: Path, to: Path, calibration: np.ndarray) -> None:
+def quantize_to_int8(path: Path, to: Path, calibration: np.ndarray) -> None:
     """Write the statically quantised variant; its ranges are those that the calibration pictures showed."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -41,7 +41,7 @@ def make_int8(path: Path, to: Path, calibration: np.ndarray) -> None:
         def get_next(self) -> dict[str, np.ndarray] | None:
             """The next batch, or None at the end."""
             batch = next(self.batches, None)
-            return None if batch is None else {INPUTS[0]: batch}
+            return None if batch is None else {NETWORK_INPUTS[0]: batch}
 
     with tempfile.TemporaryDirectory() as folder:
         ready = Path(folder) / "ready.onnx"
@@ -57,12 +57,12 @@ def make_int8(path: Path, to: Path, calibration: np.ndarray) -> None:
         )
 
 
-def measure(
+def compare_variants(
     variants: dict[str, Path], pictures: np.ndarray, chances: ToProbabilities, truth: np.ndarray | None = None
 ) -> pd.DataFrame:
     """A table, one row a variant, ranks against the first; `truth` (rows, classes) of bool adds the macro AUC."""
     runs = {name: onnx_runner(path) for name, path in variants.items()}
-    values = {name: probabilities(run, pictures, chances) for name, run in runs.items()}
+    values = {name: batch_probabilities(run, pictures, chances) for name, run in runs.items()}
     first, rows = next(iter(values.values())), {}
     seconds = _seconds({name: (lambda run=run: run(pictures[:BATCH])) for name, run in runs.items()})
     for name, value in values.items():
@@ -77,7 +77,7 @@ def measure(
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def refuse(table: pd.DataFrame, least_rank: float = LEAST_RANK) -> None:
+def require_rank_agreement(table: pd.DataFrame, least_rank: float = LEAST_RANK) -> None:
     """Raise BadInput with the whole table when a variant ranks the windows otherwise than the first row."""
     wrong = table.index[~(table.rank_p5 >= least_rank)].tolist()
     if wrong:

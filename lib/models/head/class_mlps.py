@@ -22,7 +22,7 @@ class Reduction:
     projection: np.ndarray  # (width, components), such that the mean component has variance 1
 
 
-class Bank(nn.Module):
+class MlpBank(nn.Module):
     """MLPs of one size, one for each of these columns: (classes, rows, features) in, (classes, rows) logits out."""
 
     def __init__(self, columns: Sequence[int], features: int, hidden: Sequence[int], seed: int):

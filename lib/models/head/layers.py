@@ -8,7 +8,7 @@ from torch.nn import functional
 CLIP = 4.0  # standard deviations: a token far outside what was learnt from must not shout down the others
 
 
-class Standard(nn.Module):
+class Standardizer(nn.Module):
     """Tokens less their mean, over their spread, clipped; the two are part of the weights."""
 
     def __init__(self, rows: np.ndarray):

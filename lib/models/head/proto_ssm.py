@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE
-from lib.models.head.layers import Attention, Standard
+from lib.models.head.layers import Attention, Standardizer
 
 SLOWEST, FASTEST = 0.05, 0.5  # first step sizes: at A = -1 a window is half forgotten after 14 windows, or after one
 
@@ -58,7 +58,7 @@ class SelectiveScan(nn.Module):
         return self.leave((said + self.skip * x) * functional.silu(gate))
 
 
-class BothWays(nn.Module):
+class BidirectionalScan(nn.Module):
     """Two scans, one of them over the windows in reverse, merged and added to what came in."""
 
     def __init__(self, width: int, states: int, dropout: float):
@@ -101,7 +101,7 @@ class ProtoSSM(nn.Module):
         width, n_classes = settings.width, logits.shape[1]
         self.widths = {"embedding": embedding.shape[1], "logits": n_classes}
         self.site_dropout = settings.site_dropout
-        self.embedding, self.logits = Standard(embedding), Standard(logits)
+        self.embedding, self.logits = Standardizer(embedding), Standardizer(logits)
         self.register_buffer("mapped", torch.from_numpy(np.ptp(logits, axis=0) > 0))  # a flat column says nothing
         self.register_buffer("known_site", torch.from_numpy(_known(sites)))
         self.project = nn.Sequential(
@@ -152,7 +152,7 @@ class _Layer(nn.Module):
 
     def __init__(self, settings: ProtoNetwork):
         super().__init__()
-        self.scan = BothWays(settings.width, settings.states, settings.dropout)
+        self.scan = BidirectionalScan(settings.width, settings.states, settings.dropout)
         self.attention = Attention(settings.width, settings.attention_heads, settings.dropout)
         self.dropout, self.norm = nn.Dropout(settings.dropout), nn.LayerNorm(settings.width)
 

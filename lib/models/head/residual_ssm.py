@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lib.models.head.layers import Standard
-from lib.models.head.proto_ssm import BothWays
+from lib.models.head.layers import Standardizer
+from lib.models.head.proto_ssm import BidirectionalScan
 
 FIRST_PASS = "first_pass"  # the input's name; in a member's graph, the first pass's own output takes its place
 
@@ -37,14 +37,14 @@ class ResidualSSM(nn.Module):
         rows = {"embedding": embedding, FIRST_PASS: first_pass}
         self.widths = {name: values.shape[1] for name, values in rows.items()}
         self.weight = settings.correction_weight
-        self.standards = nn.ModuleList(Standard(values) for values in rows.values())
+        self.standards = nn.ModuleList(Standardizer(values) for values in rows.values())
         self.project = nn.Sequential(
             nn.Linear(sum(self.widths.values()), settings.width),
             nn.LayerNorm(settings.width),
             nn.GELU(),
             nn.Dropout(settings.dropout),
         )
-        self.scan = BothWays(settings.width, settings.states, settings.dropout)
+        self.scan = BidirectionalScan(settings.width, settings.states, settings.dropout)
         self.classes = nn.Linear(settings.width, first_pass.shape[1])
         nn.init.zeros_(self.classes.weight)
         nn.init.zeros_(self.classes.bias)

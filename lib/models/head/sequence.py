@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lib.models.head.layers import Attention, Standard
-from lib.models.network.heads import FIRST_LOGIT
+from lib.models.head.layers import Attention, Standardizer
+from lib.models.network.heads import INITIAL_LOGIT
 
 S2_BLOCKS = ("block:MBConv_21", "block:MBConv_24", "block:MBConv_25")
 
@@ -30,7 +30,7 @@ class PerWindow(nn.Module):
     def __init__(self, rows: dict[str, np.ndarray], width: int):
         super().__init__()
         self.widths = {name: values.shape[1] for name, values in rows.items()}
-        self.standards = nn.ModuleList(Standard(values) for values in rows.values())
+        self.standards = nn.ModuleList(Standardizer(values) for values in rows.values())
         self.projections = nn.ModuleList(nn.Linear(size, width) for size in self.widths.values())
 
     def projected(self, inputs: dict[str, Tensor]) -> Tensor:
@@ -92,5 +92,5 @@ class ScalarMix(PerWindow):
 def _classes(width: int, n_classes: int) -> nn.Linear:
     """The last layer, which starts by saying that most cells are empty."""
     layer = nn.Linear(width, n_classes)
-    nn.init.constant_(layer.bias, FIRST_LOGIT)
+    nn.init.constant_(layer.bias, INITIAL_LOGIT)
     return layer

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lib.competition.classes import ClassList
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.core.records import check_seal, from_json, read_json
 
 
@@ -51,7 +51,7 @@ def model_of_fold(models: Mapping[int, FoldModel], fold: int, member: str) -> Fo
         raise BadInput(
             f"member {member} has no model of fold {fold}",
             expected=f"fold{fold} among its files",
-            got=f"folds {shortened(models)}" if models else "none",
+            got=f"folds {shorten(models)}" if models else "none",
             do="fit it again",
         )
     return models[fold]

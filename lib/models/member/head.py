@@ -10,7 +10,7 @@ from scipy.special import expit
 from lib.competition.classes import ClassList
 from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE, Soundscape
 from lib.core import fingerprint
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.core.paths import folders_below, manifest_kind
 from lib.models.embedder.packed import Embedder, open_embedder
 from lib.models.member.card import MemberCard, fold_files, model_of_fold
@@ -31,16 +31,16 @@ def site_number(site: str, names: Sequence[str]) -> int:
     return 1 + names.index(site) if site in names else 0
 
 
-OUTPUTS = ["logit"]
+HEAD_OUTPUTS = ["logit"]
 _NEAR = 3  # levels: a notebook's output has members/ beside embedders/, a dataset a folder each
 
 
-class HeadFiles:
+class HeadSessions:
     """The folds' files, opened: chances from tokens (files, 12, width), sites and hours."""
 
     def __init__(self, folder: Path, inputs: list[str], config: dict):
         files = fold_files(folder, ".onnx")
-        self._sessions = {fold: OnnxSession(path, inputs=inputs, outputs=OUTPUTS) for fold, path in files.items()}
+        self._sessions = {fold: OnnxSession(path, inputs=inputs, outputs=HEAD_OUTPUTS) for fold, path in files.items()}
         self._inputs, self._sites = inputs, config["sites"]
         self._orders = window_orders(config["rolls"], config["flip"])
 
@@ -49,7 +49,7 @@ class HeadFiles:
         """The folds' numbers."""
         return list(self._sessions)
 
-    def chances(
+    def probabilities(
         self, tokens: Mapping[str, np.ndarray], sites: Sequence[str], hours: np.ndarray, folds: Iterable[int]
     ) -> np.ndarray:
         """(files, 12, classes) the mean of the named folds' chances."""
@@ -72,41 +72,41 @@ class HeadMember:
 
     def __init__(self, folder: Path, card: MemberCard, classes: ClassList):
         self._name, self._embedder = card.name, _embedder(folder, card, classes)
-        self._files = HeadFiles(folder, card.inputs, card.config)
-        probe, tokens = probe_soundscape(card.config["sites"]), probe_tokens(self._embedder)
+        self._files = HeadSessions(folder, card.inputs, card.config)
+        probe, tokens = golden_soundscape(card.config["sites"]), golden_tokens(self._embedder)
         check_golden_output(
             folder, lambda _: np.array([self._chances(tokens, probe, [fold]) for fold in self._files.folds])
         )
 
-    def hear(self, hearing: SoundscapeInputs, folds: Sequence[int] | None = None) -> np.ndarray:
+    def predict(self, hearing: SoundscapeInputs, folds: Sequence[int] | None = None) -> np.ndarray:
         """(12, classes) chances in the windows of a soundscape: the mean of the named folds' heads, or of all."""
-        tokens = hearing.once(
-            ("tokens", self._embedder.manifest), lambda: self._embedder.hear(hearing.windows()).named()
+        tokens = hearing.get_or_compute(
+            ("tokens", self._embedder.manifest), lambda: self._embedder.embed(hearing.windows()).named()
         )
         return self._chances(tokens, hearing.soundscape, self._files.folds if folds is None else folds)
 
-    def by_fold(self, fold: int) -> Callable[[SoundscapeInputs], np.ndarray]:
+    def for_fold(self, fold: int) -> Callable[[SoundscapeInputs], np.ndarray]:
         """The same by the head of one fold alone."""
         model_of_fold(dict.fromkeys(self._files.folds), fold, self._name)
-        return lambda hearing: self.hear(hearing, [fold])
+        return lambda hearing: self.predict(hearing, [fold])
 
     def _chances(
         self, tokens: Mapping[str, np.ndarray], soundscape: Soundscape | None, folds: Sequence[int]
     ) -> np.ndarray:
         one = {name: value[None] for name, value in tokens.items()}
         site, hour = (soundscape.site, soundscape.hour) if soundscape else ("", 0)  # of heads that ask for neither
-        return self._files.chances(one, [site], [hour], folds)[0]
+        return self._files.probabilities(one, [site], [hour], folds)[0]
 
 
-def probe_soundscape(sites: Sequence[str]) -> Soundscape:
+def golden_soundscape(sites: Sequence[str]) -> Soundscape:
     """Where and when the probe is said to be recorded: at the first site, at six."""
     return Soundscape("probe", "Train", "0", sites[0], "20260101", "060000")
 
 
 @lru_cache(maxsize=1)  # an embedder is opened once a process, and asked the probe once for all its heads
-def probe_tokens(embedder: Embedder) -> dict[str, np.ndarray]:
+def golden_tokens(embedder: Embedder) -> dict[str, np.ndarray]:
     """What an embedder says of the probe's twelve windows."""
-    return embedder.hear(soundscape_windows(golden_sound())).named()
+    return embedder.embed(soundscape_windows(golden_sound())).named()
 
 
 def _embedder(folder: Path, card: MemberCard, classes: ClassList) -> Embedder:
@@ -122,7 +122,7 @@ def _embedder(folder: Path, card: MemberCard, classes: ClassList) -> Embedder:
         raise BadInput(
             f"the embedder {name} is not the one that member {card.name} was fitted on",
             expected=f"manifest {manifest}",
-            got=shortened(embedders),
+            got=shorten(embedders),
             do="fit the head again, or attach the embedder it was fitted on",
         )
     raise BadInput(

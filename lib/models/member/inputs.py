@@ -23,13 +23,15 @@ class SoundscapeInputs:
     audio: np.ndarray | None
     _made: dict[Hashable, object] = field(default_factory=dict, repr=False)
 
-    def once(self, key: Hashable, make: Callable[[], Value]) -> Value:
+    def get_or_compute(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """What `make` gives, made when the key is first asked for and kept for whoever asks next."""
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
 
-    def each(self, name: str, keys: Sequence[Hashable], make: Callable[[list[Hashable]], list[Value]]) -> list[Value]:
+    def get_or_compute_all(
+        self, name: str, keys: Sequence[Hashable], make: Callable[[list[Hashable]], list[Value]]
+    ) -> list[Value]:
         """The things of these keys; those that nobody asked for before, `make` gives together."""
 
         def together() -> list[Value]:
@@ -37,8 +39,8 @@ class SoundscapeInputs:
             self._made |= {(name, key): thing for key, thing in zip(missing, make(missing), strict=True)}
             return [self._made[name, key] for key in keys]
 
-        return self.once((name, tuple(keys)), together)
+        return self.get_or_compute((name, tuple(keys)), together)
 
     def windows(self) -> np.ndarray:
         """(12, 160000) the windows, cut from the audio."""
-        return self.once("windows", lambda: soundscape_windows(self.audio))
+        return self.get_or_compute("windows", lambda: soundscape_windows(self.audio))

@@ -28,40 +28,40 @@ class NetworkMember:
 
     def __init__(self, folder: Path, card: MemberCard):
         self.front_end = from_json(FrontEnd, card.config["front_end"], f"{card.name}: front_end")
-        self.listening = WindowSpec(card.config["crop"]["seconds"])
-        self._ask(from_json(TTA, card.config.get("again", {}), f"{card.name}: again"))
+        self.window_spec = WindowSpec(card.config["crop"]["seconds"])
+        self._ask(from_json(TTA, card.config.get("tta", {}), f"{card.name}: tta"))
         self._name, self._interface = card.name, {"inputs": card.inputs, "outputs": card.outputs}
         self._folds, whole = fold_files(folder, ".onnx"), folder / FULL_DATA_FILE
         self._served = [whole] if whole.is_file() else list(self._folds.values())
         self._sessions: dict[Path, OnnxSession | OpenvinoSession] = {}
-        check_golden_output(folder, self.answers)
+        check_golden_output(folder, self.predict_each)
 
-    def hear(self, hearing: SoundscapeInputs) -> np.ndarray:
+    def predict(self, hearing: SoundscapeInputs) -> np.ndarray:
         """(12, classes) chances in the windows of a soundscape: the mean of the served networks."""
         return self._heard(hearing, self._opened(self._served))
 
-    def by_fold(self, fold: int) -> Callable[[SoundscapeInputs], np.ndarray]:
+    def for_fold(self, fold: int) -> Callable[[SoundscapeInputs], np.ndarray]:
         """The same by the network of one fold alone."""
         sessions = self._opened([model_of_fold(self._folds, fold, self._name)])
         return lambda hearing: self._heard(hearing, sessions)
 
-    def score(self, audio: np.ndarray, folds: Sequence[int]) -> np.ndarray:
+    def predict_audio(self, audio: np.ndarray, folds: Sequence[int]) -> np.ndarray:
         """The same by the named folds' networks, of audio that nobody else hears."""
         files = [model_of_fold(self._folds, fold, self._name) for fold in folds]
         return self._chances(self._pictures(audio), self._opened(files))
 
-    def answers(self, audio: np.ndarray) -> np.ndarray:
+    def predict_each(self, audio: np.ndarray) -> np.ndarray:
         """(served networks, 12, classes) what each of them says."""
         shown = self._pictures(audio)
         return np.array([self._chances(shown, [session]) for session in self._opened(self._served)])
 
-    def asked(self, again: TTA) -> "NetworkMember":
+    def with_tta(self, tta: TTA) -> "NetworkMember":
         """The same networks, asked so."""
         other = copy(self)
-        other._ask(again)
+        other._ask(tta)
         return other
 
-    def round_if_alike(self, sounds: Sequence[np.ndarray]) -> str:
+    def use_bf16_if_equivalent(self, sounds: Sequence[np.ndarray]) -> str:
         """Where they work from now on, and why: in OpenVINO and bfloat16 if that ranks windows as ONNX Runtime does.
 
         The windows are the probe's and those of the sounds. In float32 OpenVINO was measured to be no faster.
@@ -78,7 +78,7 @@ class NetworkMember:
             for sessions in (exact, rounded)
         ]
         found = runtime_agreement(*tables)
-        if not found.alike:
+        if not found.equivalent:
             return f"onnxruntime: bfloat16 has {found}"
         self._sessions = rounded
         return f"openvino, bfloat16: {found}"
@@ -92,20 +92,20 @@ class NetworkMember:
 
     def _heard(self, hearing: SoundscapeInputs, sessions: Iterable[OnnxSession | OpenvinoSession]) -> np.ndarray:
         """(12, classes) their mean, on pictures that other members may have asked for already."""
-        keys = [(self.front_end, self.listening, *each) for each in self._wanted]
+        keys = [(self.front_end, self.window_spec, *each) for each in self._wanted]
 
         def make(missing: list[tuple]) -> list[np.ndarray]:
-            return tta_spectrograms(hearing.audio, self.listening, self.front_end, [key[2:] for key in missing])
+            return tta_spectrograms(hearing.audio, self.window_spec, self.front_end, [key[2:] for key in missing])
 
-        return self._chances(hearing.each("pictures", keys, make), sessions)
+        return self._chances(hearing.get_or_compute_all("spectrograms", keys, make), sessions)
 
-    def _ask(self, again: TTA) -> None:
-        self._passes, self._overlaps = again.asked(self.front_end), again.overlaps
+    def _ask(self, tta: TTA) -> None:
+        self._passes, self._overlaps = tta.effective_passes(self.front_end), tta.overlaps
         self._wanted = [(each.shift_s, each.gain_db) for each in self._passes]
 
     def _pictures(self, audio: np.ndarray) -> list[np.ndarray]:
-        return tta_spectrograms(audio, self.listening, self.front_end, self._wanted)
+        return tta_spectrograms(audio, self.window_spec, self.front_end, self._wanted)
 
     def _chances(self, shown: list[np.ndarray], sessions: Iterable[OnnxSession | OpenvinoSession]) -> np.ndarray:
-        networks = [lambda pictures, session=session: session.run(picture=pictures) for session in sessions]
-        return tta_probabilities(shown, self._passes, self._overlaps, self.listening, networks)
+        networks = [lambda pictures, session=session: session.run(spectrogram=pictures) for session in sessions]
+        return tta_probabilities(shown, self._passes, self._overlaps, self.window_spec, networks)

@@ -24,15 +24,17 @@ ScoreFunction = Callable[[SoundscapeInputs], np.ndarray]
 class Member:
     """An opened member: `score` gives (12, classes) probabilities; it may not need the audio, only the name.
 
-    `by_fold` gives the same by the model of one fold alone, which it opens: whoever teaches is asked so.
+    `for_fold` gives the same by the model of one fold alone, which it opens: whoever teaches is asked so.
     """
 
     card: MemberCard
     needs_audio: bool
     score: ScoreFunction
-    by_fold: Callable[[int], ScoreFunction] | None = None
+    for_fold: Callable[[int], ScoreFunction] | None = None
     needs_name: bool = False  # it asks where and when a soundscape was recorded, which its name tells
-    round_if_alike: Callable[[Sequence[np.ndarray]], str] | None = None  # of networks: see `lib.models.runtime.choose`
+    use_bf16_if_equivalent: Callable[[Sequence[np.ndarray]], str] | None = (
+        None  # of networks: see `lib.models.runtime.choose`
+    )
 
 
 def open_member(folder: Path, classes: ClassList) -> Member:
@@ -61,7 +63,7 @@ def _open_prior(folder: Path, card: MemberCard, classes: ClassList) -> Member:
         needs_audio=False,
         needs_name=True,
         score=opened(folder / "prior.npz"),
-        by_fold=lambda fold: opened(model_of_fold(files, fold, card.name)),
+        for_fold=lambda fold: opened(model_of_fold(files, fold, card.name)),
     )
 
 
@@ -73,7 +75,9 @@ def _open_statistics(folder: Path, card: MemberCard, classes: ClassList) -> Memb
         session = OnnxSession(path, inputs=card.inputs, outputs=card.outputs)
 
         def score(hearing: SoundscapeInputs) -> np.ndarray:
-            features = hearing.once(("statistics", front_end), lambda: sound_statistics(hearing.windows(), front_end))
+            features = hearing.get_or_compute(
+                ("statistics", front_end), lambda: sound_statistics(hearing.windows(), front_end)
+            )
             return session.run(features=features)[0]
 
         return score
@@ -82,7 +86,7 @@ def _open_statistics(folder: Path, card: MemberCard, classes: ClassList) -> Memb
         card,
         needs_audio=True,
         score=opened(folder / "model.onnx"),
-        by_fold=lambda fold: opened(model_of_fold(files, fold, card.name)),
+        for_fold=lambda fold: opened(model_of_fold(files, fold, card.name)),
     )
 
 
@@ -90,7 +94,11 @@ def _open_network(folder: Path, card: MemberCard, classes: ClassList) -> Member:
     """L2: networks on pictures, once they answer the probe as they did in training."""
     networks = NetworkMember(folder, card)
     return Member(
-        card, needs_audio=True, score=networks.hear, by_fold=networks.by_fold, round_if_alike=networks.round_if_alike
+        card,
+        needs_audio=True,
+        score=networks.predict,
+        for_fold=networks.for_fold,
+        use_bf16_if_equivalent=networks.use_bf16_if_equivalent,
     )
 
 
@@ -100,8 +108,8 @@ def _open_head(folder: Path, card: MemberCard, classes: ClassList) -> Member:
     return Member(
         card,
         needs_audio=True,
-        score=head.hear,
-        by_fold=head.by_fold,
+        score=head.predict,
+        for_fold=head.for_fold,
         needs_name=not {"site", "hour"}.isdisjoint(card.inputs),
     )
 

@@ -49,7 +49,7 @@ class TTA:
         if not self.passes:
             raise BadInput("a network is never asked", expected="passes", got="none", do="give at least one")
 
-    def asked(self, front_end: FrontEnd) -> list[TTAPass]:
+    def effective_passes(self, front_end: FrontEnd) -> list[TTAPass]:
         """The passes that differ, with shifts in whole hops and weights that sum to one.
 
         Normalised decibels are the same however loud the sound is, so a gain costs no pass there: its weight goes to
@@ -67,14 +67,14 @@ class TTA:
 
 
 def tta_spectrograms(
-    audio: np.ndarray, listening: WindowSpec, front_end: FrontEnd, wanted: Sequence[tuple[float, float]]
+    audio: np.ndarray, window_spec: WindowSpec, front_end: FrontEnd, wanted: Sequence[tuple[float, float]]
 ) -> list[np.ndarray]:
     """(12, 1, mels, frames) pictures for each wanted (shift in s, gain in dB): one spectrogram for each gain."""
     made = {}
     for gain_db in dict.fromkeys(gain for _, gain in wanted):
         shifts = list(dict.fromkeys(shift for shift, gain in wanted if gain == gain_db))
         sound = audio * np.float32(10 ** (gain_db / 20)) if gain_db else audio
-        pictures = listening.pictures(sound, front_end, [round(shift * SAMPLE_RATE) for shift in shifts])
+        pictures = window_spec.spectrograms(sound, front_end, [round(shift * SAMPLE_RATE) for shift in shifts])
         made |= {(shift, gain_db): part for shift, part in zip(shifts, np.split(pictures, len(shifts)), strict=True)}
     return [made[each] for each in wanted]
 
@@ -83,13 +83,13 @@ def tta_probabilities(
     shown: Sequence[np.ndarray],
     passes: Sequence[TTAPass],
     overlaps: bool,
-    listening: WindowSpec,
+    window_spec: WindowSpec,
     networks: list[NetworkCall],
 ) -> np.ndarray:
     """(12, classes) the mean over networks and, by weight, over passes; `shown` are the pictures of each pass."""
     tables = []
     for pictures, asked in zip(shown, passes, strict=True):
-        reading = _Reading(listening.seconds, asked.shift_s, asked.backwards, overlaps)
+        reading = _Reading(window_spec.seconds, asked.shift_s, asked.backwards, overlaps)
         seen = np.ascontiguousarray(pictures[..., ::-1]) if asked.backwards else pictures
         tables.append(asked.weight * mean_probabilities(seen, reading, networks))
     return np.sum(tables, axis=0)
@@ -103,11 +103,11 @@ class _Reading(WindowSpec):
     backwards: bool = False
     overlaps: bool = False
 
-    def chances(self, clip_logits: np.ndarray, frame_logits: np.ndarray) -> np.ndarray:
+    def probabilities(self, clip_logits: np.ndarray, frame_logits: np.ndarray) -> np.ndarray:
         """(12, classes) as a plain listening's, of windows that need not begin with the rows."""
         frame_logits = frame_logits[..., ::-1] if self.backwards else frame_logits
         if not (self.shift_s or self.overlaps):
-            return super().chances(clip_logits, frame_logits)
+            return super().probabilities(clip_logits, frame_logits)
         clip = _nearness(self.shift_s) @ expit(clip_logits)
         if frame_logits.shape[2] == 1:  # a pooled head: its frame is the clip
             return clip

@@ -46,7 +46,7 @@ class WindowSpec:
         """The samples before the row, and as many after it."""
         return (self.samples - WINDOW_SAMPLES) // 2
 
-    def pictures(self, audio: np.ndarray, front_end: FrontEnd, shifts_samples: Sequence[int] = (0,)) -> np.ndarray:
+    def spectrograms(self, audio: np.ndarray, front_end: FrontEnd, shifts_samples: Sequence[int] = (0,)) -> np.ndarray:
         """(12 for each shift, 1, mels, frames) what the network sees of a soundscape, mirrored beyond its ends.
 
         A shift lets all windows begin so much later; shifts of whole hops have frames in common, made once.
@@ -62,7 +62,7 @@ class WindowSpec:
         share = self.margin_samples / self.samples
         return int(np.floor(share * frames)), int(np.ceil((1 - share) * frames))
 
-    def chances(self, clip_logits: np.ndarray, frame_logits: np.ndarray) -> np.ndarray:
+    def probabilities(self, clip_logits: np.ndarray, frame_logits: np.ndarray) -> np.ndarray:
         """(rows, classes) of clip (rows, classes) and frame logits (rows, classes, frames): mean of clip and best."""
         row = frame_logits[:, :, slice(*self.row_frames(frame_logits.shape[2]))]
         return 0.5 * expit(clip_logits) + 0.5 * expit(row.max(axis=2))
@@ -71,6 +71,6 @@ class WindowSpec:
 NetworkCall = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
-def mean_probabilities(pictures: np.ndarray, listening: WindowSpec, networks: list[NetworkCall]) -> np.ndarray:
+def mean_probabilities(pictures: np.ndarray, window_spec: WindowSpec, networks: list[NetworkCall]) -> np.ndarray:
     """(rows, classes) the mean over networks, each of which turns pictures into clip and frame logits."""
-    return np.mean([listening.chances(*network(pictures)) for network in networks], axis=0)
+    return np.mean([window_spec.probabilities(*network(pictures)) for network in networks], axis=0)

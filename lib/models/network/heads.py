@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-FIRST_LOGIT = -3.0  # most cells are empty: a network that starts by saying so need not unlearn 234 coin tosses
+INITIAL_LOGIT = -3.0  # most cells are empty: a network that starts by saying so need not unlearn 234 coin tosses
 
 
 class GeM(nn.Module):
@@ -30,7 +30,7 @@ class SedHead(nn.Module):
         )
         self.attention = nn.Conv1d(hidden, n_classes, 1)
         self.classes = nn.Conv1d(hidden, n_classes, 1)
-        nn.init.constant_(self.classes.bias, FIRST_LOGIT)
+        nn.init.constant_(self.classes.bias, INITIAL_LOGIT)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Clip logits (batch, classes) and frame logits (batch, classes, frames)."""
@@ -47,7 +47,7 @@ class PooledHead(nn.Module):
         super().__init__()
         self.pool, self.dropout = pool, nn.Dropout(dropout)
         self.classes = nn.Linear(features, n_classes)
-        nn.init.constant_(self.classes.bias, FIRST_LOGIT)
+        nn.init.constant_(self.classes.bias, INITIAL_LOGIT)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Clip logits (batch, classes) and the same as a single frame (batch, classes, 1)."""

@@ -63,7 +63,7 @@ class Network(nn.Module):
             clip, frames = clip + shift, frames + shift[..., None]
         return NetworkOutput(clip, frames, embedding)
 
-    def distilled(self, embedding: Tensor) -> Tensor:
+    def predict_teacher_embedding(self, embedding: Tensor) -> Tensor:
         """(batch, distil_size) the network's guess of the teacher's embedding; in training only, never exported."""
         return self.distil(embedding)
 

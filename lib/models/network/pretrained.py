@@ -9,19 +9,19 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.core.paths import folders_below, inputs_root
 
 
 def load_timm() -> ModuleType:
     """timm, after torchvision was made importable."""
-    ready_torchvision()
+    ensure_torchvision_importable()
     import timm
 
     return timm
 
 
-def ready_torchvision() -> None:
+def ensure_torchvision_importable() -> None:
     """Where torchvision's operators cannot be loaded, declare the two that its import looks for."""
     if "torchvision" not in sys.modules and not _loads(_package("torchvision").glob("_C.*")):
         for operator in ("nms", "qnms"):
@@ -83,7 +83,7 @@ def find_weights(where: str, name: str) -> Path:
         raise BadInput(
             f"pretrained weights {where!r} for {name}",
             expected=f"one weight file ({', '.join(SUFFIXES)}), or one whose name starts with {name.split('.')[0]}",
-            got=shortened(found) or f"none, also none below {inputs_root()}",
+            got=shorten(found) or f"none, also none below {inputs_root()}",
             do=_HOW_TO_MAKE.format(name=name),
         )
     return chosen[0]
@@ -154,7 +154,7 @@ def _fill(backbone: nn.Module, tensors: dict[str, Tensor], source: str) -> str:
         raise BadInput(
             f"the weights of {source} do not fit",
             expected=f"all {len(wanted)} tensors of this backbone",
-            got=f"{len(fitting)} fit; without a match: {shortened(missing)}",
+            got=f"{len(fitting)} fit; without a match: {shorten(missing)}",
             do="give the file of this very network, as the same version of timm names it",
         )
     getattr(backbone, "model", backbone).load_state_dict(fitting)

@@ -19,7 +19,7 @@ class RuntimeAgreement:
     p5: float
 
     @property
-    def alike(self) -> bool:
+    def equivalent(self) -> bool:
         """Whether the one may stand for the other."""
         return self.median >= LEAST_MEDIAN and self.p5 >= LEAST_P5
 

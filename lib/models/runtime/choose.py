@@ -18,7 +18,7 @@ def choose_runtime(runtime: str, members: Mapping[str, Member], soundscapes: Seq
     """Where each network member works from now on, and why: all in ONNX Runtime, or in OpenVINO if that ranks alike."""
     if runtime not in RUNTIMES:
         raise BadInput("no such runtime", expected=" or ".join(RUNTIMES), got=runtime, do="correct `runtime`")
-    networks = {name: member for name, member in members.items() if member.round_if_alike}
+    networks = {name: member for name, member in members.items() if member.use_bf16_if_equivalent}
     if runtime == "onnxruntime":
         return {name: "onnxruntime" for name in networks}
     sounds = []
@@ -27,4 +27,4 @@ def choose_runtime(runtime: str, members: Mapping[str, Member], soundscapes: Seq
             sounds.append(decode(soundscape))
         except UnreadableAudio:  # whoever listens to all of them gives the alarm
             continue
-    return {name: member.round_if_alike(sounds) for name, member in networks.items()}
+    return {name: member.use_bf16_if_equivalent(sounds) for name, member in networks.items()}

@@ -54,7 +54,7 @@ class OnnxFile:
         self.inputs = {node.name: tuple(node.shape) for node in self._session.get_inputs()}
         self.outputs = {node.name: tuple(node.shape) for node in self._session.get_outputs()}
 
-    def ask(self, outputs: list[str], **inputs: np.ndarray) -> list[np.ndarray]:
+    def run_outputs(self, outputs: list[str], **inputs: np.ndarray) -> list[np.ndarray]:
         """The outputs of these names, in this order."""
         with in_session():
             return self._session.run(outputs, inputs)
@@ -76,4 +76,4 @@ class OnnxSession(OnnxFile):
 
     def run(self, **inputs: np.ndarray) -> list[np.ndarray]:
         """The card's outputs, in the card's order."""
-        return self.ask(self._outputs, **inputs)
+        return self.run_outputs(self._outputs, **inputs)

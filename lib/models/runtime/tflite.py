@@ -21,7 +21,7 @@ class LitertFile:
         self.inputs = {each["name"]: _shape(each) for each in interpreter.get_input_details()}
         self.outputs = {name: _shape(each) for name, each in tensors.items() if name not in self.inputs}
 
-    def ask(self, outputs: list[str], **inputs: np.ndarray) -> list[np.ndarray]:
+    def run_outputs(self, outputs: list[str], **inputs: np.ndarray) -> list[np.ndarray]:
         """The tensors of these names as (rows, …) float32; rows are asked one by one, as some files have it."""
         interpreter, answers = self._interpreter(), []
         for row in range(len(next(iter(inputs.values())))):

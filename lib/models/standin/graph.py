@@ -8,6 +8,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from lib.models.export.linear import IR_VERSION, LINEAR_OPSET
 
+STANDIN_GRAPH = "standin"  # the graph's name in the file: by it a packed embedder's card marks a stand-in
+
 
 class Graph:
     """Nodes in the order they were added; what has no scope of its own is numbered, as exporters do."""
@@ -35,7 +37,7 @@ class Graph:
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in side.items()]
             for side in (inputs, self.outputs)
         ]
-        graph = helper.make_graph(self._nodes, "standin", *sides, self._tensors)
+        graph = helper.make_graph(self._nodes, STANDIN_GRAPH, *sides, self._tensors)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", LINEAR_OPSET)], ir_version=IR_VERSION)
         onnx.checker.check_model(model)
         path.write_bytes(model.SerializeToString(deterministic=True))

@@ -14,8 +14,9 @@ from lib.competition.row_ids import SAMPLE_RATE, WINDOW_SAMPLES
 from lib.models.runtime.onnx import OnnxSession
 from lib.models.standin.graph import Graph
 from lib.models.standin.labels import STANDIN_LABELS, label_table, write_labels
-from lib.models.standin.mel import FRAMES, PERCH, add_spectrogram
+from lib.models.standin.mel import FRAMES, add_spectrogram
 from lib.models.standin.network import EMBEDDING, PLACES, Tower
+from lib.sound.mel.config import PERCH_FRONT_END
 
 _INPUTS = {"inputs": ["rows", WINDOW_SAMPLES]}
 _AT_ONCE = 16  # made sounds, which are measured together; and windows, to bound the memory
@@ -30,14 +31,14 @@ def make_standin(
     scientific_names: Sequence[str],
     width: float,
     seed: int = 0,
-    teach: Mapping[str, np.ndarray] | None = None,
+    calls: Mapping[str, np.ndarray] | None = None,
 ) -> Path:
     """The path of `standin.onnx`, `labels.csv` beside it; Perch's own size is width 1.2.
 
     `teach` has (windows, 160000) calls by scientific name. A label without calls gets a logit that means nothing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    teach = dict(teach or {})
+    teach = dict(calls or {})
     labels = label_table(list(dict.fromkeys([*scientific_names, *teach])), np.random.default_rng([seed, 1]))
     maker = _Maker(width, seed, _some(teach) if teach else None)
     path = folder / "standin.onnx"
@@ -100,7 +101,7 @@ class _Maker:
         centred = graph.add("Sub", graph.add("Transpose", features, perm=[0, 2, 3, 1]), self._centre)
         spatial = graph.add("Div", centred, self._spread)
         embedding = graph.add("ReduceMean", spatial, axes=[1, 2], keepdims=0)
-        graph.give(spectrogram, "spectrogram", ["rows", FRAMES, PERCH.n_mels])
+        graph.give(spectrogram, "spectrogram", ["rows", FRAMES, PERCH_FRONT_END.n_mels])
         graph.give(spatial, "spatial_embedding", ["rows", *PLACES, EMBEDDING])
         graph.give(embedding, "embedding", ["rows", EMBEDDING])
         return embedding

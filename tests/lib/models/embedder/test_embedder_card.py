@@ -2,7 +2,7 @@
 
 from lib.competition.classes import ClassList
 from lib.core.records import to_json, write_json
-from lib.models.embedder.packed import EmbedderCard, known_by_name
+from lib.models.embedder.packed import EmbedderCard, classes_with_own_label
 
 
 def test_known_by_name_are_names_and_synonyms_of_any_embedder(tmp_path):
@@ -10,5 +10,5 @@ def test_known_by_name_are_names_and_synonyms_of_any_embedder(tmp_path):
     for name, how in (("one", ["name", "genus", "none", "none"]), ("two", ["none", "none", "synonym", "genus"])):
         card = EmbedderCard(name, "model.onnx", "x", classes.hash, {"embedding": 3}, [[0], [1], [2], [3]], how)
         write_json(tmp_path / name / "embedder.json", to_json(card))
-    assert known_by_name([tmp_path / "one", tmp_path / "two"], classes) == {"a", "c"}
-    assert known_by_name([], classes) == frozenset()
+    assert classes_with_own_label([tmp_path / "one", tmp_path / "two"], classes) == {"a", "c"}
+    assert classes_with_own_label([], classes) == frozenset()

@@ -34,7 +34,7 @@ def packed(source, tmp_path):
 
 def test_its_tokens_are_in_the_projects_classes_and_as_wide_as_its_card_says(packed):
     embedder = open_embedder(packed, CLASSES)
-    said, level = embedder.hear(WINDOWS), loudness(WINDOWS)
+    said, level = embedder.embed(WINDOWS), loudness(WINDOWS)
     flat = np.full(4, FLAT_LOGIT)
     highest = np.maximum(-level[:, 3], -level[:, 99])
     np.testing.assert_allclose(said.logits, np.stack([-level[:, 7], highest, flat], axis=1), rtol=1e-4)
@@ -93,7 +93,7 @@ def test_a_tflite_model_packs_like_any_other_and_its_inner_blocks_need_no_tap(tm
     (tmp_path / "e").mkdir()
     (tmp_path / "e" / "model.onnx").touch()  # of an embedder that was packed there before
     pack_embedder(tmp_path / "ear.tflite", None, label_map, CLASSES, tmp_path / "e")
-    said = open_embedder(tmp_path / "e", CLASSES).hear(WINDOWS)
+    said = open_embedder(tmp_path / "e", CLASSES).embed(WINDOWS)
     assert said.embedding.shape == (4, 2)
     assert set(read_json(tmp_path / "e" / "manifest.json")["files"]) == {"embedder.json", "labels.csv", "model.tflite"}
     assert (said.logits[:, 1] == FLAT_LOGIT).all()

@@ -18,7 +18,7 @@ def test_tokens_are_those_of_the_outputs_of_that_name_whatever_their_order_and_t
     weights = write_standin(tmp_path / "perch.onnx", ones)
     windows = np.random.default_rng(1).normal(size=(14, 160_000)).astype(np.float32)
     perch = Perch(OnnxFile(tmp_path / "perch.onnx"), NAMES)
-    said = perch.hear(windows)
+    said = perch.embed(windows)
     np.testing.assert_allclose(said.embedding, loudness(windows) @ weights, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(said.logits, -loudness(windows), rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(perch.embeddings(windows), said.embedding)

@@ -26,7 +26,7 @@ class Made:
             "Identity": (1, 4),
         } | outputs
 
-    def ask(self, outputs, sound):
+    def run_outputs(self, outputs, sound):
         level = np.abs(sound).mean(axis=1)
         answers = {
             "model/GLOBAL_AVG_POOL/Mean": np.stack([level, -level], axis=1),
@@ -45,7 +45,7 @@ def levels():
 
 
 def test_embeddings_and_blocks_are_means_and_logits_the_largest_of_a_rows_excerpts():
-    said = ShortWindowEmbedder(Made(**{"stage2_ds1/map": (1, 2, 3, 5)}), "abcd").hear(WINDOWS, ["stage2_ds1"])
+    said = ShortWindowEmbedder(Made(**{"stage2_ds1/map": (1, 2, 3, 5)}), "abcd").embed(WINDOWS, ["stage2_ds1"])
     level, mean = levels(), levels().mean(axis=1)
     assert np.ptp(level, axis=1).min() > 1e-5
     np.testing.assert_allclose(said.embedding, np.stack([mean, -mean], axis=1), rtol=1e-5)

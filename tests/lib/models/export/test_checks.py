@@ -46,7 +46,7 @@ def test_a_sound_graph_passes():
         (graph(opset=11), "opset 11 of ai.onnx"),
         (graph(opset=23), "opset 23 of ai.onnx"),
         (graph(nodes=[("Gelu", {})], domain="com.microsoft"), "opset 1 of com.microsoft"),
-        (graph(names=("picture", "y")), "the interface is"),
+        (graph(names=("spectrogram", "y")), "the interface is"),
         (graph(names=("x", "logits")), "the interface is"),
         (graph(rows=12), "x has a fixed number of rows"),
     ],

@@ -12,12 +12,12 @@ from lib.models.head.proto_ssm import ProtoNetwork, ProtoSSM
 from lib.models.head.residual_ssm import FIRST_PASS, ResidualNetwork, ResidualSSM
 from lib.models.head.sequence import ScalarMix, SequenceHead, SequenceNetwork
 from lib.models.runtime.onnx import OnnxSession
-from tests.support.plantedlesson import SITES, soundscapes
+from tests.support.plantedsignals import SITES, soundscapes
 
 HEARD = soundscapes(3, seed=0)
-HEARD.tokens[FIRST_PASS] = 2.0 * HEARD.tokens["logits"]
-ROWS = {name: HEARD.windows(name) for name in HEARD.tokens}
-BLOCKS = {name: ROWS[name] for name in ("block:loud", "block:deaf", "embedding")}
+HEARD.embeddings[FIRST_PASS] = 2.0 * HEARD.embeddings["logits"]
+ROWS = {name: HEARD.windows(name) for name in HEARD.embeddings}
+BLOCKS = {name: ROWS[name] for name in ("block:signal", "block:noise", "embedding")}
 
 
 def residual():
@@ -46,7 +46,7 @@ def test_the_file_answers_as_the_network_for_any_number_of_files(kind, tmp_path)
     for files in (1, 3):
         heard = HEARD.only(np.arange(files))
         heard.sites[:1] = len(SITES) + 5  # a site beyond any that was met
-        everything = heard.tokens | {"site": heard.sites, "hour": heard.hours}
+        everything = heard.embeddings | {"site": heard.sites, "hour": heard.hours}
         (said,) = session.run(**{name: everything[name] for name in names})
         assert said.shape == (files, 12, 4)
         assert np.ptp(said) > 0.1
@@ -60,4 +60,4 @@ def test_the_graph_is_of_an_old_operator_set_and_of_the_same_bytes_each_time(tmp
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     model = onnx.load(tmp_path / "one")
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", LINEAR_OPSET)]
-    assert [value.name for value in model.graph.input] == ["block:loud", "block:deaf", "embedding"]
+    assert [value.name for value in model.graph.input] == ["block:signal", "block:noise", "embedding"]

@@ -5,10 +5,10 @@ import pytest
 
 from lib.core.errors import BadInput
 from lib.learn.baseline.logistic import LogisticSettings, fit_logistic
-from lib.models.export.head import linear_graph, mean_graph, same_graph, write_graph
+from lib.models.export.head import identity_graph, linear_graph, mean_graph, write_graph
 from lib.models.runtime.onnx import OnnxSession
 
-WIDTHS = {"embedding": 5, "block:loud": 2}
+WIDTHS = {"embedding": 5, "block:signal": 2}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def said(graph, path, **tokens):
 
 def tokens(rows):
     files = rows.astype(np.float32).reshape(5, 12, 7)
-    return {"embedding": files[..., :5], "block:loud": files[..., 5:]}
+    return {"embedding": files[..., :5], "block:signal": files[..., 5:]}
 
 
 def test_a_linear_graph_lays_the_tokens_side_by_side_and_clips_them(rows, linears, tmp_path):
@@ -49,7 +49,7 @@ def test_the_mean_of_graphs_is_the_mean_of_their_logits_and_one_alone_is_itself(
 
 def test_the_same_graph_answers_with_the_token_itself(tmp_path):
     logits = np.random.default_rng(3).normal(size=(2, 12, 4)).astype(np.float32)
-    np.testing.assert_array_equal(said(same_graph("logits", 4), tmp_path / "a.onnx", logits=logits), logits)
+    np.testing.assert_array_equal(said(identity_graph("logits", 4), tmp_path / "a.onnx", logits=logits), logits)
 
 
 def test_the_same_models_give_the_same_bytes(linears, tmp_path):
@@ -59,7 +59,7 @@ def test_the_same_models_give_the_same_bytes(linears, tmp_path):
 
 
 def test_a_graph_that_is_no_head_is_not_written(tmp_path):
-    graph = same_graph("logits", 4)
+    graph = identity_graph("logits", 4)
     graph.graph.output[0].name = graph.graph.node[0].output[0] = "prob"
     with pytest.raises(BadInput, match="prob"):
         write_graph(graph, tmp_path / "a.onnx")

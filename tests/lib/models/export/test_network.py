@@ -7,7 +7,7 @@ import torch
 
 from lib.core.errors import BadInput
 from lib.models.export.checks import check_graph
-from lib.models.export.network import INPUTS, NETWORK_OPSET, OUTPUTS, export_network
+from lib.models.export.network import NETWORK_INPUTS, NETWORK_OPSET, NETWORK_OUTPUTS, export_network
 from lib.models.export.parity import onnx_runner
 from lib.models.network.network import NetworkSettings, build_network
 
@@ -50,8 +50,8 @@ def test_another_size_of_picture_is_refused_by_the_graph(exported):
 
 def test_the_graph_holds_what_inference_needs_and_nothing_else(exported, network):
     model = onnx.load(exported)
-    assert [value.name for value in model.graph.input] == INPUTS
-    assert [value.name for value in model.graph.output] == OUTPUTS
+    assert [value.name for value in model.graph.input] == NETWORK_INPUTS
+    assert [value.name for value in model.graph.output] == NETWORK_OUTPUTS
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", NETWORK_OPSET)]
     assert not any("distil" in tensor.name for tensor in model.graph.initializer)
     assert b".py" not in exported.read_bytes()  # the exporter notes paths and lines of source

@@ -7,11 +7,11 @@ import torch
 from onnx import numpy_helper
 
 from lib.core.errors import BadInput
-from lib.models.export.parity import NOT_INSTALLED, onnx_runner, openvino_runner, parity, probabilities
+from lib.models.export.parity import NOT_INSTALLED, batch_probabilities, onnx_runner, openvino_runner, parity
 from lib.models.member.windows import WindowSpec
 from tests.support.tinynetwork import graph, pictures_of, trained
 
-CHANCES = WindowSpec().chances
+CHANCES = WindowSpec().probabilities
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_the_runtimes_agree_with_torch_to_a_hundredth_of_the_limit(network, expo
 
 def test_openvino_computes_in_float32_where_it_is_installed(exported, pictures):
     pytest.importorskip("openvino")
-    runs = [probabilities(run, pictures, CHANCES) for run in (onnx_runner(exported), openvino_runner(exported))]
+    runs = [batch_probabilities(run, pictures, CHANCES) for run in (onnx_runner(exported), openvino_runner(exported))]
     np.testing.assert_allclose(*runs, atol=1e-5)
 
 
@@ -81,6 +81,6 @@ def test_a_network_left_in_training_mode_is_found(network, exported, pictures):
 
 def test_every_picture_is_asked_once_in_order(exported, pictures):
     run = onnx_runner(exported)
-    asked = probabilities(run, pictures, lambda clip, frames: clip)
+    asked = batch_probabilities(run, pictures, lambda clip, frames: clip)
     np.testing.assert_array_equal(asked, np.concatenate([run(pictures[n : n + 12])[0] for n in (0, 12, 24)]))
     assert len(asked) == 30

@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto
 
 from lib.core.errors import BadInput
-from lib.models.export.quantize import make_half, make_int8, measure, refuse
+from lib.models.export.quantize import compare_variants, convert_to_float16, quantize_to_int8, require_rank_agreement
 from lib.models.member.windows import WindowSpec
 from tests.support.tinynetwork import graph, pictures_of
 
@@ -17,15 +17,15 @@ def variants(tmp_path_factory):
     folder = tmp_path_factory.mktemp("precision")
     paths = {name: folder / f"{name}.onnx" for name in ("float32", "float16", "int8")}
     paths["float32"].write_bytes(graph())
-    make_half(paths["float32"], paths["float16"])
-    make_int8(paths["float32"], paths["int8"], pictures_of(48, seed=1)[0])
+    convert_to_float16(paths["float32"], paths["float16"])
+    quantize_to_int8(paths["float32"], paths["int8"], pictures_of(48, seed=1)[0])
     return paths
 
 
 @pytest.fixture(scope="module")
 def table(variants):
     pictures, present = pictures_of(240, seed=2)
-    return measure(variants, pictures, WindowSpec().chances, present)
+    return compare_variants(variants, pictures, WindowSpec().probabilities, present)
 
 
 def operators(path):
@@ -58,7 +58,7 @@ def test_half_precision_ranks_as_float32_does(table):
     assert table.loc["float32", ["rank_median", "rank_p5", "max_abs"]].tolist() == pytest.approx([1.0, 1.0, 0.0])
     assert table.rank_p5["float16"] > 0.999
     assert 0 < table.max_abs["float16"] < 0.01
-    refuse(table.loc[["float32", "float16"]])
+    require_rank_agreement(table.loc[["float32", "float16"]])
 
 
 def test_int8_is_nearer_to_the_network_than_to_chance_but_not_the_same(table):
@@ -66,7 +66,7 @@ def test_int8_is_nearer_to_the_network_than_to_chance_but_not_the_same(table):
     assert table.auc["float32"] > 0.8
     assert abs(table.auc["int8"] - table.auc["float32"]) < 0.1
     with pytest.raises(BadInput, match="int8: not the same model"):
-        refuse(table, least_rank=table.rank_p5["int8"] + 1e-9)
+        require_rank_agreement(table, least_rank=table.rank_p5["int8"] + 1e-9)
 
 
 def test_size_and_time_are_those_of_the_files(table, variants):
@@ -77,7 +77,7 @@ def test_size_and_time_are_those_of_the_files(table, variants):
 
 def test_without_truth_there_is_no_auc(variants):
     pictures, _present = pictures_of(12, seed=3)
-    assert "auc" not in measure({"float32": variants["float32"]}, pictures, WindowSpec().chances)
+    assert "auc" not in compare_variants({"float32": variants["float32"]}, pictures, WindowSpec().probabilities)
 
 
 def test_a_refusal_shows_the_whole_table_and_takes_nan_for_disagreement():
@@ -85,6 +85,6 @@ def test_a_refusal_shows_the_whole_table_and_takes_nan_for_disagreement():
         {"rank_p5": [1.0, 0.72, np.nan], "ms_per_soundscape": [115.0, 79.0, 50.0]}, ["f32", "i8", "odd"]
     )
     with pytest.raises(BadInput, match=r"(?s)i8, odd: not the same.*rank_p5.*f32.*115.*0\.72.*79"):
-        refuse(table)
-    refuse(table.iloc[:2], least_rank=0.7)
-    refuse(table.iloc[:1])
+        require_rank_agreement(table)
+    require_rank_agreement(table.iloc[:2], least_rank=0.7)
+    require_rank_agreement(table.iloc[:1])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lib.models.export.head import export_head
-from lib.models.head.class_mlps import Bank, ClassMlps, Reduction, score_features
+from lib.models.head.class_mlps import ClassMlps, MlpBank, Reduction, score_features
 from lib.models.runtime.onnx import OnnxSession
 
 CLASSES, WIDTH, COMPONENTS = 5, 7, 3
@@ -25,8 +25,8 @@ def network(inputs):
     random = np.random.default_rng(1)
     reduction = Reduction(random.normal(size=WIDTH), random.normal(size=(WIDTH, COMPONENTS)))
     network = ClassMlps(reduction, inputs["logits"], np.array([0.4, 0, 0.4, 1.0, 0]))
-    network.banks.append(Bank([0, 3], COMPONENTS + 6, (4, 2), seed=0))
-    network.banks.append(Bank([2], COMPONENTS + 6, (5, 3), seed=1))
+    network.banks.append(MlpBank([0, 3], COMPONENTS + 6, (4, 2), seed=0))
+    network.banks.append(MlpBank([2], COMPONENTS + 6, (5, 3), seed=1))
     return network.eval().requires_grad_(False)
 
 

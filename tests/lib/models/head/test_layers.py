@@ -3,19 +3,19 @@
 import numpy as np
 import torch
 
-from lib.models.head.layers import CLIP, Attention, Standard
+from lib.models.head.layers import CLIP, Attention, Standardizer
 
 
 def test_rows_leave_with_mean_nought_and_spread_one_and_a_flat_column_as_nought():
     rows = np.random.default_rng(0).normal(5.0, 3.0, size=(400, 3)).astype(np.float32)
     rows[:, 2] = -6.0
-    scaled = Standard(rows)(torch.from_numpy(rows)).numpy()
+    scaled = Standardizer(rows)(torch.from_numpy(rows)).numpy()
     np.testing.assert_allclose(scaled.mean(axis=0), 0.0, atol=1e-2)
     np.testing.assert_allclose(scaled.std(axis=0), [1, 1, 0], atol=1e-2)
 
 
 def test_what_lies_far_outside_is_clipped():
-    standard = Standard(np.array([[-1.0], [1.0]], dtype=np.float32))
+    standard = Standardizer(np.array([[-1.0], [1.0]], dtype=np.float32))
     assert standard(torch.tensor([[-50.0], [0.5], [50.0]])).flatten().tolist() == [-CLIP, 0.5, CLIP]
 
 

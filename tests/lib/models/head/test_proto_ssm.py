@@ -6,7 +6,7 @@ import torch
 
 from lib.learn.head.base import network_inputs
 from lib.models.head.proto_ssm import ProtoNetwork, ProtoSSM
-from tests.support.plantedlesson import CALL, FLAT_LOGIT, soundscapes
+from tests.support.plantedsignals import CALL, FLAT_LOGIT, soundscapes
 
 HEARD = soundscapes(6, seed=0)
 

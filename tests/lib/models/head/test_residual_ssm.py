@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lib.models.head.residual_ssm import FIRST_PASS, ResidualNetwork, ResidualSSM
-from tests.support.plantedlesson import soundscapes
+from tests.support.plantedsignals import soundscapes
 
 HEARD = soundscapes(4, seed=0)
 
@@ -18,7 +18,8 @@ def network_of(weight: float) -> ResidualSSM:
 @pytest.fixture
 def inputs():
     return {
-        name: torch.from_numpy(HEARD.tokens[of]) for name, of in (("embedding", "embedding"), (FIRST_PASS, "logits"))
+        name: torch.from_numpy(HEARD.embeddings[of])
+        for name, of in (("embedding", "embedding"), (FIRST_PASS, "logits"))
     }
 
 

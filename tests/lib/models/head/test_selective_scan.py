@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.models.head.proto_ssm import BothWays, SelectiveScan, selective_scan
+from lib.models.head.proto_ssm import BidirectionalScan, SelectiveScan, selective_scan
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def test_the_step_sizes_start_where_they_are_said_to_and_the_decays_at_one_to_si
 
 def test_what_comes_in_reverse_goes_out_in_reverse_when_the_two_ways_are_exchanged(windows):
     torch.manual_seed(0)
-    layer = BothWays(8, states=4, dropout=0.0)
-    mirrored = BothWays(8, states=4, dropout=0.0)
+    layer = BidirectionalScan(8, states=4, dropout=0.0)
+    mirrored = BidirectionalScan(8, states=4, dropout=0.0)
     mirrored.load_state_dict(layer.state_dict())
     mirrored.forwards, mirrored.backwards = mirrored.backwards, mirrored.forwards
     mirrored.merge.weight.data = mirrored.merge.weight.data.roll(8, dims=1)
@@ -65,6 +65,6 @@ def test_what_comes_in_reverse_goes_out_in_reverse_when_the_two_ways_are_exchang
 
 def test_both_ways_the_first_window_hears_the_last(windows):
     torch.manual_seed(0)
-    layer, changed = BothWays(8, states=4, dropout=0.0), windows.clone()
+    layer, changed = BidirectionalScan(8, states=4, dropout=0.0), windows.clone()
     changed[:, -1] += 1.0
     assert (layer(windows) - layer(changed))[:, 0].abs().max() > 0

@@ -18,10 +18,10 @@ from lib.learn.head.crossfit import fit_head_member
 from lib.learn.head.linear import LinearHeadSettings, fit_linear_head, zero_shot_head
 from lib.models.embedder.packed import Embedder
 from lib.models.member.card import read_card
-from lib.models.member.head import HeadFiles, HeadMember, probe_tokens
+from lib.models.member.head import HeadMember, HeadSessions, golden_tokens
 from lib.models.member.inputs import SoundscapeInputs
 from lib.sound.decode import decode
-from tests.support.tinyheads import make_studio, pack
+from tests.support.tinyheads import make_head_setup, pack
 
 
 @dataclass(frozen=True)
@@ -33,81 +33,81 @@ class Turning(LinearHeadSettings):
 
 
 @pytest.fixture(scope="module")
-def studio(prepared_folder, public, tmp_path_factory):
-    studio = make_studio(load_prepared(prepared_folder), public, tmp_path_factory.mktemp("heads"))
+def head_setup(prepared_folder, public, tmp_path_factory):
+    head_setup = make_head_setup(load_prepared(prepared_folder), public, tmp_path_factory.mktemp("heads"))
     quick = LogisticSettings(max_iterations=5)
     linear = Head("linear", fit_linear_head, Turning(("embedding",), logistic=quick))
     for name, head in (("linear", linear), ("zero_shot", zero_shot_head())):
-        fit_head_member(studio.prepared, studio.lesson, head, studio.member(name), studio.embedder, [0])
-    return studio
+        fit_head_member(head_setup.prepared, head_setup.data, head, head_setup.member(name), head_setup.embedder, [0])
+    return head_setup
 
 
 @pytest.fixture
-def run(studio, tmp_path):
+def run(head_setup, tmp_path):
     """A copy of the run that a test may spoil."""
-    return shutil.copytree(studio.embedder.parents[1], tmp_path / "run")
+    return shutil.copytree(head_setup.embedder.parents[1], tmp_path / "run")
 
 
 @pytest.fixture(scope="module")
-def hearing_of(studio, public):
-    stem = studio.lesson.sequences.stems[0]
+def hearing_of(head_setup, public):
+    stem = head_setup.data.sequences.stems[0]
     audio = decode(public / "train_soundscapes" / f"{stem}.ogg")
     return lambda: SoundscapeInputs(parse_soundscape(stem), audio)
 
 
-def opened(folder, studio):
-    return HeadMember(folder, read_card(folder, studio.prepared.classes), studio.prepared.classes)
+def opened(folder, head_setup):
+    return HeadMember(folder, read_card(folder, head_setup.prepared.classes), head_setup.prepared.classes)
 
 
-def test_heads_on_one_embedder_hear_a_soundscape_once_together(studio, hearing_of, monkeypatch):
-    heads = [opened(studio.member(name), studio) for name in ("linear", "zero_shot")]
-    alone = [head.hear(hearing_of()) for head in heads]
-    asked, hear = [], Embedder.hear
-    monkeypatch.setattr(Embedder, "hear", lambda self, windows: asked.append(len(windows)) or hear(self, windows))
+def test_heads_on_one_embedder_hear_a_soundscape_once_together(head_setup, hearing_of, monkeypatch):
+    heads = [opened(head_setup.member(name), head_setup) for name in ("linear", "zero_shot")]
+    alone = [head.predict(hearing_of()) for head in heads]
+    asked, hear = [], Embedder.embed
+    monkeypatch.setattr(Embedder, "embed", lambda self, windows: asked.append(len(windows)) or hear(self, windows))
     together = hearing_of()
     for head, expected in zip(heads, alone, strict=True):
-        np.testing.assert_array_equal(head.hear(together), expected)
+        np.testing.assert_array_equal(head.predict(together), expected)
     assert asked == [12]
 
 
-def test_the_probe_is_heard_once_for_all_heads(studio, monkeypatch):
-    probe_tokens.cache_clear()
-    asked, hear = [], Embedder.hear
-    monkeypatch.setattr(Embedder, "hear", lambda self, windows: asked.append(len(windows)) or hear(self, windows))
+def test_the_probe_is_heard_once_for_all_heads(head_setup, monkeypatch):
+    golden_tokens.cache_clear()
+    asked, hear = [], Embedder.embed
+    monkeypatch.setattr(Embedder, "embed", lambda self, windows: asked.append(len(windows)) or hear(self, windows))
     for name in ("linear", "zero_shot"):
-        opened(studio.member(name), studio)
+        opened(head_setup.member(name), head_setup)
     assert asked == [12]
 
 
-def test_all_folds_together_give_their_mean_chance(studio, hearing_of):
-    head = opened(studio.member("linear"), studio)
-    alone = [head.hear(hearing_of(), [fold]) for fold in studio.prepared.folds.numbers]
-    np.testing.assert_allclose(head.hear(hearing_of()), np.mean(alone, axis=0), atol=1e-6)
+def test_all_folds_together_give_their_mean_chance(head_setup, hearing_of):
+    head = opened(head_setup.member("linear"), head_setup)
+    alone = [head.predict(hearing_of(), [fold]) for fold in head_setup.prepared.folds.numbers]
+    np.testing.assert_allclose(head.predict(hearing_of()), np.mean(alone, axis=0), atol=1e-6)
     assert np.abs(alone[0] - alone[1]).max() > 1e-3
-    asked = [head.by_fold(fold)(hearing_of()) for fold in studio.prepared.folds.numbers]
+    asked = [head.for_fold(fold)(hearing_of()) for fold in head_setup.prepared.folds.numbers]
     np.testing.assert_array_equal(asked, alone)
     with pytest.raises(BadInput, match="linear has no model of fold 7"):
-        head.by_fold(7)
+        head.for_fold(7)
 
 
-def test_a_dataset_of_a_folder_each_serves_as_well_as_a_notebooks_output(run, studio, tmp_path):
+def test_a_dataset_of_a_folder_each_serves_as_well_as_a_notebooks_output(run, head_setup, tmp_path):
     dataset = tmp_path / "dataset"
     for folder in (*(run / "members").iterdir(), *(run / "embedders").iterdir()):
         shutil.copytree(folder, dataset / folder.name / folder.name)
     shutil.rmtree(run)
-    assert opened(dataset / "linear" / "linear", studio)
+    assert opened(dataset / "linear" / "linear", head_setup)
 
 
-def test_an_absent_embedder_is_refused_with_what_to_do(run, studio):
+def test_an_absent_embedder_is_refused_with_what_to_do(run, head_setup):
     shutil.rmtree(run / "embedders")
     with pytest.raises(BadInput, match=r"through the embedder ear, which is not there(.|\n)*attach the output"):
-        opened(run / "members" / "linear", studio)
+        opened(run / "members" / "linear", head_setup)
 
 
-def test_another_embedder_of_that_name_is_refused(run, studio, tmp_path):
-    pack(studio.prepared, tmp_path, run / "embedders" / "ear", first_label=1)
+def test_another_embedder_of_that_name_is_refused(run, head_setup, tmp_path):
+    pack(head_setup.prepared, tmp_path, run / "embedders" / "ear", first_label=1)
     with pytest.raises(BadInput, match=r"not the one that member linear was fitted on(.|\n)*fit the head again"):
-        opened(run / "members" / "linear", studio)
+        opened(run / "members" / "linear", head_setup)
 
 
 def exchange_folds(member):
@@ -132,25 +132,25 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("what", PLANTED)
-def test_a_planted_mismatch_is_refused_when_the_member_is_opened(run, studio, what):
+def test_a_planted_mismatch_is_refused_when_the_member_is_opened(run, head_setup, what):
     PLANTED[what](run / "members" / "linear")
     seal(run / "members" / "linear", "member")
     with pytest.raises(BadInput, match=r"does not hear as it did|is not whole"):
-        opened(run / "members" / "linear", studio)
+        opened(run / "members" / "linear", head_setup)
 
 
-def test_the_clean_copy_is_opened_wherever_it_lies(run, studio, hearing_of):
+def test_the_clean_copy_is_opened_wherever_it_lies(run, head_setup, hearing_of):
     seal(run / "members" / "linear", "member")
-    here, there = (opened(folder, studio) for folder in (studio.member("linear"), run / "members" / "linear"))
-    np.testing.assert_array_equal(here.hear(hearing_of()), there.hear(hearing_of()))
+    here, there = (opened(folder, head_setup) for folder in (head_setup.member("linear"), run / "members" / "linear"))
+    np.testing.assert_array_equal(here.predict(hearing_of()), there.predict(hearing_of()))
 
 
-def test_a_card_with_another_interface_is_refused(run, studio):
+def test_a_card_with_another_interface_is_refused(run, head_setup):
     member = run / "members" / "linear"
     write_json(member / "member.json", read_json(member / "member.json") | {"inputs": ["logits"]})
     seal(member, "member")
     with pytest.raises(BadInput, match="another interface"):
-        opened(member, studio)
+        opened(member, head_setup)
 
 
 @pytest.fixture(scope="module")
@@ -185,13 +185,13 @@ def log_odds(chances):
 def test_site_and_hour_reach_the_graph_and_each_order_is_laid_back_in_time(context_files):
     token = np.linspace(-2, 2, 24).reshape(2, 12, 1).astype(np.float32)
     config = {"sites": ["S01", "S07"], "rolls": [0, 3], "flip": True}
-    files = HeadFiles(context_files, ["embedding", "site", "hour"], config)
+    files = HeadSessions(context_files, ["embedding", "site", "hour"], config)
     assert files.folds == [0, 1]
-    said = log_odds(files.chances({"embedding": token, "logits": token}, ["S09", "S01"], np.array([1, 2]), [0]))
+    said = log_odds(files.probabilities({"embedding": token, "logits": token}, ["S09", "S01"], np.array([1, 2]), [0]))
     before, after = np.roll(token, 1, axis=1), np.roll(token, -1, axis=1)  # reversed, the next comes before
     expected = (2 * before + after) / 3 + np.array([1.0, 12.0])[:, None, None]
     np.testing.assert_allclose(said, expected, rtol=2e-2)  # float32 chances near 1
-    both = files.chances({"embedding": token}, ["S09", "S09"], np.array([0, 0]), [0, 1])
-    each = [files.chances({"embedding": token}, ["S09", "S09"], np.array([0, 0]), [fold]) for fold in (0, 1)]
+    both = files.probabilities({"embedding": token}, ["S09", "S09"], np.array([0, 0]), [0, 1])
+    each = [files.probabilities({"embedding": token}, ["S09", "S09"], np.array([0, 0]), [fold]) for fold in (0, 1)]
     np.testing.assert_allclose(both, np.mean(each, axis=0), atol=1e-6)
     assert (each[1] > each[0]).all()

@@ -21,7 +21,7 @@ def test_what_is_made_of_a_soundscape_is_made_once_for_each_key():
         made.append(what)
         return what
 
-    assert [heard.once(key, lambda key=key: make(key)) for key in "abab"] == list("abab")
+    assert [heard.get_or_compute(key, lambda key=key: make(key)) for key in "abab"] == list("abab")
     assert made == ["a", "b"]
 
 

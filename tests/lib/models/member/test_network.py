@@ -14,9 +14,9 @@ from lib.competition.row_ids import parse_soundscape
 from lib.competition.scores import load_scores
 from lib.core.errors import BadInput
 from lib.core.records import read_json, seal, write_json
-from lib.models.export.network import INPUTS, OUTPUTS
+from lib.models.export.network import NETWORK_INPUTS, NETWORK_OUTPUTS
 from lib.models.member import network as applied_network
-from lib.models.member import windows as listening
+from lib.models.member import windows as window_module
 from lib.models.member.card import read_card
 from lib.models.member.golden_output import golden_sound, write_golden_output
 from lib.models.member.inputs import SoundscapeInputs
@@ -123,7 +123,7 @@ def test_damage_and_another_order_of_classes_are_refused_before_anything_is_aske
 
 @pytest.mark.parametrize("mode", ["constant", "reflect"])
 def test_another_padding_of_short_files_is_refused(network_member, classes, monkeypatch, mode):
-    monkeypatch.setattr(listening, "fit_length", lambda audio, n: np.pad(audio, (0, n - len(audio)), mode=mode))
+    monkeypatch.setattr(window_module, "fit_length", lambda audio, n: np.pad(audio, (0, n - len(audio)), mode=mode))
     with pytest.raises(BadInput, match="does not hear as it did"):
         open_member(network_member, classes)
 
@@ -136,8 +136,8 @@ def test_a_fold_asked_alone_gives_the_out_of_fold_scores_and_all_together_their_
     for stem, fold in prepared.folds.of("soundscape").items():
         audio = decode(public / "train_soundscapes" / f"{stem}.ogg")
         rows = [row.startswith(stem) for row in oof.row_ids]
-        np.testing.assert_allclose(networks.score(audio, [fold]), oof.values[rows], atol=1e-6)
-    alone = [networks.score(audio, [number]) for number in prepared.folds.numbers]
+        np.testing.assert_allclose(networks.predict_audio(audio, [fold]), oof.values[rows], atol=1e-6)
+    alone = [networks.predict_audio(audio, [number]) for number in prepared.folds.numbers]
     assert np.abs(alone[0] - alone[1]).max() > 0.01
     together = open_member(network_member, classes).score(SoundscapeInputs(parse_soundscape(stem), audio))
     np.testing.assert_allclose(together, np.mean(alone, axis=0), atol=1e-6)
@@ -145,9 +145,9 @@ def test_a_fold_asked_alone_gives_the_out_of_fold_scores_and_all_together_their_
 
 def alone(path, networks, audio):
     """(12, classes) what a file says of audio."""
-    session = OnnxSession(path, inputs=INPUTS, outputs=OUTPUTS)
-    pictures = networks.listening.pictures(audio, networks.front_end)
-    return mean_probabilities(pictures, networks.listening, [lambda picture: session.run(picture=picture)])
+    session = OnnxSession(path, inputs=NETWORK_INPUTS, outputs=NETWORK_OUTPUTS)
+    pictures = networks.window_spec.spectrograms(audio, networks.front_end)
+    return mean_probabilities(pictures, networks.window_spec, [lambda mel: session.run(spectrogram=mel)])
 
 
 @pytest.fixture
@@ -185,12 +185,12 @@ def test_a_network_that_learned_from_everything_is_served_alone_and_the_folds_an
     expected = alone(whole / "whole.onnx", networks, hearing.audio)
     np.testing.assert_allclose(member.score(hearing), expected, atol=1e-6)
     opened.clear()
-    said = [member.by_fold(fold)(hearing) for fold in range(3)]
+    said = [member.for_fold(fold)(hearing) for fold in range(3)]
     assert opened == ["fold0.onnx", "fold1.onnx", "fold2.onnx"]
     assert [np.abs(answer - expected).max() > 1e-3 for answer in said] == [True] * 3
     np.testing.assert_allclose(np.mean(said, axis=0), before.score(hearing), atol=1e-6)
     opened.clear()
-    assert [before.by_fold(fold)(hearing).tolist() for fold in range(3)] == [answer.tolist() for answer in said]
+    assert [before.for_fold(fold)(hearing).tolist() for fold in range(3)] == [answer.tolist() for answer in said]
     assert opened == []  # they are served, so they are open
 
 
@@ -211,9 +211,9 @@ def test_a_fold_that_is_not_there_is_named(whole, network_member, classes):
     (whole / "fold1.onnx").unlink()
     seal(whole, "member")
     with pytest.raises(BadInput, match=r"has no model of fold 1(.|\n)*folds 0, 2"):
-        open_member(whole, classes).by_fold(1)
+        open_member(whole, classes).for_fold(1)
     with pytest.raises(BadInput, match="has no model of fold 3"):
-        NetworkMember(network_member, read_card(network_member, classes)).score(golden_sound(), [3])
+        NetworkMember(network_member, read_card(network_member, classes)).predict_audio(golden_sound(), [3])
 
 
 def test_pictures_are_drawn_once_for_all_folds(network_member, public, classes, monkeypatch):
@@ -223,5 +223,5 @@ def test_pictures_are_drawn_once_for_all_folds(network_member, public, classes, 
     path = sorted((public / "train_soundscapes").glob("*.ogg"))[0]
     hearing = SoundscapeInputs(parse_soundscape(path.name), decode(path))
     for fold in range(3):
-        member.by_fold(fold)(hearing)
+        member.for_fold(fold)(hearing)
     assert len([asked for asked in drawn if asked]) == 1

@@ -89,12 +89,12 @@ def test_a_fold_asked_alone_gives_the_scores_of_what_it_held_out(members, prepar
     member, oof = open_member(members / name, classes), load_scores(members / name / "oof.parquet")
     for stem, fold in prepared.folds.of("soundscape").items():
         hearing = SoundscapeInputs(parse_soundscape(stem), decode(public / "train_soundscapes" / f"{stem}.ogg"))
-        said = [member.by_fold(number)(hearing) for number in prepared.folds.numbers]
+        said = [member.for_fold(number)(hearing) for number in prepared.folds.numbers]
         own = [row.rpartition("_")[0] == stem for row in oof.row_ids]
         np.testing.assert_allclose(said[fold], oof.values[own], atol=1e-5)
     assert np.abs(said[0] - said[1]).max() > 1e-3
     with pytest.raises(BadInput, match=rf"{name} has no model of fold 7(.|\n)*fit it again"):
-        member.by_fold(7)
+        member.for_fold(7)
 
 
 @pytest.mark.parametrize("name", MEMBERS)
@@ -107,14 +107,14 @@ def test_who_never_asks_a_fold_opens_none(members, classes, public, tmp_path, na
     path = next(iter(sorted((public / "train_soundscapes").glob("*.ogg"))))
     assert member.score(SoundscapeInputs(parse_soundscape(path.name), decode(path))).shape == (12, len(classes))
     with pytest.raises(Exception, match=r"fold0|pickle"):
-        member.by_fold(0)
+        member.for_fold(0)
 
 
 def test_a_member_of_before_has_no_models_by_fold_and_says_so(members, classes, tmp_path):
     copy = shutil.copytree(members / "l0_prior", tmp_path / "l0_prior", ignore=shutil.ignore_patterns("fold*"))
     seal(copy, "member")
     with pytest.raises(BadInput, match=r"no model of fold 1(.|\n)*got:      none"):
-        open_member(copy, classes).by_fold(1)
+        open_member(copy, classes).for_fold(1)
 
 
 @pytest.mark.parametrize("name", MEMBERS)

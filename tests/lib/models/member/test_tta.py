@@ -10,7 +10,7 @@ from scipy.special import logit
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, parse_soundscape
 from lib.core.errors import BadInput
 from lib.core.records import from_json, to_json
-from lib.models.member import windows as listening
+from lib.models.member import windows as window_module
 from lib.models.member.inputs import SoundscapeInputs
 from lib.models.member.tta import TTA, TTAPass, tta_probabilities, tta_spectrograms
 from lib.models.member.windows import WindowSpec, mean_probabilities
@@ -42,9 +42,9 @@ def detector(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def answers(audio, again, seconds=5.0, network=detector, front_end=FRONT_END):
-    listening, passes = WindowSpec(seconds), again.asked(front_end)
-    shown = tta_spectrograms(audio, listening, front_end, [(each.shift_s, each.gain_db) for each in passes])
-    return tta_probabilities(shown, passes, again.overlaps, listening, [network])[:, 0]
+    window_spec, passes = WindowSpec(seconds), again.effective_passes(front_end)
+    shown = tta_spectrograms(audio, window_spec, front_end, [(each.shift_s, each.gain_db) for each in passes])
+    return tta_probabilities(shown, passes, again.overlaps, window_spec, [network])[:, 0]
 
 
 def frames_alone(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -66,7 +66,7 @@ def test_asked_once_and_plainly_the_answer_is_the_plain_one_to_the_bit():
         said = random.normal(size=(12, 4)).astype(np.float32), random.normal(size=(12, 4, frames)).astype(np.float32)
         seen, plain = np.zeros((12, 1, 2, 2)), WindowSpec(seconds)
         network = [lambda spectrograms, said=said: said]
-        once = tta_probabilities([seen], TTA().asked(FRONT_END), False, plain, network)
+        once = tta_probabilities([seen], TTA().effective_passes(FRONT_END), False, plain, network)
         np.testing.assert_array_equal(once, mean_probabilities(seen, plain, network))
 
 
@@ -207,8 +207,10 @@ def test_pictures_of_all_passes_are_those_of_the_windows_cut_out_and_come_from_o
 
 
 def test_two_passes_that_see_the_same_are_shown_one_picture(monkeypatch):
-    drawn, draw = [], listening.soundscape_pictures
-    monkeypatch.setattr(listening, "soundscape_pictures", lambda *given: drawn.append(len(given[2])) or draw(*given))
+    drawn, draw = [], window_module.soundscape_spectrograms
+    monkeypatch.setattr(
+        window_module, "soundscape_spectrograms", lambda *given: drawn.append(len(given[2])) or draw(*given)
+    )
     forth, back = tta_spectrograms(bursts(), WindowSpec(), FRONT_END, [(0.0, 0.0), (0.0, 0.0)])
     assert forth is back
     assert drawn == [12]
@@ -219,10 +221,10 @@ def test_a_gain_is_heard_where_loudness_is_and_costs_no_pass_where_it_is_not():
     audio = bursts(1.0)
     one, other = tta_spectrograms(audio, WindowSpec(), FRONT_END, [(0.0, 0.0), (0.0, 6.0)])
     np.testing.assert_allclose(other, one * 10**0.6, rtol=1e-4, atol=1e-3)
-    assert [each.weight for each in louder.asked(FRONT_END)] == [0.25, 0.25, 0.5]
+    assert [each.weight for each in louder.effective_passes(FRONT_END)] == [0.25, 0.25, 0.5]
     deaf = replace(FRONT_END, level="db", normalise="zscore")
-    assert louder.asked(deaf) == [TTAPass(weight=0.5), TTAPass(backwards=True, weight=0.5)]
-    assert louder.asked(replace(FRONT_END, level="pcen", normalise="zscore"))[1].gain_db == 6.0
+    assert louder.effective_passes(deaf) == [TTAPass(weight=0.5), TTAPass(backwards=True, weight=0.5)]
+    assert louder.effective_passes(replace(FRONT_END, level="pcen", normalise="zscore"))[1].gain_db == 6.0
     noise = 0.01 * np.random.default_rng(1).normal(size=SOUNDSCAPE_SAMPLES).astype(np.float32)
     one, other = tta_spectrograms(noise, WindowSpec(), deaf, [(0.0, 0.0), (0.0, -3.0)])
     np.testing.assert_allclose(other, one, atol=1e-4)
@@ -238,7 +240,7 @@ def test_a_gain_is_heard_where_loudness_is_and_costs_no_pass_where_it_is_not():
     ],
 )
 def test_a_shift_is_cut_to_whole_hops_and_stays_in_its_row(shift_s, hop_samples, hops):
-    (asked,) = TTA([TTAPass(shift_s)]).asked(replace(FRONT_END, hop_samples=hop_samples))
+    (asked,) = TTA([TTAPass(shift_s)]).effective_passes(replace(FRONT_END, hop_samples=hop_samples))
     assert asked.shift_s == hops * hop_samples / SAMPLE_RATE
 
 
@@ -262,8 +264,8 @@ def test_members_share_what_they_are_shown_pass_by_pass():
         made.append(missing)
         return [f"picture {key}" for key in missing]
 
-    assert heard.each("pictures", [1, 2], make) == ["picture 1", "picture 2"]
-    assert heard.each("pictures", [1], make) == ["picture 1"]
-    assert heard.each("pictures", [1, 3, 2], make) == ["picture 1", "picture 3", "picture 2"]
-    assert heard.each("others", [3], make) == ["picture 3"]
+    assert heard.get_or_compute_all("spectrograms", [1, 2], make) == ["picture 1", "picture 2"]
+    assert heard.get_or_compute_all("spectrograms", [1], make) == ["picture 1"]
+    assert heard.get_or_compute_all("spectrograms", [1, 3, 2], make) == ["picture 1", "picture 3", "picture 2"]
+    assert heard.get_or_compute_all("others", [3], make) == ["picture 3"]
     assert [keys for keys in made if keys] == [[1, 2], [3], [3]]

@@ -7,7 +7,7 @@ import pytest
 
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES
 from lib.core.errors import BadInput
-from lib.models.member import windows as listening
+from lib.models.member import windows as window_module
 from lib.models.member.windows import WindowSpec, mean_probabilities
 from lib.sound.mel.config import FrontEnd
 from lib.sound.mel.cpu import spectrograms
@@ -24,8 +24,8 @@ def heard(monkeypatch, audio, seconds):
         seen.extend(whole[start : start + samples] for start in starts)
         return np.zeros((len(starts), 1, 1))
 
-    monkeypatch.setattr(listening, "soundscape_pictures", spy)
-    assert WindowSpec(seconds).pictures(audio, FRONT_END).shape == (12, 1, 1, 1)
+    monkeypatch.setattr(window_module, "soundscape_spectrograms", spy)
+    assert WindowSpec(seconds).spectrograms(audio, FRONT_END).shape == (12, 1, 1, 1)
     return np.array(seen)
 
 
@@ -53,7 +53,7 @@ def test_a_short_file_is_repeated_and_a_long_one_cut_before_anything_is_mirrored
 def test_pictures_are_those_of_the_stretches_cut_out(edges):
     front_end = replace(FRONT_END, edges=edges)
     audio = np.random.default_rng(0).normal(size=SOUNDSCAPE_SAMPLES).astype(np.float32)
-    seen = WindowSpec(10.0).pictures(audio, front_end)
+    seen = WindowSpec(10.0).spectrograms(audio, front_end)
     context, start = front_end.context_samples, 3 * WINDOW_SAMPLES - 5 * SAMPLE_RATE // 2
     stretch = audio[start - context : start + 10 * SAMPLE_RATE + context]
     assert seen.shape == (12, 1, 32, 161)
@@ -68,7 +68,7 @@ def test_less_than_a_row_is_refused():
 def test_a_chance_is_the_mean_of_the_clips_and_of_the_loudest_frames():
     clip = np.array([[0.0, np.log(3.0)]])
     frames = np.array([[[-9.0, np.log(4.0), -2.0], [-5.0, -6.0, 0.0]]])
-    np.testing.assert_allclose(WindowSpec(5.0).chances(clip, frames), [[(0.5 + 0.8) / 2, (0.75 + 0.5) / 2]])
+    np.testing.assert_allclose(WindowSpec(5.0).probabilities(clip, frames), [[(0.5 + 0.8) / 2, (0.75 + 0.5) / 2]])
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,9 @@ def test_only_frames_that_touch_the_row_count(seconds, frames, counted):
     silent = np.full((1, 1), -100.0)
     for loud in range(frames):
         logits = np.where(np.arange(frames) == loud, 100.0, -100.0)[None, None]
-        assert WindowSpec(seconds).chances(silent, logits).item() == pytest.approx(0.5 if loud in counted else 0.0)
+        assert WindowSpec(seconds).probabilities(silent, logits).item() == pytest.approx(
+            0.5 if loud in counted else 0.0
+        )
 
 
 def test_networks_are_averaged_as_chances_not_as_logits():

@@ -22,7 +22,7 @@ def test_a_class_that_became_constant_does_not_agree_and_one_that_always_was_doe
 def test_not_a_number_does_not_agree():
     truth, values = np.array([[1.0], [2.0]]), np.array([[1.0], [np.nan]])
     assert rank_agreement(truth, values).tolist() == [0.0]
-    assert not runtime_agreement(truth, values).alike
+    assert not runtime_agreement(truth, values).equivalent
 
 
 def test_the_middle_class_and_the_one_at_the_5th_percentile_are_told_with_the_windows():
@@ -37,4 +37,4 @@ def test_the_middle_class_and_the_one_at_the_5th_percentile_are_told_with_the_wi
 
 @pytest.mark.parametrize(("median", "p5", "alike"), [(0.9997, 0.995, True), (0.9985, 0.995, False), (1.0, 0.98, False)])
 def test_both_the_median_and_the_5th_percentile_must_hold(median, p5, alike):
-    assert RuntimeAgreement(60, median, p5).alike is alike
+    assert RuntimeAgreement(60, median, p5).equivalent is alike

@@ -10,7 +10,7 @@ from lib.competition.miniature.ogg import encode_ogg
 from lib.competition.row_ids import SAMPLE_RATE, parse_soundscape
 from lib.core.errors import BadInput
 from lib.core.records import to_json
-from lib.models.export.network import INPUTS, OUTPUTS
+from lib.models.export.network import NETWORK_INPUTS, NETWORK_OUTPUTS
 from lib.models.member import network as applied_network
 from lib.models.member.card import MemberCard
 from lib.models.member.golden_output import golden_sound, write_golden_output
@@ -32,10 +32,10 @@ def folder(tmp_path_factory):
     """A member's folder with one fold, but for card and seal."""
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "fold0.onnx").write_bytes(graph())
-    session = OnnxSession(folder / "fold0.onnx", inputs=INPUTS, outputs=OUTPUTS)
-    pictures = WindowSpec().pictures(golden_sound(), FRONT_END)
+    session = OnnxSession(folder / "fold0.onnx", inputs=NETWORK_INPUTS, outputs=NETWORK_OUTPUTS)
+    pictures = WindowSpec().spectrograms(golden_sound(), FRONT_END)
     write_golden_output(
-        folder, mean_probabilities(pictures, WindowSpec(), [lambda picture: session.run(picture=picture)])[None]
+        folder, mean_probabilities(pictures, WindowSpec(), [lambda mel: session.run(spectrogram=mel)])[None]
     )
     return folder
 
@@ -44,13 +44,15 @@ def folder(tmp_path_factory):
 def networks(folder):
     config = {"front_end": to_json(FRONT_END), "crop": {"seconds": 5}}
     hash_ = ClassList(tuple("abcd"[:CLASSES])).hash
-    return NetworkMember(folder, MemberCard("tiny", "network", hash_, config, "", "", "", 0, INPUTS, OUTPUTS, 0.0, 0.0))
+    return NetworkMember(
+        folder, MemberCard("tiny", "network", hash_, config, "", "", "", 0, NETWORK_INPUTS, NETWORK_OUTPUTS, 0.0, 0.0)
+    )
 
 
 def said(networks):
     """What they say of a soundscape."""
     soundscape = parse_soundscape("BC2026_Test_0001_S01_20260101_060000")
-    return networks.hear(SoundscapeInputs(soundscape, SOUNDS[0]))
+    return networks.predict(SoundscapeInputs(soundscape, SOUNDS[0]))
 
 
 def planted(monkeypatch, change):
@@ -72,7 +74,7 @@ def planted(monkeypatch, change):
 def test_what_ranks_alike_is_taken_and_said_with_the_figures(networks, monkeypatch):
     before = said(networks)
     planted(monkeypatch, lambda logits: logits + np.float32(0.01))
-    verdict = networks.round_if_alike(SOUNDS)
+    verdict = networks.use_bf16_if_equivalent(SOUNDS)
     assert verdict.startswith("openvino, bfloat16: rank agreement ")
     assert verdict.endswith(" over 36 windows")
     assert (said(networks) > before).all()
@@ -81,15 +83,15 @@ def test_what_ranks_alike_is_taken_and_said_with_the_figures(networks, monkeypat
 def test_what_ranks_otherwise_is_not_taken_and_nothing_changes(networks, monkeypatch):
     before = said(networks)
     planted(monkeypatch, lambda logits: logits.round(0))
-    assert networks.round_if_alike(SOUNDS).startswith("onnxruntime: bfloat16 has rank agreement 0.")
+    assert networks.use_bf16_if_equivalent(SOUNDS).startswith("onnxruntime: bfloat16 has rank agreement 0.")
     np.testing.assert_array_equal(said(networks), before)
 
 
 def test_a_runtime_that_ranks_only_the_probe_alike_is_not_taken(networks, monkeypatch):
-    pictures = WindowSpec().pictures(golden_sound(), FRONT_END)
-    own = {logits.tobytes() for session in networks._sessions.values() for logits in session.run(picture=pictures)}
+    pictures = WindowSpec().spectrograms(golden_sound(), FRONT_END)
+    own = {logits.tobytes() for session in networks._sessions.values() for logits in session.run(spectrogram=pictures)}
     planted(monkeypatch, lambda logits: logits if logits.tobytes() in own else -logits)
-    assert networks.round_if_alike(SOUNDS).startswith("onnxruntime: ")
+    assert networks.use_bf16_if_equivalent(SOUNDS).startswith("onnxruntime: ")
 
 
 @pytest.mark.parametrize(
@@ -99,14 +101,14 @@ def test_where_something_lacks_it_stays_in_onnx_runtime_and_says_what(networks, 
     planted(monkeypatch, lambda logits: pytest.fail("asked"))
     monkeypatch.setattr(applied_network, what, lambda: False)
     before = said(networks)
-    assert networks.round_if_alike(SOUNDS).endswith(why)
+    assert networks.use_bf16_if_equivalent(SOUNDS).endswith(why)
     np.testing.assert_array_equal(said(networks), before)
 
 
 @pytest.mark.skipif(not (openvino_installed() and multiplies_bfloat16()), reason="wants OpenVINO and bfloat16")
 def test_bfloat16_itself_keeps_the_ranks_of_a_trained_network_and_a_member_that_took_it_says_otherwise(networks):
     before = said(networks)
-    verdict = networks.round_if_alike(SOUNDS)
+    verdict = networks.use_bf16_if_equivalent(SOUNDS)
     after = said(networks)
     assert verdict.startswith("openvino, bfloat16: "), verdict
     assert 0 < np.abs(after - before).max() < 0.05
@@ -115,11 +117,11 @@ def test_bfloat16_itself_keeps_the_ranks_of_a_trained_network_and_a_member_that_
 def asked_with(log, name):
     """A network member that writes down how many sounds of which length it is tried on."""
 
-    def round_if_alike(sounds):
+    def use_bf16_if_equivalent(sounds):
         log.append((name, [len(sound) for sound in sounds]))
         return f"openvino for {name}"
 
-    return SimpleNamespace(round_if_alike=round_if_alike)
+    return SimpleNamespace(use_bf16_if_equivalent=use_bf16_if_equivalent)
 
 
 def test_network_members_alone_are_tried_on_the_first_soundscapes_that_can_be_read(tmp_path):
@@ -128,14 +130,14 @@ def test_network_members_alone_are_tried_on_the_first_soundscapes_that_can_be_re
         file.write_bytes(encode_ogg(np.zeros(SAMPLE_RATE * (n + 1), np.float32), SAMPLE_RATE, file.name))
     files[1].write_bytes(b"not an ogg")
     log = []
-    members = {"one": asked_with(log, "one"), "prior": SimpleNamespace(round_if_alike=None)}
+    members = {"one": asked_with(log, "one"), "prior": SimpleNamespace(use_bf16_if_equivalent=None)}
     assert choose_runtime("openvino", members, files) == {"one": "openvino for one"}
     assert log == [("one", [SAMPLE_RATE * n for n in (1, 3, 4)])]
 
 
 def test_by_default_nothing_is_tried():
     log = []
-    members = {"one": asked_with(log, "one"), "prior": SimpleNamespace(round_if_alike=None)}
+    members = {"one": asked_with(log, "one"), "prior": SimpleNamespace(use_bf16_if_equivalent=None)}
     assert choose_runtime("onnxruntime", members, []) == {"one": "onnxruntime"}
     assert log == []
 

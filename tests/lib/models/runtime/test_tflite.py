@@ -21,7 +21,7 @@ def tiny(tmp_path):
 
 
 def test_inner_tensors_are_given_by_name_in_the_order_asked_for_all_rows(tiny):
-    second, first, chances = tiny.ask(["second", "first", "Identity"], sound=ROWS)
+    second, first, chances = tiny.run_outputs(["second", "first", "Identity"], sound=ROWS)
     np.testing.assert_allclose(first, ROWS @ FIRST.T, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(second, ROWS @ FIRST.T @ SECOND.T, rtol=1e-5, atol=1e-5)
     assert chances.shape == (5, 3)
@@ -29,7 +29,7 @@ def test_inner_tensors_are_given_by_name_in_the_order_asked_for_all_rows(tiny):
 
 
 def test_whole_numbers_are_given_as_the_values_they_stand_for(tiny):
-    exact, whole = tiny.ask(["second", "whole"], sound=ROWS)
+    exact, whole = tiny.run_outputs(["second", "whole"], sound=ROWS)
     assert np.abs(whole - exact).max() <= 0.125 + 1e-6
     np.testing.assert_array_equal(whole * 4, np.round(whole * 4))
     assert np.unique(whole).size > 4
@@ -44,7 +44,7 @@ def test_shapes_are_told_of_the_input_and_of_what_has_a_row_at_a_time(tiny):
 def test_threads_do_not_disturb_each_other(tiny):
     many = np.random.default_rng(1).normal(size=(8, 400, 4)).astype(np.float32)
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda rows: tiny.ask(["second"], sound=rows)[0], many))
+        answers = list(pool.map(lambda rows: tiny.run_outputs(["second"], sound=rows)[0], many))
     for rows, answer in zip(many, answers, strict=True):
         np.testing.assert_allclose(answer, rows @ FIRST.T @ SECOND.T, rtol=1e-4, atol=1e-4)
 

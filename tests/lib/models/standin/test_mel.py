@@ -5,7 +5,8 @@ import pytest
 
 from lib.models.runtime.onnx import OnnxSession
 from lib.models.standin.graph import Graph
-from lib.models.standin.mel import PERCH, add_spectrogram
+from lib.models.standin.mel import add_spectrogram
+from lib.sound.mel.config import PERCH_FRONT_END
 from lib.sound.mel.cpu import spectrograms
 
 
@@ -25,10 +26,10 @@ def test_pictures_are_those_of_the_front_end_for_tones_and_noise(front_end):
     windows = np.concatenate([tones, np.zeros((2, 160_000))]) + 0.1 * rng.normal(size=(4, 160_000))
     windows = windows.astype(np.float32)
     picture = front_end.run(inputs=windows)[0]
-    expected = spectrograms(windows, PERCH).transpose(0, 2, 1)  # 501 frames: one more, after the end
+    expected = spectrograms(windows, PERCH_FRONT_END).transpose(0, 2, 1)  # 501 frames: one more, after the end
     np.testing.assert_allclose(picture[:, 1:], expected[:, 1:500], atol=2e-4)
     padded = np.pad(windows, [(0, 0), (3200, 0)])  # before a window all is silent; the front end would reflect it
-    np.testing.assert_allclose(picture[:, 0], spectrograms(padded, PERCH)[:, :, 10], atol=2e-4)
+    np.testing.assert_allclose(picture[:, 0], spectrograms(padded, PERCH_FRONT_END)[:, :, 10], atol=2e-4)
 
 
 def test_silence_lies_on_the_floor(front_end):
