@@ -12,18 +12,17 @@ import pandas as pd
 
 from build.notebooks.source import shown
 from build.project import ROOT
-from lib.blend.member_costs import ingredient, seconds_together, used
-from lib.blend.recipe import Recipe, load_recipes
-from lib.competition.classes import read_class_list
+from lib.blend.member_costs import recipe_member, seconds_together, used_members
+from lib.blend.recipe import Recipe, RecipeMember, load_recipes
+from lib.competition.classes import ClassList, read_class_list
 from lib.competition.prepared import load_prepared
 from lib.competition.tables import read_solution
 from lib.core.errors import BadInput
-from lib.core.paths import find_made, find_one
-from lib.judge.bootstrap import bootstrap, interval
+from lib.core.paths import find_artifact, find_artifacts
+from lib.judge.bootstrap import ScoreWithInterval, score_table, scores_with_intervals
 from lib.judge.compare import paired
 from lib.judge.leakage import judge_member
-from lib.judge.metric import judge
-from lib.models.member.open import open_member
+from lib.models.member.open import Member, open_member
 from lib.show.html import write_page
 from lib.show.plots import ladder
 from lib.submit.budget import Clock
@@ -31,71 +30,83 @@ from lib.submit.engine import execute, open_members, prior_scores
 from lib.submit.rows import required_rows
 from lib.submit.stream import score_soundscapes
 
+STANDIN_NOTE = (
+    "Rungs marked stand-in run on an embedder that the project makes in place of Perch: their scores show that the "
+    "chain works and tell nothing about Perch."
+)
+
 
 def climb(competition: Path, solution: Path, runs: Path) -> tuple[pd.DataFrame, list[str]]:
-    """One row a rung: its out-of-fold score, its hidden-test score with interval, its cost; and a line a recipe.
+    """Score every member and recipe on the hidden test: one row a rung, and a sentence a recipe.
 
-    The line says whether the blend beats the member that turned out best, and how much of its own score was luck.
+    The row holds the out-of-fold score, the hidden-test score with its interval, the cost, and whether a stand-in
+    embedder had a part in it. The sentence compares the blend with the member that turned out best, and its searched
+    score with the nested one.
     """
     classes = read_class_list(competition)
     labels = read_solution(solution, classes)
-    prepared = load_prepared(find_one("prepared", str(runs)))
-    folders = {folder.name: folder for folder in find_made("member", str(runs))}
-    recipes = load_recipes(find_one("recipes", str(runs)))
-    members, ingredients = {}, {}
-    for recipe in recipes:
-        members |= open_members(recipe, list(folders.values()), classes).members
-        ingredients |= {ingredient.name: ingredient for ingredient in recipe.members}
-    for name in folders.keys() - members.keys():  # no recipe wants them: their rungs are worth seeing all the same
-        members[name] = open_member(folders[name], classes)
-        ingredients[name] = ingredient(members[name].card, folders[name])
-    asked = required_rows(competition)
-    prior = prior_scores(asked.row_ids, members[recipes[0].prior], classes)
-    heard = score_soundscapes(asked.soundscapes, members, list(ingredients.values()), prior, Clock())
-    parts = dict(sorted(heard.parts.items()))
-    named = parts | {_rung(recipe): execute(recipe, heard).scores for recipe in recipes}
+    prepared = load_prepared(find_artifact("prepared", str(runs)))
+    folders = {folder.name: folder for folder in find_artifacts("member", str(runs))}
+    recipes = load_recipes(find_artifact("recipes", str(runs)))
+    members, recipe_members = _open_all(recipes, folders, classes)
+    required = required_rows(competition)
+    prior = prior_scores(required.row_ids, members[recipes[0].prior], classes)
+    result = score_soundscapes(required.soundscapes, members, list(recipe_members.values()), prior, Clock())
+    parts = dict(sorted(result.member_scores.items()))
+    scored = scores_with_intervals(
+        labels, parts | {_rung(recipe): execute(recipe, result).scores for recipe in recipes}
+    )
     out_of_fold = {
         name: judge_member(
             folders[name], prepared.labels, prepared.folds, related=prepared.related, others=folders
         ).macro
         for name in parts
     }
-    out_of_fold |= {_rung(recipe): recipe.score for recipe in recipes}
-    cost = {name: member.card.seconds_per_soundscape for name, member in members.items()}
+    cost = {name: 1000 * member.card.seconds_per_soundscape for name, member in members.items()}
+    standins = {name for name, member in members.items() if member.card.config.get("standin")}
+    marks = {name: "yes" for name in standins}
     for recipe in recipes:
-        cost[_rung(recipe)] = seconds_together(member for member in recipe.members if member.name in used(recipe))
-    drawn = bootstrap(labels, named)
-    rows = []
-    for name, scores in named.items():
-        report = judge(labels, scores)
-        sure = interval(report.macro, drawn[name])
-        rows.append(
-            {
-                "rung": name,
-                "out of fold": out_of_fold[name],
-                "score": report.macro,
-                "low": sure.low,
-                "high": sure.high,
-                "classes": len(report.scored),
-                "ms per soundscape": 1000 * cost[name],
-            }
-        )
-    scored = {row["rung"]: row["score"] for row in rows}
-    best = max(parts, key=scored.get)
-    return pd.DataFrame(rows), [_verdict(recipe, best, scored, drawn) for recipe in recipes]
+        used = [member for member in recipe.members if member.name in used_members(recipe)]
+        out_of_fold[_rung(recipe)] = recipe.score
+        cost[_rung(recipe)] = 1000 * seconds_together(used)
+        marks[_rung(recipe)] = _standin_share(recipe, standins.intersection(member.name for member in used))
+    rows = score_table(scored, {"out of fold": out_of_fold, "ms per soundscape": cost, "stand-in": marks})
+    rows["stand-in"] = rows["stand-in"].fillna("")
+    best = max(parts, key=lambda name: scored[name].macro)
+    return rows, [_verdict(recipe, best, scored) for recipe in recipes]
 
 
-def _verdict(recipe: Recipe, best: str, scored: dict, drawn: dict) -> str:
-    """Whether the recipe's blend beats that member on the hidden test, and what was searched."""
-    rung = _rung(recipe)
-    gain = f"{rung} - {best}: {scored[rung] - scored[best]:+.3f} {paired(scored, drawn, rung, best)}"
+def _open_all(
+    recipes: list[Recipe], folders: dict[str, Path], classes: ClassList
+) -> tuple[dict[str, Member], dict[str, RecipeMember]]:
+    """The opened members, and their costs, of all recipes and of the folders that no recipe uses."""
+    members, recipe_members = {}, {}
+    for recipe in recipes:
+        members |= open_members(recipe, list(folders.values()), classes).members
+        recipe_members |= {member.name: member for member in recipe.members}
+    for name in folders.keys() - members.keys():  # their rungs are worth seeing all the same
+        members[name] = open_member(folders[name], classes)
+        recipe_members[name] = recipe_member(members[name].card, folders[name])
+    return members, recipe_members
+
+
+def _standin_share(recipe: Recipe, standins: set[str]) -> str:
+    """The weight in a recipe of members on a stand-in embedder, as the table shows it; empty without such members."""
+    return f"{sum(recipe.weights[name] for name in standins):.0%} of weight" if standins else ""
+
+
+def _verdict(recipe: Recipe, best: str, scored: dict[str, ScoreWithInterval]) -> str:
+    """A sentence: the gain of the recipe's blend over that member on the hidden test, and what was searched."""
+    rung, macro = _rung(recipe), {name: each.macro for name, each in scored.items()}
+    sure = paired(macro, {name: each.drawn for name, each in scored.items()}, rung, best)
+    gain = f"{rung} - {best}: {macro[rung] - macro[best]:+.3f} {sure}"
     if recipe.searched is None:
         return f"{gain}; nothing was searched"
     return f"{gain}; searched {recipe.searched:.3f}, nested {recipe.score:.3f}"
 
 
 def _rung(recipe: Recipe) -> str:
-    """What the ladder calls a recipe's blend."""
+    """The name of a recipe's blend on the ladder."""
     return f"{recipe.name} blend"
 
 
@@ -105,7 +116,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--competition", type=Path, default=ROOT / "data/mini/rerun/birdclef-2026", help="with test files"
     )
-    parser.add_argument("--solution", type=Path, default=ROOT / "data/mini/hidden/solution.csv", help="the answers")
+    parser.add_argument(
+        "--solution", type=Path, default=ROOT / "data/mini/hidden/solution.csv", help="labels of its test"
+    )
     parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where the notebooks' outputs are")
     parser.add_argument("--page", type=Path, default=ROOT / "dist/ladder.html", help="where the page goes")
     options = parser.parse_args(arguments)
@@ -114,13 +127,23 @@ def main(arguments: list[str] | None = None) -> int:
     except BadInput as error:
         print(error, file=sys.stderr)
         return 1
-    table = rows.assign(interval=[f"[{low:.3f}, {high:.3f}]" for low, high in zip(rows.low, rows.high, strict=True)])
-    table = table.rename(columns={"score": "hidden test", "interval": "90 % interval"})
-    table = table[["rung", "out of fold", "hidden test", "90 % interval", "classes", "ms per soundscape"]]
+    table = pd.DataFrame(
+        {
+            "rung": rows.name,
+            "out of fold": rows["out of fold"],
+            "hidden test": rows.score,
+            "90 % interval": [f"[{low:.3f}, {high:.3f}]" for low, high in zip(rows.low, rows.high, strict=True)],
+            "classes": rows.classes,
+            "ms per soundscape": rows["ms per soundscape"],
+            "stand-in": rows["stand-in"],
+        }
+    )
+    notes = [STANDIN_NOTE] if (rows["stand-in"] != "").any() else []
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
-    print(*verdicts, sep="\n")
-    prose = "Macro ROC-AUC on the hidden test soundscapes; intervals by drawing whole recordings anew, 90 %."
-    write_page(options.page, "The ladder", [prose, ladder(rows), table, *verdicts])
+    print(*notes, *verdicts, sep="\n")
+    prose = "Macro ROC-AUC on the hidden test soundscapes, with 90 % intervals over redrawn recordings."
+    figure = ladder(rows.assign(name=rows.name.where(rows["stand-in"] == "", rows.name + " (stand-in)")))
+    write_page(options.page, "The ladder", [prose, *notes, figure, table, *verdicts])
     print(f"page: {shown(options.page)}")
     return 0
 
