@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lib.competition.miniature.make import make_miniature, read_passport
+from lib.competition.miniature.make import make_miniature, read_info
 from lib.competition.miniature.spec import MiniatureSpec, with_settings
 from lib.core.errors import BadInput
 
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BadInput as refusal:
         print(refusal, file=sys.stderr)
         return 2
-    counts = ", ".join(f"{count} {thing}" for thing, count in read_passport(root)["counts"].items())
+    counts = ", ".join(f"{count} {thing}" for thing, count in read_info(root)["counts"].items())
     print(f"{root}: {counts}")
     return 0
 

@@ -26,7 +26,7 @@ from build.kaggle_io.versions import Status, ended
 from build.kernels import metadata, variants
 from build.project import ROOT
 from build.sandbox.inputs import REHEARSED, compared
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 
 COMPLETE, FAILED, REFUSED, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 130
 _TAIL_LINES = 15
@@ -111,13 +111,13 @@ def _inputs_as_rehearsed(root: Path, slug: str, kept: Path, source: str) -> bool
         return True
     missing = [path for path in (kept / "receipt.json", root / REHEARSED) if not path.is_file()]
     if missing:
-        print(f"inputs not compared: there is no {shortened(missing)}", file=sys.stderr)
+        print(f"inputs not compared: there is no {shorten(missing)}", file=sys.stderr)
         return source == "kernels"
     result = compared(kept / "receipt.json", root / REHEARSED)
     print("\n".join(["inputs on Kaggle:", *result.lines]))
     if result.different and source == "dataset":
         print(
-            f"FAILED: {shortened(result.different)} on Kaggle is not what was rehearsed\n"
+            f"FAILED: {shorten(result.different)} on Kaggle is not what was rehearsed\n"
             "do this: push the weights again (make push-weights), wait until the dataset is ready, push again",
             file=sys.stderr,
         )

@@ -17,7 +17,7 @@ from build.kaggle_io.datasets import Dataset, pack_weights, upload
 from build.kernels import metadata
 from build.project import ROOT
 from lib.core import fingerprint
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.core.records import read_json
 
 METADATA = "dataset-metadata.json"
@@ -63,7 +63,7 @@ def load(folder: Path, make: str) -> Cargo:
         raise BadInput(
             f"{folder} cannot become a dataset",
             expected="files only, no @ in their names: Kaggle skips folders, and fails on such names later",
-            got=shortened(odd) or "no file",
+            got=shorten(odd) or "no file",
             do=make,
         )
     return Cargo(

@@ -30,7 +30,15 @@ from lib.competition.eda.overview import class_overview, cooccurring_pairs, file
 from lib.competition.eda.risks import risks
 from lib.competition.folds import make_folds
 from lib.competition.prepared import data_version, load_prepared, save_prepared
-from lib.competition.qa import cluster_sizes, crossing, mirror_groups, related, report_qa, summary, without_excluded
+from lib.competition.qa import (
+    cluster_sizes,
+    drop_excluded,
+    mirror_groups,
+    pairs_across_folds,
+    qa_summary,
+    related_pairs,
+    report_qa,
+)
 from lib.competition.row_ids import parse_soundscape
 from lib.competition.tables import Findings, read_clips, read_taxonomy, read_windows
 from lib.core.paths import find_competition, output_folder
@@ -46,8 +54,8 @@ from lib.show.eda import (
 )
 from lib.show.html import table
 from lib.show.plots import fold_coverage, long_tail, site_hours
-from lib.sound.duplicates.recall_check import sampled_trial
-from lib.sound.quality.report import audit, sound_of
+from lib.sound.duplicates.recall_check import sampled_recall_table
+from lib.sound.quality.report import audit, sound_loader
 from lib.sound.quality.scan import report_inventory, report_lengths, take_inventory
 
 competition = find_competition(competition_dir)
@@ -89,20 +97,22 @@ table(file_inventory(competition, hours))
 
 # %%
 qa = audit(competition, classes, taxonomy, clips, windows, clip_sounds, soundscape_sounds)
-clips, windows = without_excluded(clips, windows, qa, findings)
+clips, windows = drop_excluded(clips, windows, qa, findings)
 report_qa(qa, findings)
 clips = clips.merge(clip_sounds[["name", "seconds", "rms"]], left_on="filename", right_on="name").drop(columns="name")
 print(f"{len(clips)} clips, {len(windows)} labelled windows of {windows.stem.nunique()} soundscapes are left")
-table(summary(qa))
+table(qa_summary(qa))
 
 # %% [markdown]
 # Do the echoprints deserve trust? Copies are made on purpose and hidden among (up to 500) clips of this very data;
 # beside them, how alike the waveforms of the near copies are that were found in the data itself.
 
 # %%
-sound = sound_of(competition)
-trial = sampled_trial(clip_sounds[clip_sounds.name.isin(clips.filename)], sound, planted_copies, related(qa))
-copies(qa[qa.check == "near copy"], cluster_sizes(related(qa)), trial)
+sound = sound_loader(competition)
+trial = sampled_recall_table(
+    clip_sounds[clip_sounds.name.isin(clips.filename)], sound, planted_copies, related_pairs(qa)
+)
+copies(qa[qa.check == "near copy"], cluster_sizes(related_pairs(qa)), trial)
 
 # %% [markdown]
 # ## Folds, frozen
@@ -111,13 +121,13 @@ copies(qa[qa.check == "near copy"], cluster_sizes(related(qa)), trial)
 
 # %%
 by_author = make_folds(clips, windows, classes, n_folds=n_folds, seed=seed)
-folds = make_folds(clips, windows, classes, n_folds=n_folds, seed=seed, related=related(qa))
+folds = make_folds(clips, windows, classes, n_folds=n_folds, seed=seed, related=related_pairs(qa))
 version = data_version(competition)
 save_prepared(output / "prepared", classes, clips, windows, folds, qa=qa, data_version=version, seed=seed)
 prepared = load_prepared(output / "prepared")
 for name, made in (("authors and days alone", by_author), ("copies together too", prepared.folds)):
-    split = crossing(related(qa), {**made.of("clip"), **made.of("soundscape")})
-    print(f"{name}: {len(split)} of {len(related(qa))} pairs of copies lie in two folds")
+    split = pairs_across_folds(related_pairs(qa), {**made.of("clip"), **made.of("soundscape")})
+    print(f"{name}: {len(split)} of {len(related_pairs(qa))} pairs of copies lie in two folds")
 print(f"classes {prepared.classes.hash}, data {prepared.facts.data_version}, folds {prepared.folds.version}")
 fold_coverage(prepared)
 

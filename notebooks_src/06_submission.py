@@ -56,12 +56,12 @@ import pandas as pd
 from lib.blend.recipe import load_recipe
 from lib.competition.classes import read_class_list
 from lib.competition.row_ids import row_ids
-from lib.core.paths import find_competition, find_made, find_one, output_folder
+from lib.core.paths import find_competition, find_artifacts, find_artifact, output_folder
 from lib.core.records import check_seal, to_json, write_json
 from lib.models.runtime.choose import choose_runtime
 from lib.submit.budget import make_plan, plan_table, planned_costs
 from lib.submit.engine import execute, open_members, prior_scores
-from lib.submit.receipt import contest_plan, make_receipt, named_inputs, versions
+from lib.submit.receipt import contest_plan, make_receipt, describe_inputs, versions
 from lib.submit.rows import required_rows
 from lib.submit.stream import score_soundscapes
 from lib.submit.writer import write_submission
@@ -78,18 +78,18 @@ print(f"competition: {competition}\noutput:      {output}\nversions:    {version
 # %%
 with clock.stage("opening"):
     classes = read_class_list(competition)
-    asked = required_rows(competition)
-    recipes = find_one("recipes", inputs_dir)
+    required = required_rows(competition)
+    recipes = find_artifact("recipes", inputs_dir)
     recipes_manifest = check_seal(recipes)
     recipe = load_recipe(recipes / f"{recipe_name}.json")
-    folders = {folder.name: folder for folder in find_made("member", inputs_dir)}
+    folders = {folder.name: folder for folder in find_artifacts("member", inputs_dir)}
     opened = open_members(recipe, list(folders.values()), classes)
-    inputs = named_inputs(competition, recipes, recipes_manifest, opened.left, folders)
+    inputs = describe_inputs(competition, recipes, recipes_manifest, opened.usable_recipe, folders)
 for name, found in inputs.items():
     print(f"{name}: {found['path']}, manifest {found['manifest']}")
 for alarm in opened.alarms:
     print(f"ALARM: {alarm}")
-print(f"mode: {asked.mode}, {len(asked.soundscapes)} test soundscapes, {len(asked.row_ids)} rows")
+print(f"mode: {required.mode}, {len(required.soundscapes)} test soundscapes, {len(required.row_ids)} rows")
 
 # %% [markdown]
 # ## First, something valid
@@ -98,16 +98,16 @@ print(f"mode: {asked.mode}, {len(asked.soundscapes)} test soundscapes, {len(aske
 # %%
 prior = opened.members[recipe.prior]
 with clock.stage("first submission"):
-    scores = prior_scores(asked.row_ids, prior, classes)
-    submission = write_submission(output / "submission.csv", scores, asked.row_ids, classes)
+    scores = prior_scores(required.row_ids, prior, classes)
+    submission = write_submission(output / "submission.csv", scores, required.row_ids, classes)
 
 # %% [markdown]
 # ## The plan
-# By the costs in the recipe, which were measured elsewhere. Nobody is dropped on paper: the first soundscapes heard
+# By the costs in the recipe, which were measured elsewhere. Nobody is dropped on paper: the first soundscapes result
 # here correct it.
 
 # %%
-listeners, planned = opened.left.members, planned_costs(opened.left.members)
+listeners, planned = opened.usable_recipe.members, planned_costs(opened.usable_recipe.members)
 workers = cpu_count()
 paper = make_plan(listeners, planned, soundscapes=CONTEST_SOUNDSCAPES, workers=workers, minutes=clock.minutes)
 print(f"{CONTEST_SOUNDSCAPES} soundscapes, {workers} at once: listening would end at minute {paper.end_minutes:.1f}")
@@ -120,52 +120,52 @@ plan_table(listeners, planned, paper, workers).round(4)
 
 # %%
 stand_ins = sorted((competition / "train_soundscapes").glob("*.ogg"))[:rehearsal_soundscapes]
-soundscapes = asked.soundscapes if asked.mode == "rerun" else stand_ins
+soundscapes = required.soundscapes if required.mode == "rerun" else stand_ins
 all_rows = [row for soundscape in soundscapes for row in row_ids(soundscape.stem)]
 with clock.stage("settling the runtime"):
     runtimes = choose_runtime(runtime, opened.members, soundscapes)
 print(runtimes)
 
 
-def keep(heard):
+def keep(result):
     """Write what there is by now; the fingerprint of the file."""
-    made = execute(opened.left, heard).scores
-    return write_submission(output / "submission.csv", made, asked.row_ids, classes)
+    made = execute(opened.usable_recipe, result).scores
+    return write_submission(output / "submission.csv", made, required.row_ids, classes)
 
 
-with clock.stage("listening"):
+with clock.stage("scoring"):
     by_name = prior_scores(all_rows, prior, classes)
-    better = keep if asked.mode == "rerun" else None
-    heard = score_soundscapes(soundscapes, opened.members, listeners, by_name, clock, better)
+    better = keep if required.mode == "rerun" else None
+    result = score_soundscapes(soundscapes, opened.members, listeners, by_name, clock, better)
 
 # %%
 with clock.stage("blending and writing"):
-    outcome = execute(opened.left, heard)
-    if asked.mode == "rerun":
+    outcome = execute(opened.usable_recipe, result)
+    if required.mode == "rerun":
         scores = outcome.scores
-        submission = write_submission(output / "submission.csv", scores, asked.row_ids, classes)
+        submission = write_submission(output / "submission.csv", scores, required.row_ids, classes)
 
 # %% [markdown]
 # ## The plan, as measured here
 # For the contest's 600 soundscapes, by the members that listened to the end.
 
 # %%
-contest, left = contest_plan(opened, heard, clock), [member for member in listeners if member.name in heard.parts]
-print(f"{CONTEST_SOUNDSCAPES} soundscapes, {heard.workers} at once: the end at minute {contest.end_minutes:.1f}")
-plan_table(left, heard.meter.costs(), contest, heard.workers).round(4)
+contest, left = contest_plan(opened, result, clock), [member for member in listeners if member.name in result.member_scores]
+print(f"{CONTEST_SOUNDSCAPES} soundscapes, {result.workers} at once: the end at minute {contest.end_minutes:.1f}")
+plan_table(left, result.meter.costs(), contest, result.workers).round(4)
 
 # %% [markdown]
 # ## The receipt
 
 # %%
-alarms = [*asked.alarms, *opened.alarms, *heard.alarms, *outcome.alarms]
-receipt = make_receipt(asked, opened, inputs, submission, clock, heard, scores, alarms, runtimes)
+alarms = [*required.alarms, *opened.alarms, *result.alarms, *outcome.alarms]
+receipt = make_receipt(required, opened, inputs, submission, clock, result, scores, alarms, runtimes)
 write_json(output / "receipt.json", to_json(receipt))
 for alarm in alarms:
     print(f"ALARM: {alarm}")
 minutes = receipt.projected_minutes_600
 print(f"{receipt.seconds_per_soundscape:.3f} s a soundscape; 600 would take {minutes:.1f} of 90 minutes")
-print(f"{receipt.heard} of {receipt.soundscapes} soundscapes heard, {receipt.workers} at once, {receipt.busy:.0%} busy")
+print(f"{receipt.scored} of {receipt.soundscapes} soundscapes heard, {receipt.workers} at once, {receipt.thread_utilization:.0%} busy")
 print(f"at most {receipt.peak_memory_mib:.0f} MiB")
 pd.DataFrame([to_json(line) for line in receipt.members]).round(4)
 

@@ -18,8 +18,8 @@ from build.kaggle_io.client import AnswerLost, KaggleTrouble, StillUnknown, ask,
 from build.kernels import metadata
 from lib.blend.recipe import load_recipes
 from lib.core import fingerprint
-from lib.core.errors import BadInput, shortened
-from lib.core.paths import find_one, folders_below, manifest_kind
+from lib.core.errors import BadInput, shorten
+from lib.core.paths import find_artifact, folders_below, manifest_kind
 from lib.core.records import check_seal, write_json
 
 _READY, _DEAD = "READY", ("FAILED", "DELETED")
@@ -114,7 +114,7 @@ class Dataset:
             raise BadInput(
                 f"{self.name} lacks files that were sent",
                 expected=f"{sent.total()} files with their sizes",
-                got=f"not listed: {shortened(f'{name} of {size:,} bytes' for name, size in sorted(missing))}",
+                got=f"not listed: {shorten(f'{name} of {size:,} bytes' for name, size in sorted(missing))}",
                 do=f"look at {self.page}, then ship again",
             )
 
@@ -165,7 +165,7 @@ KINDS = ("prepared", "embedder", "member", "recipes")
 def pack_weights(runs: Path, folder: Path) -> list[Path]:
     """The archives, now in `folder` beside the dataset's metadata, of every sealed folder below `runs`."""
     sealed = sealed_folders(runs)
-    _check_recipes(find_one("recipes", str(runs)), {name: check_seal(made) for name, made in sealed.items()})
+    _check_recipes(find_artifact("recipes", str(runs)), {name: check_seal(made) for name, made in sealed.items()})
     folder.mkdir(parents=True, exist_ok=True)
     archives = [write_archive(made, folder / f"{name}.zip") for name, made in sorted(sealed.items())]
     for stranger in set(folder.iterdir()) - set(archives):
@@ -216,7 +216,7 @@ def _check_recipes(recipes: Path, seals: dict[str, str]) -> None:
             raise BadInput(
                 f"recipe {recipe.name} was made with other members than those at hand",
                 expected=", ".join(f"{m.name} {m.manifest}" for m in recipe.members if m.name in wrong),
-                got=shortened(f"{member} {seals.get(member, 'absent')}" for member in wrong),
+                got=shorten(f"{member} {seals.get(member, 'absent')}" for member in wrong),
                 do="run 05 again on these members, then ship",
             )
 

@@ -12,7 +12,7 @@ import requests
 
 from build.kaggle_io import client as kaggle_client
 from build.kaggle_io.client import ask
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.core.progress import progress
 from lib.core.records import read_json, write_json
 
@@ -81,7 +81,7 @@ def _files(inside: zipfile.ZipFile | tarfile.TarFile, archive: Path) -> Iterator
         entries = [(info.name, info.size, info.isfile()) for info in inside.getmembers() if not info.isdir()]
     bad = [name for name, _, plain in entries if not plain or leaves_folder(name)]
     if bad:
-        raise _refused(archive, f"{len(bad)} that leave the folder or are links: {shortened(bad)}")
+        raise _refused(archive, f"{len(bad)} that leave the folder or are links: {shorten(bad)}")
     yield from ((name, size) for name, size, _ in entries)
 
 

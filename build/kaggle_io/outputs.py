@@ -8,7 +8,7 @@ import requests
 
 from build.kaggle_io.client import ask
 from build.kaggle_io.versions import outputs_of
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.core.progress import progress
 
 _BLOCK_BYTES = 1 << 20
@@ -45,7 +45,7 @@ def _refuse_names(names: list[str], log: str) -> None:
         raise BadInput(
             "names of outputs that cannot be kept",
             expected="relative names below the output folder, each once",
-            got=shortened(map(repr, wrong)),
+            got=shorten(map(repr, wrong)),
             do="rename them in the notebook; nothing was written",
         )
 

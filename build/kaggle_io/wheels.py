@@ -12,9 +12,9 @@ from build.kernels import metadata
 from build.project import ROOT
 from lib.core.errors import BadInput
 from lib.core.records import read_json, write_json
-from lib.core.wheels import LIST, Wheel, parse, sha256_of
+from lib.core.wheels import CHECKSUMS, Wheel, parse_wheel_name, sha256_of
 
-PINNED = f"{metadata.FOLDER}/{LIST}"  # {file name: SHA-256}; the names say the rest: package, version, tags
+PINNED = f"{metadata.FOLDER}/{CHECKSUMS}"  # {file name: SHA-256}; the names say the rest: package, version, tags
 ALWAYS = ("onnxruntime", "onnx_ir", "onnxscript")  # torch writes networks as ONNX with the last, which needs onnx_ir
 _SAID_LINES = 6
 
@@ -31,14 +31,14 @@ def collect(root: Path, packages: tuple[str, ...] = ALWAYS) -> Path:
             (folder / name).unlink(missing_ok=True)  # pip would keep a file that is there
             _download(_wheel(name), folder)
             _check(folder / name, digest)
-    write_json(folder / LIST, pinned)
+    write_json(folder / CHECKSUMS, pinned)
     write_json(folder / "dataset-metadata.json", metadata.of_dataset(metadata.WHEELS))
     return folder
 
 
 def _wheel(name: str) -> Wheel:
     """The wheel of a pinned file name."""
-    wheel = parse(Path(name))
+    wheel = parse_wheel_name(Path(name))
     if wheel is None:
         raise BadInput(
             f"{PINNED} names a file that is no wheel",

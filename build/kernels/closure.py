@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from build.kernels.imports import Import, imports_of, parsed, top_level_names
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 
 ROOMS = ("core", "competition", "sound", "judge", "models", "learn", "blend", "submit", "pseudo", "show")
 
@@ -83,7 +83,7 @@ def _resolved(root: Path, item: Import, sources: dict[str, _Source]) -> list[str
         if submodule is None:
             raise BadInput(
                 f"{item.where}: {item.module} has no name {item.name!r} at its top level",
-                expected=shortened(sorted(sources[label].names), 12) or "a module with names in it",
+                expected=shorten(sorted(sources[label].names), 12) or "a module with names in it",
                 got=f"from {item.module} import {item.name}",
                 do="mend the name, or write `from lib.room.module import name` with the module that defines it",
             )
@@ -124,7 +124,7 @@ def _neighbours(root: Path, module: str) -> str:
     """The modules that lie where the missing one was looked for."""
     folder = root / Path(module.replace(".", "/")).parent
     near = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__") if folder.is_dir() else []
-    return f"; {folder.name}/ has {shortened(near, 12)}" if near else ""
+    return f"; {folder.name}/ has {shorten(near, 12)}" if near else ""
 
 
 def _rank(label: str) -> tuple[int, int, str]:

@@ -8,7 +8,7 @@ import nbformat
 import pandas as pd
 
 from lib.competition.classes import read_class_list
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.judge.metric import official_score
 from lib.submit.writer import check_submission, read_submission
 
@@ -49,7 +49,7 @@ def check_notebook(executed: Path, return_code: int, log_tail: str) -> None:
         raise BadInput(
             "the kernel ended before its last cell",
             expected="every cell completed",
-            got=shortened(unfinished),
+            got=shorten(unfinished),
             do="remove sys.exit and quit: Kaggle would take this run for a success",
         )
 
@@ -94,7 +94,7 @@ def score(solution_path: Path, submission: pd.DataFrame) -> Score:
         raise BadInput(
             "solution and submission have other rows",
             expected=f"the {len(solution)} rows of {solution_path.name}",
-            got=f"not in both: {shortened(sorted(set(submission[ROW]) ^ set(solution[ROW])), 3)}",
+            got=f"not in both: {shorten(sorted(set(submission[ROW]) ^ set(solution[ROW])), 3)}",
             do="give the solution of the same competition folder",
         )
     aligned = submission.set_index(ROW).loc[solution[ROW]].copy().reset_index()

@@ -1,18 +1,21 @@
-"""A sweep's file, read strictly: all that is wrong with it is said before anything starts, with the line it stands in.
+"""A sweep's file, read strictly: every error in it is reported, with its line, before anything starts.
 
-question: which front end should L2 learn from?      what the page and the ledger say was asked
+question: which front end should L2 learn from?      the page and the ledger show it
 notebook: "02"                                       a number or name
-fixed: {baselines: false, epochs: 2}                 parameters of every run
+fixed: {baselines: false, overrides.epochs: 2}       parameters of every run
 grid: {front_end: [small, pcen128], loss: [bce]}     all combinations; or instead of `grid` one of
-list: [{epochs: 2}, {epochs: 4, average: swa}]       just these
-random: {runs: 12, seed: 0, space: {mixup_p: {low: 0.0, high: 1.0}, loss: [bce, focal]}}
-search: {runs: 12, seed: 0, space: …, pruner: median, storage: …}     Optuna's TPE; see sweep_search.py
+list: [{preset: small_sed}, {overrides.average: swa}]    just these
+random: {runs: 12, seed: 0, space: {overrides.mixup_p: {low: 0.0, high: 1.0}, loss: [bce, focal]}}
+search: {runs: 12, seed: 0, space: …, pruner: median, storage: …}     Optuna's TPE; see build/sweeps/search.py
 seeds: [1, 2]                                        repeats of each run
 baseline: {front_end: small, loss: bce}              what the others are compared with; otherwise the first run
 metric: bold                                         a tag of the ledger line that counts; otherwise the newest counts
-promote: {replay: {epochs: 1}, keep: 4}              first all runs cheaply, then the best 4, or those that `gain: 0.01`
+promote: {replay: {fold: "0"}, keep: 4}              first all runs cheaply, then the best 4, or those that `gain: 0.01`
 cores: 1                                             that a run needs at least
 resources: {GPU: 1}                                  that a run takes of a machine, or of a Dask worker
+
+Wherever parameters are named, `overrides.<setting>` sets one of the network's plan (lib/learn/network/config.py). From
+there on it goes by the setting's name, in tables too; a run's `overrides` parameter is joined from all of them.
 """
 
 import math
@@ -21,6 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -29,12 +33,14 @@ from build.notebooks.source import STANDARD_PARAMETERS, parameters_of, typed
 from build.project import ROOT
 from build.sweeps.record import STAGES, RunRecord
 from lib.core import fingerprint
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.judge.effects import value_name, varying
 from lib.judge.studies.replay import ReplaySettings
 
+OVERRIDES = "overrides"  # the parameter of a notebook that takes any setting of a network's plan
 NUMBER = (int, float)
-_TYPES = {
+Types = type | tuple[type, ...]
+_TYPE_NAMES: dict[Types, str] = {
     str: "text, in quotes where it looks like a number",
     dict: "keys with values",
     list: "a list, as in [1, 2]",
@@ -46,10 +52,11 @@ _TYPES = {
 
 
 class Lines:
-    """What the file says, and in which line it says it."""
+    """The values of a YAML file, and the line that each stands in."""
 
     def __init__(self, path: Path):
-        self.path, self._line = path, {(): 1}
+        self.path = path
+        self._line: dict[tuple, int] = {(): 1}
         try:
             self.text = path.read_text(encoding="utf-8")
             node = yaml.compose(self.text, yaml.SafeLoader)
@@ -60,73 +67,73 @@ class Lines:
                 f"{path} cannot be read",
                 expected="a YAML file",
                 got=" ".join(str(error).split()),
-                do="mend it; sweeps/ has some that can be read",
+                do="fix the file; sweeps/ has examples",
             ) from error
 
-    def at(self, *field: object) -> str:
-        """Where a field stands, for people: the file, the line, the field's name."""
-        line = next(self._line[field[:n]] for n in range(len(field), -1, -1) if field[:n] in self._line)
-        return f"{self.path.name} line {line}" + (f", {'.'.join(map(str, field))}" if field else "")
+    def at(self, *place: object) -> str:
+        """The place of a field, for people: the file, the line, the field's name."""
+        line = next(self._line[place[:n]] for n in range(len(place), -1, -1) if place[:n] in self._line)
+        return f"{self.path.name} line {line}" + (f", {'.'.join(map(str, place))}" if place else "")
 
-    def wrong(self, *field: object, what: str, expected: object, got: object, do: str) -> BadInput:
+    def wrong(self, *place: object, what: str, expected: object, got: object, do: str) -> BadInput:
         """The error to raise about a field."""
-        return BadInput(f"{self.at(*field)}: {what}", expected=expected, got=got, do=do)
+        return BadInput(f"{self.at(*place)}: {what}", expected=expected, got=got, do=do)
 
-    def mapping(self, said: object, keys: dict[str, object], needed: tuple[str, ...], *field: object) -> dict:
-        """What a field says, its keys known, their values of the types that belong to them, none missing."""
-        if not isinstance(said, dict):
+    def mapping(self, value: object, keys: Mapping[str, Types], needed: tuple[str, ...], *place: object) -> dict:
+        """The field's value as a mapping: its keys known, their values of the types given, none of `needed` missing."""
+        if not isinstance(value, dict):
             raise self.wrong(
-                *field,
+                *place,
                 what="keys with values belong here",
                 expected=", ".join(keys),
-                got=repr(said),
-                do="mend it; sweeps/ has files that can be read",
+                got=repr(value),
+                do="fix the file; sweeps/ has examples",
             )
-        for name, value in said.items():
+        for name, each in value.items():
             if name not in keys:
                 raise self.wrong(
-                    *field,
+                    *place,
                     name,
                     what="there is no such key",
                     expected=f"one of {', '.join(keys)}",
                     got=name,
-                    do="correct it",
+                    do="fix or drop the key",
                 )
-            if not isinstance(value, keys[name]) or (isinstance(value, bool) and keys[name] is not bool):
+            if not isinstance(each, keys[name]) or (isinstance(each, bool) and keys[name] is not bool):
                 raise self.wrong(
-                    *field,
+                    *place,
                     name,
                     what="it is of another type",
-                    expected=_TYPES[keys[name]],
-                    got=repr(value),
-                    do="correct the value",
+                    expected=_TYPE_NAMES[keys[name]],
+                    got=repr(each),
+                    do="fix the value",
                 )
-        if missing := [name for name in needed if name not in said]:
+        if missing := [name for name in needed if name not in value]:
             raise self.wrong(
-                *field,
+                *place,
                 what="something is missing",
                 expected=", ".join(missing),
-                got=", ".join(said) or "nothing",
-                do="add it",
+                got=", ".join(value) or "nothing",
+                do=f"add {missing[0]}",
             )
-        return said
+        return value
 
     @contextmanager
-    def within(self, *field: object) -> Iterator[None]:
-        """Errors of the block say where in the file their cause stands."""
+    def within(self, *place: object) -> Iterator[None]:
+        """Add to errors of the block where in the file their cause stands."""
         try:
             yield
         except BadInput as error:
-            raise self.wrong(*field, what=error.what, expected=error.expected, got=error.got, do=error.do) from error
+            raise self.wrong(*place, what=error.what, expected=error.expected, got=error.got, do=error.do) from error
 
-    def _value(self, node: yaml.Node, field: tuple) -> object:
+    def _value(self, node: yaml.Node, place: tuple) -> object:
         """The node as plain Python values; a key that is no text or stands twice is an error."""
-        self._line.setdefault(field, node.start_mark.line + 1)
+        self._line.setdefault(place, node.start_mark.line + 1)
         if isinstance(node, yaml.SequenceNode):
-            return [self._value(part, (*field, number)) for number, part in enumerate(node.value, start=1)]
+            return [self._value(part, (*place, number)) for number, part in enumerate(node.value, start=1)]
         if not isinstance(node, yaml.MappingNode):
             return self._loader.construct_object(node)
-        found = {}
+        found: dict[str, object] = {}
         for key, value in node.value:
             name, line = self._loader.construct_object(key), key.start_mark.line + 1
             if not isinstance(name, str) or name in found:
@@ -134,10 +141,10 @@ class Lines:
                     f"{self.path.name} line {line}: {key.value} is not a key here",
                     expected="a name, once",
                     got="it stands twice" if name in found else repr(name),
-                    do="mend the line",
+                    do="fix the line",
                 )
-            self._line[*field, name] = line
-            found[name] = self._value(value, (*field, name))
+            self._line[*place, name] = line
+            found[name] = self._value(value, (*place, name))
         return found
 
 
@@ -151,13 +158,13 @@ class Range:
     whole: bool = False
 
     def __post_init__(self):
-        """Refuse what holds no number."""
+        """Refuse a range that holds no number."""
         if not self.low < self.high or not math.isfinite(self.high - self.low) or (self.log and self.low <= 0):
             raise BadInput(
                 "not a range of numbers",
                 expected="low < high, and low > 0 where log is true",
                 got=f"low {self.low:g}, high {self.high:g}, log {self.log}",
-                do="mend it",
+                do="fix low and high",
             )
 
     def draw(self, rng: np.random.Generator) -> float | int:
@@ -175,7 +182,7 @@ def combinations(grid: Mapping[str, tuple]) -> list[dict]:
     return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
 
 
-def drawn(space: Space, runs: int, seed: int) -> list[dict]:
+def draw_points(space: Space, runs: int, seed: int) -> list[dict]:
     """So many different points of the space, the same for the same seed; a space with fewer is an error."""
     rng, found = np.random.default_rng(seed), []
     for _ in range(100 * runs):
@@ -191,13 +198,13 @@ def drawn(space: Space, runs: int, seed: int) -> list[dict]:
         "the space has too few points",
         expected=f"{runs} different ones",
         got=len(found),
-        do="ask for fewer runs, or try all of them as a grid",
+        do=f"set runs to {len(found)} or less, or try all of them as a grid",
     )
 
 
-WAYS = ("grid", "list", "random", "search")
+MODES = ("grid", "list", "random", "search")
 PRUNERS = ("median", "none")
-_KEYS = {
+_KEYS: dict[str, Types] = {
     "question": str,
     "notebook": str,
     "fixed": dict,
@@ -212,15 +219,15 @@ _KEYS = {
     "cores": int,
     "resources": dict,
 }
-_RANDOM = {"runs": int, "seed": int, "space": dict}
-_SEARCH = {**_RANDOM, "pruner": str, "storage": str}
-_PROMOTE = {"replay": dict, "keep": int, "gain": NUMBER}
-_RANGE = {"low": (*NUMBER, str), "high": (*NUMBER, str), "log": bool}  # 1e-3 is text to YAML
+_RANDOM: dict[str, Types] = {"runs": int, "seed": int, "space": dict}
+_SEARCH: dict[str, Types] = {**_RANDOM, "pruner": str, "storage": str}
+_PROMOTE: dict[str, Types] = {"replay": dict, "keep": int, "gain": NUMBER}
+_RANGE: dict[str, Types] = {"low": (*NUMBER, str), "high": (*NUMBER, str), "log": bool}  # 1e-3 is text to YAML
 
 
 @dataclass(frozen=True)
 class Search:
-    """How many points of the space are tried, each chosen by what the earlier ones scored."""
+    """A search: the number of points of the space to try, each chosen by the scores of the earlier ones."""
 
     runs: int
     space: Space
@@ -240,7 +247,7 @@ class Promotion:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a file asks for, all parameters in their types."""
+    """The runs that a file requests, all parameters in their types; settings of `overrides` by their own names."""
 
     name: str
     text: str  # the fingerprint of the file
@@ -271,26 +278,33 @@ class Sweep:
 def read_sweep(path: Path, sources: Path = ROOT / "notebooks_src") -> Sweep:
     """The sweep that a file describes; unknown keys and parameters, misfits and double runs are errors."""
     lines = Lines(path)
-    said = lines.mapping(lines.value, _KEYS, ("question", "notebook"))
-    ways = [way for way in WAYS if way in said]
-    if len(ways) != 1:
+    values = lines.mapping(lines.value, _KEYS, ("question", "notebook"))
+    modes = [mode for mode in MODES if mode in values]
+    if len(modes) != 1:
         raise lines.wrong(
-            what="it does not say what to vary",
-            expected=f"exactly one of {', '.join(WAYS)}",
-            got=" and ".join(ways) or "none of them",
+            what="it does not name what to vary",
+            expected=f"exactly one of {', '.join(MODES)}",
+            got=" and ".join(modes) or "none of them",
             do="keep one",
         )
     known = sorted(sources.glob("[0-9]*.py"))
-    found = [source for source in known if said["notebook"] in (source.stem, source.stem.split("_")[0])]
+    found = [source for source in known if values["notebook"] in (source.stem, source.stem.split("_")[0])]
     if len(found) != 1:
         raise lines.wrong(
             "notebook",
             what="there is no such notebook",
             expected='a number, as "02", or a name',
-            got=said["notebook"],
+            got=values["notebook"],
             do=f"choose of {', '.join(each.stem for each in known)}",
         )
-    return _Reader(lines, found[0]).sweep(said, ways[0])
+    return _Reader(lines, found[0]).sweep(values, modes[0])
+
+
+def join_overrides(parameters: Mapping[str, object], known: Sequence[str]) -> dict[str, object]:
+    """The parameters as a notebook takes them: all that are not among the known become one text, `overrides`."""
+    own = {name: value for name, value in parameters.items() if name in known}
+    settings = [f"{name}={value}" for name, value in parameters.items() if name not in own]
+    return own | ({OVERRIDES: ",".join(settings)} if settings else {})
 
 
 class _Reader:
@@ -299,127 +313,178 @@ class _Reader:
     def __init__(self, lines: Lines, notebook: Path):
         self.lines, self.notebook, self.known = lines, notebook, parameters_of(notebook)
 
-    def sweep(self, said: dict, way: str) -> Sweep:
+    def sweep(self, values: dict, mode: str) -> Sweep:
         """The sweep, put together from its parts."""
-        fixed = self._settings(said.get("fixed", {}), "fixed")
-        seeds = self._choices(said.get("seeds", []), "seeds", "seed")
-        search = self._search(said["search"]) if way == "search" else None
-        points = [] if search else [fixed | point for point in self._points(said[way], way)]
-        promote = self._promotion(said["promote"], way, fixed) if "promote" in said else None
-        self._refuse_double(points, way)
-        if "baseline" in said:
-            first = fixed | self._settings(said["baseline"], "baseline")
+        fixed = self._settings(values.get("fixed", {}), "fixed")
+        seeds = self._choices(values.get("seeds", []), "seeds", "seed")
+        search = self._search(values["search"]) if mode == "search" else None
+        own = [] if search else self._points(values[mode], mode)
+        points = [fixed | point for point in own]
+        promote = self._promotion(values["promote"], mode, fixed) if "promote" in values else None
+        self._refuse_double(points, mode)
+        if "baseline" in values:
+            first = fixed | self._settings(values["baseline"], "baseline")
             points = [first, *(point for point in points if point != first)]
         sweep = Sweep(
             name=self.lines.path.stem,
             text=fingerprint.of_text(self.lines.text),
-            question=said["question"],
+            question=values["question"],
             notebook=self.notebook,
             fixed=fixed,
             points=tuple(points),
             search=search,
             seeds=seeds,
-            metric=said.get("metric", ""),
+            metric=values.get("metric", ""),
             promote=promote,
-            cores=self._positive(said.get("cores", 1), "cores"),
-            resources={name: self._positive(n, "resources", name) for name, n in said.get("resources", {}).items()},
+            cores=int(self._positive(values.get("cores", 1), "cores")),
+            resources={name: self._positive(n, "resources", name) for name, n in values.get("resources", {}).items()},
         )
-        self._refuse_contradictions(said, way, sweep)
+        varies = set(search.space) if search else {name for point in own for name in point}
+        self._refuse_contradictions(varies, mode, sweep)
         return sweep
 
-    def _settings(self, said: object, *place: object) -> dict:
-        """Parameters in their types; the folders are the sweep's own to set."""
-        if not isinstance(said, dict):
+    def _settings(self, values: object, *place: object) -> dict:
+        """Parameters in their types, settings of `overrides` by their own names; folders cannot be set."""
+        if not isinstance(values, dict):
             raise self.lines.wrong(
-                *place, what="no parameters are set", expected="name: value", got=repr(said), do="mend it"
+                *place, what="no parameters are set", expected="name: value", got=repr(values), do="write name: value"
             )
-        found = {}
-        for name, value in said.items():
+        found: dict[str, object] = {}
+        for name, value in values.items():
             with self.lines.within(*place, name):
                 if name in STANDARD_PARAMETERS:
                     raise BadInput("a sweep sets this by itself", expected="other parameters", got=name, do="drop it")
-                found |= typed(self.notebook, {name: value})
+                new = self._overrides(name, value) or typed(self.notebook, {name: value})
+                if double := sorted(set(found) & set(new)):
+                    raise BadInput("a setting stands twice", expected="once", got=shorten(double), do="drop one")
+                found |= new
         return found
 
-    def _choices(self, said: object, *place: str) -> tuple:
-        """The values of the parameter that the place ends with, each once."""
-        if not isinstance(said, list):
-            raise self.lines.wrong(
-                *place, what="these are no values to try", expected="a list, as in [1, 2]", got=repr(said), do="mend it"
-            )
-        values = tuple(self._settings({place[-1]: value}, *place[:-1])[place[-1]] for value in said)
-        if double := [value for number, value in enumerate(values) if value in values[:number]]:
-            raise self.lines.wrong(
-                *place, what="a value stands twice", expected="each once", got=shortened(double), do="drop one"
-            )
-        return values
+    def _overrides(self, name: str, value: object) -> dict:
+        """The settings of the network's plan that the key sets; empty where it is a parameter of another kind."""
+        setting = self._setting_of(name)
+        if OVERRIDES not in self.known or (setting == name and name != OVERRIDES):
+            return {}
+        from lib.learn.network.config import parse_settings  # brings torch, which the process of a run does not need
 
-    def _points(self, said: object, way: str) -> list[dict]:
+        if isinstance(value, dict | list) or value is None:
+            raise BadInput("no value of a setting", expected="a number, text, true or false", got=value, do="fix it")
+        text = str(value) if name == OVERRIDES else f"{setting}={value}"
+        return {own: self._setting_value(own, each) for own, each in parse_settings(text).items()}
+
+    def _setting_value(self, name: str, value: object) -> object:
+        """The value in the setting's type; what the notebook could not read again from text is an error."""
+        from lib.learn.network.config import setting_default
+
+        if name in self.known:
+            raise BadInput(
+                f"{name} is a parameter of the notebook", expected="settings without one", got=name, do=f"set {name}: …"
+            )
+        default = setting_default(name)
+        if isinstance(default, float) and type(value) is int:
+            value = float(value)
+        if default is not None and type(value) is not type(default):
+            kind = _TYPE_NAMES.get(NUMBER if isinstance(default, float) else type(default), "set by the preset alone")
+            raise BadInput(f"{name} cannot take this value", expected=kind, got=repr(value), do="fix the value")
+        return value
+
+    def _setting_of(self, name: str) -> str:
+        """The name that a key goes by from here on: the setting's own where it is `overrides.<setting>`."""
+        return name.removeprefix(f"{OVERRIDES}.")
+
+    def _choices(self, values: object, *place: str) -> tuple:
+        """The values of the parameter that the place ends with, each once."""
+        name = place[-1]
+        if not isinstance(values, list):
+            raise self.lines.wrong(
+                *place,
+                what="these are no values to try",
+                expected="a list, as in [1, 2]",
+                got=repr(values),
+                do="write a list",
+            )
+        if name == OVERRIDES:
+            raise self.lines.wrong(
+                *place,
+                what="overrides cannot be varied as a whole",
+                expected=f"settings, as in {OVERRIDES}.mixup_p: [0.0, 0.5]",
+                got=repr(values),
+                do="name each setting, or write the runs as a list",
+            )
+        found = tuple(self._settings({name: value}, *place[:-1])[self._setting_of(name)] for value in values)
+        if double := [value for number, value in enumerate(found) if value in found[:number]]:
+            raise self.lines.wrong(
+                *place, what="a value stands twice", expected="each once", got=shorten(double), do="drop one"
+            )
+        return found
+
+    def _points(self, values: Any, mode: str) -> list[dict]:
         """What each run of a grid, a list or a random draw sets beside what is fixed."""
-        if way == "list":
-            points = [self._settings(point, way, number) for number, point in enumerate(said, start=1)]
-        elif way == "grid":
-            points = combinations({name: self._choices(values, way, name) for name, values in said.items()})
+        if mode == "list":
+            points = [self._settings(point, mode, number) for number, point in enumerate(values, start=1)]
+        elif mode == "grid":
+            choices = {name: self._choices(each, mode, name) for name, each in values.items()}
+            points = combinations({self._setting_of(name): each for name, each in choices.items()})
         else:
-            said = self.lines.mapping(said, _RANDOM, ("runs", "space"), way)
-            runs, space = self._positive(said["runs"], way, "runs"), self._space(said["space"], way)
-            with self.lines.within(way):
-                points = drawn(space, runs, said.get("seed", 0))
-        if not said or not points:
-            raise self.lines.wrong(way, what="nothing varies", expected="a run or more", got="none", do="name values")
+            values = self.lines.mapping(values, _RANDOM, ("runs", "space"), mode)
+            runs, space = self._positive(values["runs"], mode, "runs"), self._space(values["space"], mode)
+            with self.lines.within(mode):
+                points = draw_points(space, int(runs), values.get("seed", 0))
+        if not values or not points:
+            raise self.lines.wrong(mode, what="nothing varies", expected="a run or more", got="none", do="name values")
         return points
 
-    def _space(self, said: dict, way: str) -> Space:
+    def _space(self, values: dict, mode: str) -> Space:
         """Each parameter's choices, or its range."""
-        space = {}
-        for name, values in said.items():
-            place = (way, "space", name)
-            if not isinstance(values, dict):
-                space[name] = self._choices(values, *place)
+        space: dict[str, tuple | Range] = {}
+        for key, each in values.items():
+            place, name = (mode, "space", key), self._setting_of(key)
+            if not isinstance(each, dict):
+                space[name] = self._choices(each, *place)
                 continue
-            limits = self.lines.mapping(values, _RANGE, ("low", "high"), *place)
-            if name in self.known and self.known[name].kind not in ("int", "float"):
+            limits = self.lines.mapping(each, _RANGE, ("low", "high"), *place)
+            if key in self.known and self.known[key].base not in ("int", "float"):
                 raise self.lines.wrong(
-                    *place, what="only numbers have a range", expected="a list", got=values, do="list the choices"
+                    *place, what="only numbers have a range", expected="a list", got=each, do="list the choices"
                 )
-            low, high = (self._settings({name: limits[end]}, *place[:-1])[name] for end in ("low", "high"))
+            low, high = (self._settings({key: limits[end]}, *place[:-1])[name] for end in ("low", "high"))
             with self.lines.within(*place):
-                space[name] = Range(low, high, limits.get("log", False), self.known[name].kind == "int")
-        if empty := [name for name, values in space.items() if values == ()] or ([] if space else ["space"]):
+                space[name] = Range(low, high, limits.get("log", False), whole=isinstance(low, int))
+        if empty := [name for name, each in space.items() if each == ()] or ([] if space else ["space"]):
             raise self.lines.wrong(
-                way, "space", what="nothing varies", expected="values", got=f"none of {empty[0]}", do="name some"
+                mode, "space", what="nothing varies", expected="values", got=f"none of {empty[0]}", do="name some"
             )
         return space
 
-    def _search(self, said: dict) -> Search:
+    def _search(self, values: dict) -> Search:
         """The search, its space read."""
-        said = self.lines.mapping(said, _SEARCH, ("runs", "space"), "search")
-        if said.get("pruner", "none") not in PRUNERS:
+        values = self.lines.mapping(values, _SEARCH, ("runs", "space"), "search")
+        if values.get("pruner", "none") not in PRUNERS:
             raise self.lines.wrong(
                 "search",
                 "pruner",
                 what="there is no such pruner",
                 expected=", ".join(PRUNERS),
-                got=said["pruner"],
+                got=values["pruner"],
                 do="choose one of these",
             )
-        self._positive(said["runs"], "search", "runs")
-        return Search(**said | {"space": self._space(said["space"], "search")})
+        self._positive(values["runs"], "search", "runs")
+        return Search(**values | {"space": self._space(values["space"], "search")})
 
-    def _promotion(self, said: dict, way: str, fixed: dict) -> Promotion:
+    def _promotion(self, values: dict, mode: str, fixed: dict) -> Promotion:
         """The replay and the rule that ends it."""
-        said = self.lines.mapping(said, _PROMOTE, ("replay",), "promote")
-        if way == "search" or {"keep", "gain"} <= set(said):
+        values = self.lines.mapping(values, _PROMOTE, ("replay",), "promote")
+        if mode == "search" or {"keep", "gain"} <= set(values):
             raise self.lines.wrong(
                 "promote",
                 what="that is one rule too many",
-                got=", ".join((way, *said)),
+                got=", ".join((mode, *values)),
                 do="drop one",
                 expected="a search; or a replay, and keep or gain",
             )
-        if "keep" in said:
-            self._positive(said["keep"], "promote", "keep")
-        replay = self._settings(said["replay"], "promote", "replay")
+        if "keep" in values:
+            self._positive(values["keep"], "promote", "keep")
+        replay = self._settings(values["replay"], "promote", "replay")
         if fixed | replay == fixed:
             raise self.lines.wrong(
                 "promote",
@@ -429,15 +494,15 @@ class _Reader:
                 expected="what makes it cheap",
                 do="set fewer folds or steps",
             )
-        return Promotion(**said | {"replay": replay})
+        return Promotion(**values | {"replay": replay})
 
-    def _refuse_double(self, points: list[dict], way: str) -> None:
-        """Refuse a run that is another again."""
+    def _refuse_double(self, points: list[dict], mode: str) -> None:
+        """Refuse a run that equals another."""
         for number, point in enumerate(points):
             if point in points[:number]:
                 first = points.index(point) + 1
                 raise self.lines.wrong(
-                    way,
+                    mode,
                     number + 1,
                     what=f"run {number + 1} is run {first} again",
                     got=point,
@@ -445,20 +510,20 @@ class _Reader:
                     do="drop one",
                 )
 
-    def _refuse_contradictions(self, said: dict, way: str, sweep: Sweep) -> None:
+    def _refuse_contradictions(self, varies: set[str], mode: str, sweep: Sweep) -> None:
         """Refuse parameters that are set in two places."""
-        varies = {name for point in said[way] for name in point} if way == "list" else said[way].get("space", said[way])
-        for place, names in (
-            ("fixed", sweep.fixed),
-            ("seeds", ["seed"] if sweep.seeds else ()),
-            ("promote", sweep.promote.replay if sweep.promote else ()),
-        ):
-            if double := sorted(set(varies) & set(names)):
+        places = {
+            "fixed": set(sweep.fixed),
+            "seeds": {"seed"} if sweep.seeds else set(),
+            "promote": set(sweep.promote.replay) if sweep.promote else set(),
+        }
+        for place, names in places.items():
+            if double := sorted(varies & names):
                 raise self.lines.wrong(
                     place,
-                    what=f"it sets what {way} varies",
+                    what=f"it sets what {mode} varies",
                     expected="each in one place",
-                    got=shortened(double),
+                    got=shorten(double),
                     do="drop one of the two",
                 )
         if sweep.search and sweep.seeds:
@@ -466,7 +531,7 @@ class _Reader:
                 "seeds",
                 what="a search makes each run once",
                 expected="one seed, in fixed",
-                got=shortened(sweep.seeds),
+                got=shorten(sweep.seeds),
                 do="drop seeds",
             )
 
@@ -474,12 +539,12 @@ class _Reader:
         """The number, which must be above zero."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise self.lines.wrong(
-                *place, what="it counts nothing", expected="a number above 0", got=repr(value), do="mend it"
+                *place, what="it counts nothing", expected="a number above 0", got=repr(value), do="set it above 0"
             )
         return value
 
 
-_NO_EFFECT = {"seed", "output_dir"}  # what luck and bookkeeping set
+_NO_EFFECT = {"seed", "output_dir"}  # set by luck and bookkeeping
 
 
 @dataclass(frozen=True, eq=False)
@@ -495,50 +560,48 @@ class Setting:
         return float(np.mean([record.score for record in self.records]))
 
 
-def effective(record: RunRecord) -> dict:
-    """What a run set, but for its seed and its place."""
+def effective_parameters(record: RunRecord) -> dict:
+    """The parameters of a run that may change its outcome: all but its seed and its place."""
     return {name: value for name, value in record.parameters.items() if name not in _NO_EFFECT}
 
 
-def varied(records: Sequence[RunRecord]) -> tuple[str, ...]:
+def varied_parameters(records: Sequence[RunRecord]) -> tuple[str, ...]:
     """The parameters that vary within a stage; what a replay changes for all is none of them."""
-    stages = [[effective(record) for record in records if record.stage == stage] for stage in STAGES]
+    stages = [[effective_parameters(record) for record in records if record.stage == stage] for stage in STAGES]
     return tuple(dict.fromkeys(name for each in stages for name in varying(each)))
 
 
-def settings_of(sweep: Mapping, records: Sequence[RunRecord]) -> tuple[dict[str, list[Setting]], bool]:
-    """The settings of each stage, the baseline's or whatever stands in for it first; and whether the baseline ran.
+def settings_by_stage(sweep: Mapping, records: Sequence[RunRecord]) -> tuple[dict[str, list[Setting]], bool]:
+    """The settings of each stage, the baseline's or its stand-in first; and whether the baseline ran.
 
     The records come by their numbers.
     """
     by_stage: dict[str, dict[str, list[RunRecord]]] = {}
     for record in records:
         if record.status == "done" and record.score is not None:
-            key = repr(sorted(effective(record).items()))
+            key = repr(sorted(effective_parameters(record).items()))
             by_stage.setdefault(record.stage, {}).setdefault(key, []).append(record)
-    asked = next(iter(sweep["points"] or [effective(record) for record in records]), {})
+    first: dict = next(iter(sweep["points"] or [effective_parameters(record) for record in records]), {})
     replay = (sweep["promote"] or {}).get("replay", {})
-    names = varied(records)
+    names = varied_parameters(records)
     found, all_ran = {}, True
     for stage, groups in by_stage.items():
-        want = {
-            key: value
-            for key, value in (asked | (replay if stage == "replay" else {})).items()
-            if key not in _NO_EFFECT
-        }
-        order = sorted(groups.values(), key=lambda group: effective(group[0]) != want)
-        ran = effective(order[0][0]) == want
+        full = first | (replay if stage == "replay" else {})
+        baseline = {name: value for name, value in full.items() if name not in _NO_EFFECT}
+        order = sorted(groups.values(), key=lambda group: effective_parameters(group[0]) != baseline)
+        ran = effective_parameters(order[0][0]) == baseline
         all_ran &= ran
         found[stage] = [
-            Setting(_name(group[0], order[0][0], names, ran and n == 0), tuple(group)) for n, group in enumerate(order)
+            Setting(_setting_name(group[0], order[0][0], names, ran and n == 0), tuple(group))
+            for n, group in enumerate(order)
         ]
     return found, all_ran
 
 
-def _name(record: RunRecord, reference: RunRecord, names: Sequence[str], baseline: bool) -> str:
-    """How sentences call a setting: its first run's number, and what it sets otherwise than the reference."""
+def _setting_name(record: RunRecord, reference: RunRecord, names: Sequence[str], baseline: bool) -> str:
+    """The setting's name in sentences: its first run's number, and what it sets otherwise than the reference."""
     if baseline:
         return "the baseline"
-    ours, theirs = effective(record), effective(reference)
+    ours, theirs = effective_parameters(record), effective_parameters(reference)
     other = [f"{name}={value_name(ours[name])}" for name in names if name in ours and ours[name] != theirs.get(name)]
     return f"run {record.number}" + (f" ({', '.join(other)})" if other else "")

@@ -1,4 +1,4 @@
-"""The runs of a sweep: what identifies each, where it lies, what its process is asked, and how it is begun and ended.
+"""The runs of a sweep: the identity and folder of each, the request to its process, and how that starts and ends.
 
     RUNS/sweeps/<name>/runs/<id>/       request.json, run.json once ended, notebook.ipynb, .html and .log
     RUNS/sweeps/<name>/runs/<id>/runs/  as RUNS is to notebooks run by hand: the notebook's folder, and a ledger
@@ -21,22 +21,22 @@ from build.notebooks.meter import clock
 from build.notebooks.run_child import end_tree
 from build.notebooks.source import parameters_of, shown
 from build.project import ROOT
-from build.sweeps.config import Sweep
+from build.sweeps.config import Sweep, join_overrides
 from build.sweeps.record import RunRecord, record_path
 from lib.competition.prepared import data_version
 from lib.core import fingerprint
 from lib.core.errors import BadInput
-from lib.core.paths import MARKERS, cache_folder, find_made
+from lib.core.paths import MARKERS, cache_folder, find_artifacts
 from lib.core.records import write_json
 
-_DIGITS = 12
-_READS = re.compile(r"(lambda\b.*)?find_(?:one|made)\(\s*[\"'](\w+)[\"']")
+_ID_DIGITS = 12
+_READS = re.compile(r"(lambda\b.*)?find_artifacts?\(\s*[\"'](\w+)[\"']")
 STOP = "stop"  # a file of this name in a run's folder ends the run, on whatever machine it is
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run to be made."""
+    """One run to execute."""
 
     id: str
     number: int
@@ -46,7 +46,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a sweep takes place: its folder, the folders that its notebook reads, and the facts every run shares."""
+    """The folders of a sweep: its own and those that its notebook reads; and the facts that every run shares."""
 
     folder: Path
     runs: Path
@@ -55,7 +55,7 @@ class Place:
 
     def run(self, number: int, stage: str, parameters: dict) -> Run:
         """The run of these parameters, with the fingerprint of all that decides its outcome."""
-        identity = fingerprint.of_json([self.facts, parameters])[:_DIGITS]
+        identity = fingerprint.of_json([self.facts, parameters])[:_ID_DIGITS]
         return Run(identity, number, stage, parameters)
 
 
@@ -69,11 +69,11 @@ class ListedRuns:
         """The next run; None when all are under way."""
         return self._left.pop(0) if self._left else None
 
-    def told(self, record: RunRecord) -> None:
-        """Nothing depends on what became of a run."""
+    def record_result(self, record: RunRecord) -> None:
+        """Ignore the result: the list is fixed."""
 
-    def behind(self, run: Run) -> str:
-        """No run is ended early."""
+    def prune_reason(self, run: Run) -> str:
+        """Empty: no run is pruned."""
         return ""
 
     def runs(self) -> list[Run]:
@@ -83,12 +83,12 @@ class ListedRuns:
 
 @dataclass(frozen=True)
 class Request:
-    """What the process of a run is told."""
+    """The input of a run's process."""
 
     sweep: str
     run: Run
     notebook: str
-    values: dict  # what the notebook is given
+    values: dict  # the notebook's parameters
     metric: str
 
 
@@ -106,11 +106,11 @@ def place_of(sweep: Sweep, runs: Path, data: Path) -> Place:
 
 
 def _inputs(notebook: str, runs: Path) -> dict[str, list[str]]:
-    """The manifests of what a notebook reads, by kind; what it reads only when asked, by a lambda, may be absent."""
-    found, needed = {}, {kind for when_asked, kind in _READS.findall(notebook) if not when_asked}
+    """The manifests of what a notebook reads, by kind; what it reads lazily, in a lambda, may be absent."""
+    found, needed = {}, {kind for lazily, kind in _READS.findall(notebook) if not lazily}
     for kind in sorted({kind for _, kind in _READS.findall(notebook)}):
         try:
-            folders = find_made(kind, str(runs))
+            folders = find_artifacts(kind, str(runs))
         except BadInput:
             if kind in needed:
                 raise
@@ -120,22 +120,23 @@ def _inputs(notebook: str, runs: Path) -> dict[str, list[str]]:
 
 
 def write_sweep(sweep: Sweep, place: Place, runs: Sequence[Run]) -> None:
-    """Write `sweep.json`: the sweep as it was understood, and the runs that belong to it now."""
+    """Write `sweep.json`: the sweep as it was read, and the runs that belong to it now."""
     facts = asdict(sweep) | {"notebook": sweep.notebook.stem, "runs": [run.id for run in runs]}
     write_json(place.folder / "sweep.json", json.loads(json.dumps(facts)))
 
 
 def write_request(sweep: Sweep, place: Place, run: Run) -> Path:
-    """Write what the run's process is to do into the run's folder, and return the file."""
+    """Write the request to the run's process into the run's folder, and return the file."""
     folder = record_path(place.folder, run.id).parent
-    values = {
+    folders = {
         "competition_dir": str(place.data),
         "inputs_dir": str(place.runs),
         "output_dir": str(output_of(place.folder, run.id, sweep.notebook)),
         "cache_dir": str(cache_folder(place.runs)),  # decoded once for all runs
     }
     known = parameters_of(sweep.notebook)
-    values = {name: value for name, value in values.items() if name in known} | run.parameters
+    values = {name: value for name, value in folders.items() if name in known}
+    values |= join_overrides(run.parameters, list(known))
     request = Request(str(place.folder), run, str(sweep.notebook), values, sweep.metric)
     (folder / STOP).unlink(missing_ok=True)
     write_json(folder / "request.json", asdict(request))
@@ -147,20 +148,20 @@ def output_of(sweep_folder: Path, identity: str, notebook: Path) -> Path:
     return record_path(sweep_folder, identity).parent / "runs" / notebook.stem
 
 
-def shares(cores: Sequence[int], parts: int) -> list[list[int]]:
+def split_cores(cores: Sequence[int], parts: int) -> list[list[int]]:
     """The cores in so many parts, none with more than one core more than another."""
     return [list(cores[n * len(cores) // parts : (n + 1) * len(cores) // parts]) for n in range(parts)]
 
 
-def own_cores() -> list[int]:
+def available_cores() -> list[int]:
     """The cores that this process may use."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count()))
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
-def begin(request: Path, cores: Sequence[int], environment: dict[str, str] | None = None) -> subprocess.Popen:
-    """The process of a run, begun on these cores; it ends, with all it started, when this process does.
+def start_process(request: Path, cores: Sequence[int], environment: dict[str, str] | None = None) -> subprocess.Popen:
+    """Start the process of a run on these cores; it ends, with all it started, when this process does.
 
-    It has a session of its own: an interrupt at the keyboard is this process's to answer.
+    It has a session of its own: an interrupt at the keyboard is for this process alone to handle.
     """
     command = [sys.executable, "-m", "build.sweeps.one", str(request), ",".join(map(str, cores))]
     with (request.parent / "log").open("w") as log:
@@ -175,18 +176,19 @@ def begin(request: Path, cores: Sequence[int], environment: dict[str, str] | Non
         )
 
 
-def end(process: subprocess.Popen) -> None:
+def end_process(process: subprocess.Popen) -> None:
     """End the process of a run and all that it started."""
     end_tree(process.pid)
     process.wait()
-    process.stdin.close()
+    if process.stdin:
+        process.stdin.close()
 
 
-_EVERY_S = 30.0
+_PRINT_EVERY_S = 30.0
 
 
 class Progress:
-    """Tells a person how a stage of a sweep goes: one line that moves on a terminal, one at intervals elsewhere."""
+    """Prints how far a stage of a sweep is: one line that moves on a terminal, one at intervals elsewhere."""
 
     def __init__(self, folder: Path, varied: Sequence[str]):
         self._folder, self._varied, self._moving = folder, varied, sys.stdout.isatty()
@@ -194,20 +196,20 @@ class Progress:
         self._counts = dict.fromkeys(("done", "failed", "pruned"), 0)
         self._made = 0
 
-    def ended(self, record: RunRecord, total: int) -> None:
-        """A run has ended."""
+    def count_ended(self, record: RunRecord, total: int) -> None:
+        """Count and print a run that has ended."""
         self._counts[record.status] += 1
         self._made += 1
-        self._print(f"{sum(self._counts.values())}/{total} {told(record, self._varied, self._folder)}")
+        self._print(f"{sum(self._counts.values())}/{total} {summary_line(record, self._varied, self._folder)}")
 
-    def was_there(self, record: RunRecord) -> None:
-        """A run had ended before."""
+    def count_known(self, record: RunRecord) -> None:
+        """Count a run that had ended before."""
         self._counts[record.status] += 1
 
     def tick(self, running: int, total: int) -> None:
-        """Show how far it is; call it often."""
+        """Print how far it is, at intervals; call it often."""
         now = time.monotonic()
-        if now - self._shown < (0.5 if self._moving else _EVERY_S):
+        if now - self._shown < (0.5 if self._moving else _PRINT_EVERY_S):
             return
         self._shown = now
         ended = sum(self._counts.values())
@@ -217,31 +219,32 @@ class Progress:
         print(f"\r{line:<79}" if self._moving else line, end="" if self._moving else "\n", flush=True)
 
     def _print(self, line: str) -> None:
-        """A line of its own, also where the moving line stands."""
+        """Print a line of its own, also over the moving line."""
         print(f"\r{line:<79}" if self._moving else line, flush=True)
 
 
-def told(record: RunRecord, varied: Sequence[str], folder: Path) -> str:
-    """A run that has ended, in one line: what it set, and what came out or went wrong."""
-    name = f"run {record.number}{' replay' if record.stage == 'replay' else ''} ({setting(record.parameters, varied)})"
+def summary_line(record: RunRecord, varied: Sequence[str], folder: Path) -> str:
+    """One line on a run that has ended: what it set, and its score or error."""
+    stage = " replay" if record.stage == "replay" else ""
+    name = f"run {record.number}{stage} ({format_parameters(record.parameters, varied)})"
     if record.status == "failed":
         log = shown((folder / record.notebook).with_suffix(".log"))
-        return f"{name} FAILED: {in_a_line(record.error)}; log: {log}"
+        return f"{name} FAILED: {one_line(record.error)}; log: {log}"
     if record.status == "pruned":
         return f"{name} {record.error}"
-    if record.score is None:
+    if record.score is None or record.interval is None:
         return f"{name} done, without a score, in {clock(record.seconds)}"
     low, high = record.interval
     return f"{name} {record.score:.4f} [{low:.3f}, {high:.3f}] in {clock(record.seconds)}"
 
 
-def in_a_line(error: str) -> str:
-    """What went wrong: where, and the last that was said of it."""
+def one_line(error: str) -> str:
+    """An error in one line: its first line, and the last of the traceback's."""
     first, *more = error.splitlines()
     last = [line.strip() for line in more if line.startswith("    ") and line.strip()][-1:]
     return ": ".join([first, *last])
 
 
-def setting(parameters: dict, varied: Sequence[str]) -> str:
-    """What a run sets, as people say it."""
+def format_parameters(parameters: dict, varied: Sequence[str]) -> str:
+    """The varied parameters of a run, as `name=value, name=value`."""
     return ", ".join(f"{name}={parameters[name]}" for name in varied if name in parameters) or "nothing set"

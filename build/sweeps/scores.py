@@ -1,7 +1,7 @@
-"""What a sweep's runs stored, as scores on one set of labelled windows, each shown never to have met them.
+"""Stored scores of a sweep's runs on one set of labelled windows, each proved never to have been trained on them.
 
-A run of 02 to 04 stores a member. One of 05 stores recipes: they speak through the members that the run read, of each
-fold as they would without that fold's labels.
+A run of 02 to 04 stores a member. One of 05 stores recipes: they are executed on the members that the run read, in each
+fold as they would be without that fold's labels.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,21 +13,21 @@ import numpy as np
 from build.sweeps.record import MEMBERS, RunRecord
 from build.sweeps.runs import output_of
 from lib.blend.member_costs import seconds_together
-from lib.blend.recipe import Ingredient, load_recipe
+from lib.blend.recipe import RecipeMember, load_recipe
 from lib.blend.search.nested import nested_scores
 from lib.competition.prepared import Prepared, load_prepared
 from lib.competition.scores import Labels, Scores
 from lib.core import fingerprint
 from lib.core.errors import BadInput
-from lib.core.paths import find_one, folders_below, manifest_kind
+from lib.core.paths import find_artifact, folders_below, manifest_kind
 from lib.judge.leakage import unseen_scores
 from lib.judge.metric import class_auc
 from lib.models.member.card import read_card
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
-    """By a run's id: its scores on the labels' rows, and its seconds a soundscape."""
+class StoredScores:
+    """Scores on the labels' rows and seconds a soundscape, by a run's id."""
 
     prepared: Prepared
     labels: Labels
@@ -37,15 +37,18 @@ class Stored:
     def per_fold(self, run: str) -> dict[str, float]:
         """The run's score in each fold over all classes that the fold can score: the same ones for every run."""
         values, found = self.scores[run].take(self.labels.row_ids).values, {}
-        for fold in np.unique(self.labels.strata):
-            auc = class_auc(self.labels.values[self.labels.strata == fold], values[self.labels.strata == fold])
+        strata = np.asarray(self.labels.strata)
+        for fold in np.unique(strata):
+            auc = class_auc(self.labels.values[strata == fold], values[strata == fold])
             if np.isfinite(auc).any():
                 found[str(fold)] = float(np.nanmean(auc))
         return found
 
 
-def stored(folder: Path, sweep: Mapping, records: Sequence[RunRecord]) -> tuple[Stored | None, list[str]]:
-    """What the runs stored, and a sentence for each that cannot be used; None where there is nothing."""
+def load_stored_scores(
+    folder: Path, sweep: Mapping, records: Sequence[RunRecord]
+) -> tuple[StoredScores | None, list[str]]:
+    """The runs' stored scores, and a sentence for each that cannot be used; None where nothing is stored."""
     made = [(record, place) for record in records if (place := _place(folder, sweep, record))]
     if not made:
         return None, []
@@ -63,8 +66,8 @@ def stored(folder: Path, sweep: Mapping, records: Sequence[RunRecord]) -> tuple[
         return None, notes
     labels = reader.prepared.labels
     for each in scores.values():
-        labels = labels.held_by(each)
-    return Stored(reader.prepared, labels, scores, seconds), notes
+        labels = labels.restrict_to(each)
+    return StoredScores(reader.prepared, labels, scores, seconds), notes
 
 
 def _place(folder: Path, sweep: Mapping, record: RunRecord) -> Path | None:
@@ -76,39 +79,39 @@ def _place(folder: Path, sweep: Mapping, record: RunRecord) -> Path | None:
 
 
 class _Reader:
-    """Reads what runs stored, among the inputs that they had."""
+    """Reads the members and recipes of runs, among the inputs that they had."""
 
     def __init__(self, inputs: Path):
-        self.prepared = load_prepared(find_one("prepared", str(inputs)))
+        self.prepared = load_prepared(find_artifact("prepared", str(inputs)))
         here = [folder for folder in folders_below(inputs, depth=6) if manifest_kind(folder) == "member"]
         self._inputs: dict[str, Path] = {folder.name: folder for folder in here}
         self._read: dict[Path, Scores] = {}
 
     def member(self, folder: Path) -> tuple[Scores, float]:
-        """A member's scores of what neither it nor its teachers have met, and its seconds a soundscape."""
+        """A member's scores of rows that neither it nor its teachers were trained on, and its seconds a soundscape."""
         beside = [each for kind in MEMBERS for each in folder.parents[1].glob(f"{kind}/*")]
         others = self._inputs | {each.name: each for each in beside}
         scores = unseen_scores(folder, self.prepared.folds, related=self.prepared.related, others=others)
         return scores, read_card(folder, self.prepared.classes).seconds_per_soundscape
 
     def recipe(self, file: Path) -> tuple[Scores, float]:
-        """What a recipe says of each fold without having its labels, and its seconds a soundscape."""
+        """A recipe's scores, each fold's without that fold's labels, and its seconds a soundscape."""
         recipe, prepared = load_recipe(file), self.prepared
         prepared.classes.check_hash(recipe.class_hash, f"recipe {recipe.name}")
-        by_fold = {fold: recipe.blind_to(fold) for fold in prepared.folds.numbers}
-        parts = {part.name: self._part(part) for part in [*recipe.members, *recipe.set_aside]}
+        by_fold = {fold: recipe.for_fold(fold) for fold in prepared.folds.numbers}
+        parts = {part.name: self._part(part) for part in [*recipe.members, *recipe.fold_only_members]}
         return nested_scores(by_fold, parts, prepared.labels), seconds_together(recipe.members)
 
-    def _part(self, wanted: Ingredient) -> Scores:
-        """The scores of a recipe's member, which must be the very one that the recipe was made of."""
+    def _part(self, wanted: RecipeMember) -> Scores:
+        """The scores of a recipe's member, which must be the very one that the recipe was made with."""
         folder = self._inputs.get(wanted.name)
         manifest = fingerprint.of_file(folder / "manifest.json") if folder else "none"
-        if manifest != wanted.manifest:
+        if folder is None or manifest != wanted.manifest:
             raise BadInput(
                 f"member {wanted.name} is not the one of the recipe",
                 expected=f"manifest {wanted.manifest}",
                 got=manifest,
-                do="make the sweep again",
+                do="run the sweep again",
             )
         if folder not in self._read:
             self._read[folder] = self.member(folder)[0]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lib.blend.evaluate import EvaluationFold, evaluation_folds
 from lib.blend.recipe import Mix, Recipe, Step
-from lib.competition.scores import Labels, Scores, joined
+from lib.competition.scores import Labels, Scores, concat_scores
 from lib.judge.bootstrap import bootstrap
 from lib.judge.compare import paired
 from lib.judge.metric import judge
@@ -85,7 +85,7 @@ def _executed(recipes: list[Recipe | None], folds: list[EvaluationFold]) -> Scor
         first = next(iter(fold.parts.values()))
         values = np.zeros(first.values.shape) if recipe is None else recipe.execute(fold.parts).scores.values
         answers.append(first.with_values(values, "logit"))
-    return joined(answers)
+    return concat_scores(answers)
 
 
 def _as_it_is(recipe: Recipe) -> Recipe:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.blend.recipe import Recipe
-from lib.competition.scores import Labels, Scores, joined
+from lib.competition.scores import Labels, Scores, concat_scores
 from lib.core.errors import BadInput
 from lib.judge.metric import class_auc
 
@@ -41,15 +41,15 @@ def evaluation_folds(parts: Mapping[str, Scores], labels: Labels) -> list[Evalua
 
 def evaluate(recipe: Recipe, parts: Mapping[str, Scores], labels: Labels) -> Scores:
     """What the recipe makes of out-of-fold scores, all rows of labelled soundscapes, executed within each fold."""
-    return executed(recipe, evaluation_folds(parts, labels))
+    return execute_by_fold(recipe, evaluation_folds(parts, labels))
 
 
-def executed(recipe: Recipe, folds: list[EvaluationFold]) -> Scores:
+def execute_by_fold(recipe: Recipe, folds: list[EvaluationFold]) -> Scores:
     """What the recipe makes of each fold's scores, joined."""
-    return joined([recipe.execute(fold.parts).scores for fold in folds])
+    return concat_scores([recipe.execute(fold.parts).scores for fold in folds])
 
 
-def tally(recipe: Recipe, folds: list[EvaluationFold]) -> np.ndarray:
+def count_won_pairs(recipe: Recipe, folds: list[EvaluationFold]) -> np.ndarray:
     """(folds, classes) the pairs won, ties half: sums over any folds, over their pairs, are AUC on those folds."""
     won = []
     for fold in folds:
@@ -58,7 +58,7 @@ def tally(recipe: Recipe, folds: list[EvaluationFold]) -> np.ndarray:
     return np.stack(won)
 
 
-def macro_of_tally(won: np.ndarray, folds: list[EvaluationFold]) -> float:
+def macro_of_won_pairs(won: np.ndarray, folds: list[EvaluationFold]) -> float:
     """The macro AUC of pairs won (folds, classes) in these folds, over the classes that have pairs there."""
     refuse_unscored(folds)
     pairs = sum(fold.pairs for fold in folds)

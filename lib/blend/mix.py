@@ -7,7 +7,7 @@ from scipy.special import expit, logit, xlogy
 from scipy.stats import rankdata
 
 from lib.competition.scores import Scores, check_same
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 
 
 def percentile_ranks(scores: Scores) -> Scores:
@@ -87,8 +87,8 @@ def _shares(classes: tuple[str, ...], weights: list[float], class_weights: Class
     if unknown := sorted(set(class_weights) - set(classes)):
         raise BadInput(
             "class weights name unknown classes",
-            expected=shortened(classes, 3),
-            got=shortened(unknown),
+            expected=shorten(classes, 3),
+            got=shorten(unknown),
             do="resolve groups of classes to labels when the recipe is made",
         )
     for each in (weights, *class_weights.values()):

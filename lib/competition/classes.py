@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.core import fingerprint
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class ClassList:
         if other != self.hash:
             raise BadInput(
                 f"{where} was made for another class list",
-                expected=f"class hash {self.hash} ({len(self)} classes: {shortened(self.labels, 3)})",
+                expected=f"class hash {self.hash} ({len(self)} classes: {shorten(self.labels, 3)})",
                 got=f"class hash {other}",
                 do="make it anew from this competition folder",
             )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lib.competition.classes import ClassList
-from lib.competition.folds import Folds, assign, make_folds
+from lib.competition.folds import Folds, assign_folds, make_folds
 from lib.core.errors import BadInput
 
 SHADOW_SITES = 2  # at most so many sites are held out
@@ -102,7 +102,7 @@ def _items(windows: pd.DataFrame, item: str, group: str) -> pd.DataFrame:
 
 
 def _stratified(kind: str, table: pd.DataFrame, clips, windows, classes: ClassList, *, n_folds: int, seed: int):
-    fold = assign(table.group.tolist(), classes.multi_hot(table.labels.tolist()), n_folds=n_folds, seed=seed)
+    fold = assign_folds(table.group.tolist(), classes.multi_hot(table.labels.tolist()), n_folds=n_folds, seed=seed)
     return _frozen(kind, table.assign(fold=fold), clips, windows, classes, seed=seed)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lib.core import fingerprint
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 
 
 def clusters(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -28,7 +28,7 @@ def clusters(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {item: led_by(item) for item in leader}
 
 
-def moved_items(items: list[str], groups: list[str], related: Iterable[tuple[str, str]]) -> list[str]:
+def move_related_items(items: list[str], groups: list[str], related: Iterable[tuple[str, str]]) -> list[str]:
     """The items' groups, where all items of a cluster lie in the group of its first; the rest of a group stays put."""
     cluster = clusters(related)
     group_of: dict[str, str] = {}
@@ -37,7 +37,7 @@ def moved_items(items: list[str], groups: list[str], related: Iterable[tuple[str
     return [group_of[cluster.get(item, item)] for item in items]
 
 
-def merged_groups(items: list[str], groups: list[str], related: Iterable[tuple[str, str]]) -> list[str]:
+def merge_related_groups(items: list[str], groups: list[str], related: Iterable[tuple[str, str]]) -> list[str]:
     """The items' groups, where groups that hold items of one cluster have become one, under the first of their names.
 
     A cluster holds together through items that are not listed: two labelled soundscapes through an unlabelled one.
@@ -65,7 +65,7 @@ class Folds:
             raise BadInput(
                 "a group is split over folds",
                 expected="each group in one fold",
-                got=shortened(split[split > 1].index),
+                got=shorten(split[split > 1].index),
                 do="make the folds with make_folds",
             )
 
@@ -110,13 +110,13 @@ def make_folds(clips: pd.DataFrame, windows: pd.DataFrame, classes, *, n_folds: 
     """
     by_clip = classes.multi_hot([(label,) for label in clips.primary_label])
     authors = clips.author.where(clips.author != "", clips.filename)  # an unnamed author is nobody's twin
-    authors = moved_items(clips.filename.tolist(), authors.tolist(), related)
-    clip_folds = assign(authors, by_clip, n_folds=n_folds, seed=seed)
+    authors = move_related_items(clips.filename.tolist(), authors.tolist(), related)
+    clip_folds = assign_folds(authors, by_clip, n_folds=n_folds, seed=seed)
     stems = windows.groupby("stem", sort=True)
     union = classes.multi_hot([sorted({label for labels in group.labels for label in labels}) for _, group in stems])
     nights = stems.group.first()
-    groups = merged_groups(nights.index.tolist(), nights.tolist(), related)
-    soundscape_folds = assign(groups, union, n_folds=n_folds, seed=seed)
+    groups = merge_related_groups(nights.index.tolist(), nights.tolist(), related)
+    soundscape_folds = assign_folds(groups, union, n_folds=n_folds, seed=seed)
     parts = [
         pd.DataFrame({"item": clips.filename, "kind": "clip", "group": authors, "fold": clip_folds}),
         pd.DataFrame({"item": nights.index, "kind": "soundscape", "group": groups, "fold": soundscape_folds}),
@@ -124,14 +124,14 @@ def make_folds(clips: pd.DataFrame, windows: pd.DataFrame, classes, *, n_folds: 
     return Folds(pd.concat(parts, ignore_index=True))
 
 
-def assign(groups: list[str], labels: np.ndarray, *, n_folds: int, seed: int) -> np.ndarray:
+def assign_folds(groups: list[str], labels: np.ndarray, *, n_folds: int, seed: int) -> np.ndarray:
     """(items,) fold numbers; groups stay whole, classes are spread evenly, rare ones first."""
     names, group_of = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     if len(names) < n_folds:
         raise BadInput(
             "too few groups for the folds",
             expected=f"at least {n_folds} groups",
-            got=shortened(names),
+            got=shorten(names),
             do="lower n_folds",
         )
     counts = np.zeros((len(names), labels.shape[1] + 1))

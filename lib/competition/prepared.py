@@ -7,7 +7,7 @@ import pandas as pd
 
 from lib.competition.classes import ClassList
 from lib.competition.folds import Folds, clusters, read_folds
-from lib.competition.qa import read_qa, refuse_excluded, related, save_qa
+from lib.competition.qa import read_qa, refuse_excluded, related_pairs, save_qa
 from lib.competition.scores import Labels
 from lib.competition.tables import window_labels
 from lib.core import fingerprint
@@ -41,7 +41,7 @@ class Prepared:
     @property
     def related(self) -> dict[str, str]:
         """The cluster of each clip and soundscape that is not alone with its recording: to meet one is to meet all."""
-        return clusters(related(self.qa))
+        return clusters(related_pairs(self.qa))
 
     @property
     def labels(self) -> Labels:

@@ -11,7 +11,7 @@ from lib.competition.folds import clusters
 from lib.competition.scores import Labels
 from lib.competition.tables import Findings
 from lib.core import fingerprint
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 
 QA_COLUMNS = ["item", "kind", "check", "partner", "detail", "provenance", "action"]
 ITEM_KINDS = ("clip", "soundscape", "window", "class")
@@ -46,23 +46,23 @@ def qa_table(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return table.drop_duplicates(ignore_index=True)
 
 
-def excluded(qa: pd.DataFrame, kind: str) -> set[str]:
+def excluded_items(qa: pd.DataFrame, kind: str) -> set[str]:
     """The items of that kind that nothing may be trained or judged on."""
     return set(qa["item"][(qa.action == "exclude") & (qa.kind == kind)])
 
 
-def related(qa: pd.DataFrame) -> list[tuple[str, str]]:
+def related_pairs(qa: pd.DataFrame) -> list[tuple[str, str]]:
     """The pairs of one recording: they must lie in one fold, and whoever has met one has met the other."""
     rows = qa[qa.action == "group"]
     return list(zip(rows["item"], rows.partner, strict=True))
 
 
-def without_excluded(clips: pd.DataFrame, windows: pd.DataFrame, qa: pd.DataFrame, findings: Findings):
+def drop_excluded(clips: pd.DataFrame, windows: pd.DataFrame, qa: pd.DataFrame, findings: Findings):
     """The clips and the labelled windows that the table leaves, the windows' loss noted in the findings."""
-    lost = windows.stem.isin(excluded(qa, "soundscape")) | windows.row_id.isin(excluded(qa, "window"))
+    lost = windows.stem.isin(excluded_items(qa, "soundscape")) | windows.row_id.isin(excluded_items(qa, "window"))
     table = "train_soundscapes_labels.csv"
     findings.add(table, "labelled windows of excluded soundscapes", windows.row_id[lost].tolist(), "excluded")
-    left = clips[~clips.filename.isin(excluded(qa, "clip"))]
+    left = clips[~clips.filename.isin(excluded_items(qa, "clip"))]
     return left.reset_index(drop=True), windows[~lost].reset_index(drop=True)
 
 
@@ -74,7 +74,7 @@ def report_qa(qa: pd.DataFrame, findings: Findings) -> None:
         findings.add("QA", f"{kind}: {check}", rows["item"].tolist(), done[action])
 
 
-def summary(qa: pd.DataFrame) -> pd.DataFrame:
+def qa_summary(qa: pd.DataFrame) -> pd.DataFrame:
     """How many items each check found, by action."""
     counts = qa.groupby(["check", "kind", "action", "provenance"], sort=False)
     table = counts["item"].agg(items="nunique", example="first").reset_index()
@@ -83,7 +83,7 @@ def summary(qa: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
-def crossing(pairs: Iterable[tuple[str, str]], fold_of: dict[str, int]) -> list[tuple[str, str]]:
+def pairs_across_folds(pairs: Iterable[tuple[str, str]], fold_of: dict[str, int]) -> list[tuple[str, str]]:
     """The pairs whose two items lie in different folds, so that one fold's training hears the other's answer."""
     both = [(one, other) for one, other in pairs if one in fold_of and other in fold_of]
     return [(one, other) for one, other in both if fold_of[one] != fold_of[other]]
@@ -98,15 +98,15 @@ def cluster_sizes(pairs: list[tuple[str, str]]) -> pd.Series:
 def refuse_excluded(clips: pd.DataFrame, windows: pd.DataFrame, qa: pd.DataFrame) -> None:
     """Refuse tables that still hold what the QA table excludes."""
     left = {
-        *excluded(qa, "clip").intersection(clips.filename),
-        *excluded(qa, "soundscape").intersection(windows.stem),
-        *excluded(qa, "window").intersection(windows.row_id),
+        *excluded_items(qa, "clip").intersection(clips.filename),
+        *excluded_items(qa, "soundscape").intersection(windows.stem),
+        *excluded_items(qa, "window").intersection(windows.row_id),
     }
     if left:
         raise BadInput(
             "prepared tables hold excluded items",
             expected="nothing that the QA table excludes",
-            got=shortened(sorted(left)),
+            got=shorten(sorted(left)),
             do="pass the tables through without_excluded",
         )
 
@@ -126,7 +126,7 @@ _SURPRISE = 0.01  # how unlikely so few meetings must be, were the two classes s
 _SAME_AS_TAXONOMY = ("scientific_name", "common_name", "class_name", "inat_taxon_id")
 
 
-def label_map(clips: pd.DataFrame, taxonomy: pd.DataFrame) -> pd.DataFrame:
+def check_label_map(clips: pd.DataFrame, taxonomy: pd.DataFrame) -> pd.DataFrame:
     """Clips whose folder or names contradict the taxonomy, and classes that share a scientific name."""
     folder = clips.filename.str.partition("/")[0]
     strays = clips[folder != clips.primary_label]
@@ -143,13 +143,15 @@ def label_map(clips: pd.DataFrame, taxonomy: pd.DataFrame) -> pd.DataFrame:
     ]
     return pd.concat(
         [
-            qa_rows(label_map, "clip", "label map", "review", rows),
-            qa_rows(label_map, "class", "label map", "review", twins),
+            qa_rows(check_label_map, "clip", "label map", "review", rows),
+            qa_rows(check_label_map, "class", "label map", "review", twins),
         ]
     )
 
 
-def joins(clips: pd.DataFrame, windows: pd.DataFrame, clip_files: Sequence[str], stems: Sequence[str]) -> pd.DataFrame:
+def check_joins(
+    clips: pd.DataFrame, windows: pd.DataFrame, clip_files: Sequence[str], stems: Sequence[str]
+) -> pd.DataFrame:
     """Rows without a file are excluded; files without a row are never read."""
     known = set(clip_files)
     rowless = sorted(known - set(clips.filename))
@@ -160,17 +162,17 @@ def joins(clips: pd.DataFrame, windows: pd.DataFrame, clip_files: Sequence[str],
         ("clip", "file without row", "none"): [(name, "", "in train_audio only") for name in rowless],
         ("soundscape", "labels without file", "exclude"): [(stem, "", "in the labels only") for stem in absent],
     }
-    return pd.concat([qa_rows(joins, *what, rows) for what, rows in parts.items()])
+    return pd.concat([qa_rows(check_joins, *what, rows) for what, rows in parts.items()])
 
 
-def ratings(clips: pd.DataFrame) -> pd.DataFrame:
+def check_ratings(clips: pd.DataFrame) -> pd.DataFrame:
     """Clips that their listeners rated 1 or worse; a rating of 0 is no rating."""
     poor = clips[(clips.rating > 0) & (clips.rating <= _POOR_RATING)]
     rows = [(row.filename, "", f"rated {row.rating:g} of 5") for row in poor.itertuples()]
-    return qa_rows(ratings, "clip", "poor rating", "review", rows)
+    return qa_rows(check_ratings, "clip", "poor rating", "review", rows)
 
 
-def known_company(labels: Labels, stems: Sequence[str]) -> pd.DataFrame:
+def check_cooccurrence(labels: Labels, stems: Sequence[str]) -> pd.DataFrame:
     """Classes that are the same in every window, and windows with two classes that otherwise avoid each other."""
     groups = mirror_groups(labels)
     mirrors = [(group[0], other, "positive in the same windows, always") for group in groups for other in group[1:]]
@@ -186,8 +188,8 @@ def known_company(labels: Labels, stems: Sequence[str]) -> pd.DataFrame:
             rows.append((labels.row_ids[row], "", f"{pair}: one soundscape, {expected[one, other]:.1f} by chance"))
     return pd.concat(
         [
-            qa_rows(known_company, "class", "mirrored classes", "none", mirrors),
-            qa_rows(known_company, "window", "improbable company", "review", rows),
+            qa_rows(check_cooccurrence, "class", "mirrored classes", "none", mirrors),
+            qa_rows(check_cooccurrence, "window", "improbable company", "review", rows),
         ]
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 
 SCORE_KINDS = ("logit", "prob", "rank")
 
@@ -78,7 +78,7 @@ class Labels:
         rows = _positions(self.row_ids, row_ids)
         return Labels(self.values[rows], tuple(row_ids), self.classes, self.strata[rows])
 
-    def held_by(self, scores: Scores) -> "Labels":
+    def restrict_to(self, scores: Scores) -> "Labels":
         """The rows that the scores hold too."""
         scored = set(scores.row_ids)
         return self.take([row for row in self.row_ids if row in scored])
@@ -94,7 +94,7 @@ def load_scores(path: Path) -> Scores:
     return Scores(table.to_numpy(np.float32), row_ids, tuple(table.columns), kinds.pop())
 
 
-def joined(parts: list[Scores]) -> Scores:
+def concat_scores(parts: list[Scores]) -> Scores:
     """Several scores of the same classes and kind, one below the other."""
     check_same(parts, rows=False)
     rows = tuple(row for part in parts for row in part.row_ids)
@@ -107,9 +107,9 @@ def check_same(parts: list[Scores], rows: bool = True, kinds: bool = True) -> No
         if kinds and part.kind != parts[0].kind:
             raise _refused("kinds are mixed", parts[0].kind, part.kind)
         if part.classes != parts[0].classes:
-            raise _refused("classes differ", shortened(parts[0].classes, 3), shortened(part.classes, 3))
+            raise _refused("classes differ", shorten(parts[0].classes, 3), shorten(part.classes, 3))
         if rows and part.row_ids != parts[0].row_ids:
-            raise _refused("rows are not aligned", shortened(parts[0].row_ids, 3), shortened(part.row_ids, 3))
+            raise _refused("rows are not aligned", shorten(parts[0].row_ids, 3), shorten(part.row_ids, 3))
 
 
 def check_table(values: np.ndarray, row_ids: tuple[str, ...], classes: tuple[str, ...]) -> None:
@@ -119,14 +119,14 @@ def check_table(values: np.ndarray, row_ids: tuple[str, ...], classes: tuple[str
     for what, names in (("row ids", row_ids), ("classes", classes)):
         if len(set(names)) != len(names):
             doubled = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-            raise _refused(f"{what} repeat", "unique names", shortened(doubled))
+            raise _refused(f"{what} repeat", "unique names", shorten(doubled))
 
 
 def _positions(have: tuple[str, ...], wanted) -> list[int]:
     index = {row: position for position, row in enumerate(have)}
     missing = [row for row in wanted if row not in index]
     if missing:
-        raise _refused("rows are missing", "every row asked for", f"{len(missing)} absent: {shortened(missing, 3)}")
+        raise _refused("rows are missing", "every row asked for", f"{len(missing)} absent: {shorten(missing, 3)}")
     return [index[row] for row in wanted]
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from lib.competition.classes import ClassList
 from lib.competition.row_ids import WINDOW_S, parse_soundscape, row_id, window_ends
 from lib.competition.scores import Labels
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Findings:
 
     def add(self, table: str, what: str, items, done: str) -> None:
         """Note what was found in a table (items, or a count) and what was done about it; nothing found, no line."""
-        count, examples = (items, "") if isinstance(items, int) else (len(items), shortened(items, 3))
+        count, examples = (items, "") if isinstance(items, int) else (len(items), shorten(items, 3))
         if count:
             self.lines.append(Finding(table, what, count, done, examples))
 
@@ -71,7 +71,7 @@ def read_table(competition: Path, name: str, columns: tuple[str, ...]) -> pd.Dat
         raise BadInput(
             f"{name} is missing",
             expected=path,
-            got=f"{competition} holds {shortened(_names(competition), 8)}",
+            got=f"{competition} holds {shorten(_names(competition), 8)}",
             do="attach the competition, or copy the table there",
         )
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -95,7 +95,7 @@ def read_taxonomy(competition: Path, classes: ClassList, findings: Findings) -> 
         raise BadInput(
             "taxonomy.csv and sample_submission.csv differ",
             expected="the same labels, once each",
-            got=shortened(odd),
+            got=shorten(odd),
             do="take both from the same competition folder",
         )
     if labels != list(classes.labels):
@@ -180,9 +180,7 @@ def read_solution(path: Path, classes: ClassList) -> Labels:
     """The hidden answers of a miniature competition, in class order."""
     table = pd.read_csv(path, dtype={"row_id": str})
     if absent := [label for label in classes.labels if label not in table.columns]:
-        raise BadInput(
-            f"{path.name} lacks classes", expected="a column a class", got=shortened(absent), do="rebuild it"
-        )
+        raise BadInput(f"{path.name} lacks classes", expected="a column a class", got=shorten(absent), do="rebuild it")
     values = table[list(classes.labels)].to_numpy()
     if not np.isin(values, (0, 1)).all():
         raise BadInput(
@@ -201,7 +199,7 @@ def _refuse_unknown(where: str, labels: pd.Series, classes: ClassList) -> None:
         raise BadInput(
             f"{where}: label outside the class list",
             expected="a column of sample_submission.csv",
-            got=shortened(odd),
+            got=shorten(odd),
             do="check that the tables belong to the same competition",
         )
 

@@ -1,4 +1,4 @@
-"""Work shared by the workers of a Dask cluster, which see the same files and run the same lib. Dask is optional."""
+"""Run work on the workers of a Dask cluster, which see the same files and run the same lib. Dask is optional."""
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -6,38 +6,38 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lib.core import fingerprint
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 
-_ANSWERS_S = 10
+_TIMEOUT_S = 10
 
 
 @contextmanager
 def on_cluster(
     scheduler: str, work: Callable, parts: Sequence, shared: Path, needed: Sequence[Path]
 ) -> Iterator[Iterator]:
-    """What `work` returns for each part, as it comes; workers must see the folder `shared` and the files `needed`."""
+    """Yield results of `work` for the parts as they come; workers must see the folder `shared` and `needed` files."""
     from dask.distributed import Client
 
     try:
-        client = Client(scheduler, timeout=_ANSWERS_S)
+        client = Client(scheduler, timeout=_TIMEOUT_S)
     except (OSError, ValueError) as error:
         raise BadInput(
-            f"no cluster answers at {scheduler!r}",
+            f"no Dask scheduler can be reached at {scheduler!r}",
             expected="a Dask scheduler such as tcp://127.0.0.1:8786",
             got=error,
-            do="start it, or name none: the cores of this machine then do the work",
+            do="start the scheduler, or set no scheduler: the cores of this machine then do the work",
         ) from error
     with client:
         _check_workers(client, shared, needed)
         futures = client.map(work, parts, pure=False)
         try:
-            yield _as_they_come(futures)
+            yield _completed_results(futures)
         finally:
             client.cancel(futures)
 
 
-def _as_they_come(futures: Sequence) -> Iterator:
-    """What the workers return; Dask gives the part of a worker that died to another, and after four deaths no more."""
+def _completed_results(futures: Sequence) -> Iterator:
+    """Results as they come; Dask gives the part of a worker that died to another, and after four deaths no more."""
     from dask.distributed import KilledWorker, as_completed
 
     try:
@@ -45,28 +45,28 @@ def _as_they_come(futures: Sequence) -> Iterator:
             yield future.result()
     except KilledWorker as error:
         raise BadInput(
-            "the same work ended several workers",
-            expected="an answer",
+            "the same part of the work killed several workers",
+            expected="a result for each part",
             got=error,
-            do="see the workers' logs: most often memory was short",
+            do="read the workers' logs and give each worker more memory: most often memory was short",
         ) from error
 
 
 def _check_workers(client, shared: Path, needed: Sequence[Path]) -> None:
-    """Refuse workers that see other files than we do, or run another lib."""
+    """Refuse workers that see other files than this process does, or run another lib."""
     try:
-        client.wait_for_workers(1, timeout=_ANSWERS_S)
+        client.wait_for_workers(1, timeout=_TIMEOUT_S)
     except TimeoutError as error:
         raise BadInput(
             "the cluster has no workers",
             expected="at least one",
-            got=f"none within {_ANSWERS_S} s",
+            got=f"none within {_TIMEOUT_S} s",
             do="start `dask worker` on each machine, in a checkout of this project",
         ) from error
     marker = shared / f"{uuid.uuid4().hex}.part"  # a new name: a folder of the same name elsewhere cannot have it
     marker.touch()
     try:
-        wrong = client.run(_what_is_wrong, [marker, *needed], fingerprint.of_lib())
+        problems = client.run(_worker_problem, [marker, *needed], fingerprint.of_lib())
     except Exception as error:  # whatever a worker could not import or unpickle
         raise BadInput(
             "the cluster's workers cannot run this project",
@@ -76,17 +76,17 @@ def _check_workers(client, shared: Path, needed: Sequence[Path]) -> None:
         ) from error
     finally:
         marker.unlink()
-    if wrong := {worker: what for worker, what in wrong.items() if what}:
+    if problems := {worker: problem for worker, problem in problems.items() if problem}:
         raise BadInput(
-            "the cluster cannot do this work",
+            "the cluster's workers cannot do this work",
             expected="workers that see the same folders and run the same lib",
-            got=shortened(f"{worker}: {what}" for worker, what in wrong.items()),
+            got=shorten(f"{worker}: {problem}" for worker, problem in problems.items()),
             do="put recordings, embedder and cache on a folder that all machines share, and one checkout beside them",
         )
 
 
-def _what_is_wrong(needed: Sequence[Path], lib: str) -> str:
-    """What a worker lacks, '' if nothing."""
+def _worker_problem(needed: Sequence[Path], lib: str) -> str:
+    """The reason why this worker cannot do the work, '' if it can."""
     absent = [str(path) for path in needed if not path.is_file()]
     if absent:
         return f"does not see {', '.join(absent)}"

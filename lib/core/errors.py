@@ -1,8 +1,8 @@
-"""The one exception for input that the project cannot accept: it says what, expected, got, and what to do."""
+"""The one exception for input that the project cannot accept: its parts are what, expected, got, and what to do."""
 
 
 class BadInput(ValueError):
-    """Raised before anything is written; its text is meant to be read by the person who can mend the input."""
+    """Raised before anything is written; its text is written for the person who can fix the input."""
 
     def __init__(self, what: str, *, expected: object, got: object, do: str):
         self.what, self.expected, self.got, self.do = what, expected, got, do
@@ -14,11 +14,11 @@ class BadInput(ValueError):
 
 
 def _rebuild(what: str, expected: object, got: object, do: str) -> BadInput:
-    """A BadInput made anew from its four parts."""
+    """A BadInput rebuilt from its four parts."""
     return BadInput(what, expected=expected, got=got, do=do)
 
 
-def shortened(items, limit: int = 5) -> str:
+def shorten(items, limit: int = 5) -> str:
     """The first few items as text, and how many more there are."""
     items = [str(item) for item in items]
     more = f" … and {len(items) - limit} more" if len(items) > limit else ""

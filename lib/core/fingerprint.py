@@ -1,4 +1,4 @@
-"""Short fingerprints of files, of settings and of the code itself: how artifacts say what they were made from."""
+"""Short fingerprints of files, of settings and of the code itself, by which artifacts record their inputs."""
 
 import hashlib
 import json

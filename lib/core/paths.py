@@ -1,4 +1,4 @@
-"""Where things lie, on Kaggle and at home: the contest's files, earlier notebooks' outputs, our own output."""
+"""Paths on Kaggle and at home: the contest's files, earlier notebooks' outputs, this notebook's own output."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 
 SLUG = "birdclef-2026"
 REAL, MINIATURE = f"data/real/public/{SLUG}", f"data/mini/public/{SLUG}"  # in a checkout
@@ -32,14 +32,14 @@ def in_rerun() -> bool:
 
 
 def checkout() -> Path | None:
-    """The project's folder when we run inside one, found upwards from the working directory."""
-    here = Path.cwd().resolve()
-    return next((folder for folder in (here, *here.parents) if (folder / "notebooks_src").is_dir()), None)
+    """The project's folder around the working directory, or None outside of one."""
+    current = Path.cwd().resolve()
+    return next((folder for folder in (current, *current.parents) if (folder / "notebooks_src").is_dir()), None)
 
 
 def find_competition(explicit: str = "") -> Path:
-    """The folder that holds the contest's tables: the one given, or the first that has them in all places known."""
-    candidates = [Path(explicit)] if explicit else list(_known_places())
+    """The folder that holds the contest's tables: the one given, or the first of the known paths that has them."""
+    candidates = [Path(explicit)] if explicit else list(_known_paths())
     for folder in candidates:
         if all((folder / marker).is_file() for marker in MARKERS):
             return folder
@@ -50,13 +50,13 @@ def find_competition(explicit: str = "") -> Path:
     raise BadInput(
         "the competition's files were not found",
         expected=f"a folder with {', '.join(MARKERS)}",
-        got="looked in " + "; ".join(f"{folder} ({_state(folder)})" for folder in candidates),
+        got="searched " + "; ".join(f"{folder} ({_problem(folder)})" for folder in candidates),
         do=f"attach the competition {SLUG}, set {DATA_VARIABLE}, or run `make demo` for the miniature competition",
     )
 
 
-def _known_places() -> Iterator[Path]:
-    """Every place where the contest's folder has been seen, most explicit first."""
+def _known_paths() -> Iterator[Path]:
+    """Every path where the contest's folder has been seen, most explicit first."""
     if os.environ.get(DATA_VARIABLE):
         yield Path(os.environ[DATA_VARIABLE])
     inputs = kaggle_root() / "input"
@@ -69,8 +69,8 @@ def _known_places() -> Iterator[Path]:
         yield project / MINIATURE
 
 
-def _state(folder: Path) -> str:
-    """Why a candidate was passed over, in two words or so."""
+def _problem(folder: Path) -> str:
+    """The reason, in two words or so, why a candidate was passed over."""
     if not folder.is_dir():
         return "no such folder"
     return "lacks " + ", ".join(marker for marker in MARKERS if not (folder / marker).is_file())
@@ -99,8 +99,8 @@ def inputs_root(explicit: str = "") -> Path:
     return (project or Path.cwd()) / "runs" / "mini"
 
 
-def find_made(kind: str, explicit: str = "") -> list[Path]:
-    """Every folder below the inputs whose manifest says it is a `kind`; none is an error that says where it looked."""
+def find_artifacts(kind: str, explicit: str = "") -> list[Path]:
+    """Every folder below the inputs whose manifest names this kind; none is an error that names the folder searched."""
     root = inputs_root(explicit)
     found = (
         [folder for folder in folders_below(root, depth=6) if manifest_kind(folder) == kind] if root.is_dir() else []
@@ -109,21 +109,21 @@ def find_made(kind: str, explicit: str = "") -> list[Path]:
         raise BadInput(
             f"nothing of kind {kind!r} was found",
             expected=f"a folder with a manifest.json of kind {kind!r}",
-            got=f"looked below {root} ({'no such folder' if not root.is_dir() else 'none there'})",
-            do="run the notebook that makes it, attach its output, or give inputs_dir",
+            got=f"searched below {root} ({'no such folder' if not root.is_dir() else 'none there'})",
+            do="run the notebook that makes it, attach its output, or set inputs_dir",
         )
     return found
 
 
-def find_one(kind: str, explicit: str = "") -> Path:
+def find_artifact(kind: str, explicit: str = "") -> Path:
     """The single folder of that kind; two different ones are an error that names both."""
-    found = find_made(kind, explicit)
+    found = find_artifacts(kind, explicit)
     if len({(folder / "manifest.json").read_bytes() for folder in found}) > 1:
         raise BadInput(
             f"more than one folder of kind {kind!r}",
             expected="one, or copies of one",
-            got=shortened(found),
-            do="detach all but one, or give inputs_dir",
+            got=shorten(found),
+            do="detach all but one, or set inputs_dir",
         )
     return found[0]
 
@@ -135,7 +135,7 @@ def manifest_kind(folder: Path) -> str | None:
 
 
 def output_folder(notebook: str, explicit: str = "") -> Path:
-    """The folder this notebook writes to, made if need be: given, Kaggle's working folder, or runs/mini/<notebook>."""
+    """The folder this notebook writes to, created if absent: given, Kaggle's working one, or runs/mini/<notebook>."""
     project = checkout()
     if explicit:
         folder = Path(explicit)
@@ -148,7 +148,7 @@ def output_folder(notebook: str, explicit: str = "") -> Path:
 
 
 def cache_folder(output: Path, explicit: str = "") -> Path:
-    """Where decoded audio is kept: given, beside the runs at home, and where outputs are not collected on Kaggle."""
+    """The folder for decoded audio: given, beside the runs at home, a temporary one on Kaggle (not in the output)."""
     if explicit:
         return Path(explicit)
     return Path(tempfile.gettempdir()) / "pantanal_audio" if on_kaggle() else ledger_path(output).parent / "audio"

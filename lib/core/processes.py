@@ -1,4 +1,4 @@
-"""Work shared by fresh processes of this machine, a core each, that end when they are no longer wanted."""
+"""Run work in fresh processes of this machine, one a core, that end when their results are no longer needed."""
 
 import multiprocessing
 import os
@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from threading import Thread
+from typing import Any
 
 from lib.core.errors import BadInput
 
 
 @contextmanager
 def in_processes(work: Callable, parts: Sequence) -> Iterator[Iterator]:
-    """What `work` returns for each part, as it comes; with the block, or with this process, the work ends at once.
+    """Yield the results of `work` for the parts as they come; when the block or this process ends, the work is killed.
 
     It may be killed at any moment, so it must leave nothing half. A ProcessPoolExecutor will not do: in Python 3.11 it
     may overlook the death of the process that it started last.
@@ -23,49 +24,51 @@ def in_processes(work: Callable, parts: Sequence) -> Iterator[Iterator]:
     if len(parts) == 1:
         yield map(work, parts)  # less than it takes to start a process
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     context = multiprocessing.get_context("spawn")  # sessions and threads do not survive a fork
-    processes, pipes = [], []
+    processes: list[BaseProcess] = []
+    pipes: list[Connection] = []
     try:
         for _ in range(min(cores, len(parts))):
-            here, there = context.Pipe()
-            processes.append(context.Process(target=_serve, args=(work, there)))
-            pipes.append(here)
+            ours, theirs = context.Pipe()
+            processes.append(context.Process(target=_serve, args=(work, theirs)))
+            pipes.append(ours)
             processes[-1].start()
-            there.close()  # so that the pipe ends when the process does
-        yield _as_they_come(pipes, parts)
+            theirs.close()  # so that the pipe ends when the process does
+        yield _completed_results(pipes, parts)
     finally:
         _end(processes, pipes)
 
 
-def _as_they_come(pipes: list[Connection], parts: Sequence) -> Iterator:
-    """What the processes return, each given the next part when it has answered; the first error is raised."""
+def _completed_results(pipes: list[Connection], parts: Sequence) -> Iterator:
+    """Results as they come; a process gets the next part when it has returned one, and the first error is raised."""
     left = list(reversed(parts))
     busy = set(pipes)
     try:
         for pipe in pipes:
             pipe.send(left.pop())
         while busy:
-            for pipe in wait(list(busy)):
-                answer, error = pipe.recv()
+            ready: list[Any] = wait(list(busy))
+            for pipe in ready:
+                result, error = pipe.recv()
                 if error:
                     raise error
                 if left:
                     pipe.send(left.pop())
                 else:
                     busy.remove(pipe)
-                yield answer
+                yield result
     except (EOFError, ConnectionError) as end:
         raise BadInput(
-            "a process died at its work",
-            expected="an answer from each",
-            got="none; if no error of it stands above, it was killed, most often for want of memory",
-            do="run again, it goes on from what is there; on fewer cores if memory was short",
+            "a worker process died",
+            expected="a result from each process",
+            got="none; if no error of it stands above, it was killed, most often for lack of memory",
+            do="run again: it continues from what is finished; use fewer cores if memory was short",
         ) from end
 
 
 def _end(processes: list[BaseProcess], pipes: list[Connection]) -> None:
-    """End the processes in the middle of what they do."""
+    """Kill the processes, whatever they are doing, and close their pipes."""
     for process in processes:
         process.kill()
         process.join()
@@ -74,7 +77,7 @@ def _end(processes: list[BaseProcess], pipes: list[Connection]) -> None:
 
 
 def _serve(work: Callable, pipe: Connection) -> None:
-    """Answer every part with what `work` returns and the error it raised; an interrupt is the parent's to answer."""
+    """Send the result of `work`, or the error it raised, for every part received; interrupts are left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=end_with_parent, daemon=True).start()
     while True:
@@ -89,5 +92,7 @@ def _serve(work: Callable, pipe: Connection) -> None:
 
 def end_with_parent() -> None:
     """Wait for the parent's end, however it comes, and end this process with it."""
-    wait([multiprocessing.parent_process().sentinel])
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "only a child process can end with its parent"
+    wait([parent.sentinel])
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Frozen dataclasses in and out of JSON, strictly: an unknown or missing key is an error. And folder manifests."""
+"""Frozen dataclasses to and from JSON, strictly: an unknown or missing key is an error. And folder manifests."""
 
 import dataclasses
 import json
@@ -6,12 +6,13 @@ import os
 import tempfile
 import typing
 from pathlib import Path
+from typing import Any
 
 from lib.core import fingerprint
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 
 
-def to_json(record: object) -> dict:
+def to_json(record: Any) -> dict:
     """The record's fields as a JSON-ready dictionary, nested records included."""
     return dataclasses.asdict(record)
 
@@ -29,18 +30,18 @@ def from_json(kind: type, data: dict, where: str):
             f"{where} is not a valid {kind.__name__}",
             expected=f"the keys {', '.join(fields)}",
             got=f"unknown {unknown or 'none'}, missing {missing or 'none'}",
-            do="make it anew with this version of the project, or mend the key",
+            do="make it again with this version of the project, or fix the key",
         )
     hints = typing.get_type_hints(kind)
-    return kind(**{name: _made(hints[name], value, f"{where}, {name}") for name, value in data.items()})
+    return kind(**{name: _converted(hints[name], value, f"{where}, {name}") for name, value in data.items()})
 
 
-def _made(hint: object, value: object, where: str) -> object:
-    """The value, as the records that its type asks for."""
+def _converted(hint: object, value: Any, where: str) -> object:
+    """The value, with dictionaries made into the records that its type hint requires."""
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return from_json(hint, value, where)
     (inner,) = typing.get_args(hint) if typing.get_origin(hint) is list else (None,)
-    if dataclasses.is_dataclass(inner):
+    if isinstance(inner, type) and dataclasses.is_dataclass(inner):
         return [from_json(inner, each, f"{where}[{n}]") for n, each in enumerate(value)]
     return value
 
@@ -50,7 +51,9 @@ def read_json(path: Path) -> dict:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path} cannot be read", expected="a JSON file", got=error, do="make it anew") from error
+        raise BadInput(
+            f"{path} cannot be read", expected="a JSON file", got=error, do="run what writes it again"
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -90,7 +93,7 @@ def check_seal(folder: Path) -> str:
         raise BadInput(
             f"{folder} was changed or damaged after it was made",
             expected="the files that its manifest.json names, byte for byte",
-            got=f"missing or different: {shortened(wrong)}",
+            got=f"missing or different: {shorten(wrong)}",
             do="run the notebook that makes it again",
         )
     return fingerprint.of_file(folder / "manifest.json")

@@ -1,4 +1,4 @@
-"""Wheels that Kaggle's image lacks: found in an attached dataset, checked, installed without network, and said so."""
+"""Install wheels that Kaggle's image lacks from an attached dataset: found, checked, without network."""
 
 import hashlib
 import importlib
@@ -13,11 +13,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.core.paths import folders_below, kaggle_root
 from lib.core.records import read_json
 
-LIST = "wheels.json"  # beside the wheels: {file name: SHA-256}
+CHECKSUMS = "wheels.json"  # beside the wheels: {file name: SHA-256}
 _DEPTH = 4  # input/datasets/<owner>/<slug>/<folder>
 _FILE_NAME = re.compile(r"([^-]+)-([^-]+)(?:-\d[^-]*)?-([^-]+)-([^-]+)-([^-]+)\.whl")
 _OLD_MANYLINUX = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
@@ -25,7 +25,7 @@ _OLD_MANYLINUX = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel file, and what its name says of it; the three tags may each name several, with dots between."""
+    """A wheel file and the parts of its name; the three tags may each name several, with dots between."""
 
     path: Path
     package: str
@@ -36,13 +36,13 @@ class Wheel:
 
     @property
     def tag(self) -> str:
-        """What it is made for, as pip writes it."""
+        """The compatibility tag, as pip writes it."""
         return f"{self.python}-{self.abi}-{self.platform}"
 
 
 @dataclass(frozen=True)
 class Interpreter:
-    """What a wheel must fit: Python's version, the processor, and the version of the C library."""
+    """An interpreter that wheels must fit: Python's version, the processor, and the version of the C library."""
 
     python: tuple[int, int]
     machine: str
@@ -50,16 +50,16 @@ class Interpreter:
 
     @property
     def tag(self) -> str:
-        """What fits best here, for people."""
+        """The tags that fit this interpreter, for people."""
         cp = f"cp{self.python[0]}{self.python[1]}"
-        libc = "_".join(map(str, self.glibc)) or "(no glibc here)"
+        libc = "_".join(map(str, self.glibc)) or "(no glibc)"
         return f"{cp}-{cp} (or abi3, or py3-none) for manylinux up to {libc}, {self.machine}"
 
     def fits(self, wheel: Wheel) -> bool:
         """True when one of the wheel's Python tags, its ABI and one of its platforms suit this interpreter."""
-        return self._runs(wheel) and any(map(self._loads, wheel.platform.split(".")))
+        return self._fits_python(wheel) and any(map(self._fits_platform, wheel.platform.split(".")))
 
-    def _runs(self, wheel: Wheel) -> bool:
+    def _fits_python(self, wheel: Wheel) -> bool:
         major, minor = self.python
         own, abis = f"cp{major}{minor}", wheel.abi.split(".")
         for tag in wheel.python.split("."):
@@ -71,7 +71,7 @@ class Interpreter:
                 return True
         return False
 
-    def _loads(self, platform_tag: str) -> bool:
+    def _fits_platform(self, platform_tag: str) -> bool:
         if platform_tag in ("any", f"linux_{self.machine}"):
             return True
         family, _, machine = platform_tag.partition("_")
@@ -81,7 +81,7 @@ class Interpreter:
 
 
 def ensure(package: str, minimum: str = "") -> str:
-    """Where the package comes from, in a sentence: it is installed, or was just installed from an attached wheel."""
+    """Install the package from an attached wheel unless it is installed; return a sentence that names its source."""
     module = package.replace("-", "_")
     version = _installed(module)
     if version and _numbers(version) >= _numbers(minimum):
@@ -93,7 +93,7 @@ def ensure(package: str, minimum: str = "") -> str:
     return f"{package} {wheel.version} installed from {wheel.path.parent}"
 
 
-def parse(path: Path) -> Wheel | None:
+def parse_wheel_name(path: Path) -> Wheel | None:
     """The wheel of this file name, or None when it is not named like one: package-version-python-abi-platform.whl."""
     parts = _FILE_NAME.fullmatch(path.name)
     return Wheel(path, *parts.groups()) if parts else None
@@ -105,58 +105,59 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def here() -> Interpreter:
+def running_interpreter() -> Interpreter:
     """The interpreter that is running."""
     libc, version = platform.libc_ver()
     return Interpreter(sys.version_info[:2], platform.machine(), _numbers(version) if libc == "glibc" else ())
 
 
 def _installed(module: str) -> str | None:
-    """The version of the distribution that brings this module, or None; nothing is imported for it."""
+    """The version of the distribution that provides this module, or None; nothing is imported for it."""
     distributions = importlib.metadata.packages_distributions().get(module)
     return importlib.metadata.version(distributions[0]) if distributions else None
 
 
 def _numbers(version: str) -> tuple[int, ...]:
     """The version's leading numbers: (1, 24, 4) of 1.24.4, (1, 25, 0) of 1.25.0rc1."""
-    return tuple(int(number) for number in re.findall(r"\d+", re.match(r"[\d.]*", version)[0]))
+    leading = re.split(r"[^\d.]", version, maxsplit=1)[0]
+    return tuple(int(number) for number in re.findall(r"\d+", leading))
 
 
 def _newest_fitting(package: str, minimum: str, installed: str | None) -> Wheel:
-    """The newest wheel of the package that fits, a release before its own candidates; none is an error."""
+    """The newest wheel of the package that fits, a release before its own release candidates; none is an error."""
     inputs = kaggle_root() / "input"
-    looked = list(folders_below(inputs, _DEPTH)) if inputs.is_dir() else []
-    files = [path for folder in looked for path in sorted(folder.glob("*.whl"))]
+    searched = list(folders_below(inputs, _DEPTH)) if inputs.is_dir() else []
+    files = [path for folder in searched for path in sorted(folder.glob("*.whl"))]
     name = package.replace("-", "_").lower()
     fitting = [
         wheel
-        for wheel in map(parse, files)
+        for wheel in map(parse_wheel_name, files)
         if wheel
         and wheel.package.lower() == name
-        and here().fits(wheel)
+        and running_interpreter().fits(wheel)
         and _numbers(wheel.version) >= _numbers(minimum)
     ]
     if not fitting:
-        wanted = f"{package} {minimum} or newer" if minimum else package
+        required = f"{package} {minimum} or newer" if minimum else package
         raise BadInput(
-            f"{wanted} is neither installed ({installed or 'none'} is) nor attached as a wheel that fits",
-            expected=f"a wheel for {here().tag}",
-            got=f"wheels: {', '.join(str(path) for path in files) or 'none'}; looked in {inputs} and its folders "
-            + (shortened(looked, 60) or "(there are none)"),
+            f"{required} is neither installed ({installed or 'none'} is) nor attached as a wheel that fits",
+            expected=f"a wheel for {running_interpreter().tag}",
+            got=f"wheels: {', '.join(str(path) for path in files) or 'none'}; searched {inputs} and its folders "
+            + (shorten(searched, 60) or "(there are none)"),
             do="attach the dataset pantanal-wheels (`make push-wheels` makes it); at home, run `make setup`",
         )
     return max(fitting, key=lambda wheel: (_numbers(wheel.version), re.fullmatch(r"[\d.]+", wheel.version) is not None))
 
 
 def _check_sha256(wheel: Path) -> None:
-    """Refuse a wheel that is not as the list beside it says; without a list there is nothing to hold it against."""
-    listed = wheel.parent / LIST
+    """Refuse a wheel whose SHA-256 differs from the list beside it; without a list nothing is checked."""
+    listed = wheel.parent / CHECKSUMS
     if listed.is_file() and (expected := read_json(listed).get(wheel.name)) != (got := sha256_of(wheel)):
         raise BadInput(
-            f"{wheel} is not the wheel that {LIST} names",
+            f"{wheel} is not the wheel that {CHECKSUMS} names",
             expected=f"SHA-256 {expected}" if expected else f"{wheel.name} in {listed}",
             got=f"SHA-256 {got}",
-            do="make the dataset anew with `make push-wheels`",
+            do="make the dataset again with `make push-wheels`",
         )
 
 
@@ -171,7 +172,7 @@ def _install(wheel: Wheel) -> None:
             f"{wheel.path} could not be installed",
             expected="pip's exit status 0",
             got=f"{done.returncode}: " + "\n".join(done.stdout.splitlines()[-8:]),
-            do="make the dataset anew with `make push-wheels`",
+            do="make the dataset again with `make push-wheels`",
         )
     sys.path.insert(0, target)
     os.environ["PYTHONPATH"] = os.pathsep.join([target, *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -179,20 +180,20 @@ def _install(wheel: Wheel) -> None:
 
 
 def _check_import(module: str, wheel: Wheel) -> None:
-    """Import what was installed; a failure, or another copy that was imported before, is an error."""
+    """Import the installed module; a failure, or another copy that was imported before, is an error."""
     try:
         imported = Path(pkgutil.resolve_name(module).__file__)  # not import_module: the build follows that into lib
     except ImportError as error:
         raise BadInput(
             f"{module} of {wheel.path.name} cannot be imported",
-            expected="a wheel whose own needs are in Kaggle's image",
+            expected="a wheel whose own dependencies are in Kaggle's image",
             got=error,
-            do="attach a wheel of another version, or of what it needs",
+            do="attach a wheel of another version, or wheels of its dependencies",
         ) from error
     if not imported.is_relative_to(sys.path[0]):
         raise BadInput(
             f"another {module} was imported before the wheel was installed",
             expected=f"the one in {sys.path[0]}",
             got=imported,
-            do="restart the kernel, and ensure the package before anything imports it",
+            do="restart the kernel, and call `ensure` before anything imports the package",
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 from lib.competition.folds import Folds
 from lib.competition.row_ids import parse_soundscape, split_row_id
 from lib.competition.scores import Labels, Scores, load_scores
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.core.records import from_json, read_json
 from lib.judge.metric import AucReport, judge
 
@@ -61,7 +61,7 @@ def refuse_self_judged(fitted: FittedOn, row_ids: Iterable[str], related: Mappin
         raise BadInput(
             f"{fitted.name} would be judged on rows it was fitted on",
             expected="rows of recordings that it never met",
-            got=f"{len(own)} contaminated rows: {shortened(own, 3)}",
+            got=f"{len(own)} contaminated rows: {shorten(own, 3)}",
             do="fit it on the other folds, or judge it nested",
         )
 
@@ -89,11 +89,11 @@ def unseen_scores(
             contaminated.append(row)
             by.update(dict.fromkeys(through))
     if contaminated:
-        chain = f", through {shortened(by)}" if set(by) - {member.name} else ""
+        chain = f", through {shorten(by)}" if set(by) - {member.name} else ""
         raise BadInput(
             f"{member.name} claims scores of rows it has seen",
             expected="rows of recordings that the fold's model never met",
-            got=f"{len(contaminated)} contaminated rows: {shortened(contaminated, 3)}{chain}",
+            got=f"{len(contaminated)} contaminated rows: {shorten(contaminated, 3)}{chain}",
             do="cross-fit it on the frozen folds",
         )
     return scores
@@ -151,7 +151,7 @@ def _teacher(name: str, student: Path, others: Mapping[str, Path] | None) -> Pat
     """Where a teacher lies; what it has met must be known before its student can be judged."""
     folder = student.parent / name if others is None else others.get(name)
     if folder is None or not (folder / "training.json").is_file():
-        where = f"beside {student}" if others is None else f"among {shortened(sorted(others)) or 'none'}"
+        where = f"beside {student}" if others is None else f"among {shorten(sorted(others)) or 'none'}"
         raise BadInput(
             f"{student.name} learned from {name}, which is not there",
             expected=f"the member {name} with its training.json",

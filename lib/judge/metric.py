@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lib.competition.scores import Labels, Scores
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +53,8 @@ def judge(labels: Labels, scores: Scores) -> AucReport:
     if labels.classes != scores.classes:
         raise BadInput(
             "labels and scores have other classes",
-            expected=shortened(labels.classes, 3),
-            got=shortened(scores.classes, 3),
+            expected=shorten(labels.classes, 3),
+            got=shorten(scores.classes, 3),
             do="make both from one competition folder",
         )
     values = scores.take(labels.row_ids).values
@@ -97,7 +97,7 @@ def official_score(solution: pd.DataFrame, submission: pd.DataFrame, row_id_colu
         raise BadInput(
             "the submission holds NaN or infinity",
             expected="finite numbers",
-            got=shortened(np.array(scored)[~np.isfinite(values).all(axis=0)]),
+            got=shorten(np.array(scored)[~np.isfinite(values).all(axis=0)]),
             do="look",
         )
     auc = class_auc(solution[scored].to_numpy() > 0, values)
@@ -105,7 +105,7 @@ def official_score(solution: pd.DataFrame, submission: pd.DataFrame, row_id_colu
         raise BadInput(
             "a class is positive in every row",
             expected="a negative in each scored class",
-            got=shortened(np.array(scored)[~np.isfinite(auc)]),
+            got=shorten(np.array(scored)[~np.isfinite(auc)]),
             do="judge on more rows",
         )
     return float(auc.mean())

@@ -10,7 +10,7 @@ from lib.competition.prepared import Prepared
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Scores
 from lib.core import fingerprint
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.core.records import from_json, read_json
 from lib.judge.leakage import Training
 from lib.learn.soft_labels.store import SoftLabels, SoftLabelsCard, save_soft_labels
@@ -62,11 +62,11 @@ def _teachers(teaching: TeacherBlend, members: Mapping[str, Path], prepared: Pre
         raise BadInput(
             "teachers are not there",
             expected=", ".join(teaching.members),
-            got=f"no {', '.join(absent)}; there are {shortened(sorted(members)) or 'none'}",
+            got=f"no {', '.join(absent)}; there are {shorten(sorted(members)) or 'none'}",
             do="attach the outputs they are in, or name others",
         )
     for fold in prepared.folds.numbers if teaching.recipe else ():
-        teaching.recipe.blind_to(fold)  # a recipe that may not teach should say so before anybody listens
+        teaching.recipe.for_fold(fold)  # a recipe that may not teach should say so before anybody listens
     teachers = []
     for name in teaching.members:
         read_card(members[name], prepared.classes)
@@ -98,7 +98,7 @@ def _in_order(soundscapes: Iterable[Path]) -> tuple[Path, ...]:
         raise BadInput(
             "soundscapes to be labelled",
             expected="some, each once",
-            got=shortened(stem for stem in set(stems) if stems.count(stem) > 1) or "none",
+            got=shorten(stem for stem in set(stems) if stems.count(stem) > 1) or "none",
             do="name each file once",
         )
     return tuple(files)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.blend.recipe import Ingredient
+from lib.blend.recipe import RecipeMember
 from lib.competition.classes import ClassList
 from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE, row_ids, soundscape_named
 from lib.competition.scores import Scores
 from lib.core import fingerprint
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.core.folder_lock import exclusive_folder
 from lib.core.progress import progress
 from lib.models.member.open import Member, open_member
@@ -90,9 +90,9 @@ class TeacherPredictions:
         nameless = [file.name for file in self.soundscapes if is_external(file.stem)]
         if nameless and (deaf := [teacher.name for teacher, member in members.items() if member.needs_name]):
             raise BadInput(
-                f"{shortened(deaf)} cannot hear external recordings",
+                f"{shorten(deaf)} cannot hear external recordings",
                 expected="names that tell where and when",
-                got=shortened(nameless, 3),
+                got=shorten(nameless, 3),
                 do="let others teach, or leave the recordings out",
             )
 
@@ -140,7 +140,7 @@ def why_unreadable(soundscape: Path) -> str:
 
 def _by_fold(member: Member, folds: Sequence[int]) -> dict[int, Member]:
     """The models of a member, as members of their own."""
-    return {fold: Member(member.card, member.needs_audio, member.by_fold(fold)) for fold in folds}
+    return {fold: Member(member.card, member.needs_audio, member.for_fold(fold)) for fold in folds}
 
 
 def _name(teacher: Teacher, fold: int) -> str:
@@ -151,19 +151,19 @@ def _tables(chunk: Sequence[Path], members: Mapping[str, Member], classes: Class
     """(soundscapes, 12, classes) float16 by member, NaN where a soundscape cannot be decoded. Nobody is left out."""
     rows = [row for file in chunk for row in row_ids(file.stem)]
     nothing = Scores(np.zeros((len(rows), len(classes))), rows, classes.labels, "prob")
-    ingredients = [Ingredient(name, "", 0.0) for name in members]
+    ingredients = [RecipeMember(name, "", 0.0) for name in members]
     heard = score_soundscapes(chunk, members, ingredients, nothing, _Unhurried())
-    stems = {row.rpartition("_")[0] for row in next(iter(heard.parts.values())).row_ids}
+    stems = {row.rpartition("_")[0] for row in next(iter(heard.member_scores.values())).row_ids}
     inside = np.array([file.stem in stems for file in chunk])
     unheard = [file for file, known in zip(chunk, inside, strict=True) if not known]
     if faulty := [file for file in unheard if not why_unreadable(file)]:
         raise BadInput(
             "a teacher cannot say what it hears",
             expected="chances for all that can be decoded",
-            got=f"none for {shortened(file.stem for file in faulty)}; {'; '.join(heard.alarms)}",
+            got=f"none for {shorten(file.stem for file in faulty)}; {'; '.join(heard.alarms)}",
             do="mend that member, or let others teach",
         )
     tables = {name: np.full((len(chunk), WINDOWS_PER_SOUNDSCAPE, len(classes)), np.nan, np.float16) for name in members}
     for name, table in tables.items():
-        table[inside] = heard.parts[name].values.reshape(-1, *table.shape[1:])
+        table[inside] = heard.member_scores[name].values.reshape(-1, *table.shape[1:])
     return tables

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lib.competition.folds import Folds
 from lib.competition.row_ids import split_row_id
-from lib.competition.scores import Labels, Scores, joined
+from lib.competition.scores import Labels, Scores, concat_scores
 from lib.judge.bootstrap import Interval, bootstrap
 from lib.judge.compare import paired
 from lib.judge.metric import judge
@@ -44,7 +44,7 @@ class RoundVerdict:
 
 def gain_over(labels: Labels, control: Scores, student: Scores) -> StudentGain:
     """What the student gained on those labelled rows that it scored, paired over redrawn recordings."""
-    held = labels.held_by(student)
+    held = labels.restrict_to(student)
     named = {"student": student, "control": control}
     scored = {name: judge(held, scores).macro for name, scores in named.items()}
     sure = paired(scored, bootstrap(held, named), "student", "control")
@@ -82,4 +82,4 @@ def teachers_scores(teaching: TeacherBlend, members: Mapping[str, Scores], folds
         rows = [row for row in first.row_ids if fold_of[split_row_id(row)[0].stem] == fold]
         own = {name: scores.take(rows) for name, scores in members.items()}
         parts.append(Scores(teaching.mixed(fold, own)[0], rows, first.classes, "prob"))
-    return joined(parts)
+    return concat_scores(parts)

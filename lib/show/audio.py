@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_S, WINDOW_S, window_ends
 from lib.show.html import Html
-from lib.sound.decode import ogg, soundscape_windows
+from lib.sound.decode import ogg_bytes, soundscape_windows
 from lib.sound.mel.config import FrontEnd
 from lib.sound.mel.cpu import mel_power
 from lib.sound.mel.scaling import decibels, pcen
@@ -25,7 +25,7 @@ def player(audio: np.ndarray, name: str = "") -> Html:
 
     One with a name, unique in its page, can be told by `play_button` to play a stretch.
     """
-    coded = base64.b64encode(ogg(audio)).decode()
+    coded = base64.b64encode(ogg_bytes(audio)).decode()
     named = f' id="{name}" ontimeupdate="{_STOP}"' if name else ""
     style = "width:100%;max-width:300px;height:32px"
     return Html(

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.core.errors import BadInput, shortened
-from lib.learn.block_probe.probe import BlockReport, standardised
+from lib.core.errors import BadInput, shorten
+from lib.learn.block_probe.probe import BlockReport, standardise
 from lib.models.embedder.base import BLOCK
 
 _BEST, _RIVAL, _OTHER, _GREY = "#e9a03b", "#f3d19e", "#2a6f97", "#888"
@@ -27,8 +27,8 @@ def block_bars(report: BlockReport, learned: Mapping[str, float] | None = None) 
     if unknown := set(learned or ()) - set(rows.block):
         raise BadInput(
             "a head learned shares of blocks that were not probed",
-            expected=shortened(rows.block, 30),
-            got=shortened(sorted(unknown)),
+            expected=shorten(rows.block, 30),
+            got=shorten(sorted(unknown)),
             do="probe the head's blocks, under the same names",
         )
     places = np.arange(len(rows))
@@ -181,7 +181,7 @@ def flat_maps(vectors: Mapping[str, np.ndarray], how: str, *, seed: int) -> dict
     maps: dict[str, np.ndarray] = {}
     before = None
     for name, block in vectors.items():
-        standard = standardised(block)
+        standard = standardise(block)
         places = _round(_umap(standard, seed) if how == "UMAP" else principal(standard, 2))
         before = maps[name] = places if before is None else turned(places, before)
     return maps

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.competition.eda.overview import likeness
+from lib.competition.eda.overview import similarity
 from lib.competition.row_ids import WINDOW_S, split_row_id, window_ends
 from lib.competition.scores import Labels
 from lib.show.audio import Card, gallery, minute_browser, spectrogram_and_player
@@ -15,7 +15,7 @@ from lib.show.html import Html
 from lib.show.plots import TAXON_COLOURS
 from lib.sound.crops import loudest_stretch
 from lib.sound.decode import soundscape_windows
-from lib.sound.duplicates.match import in_common
+from lib.sound.duplicates.match import common_excerpt
 
 _CLIPS, _SOUNDSCAPES = "#2a6f97", "#e9a03b"
 _MOST_CLASSES = 40
@@ -138,13 +138,13 @@ def copies(pairs: pd.DataFrame, sizes: pd.Series, trial: pd.DataFrame) -> Figure
     axes[0].barh(trial.case, trial.recall, color="#52b788")
     for place, row in enumerate(trial.itertuples()):
         said = f"{row.found} of {row.planted}, {row.mistaken} mistaken"
-        said += f"; alike {row.least_alike:.2f} or more" if row.found else ""
-        said += f", others {row.stranger:.2f} or less" if row.stranger > 0 else ""
+        said += f"; alike {row.lowest_copy:.2f} or more" if row.found else ""
+        said += f", others {row.highest_other:.2f} or less" if row.highest_other > 0 else ""
         axes[0].text(0.02, place, said, va="center", fontsize=8)
     axes[0].set_xlim(0, 1)
     axes[0].invert_yaxis()
     axes[0].set_title("planted copies found, by how alike they are", fontsize=9)
-    _counted(axes[1], likeness(pairs), f"near copies in the data: {len(pairs)}, by likeness")
+    _counted(axes[1], similarity(pairs), f"near copies in the data: {len(pairs)}, by similarity")
     _counted(axes[2], sizes.index.repeat(sizes), f"clusters of copies: {int(sizes.sum())}, by number of items")
     if len(pairs):
         axes[1].set_xlim(0, 1)
@@ -210,7 +210,7 @@ def minute_of(stem: str, windows: pd.DataFrame, taxonomy: pd.DataFrame, sound: C
 def review_gallery(qa: pd.DataFrame, sound: Callable[[str], np.ndarray]) -> Html:
     """Up to three items of each check for a person, each item once; near copies, least alike first, with partners."""
     rows = qa[((qa.action == "review") | (qa.check == "near copy")) & (qa.kind != "class")]
-    rows = rows.iloc[likeness(rows).reset_index(drop=True).sort_values(kind="stable").index]
+    rows = rows.iloc[similarity(rows).reset_index(drop=True).sort_values(kind="stable").index]
     shown = rows.drop_duplicates(["kind", "item"]).groupby("check", sort=False).head(_PER_CHECK)
     return gallery([Card(row.check, row.detail, _heard(row, sound)) for row in shown.itertuples()])
 
@@ -221,6 +221,6 @@ def _heard(row, sound: Callable[[str], np.ndarray]) -> dict[str, np.ndarray]:
         soundscape, end_s = split_row_id(row.item)
         return {row.item: soundscape_windows(sound(soundscape.stem))[end_s // WINDOW_S - 1]}
     if row.partner:
-        both = in_common(sound(row.item), sound(row.partner), _EXCERPT_S)
+        both = common_excerpt(sound(row.item), sound(row.partner), _EXCERPT_S)
         return dict(zip((row.item, row.partner), both, strict=True))
     return {row.item: loudest_stretch(sound(row.item), _EXCERPT_S)}

@@ -1,4 +1,4 @@
-"""Crops: which stretch of a recording is heard, and what is heard where the recording is too short for it."""
+"""Crops of recordings: their start, their samples where the recording is too short, and the loudest stretch."""
 
 from dataclasses import dataclass
 
@@ -13,20 +13,20 @@ _KINDS = ("random", "centre", "energy")
 
 @dataclass(frozen=True)
 class CropSettings:
-    """How long crops are and where they lie in a clip; crops of labelled soundscapes lie on their windows."""
+    """Length of crops and their position in a clip; crops of labelled soundscapes lie on their windows."""
 
     seconds: int = 5
     kind: str = "random"  # or "centre", or "energy": at the loudest stretch
     jitter_s: float = 1.0  # an energy crop starts up to so much earlier or later
 
     def __post_init__(self):
-        """Refuse what names no crop."""
+        """Refuse an unknown kind, a length under a second and negative jitter."""
         if self.kind not in _KINDS or self.seconds < 1 or self.jitter_s < 0:
             raise BadInput(
                 "crop settings",
                 expected=f"one of {_KINDS}, at least a second, no negative jitter",
                 got=self,
-                do="change the setting",
+                do=f"set kind to one of {_KINDS}, seconds to 1 or more and jitter_s to 0 or more",
             )
 
     @property
@@ -36,7 +36,7 @@ class CropSettings:
 
 
 def energy_by_tenth(audio: np.ndarray) -> np.ndarray:
-    """(tenths,) float32 the energy of each tenth of a second, the last perhaps shorter; all that energy crops need."""
+    """(tenths,) float32 the energy of each tenth of a second, the last perhaps shorter: the input of energy crops."""
     whole = len(audio) // _TENTH
     tenths = np.asarray(audio[: whole * _TENTH], dtype=np.float32).reshape(whole, _TENTH)
     rest = np.asarray(audio[whole * _TENTH :], dtype=np.float32)
@@ -48,7 +48,7 @@ def crop_start(
 ) -> int:
     """The first sample of a crop of `samples` in audio of `length`; where that is shorter, the phase of its repetition.
 
-    Energy crops want the `tenths` of `energy_by_tenth`; a centre crop draws nothing.
+    Energy crops need the `tenths` of `energy_by_tenth`; a centre crop draws no random number.
     """
     last = length - samples
     if settings.kind == "centre":
@@ -57,9 +57,12 @@ def crop_start(
         return int(rng.integers(length))
     if settings.kind == "random":
         return int(rng.integers(last + 1))
-    together = np.convolve(tenths, np.ones(min(len(tenths), max(1, samples // _TENTH))), mode="valid")
+    if tenths is None:
+        raise BadInput(
+            "an energy crop", expected="the energy of each tenth", got=None, do="pass energy_by_tenth(audio) as tenths"
+        )
     jitter = rng.uniform(-settings.jitter_s, settings.jitter_s) * SAMPLE_RATE
-    return int(np.clip(together.argmax() * _TENTH + jitter, 0, last))
+    return int(np.clip(_loudest_tenth(tenths, samples) * _TENTH + jitter, 0, last))
 
 
 def cut(audio: np.ndarray, start: int, samples: int) -> np.ndarray:
@@ -70,31 +73,33 @@ def cut(audio: np.ndarray, start: int, samples: int) -> np.ndarray:
 
 
 def cut_reflected(audio: np.ndarray, start: int, samples: int) -> np.ndarray:
-    """(samples,) of the audio from `start`, which may lie before its begin or reach beyond its end: there it reflects.
+    """(samples,) of the audio from `start`; before its beginning and beyond its end the audio is reflected.
 
-    So do the pictures of a whole file at its two ends.
+    The spectrograms of a whole file do the same at its two ends.
     """
     if start >= 0 and start + samples <= len(audio):
         return audio[start : start + samples]
     period = 2 * (len(audio) - 1)
-    place = np.arange(start, start + samples) % period
-    return audio[np.minimum(place, period - place)]
-
-
-_STEP = SAMPLE_RATE // 10
+    position = np.arange(start, start + samples) % period
+    return audio[np.minimum(position, period - position)]
 
 
 def loudest_start(audio: np.ndarray, samples: int) -> int:
-    """The first sample, to a tenth of a second, of the stretch of so many samples that has most energy."""
+    """The first sample, to a tenth of a second, of the stretch of `samples` with most energy."""
     if len(audio) <= samples:
         return 0
-    energy = np.add.reduceat(np.square(audio), np.arange(0, len(audio), _STEP))
-    together = np.convolve(energy, np.ones(max(1, samples // _STEP)), mode="valid")
-    return min(int(together.argmax()) * _STEP, len(audio) - samples)
+    tenths = np.add.reduceat(np.square(audio), np.arange(0, len(audio), _TENTH))
+    return min(_loudest_tenth(tenths, samples) * _TENTH, len(audio) - samples)
+
+
+def _loudest_tenth(tenths: np.ndarray, samples: int) -> int:
+    """The tenth of a second at which the stretch of `samples` with most energy begins."""
+    stretch = np.ones(min(len(tenths), max(1, samples // _TENTH)))
+    return int(np.convolve(tenths, stretch, mode="valid").argmax())
 
 
 def loudest_stretch(audio: np.ndarray, seconds: float) -> np.ndarray:
-    """The audio, or where it is longer the loudest stretch of so many seconds."""
+    """The loudest stretch of `seconds`; shorter audio is returned whole."""
     samples = int(seconds * SAMPLE_RATE)
     start = loudest_start(audio, samples)
     return audio[start : start + samples]

@@ -1,4 +1,4 @@
-"""Decoding: any audio file that libsndfile reads becomes mono float32 at 32 kHz, or an error that says why not."""
+"""Decode any audio file that libsndfile reads to mono float32 at 32 kHz, or raise an error with the reason."""
 
 import io
 from pathlib import Path
@@ -11,7 +11,7 @@ from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, WINDOW_SAMP
 
 
 class UnreadableAudio(Exception):
-    """A file that holds no usable sound; its text says why."""
+    """Raised for a file that holds no usable sound; its text is the reason."""
 
 
 def decode(path: Path) -> np.ndarray:
@@ -40,7 +40,7 @@ def mono_32k(audio: np.ndarray, rate: int) -> np.ndarray:
 
 
 def fit_length(audio: np.ndarray, samples: int) -> np.ndarray:
-    """(samples,) the audio cut, or repeated: silence at the end would teach a model where recordings end."""
+    """(samples,) the audio cut, or repeated: models would learn from padded silence where recordings end."""
     if len(audio) < samples:
         audio = np.tile(audio, -(-samples // len(audio)))
     return audio[:samples]
@@ -52,19 +52,19 @@ def soundscape_windows(audio: np.ndarray) -> np.ndarray:
 
 
 def loudest_windows(audio: np.ndarray, most: int) -> np.ndarray:
-    """(windows, 160000) up to `most` whole windows of a clip, loudest first; a short clip is repeated into one."""
+    """(windows, 160000) up to `most` of a clip's whole windows, loudest first; a short clip is repeated into one."""
     count = max(1, len(audio) // WINDOW_SAMPLES)
     windows = fit_length(audio, count * WINDOW_SAMPLES).reshape(count, WINDOW_SAMPLES)
     loudness = np.square(windows, dtype=np.float64).mean(axis=1)
     return windows[np.argsort(-loudness, kind="stable")[:most]]
 
 
-_PLAYER_RATE = 16_000
+_PLAYER_RATE = 16_000  # small enough to travel inside a page
 _BLOCK = 8_000  # libsndfile's Vorbis encoder keeps a whole write on its stack
 
 
-def ogg(audio: np.ndarray) -> bytes:
-    """An Ogg Vorbis file of 32 kHz audio at 16 kHz, its peak brought to half of full scale so that it can be heard."""
+def ogg_bytes(audio: np.ndarray) -> bytes:
+    """An Ogg Vorbis file of 32 kHz audio at 16 kHz, for players in pages; its peak is scaled to half of full scale."""
     step = np.gcd(SAMPLE_RATE, _PLAYER_RATE)
     small = resample_poly(audio, _PLAYER_RATE // step, SAMPLE_RATE // step)
     small = 0.5 * small / max(float(np.abs(small).max()), 1e-9)

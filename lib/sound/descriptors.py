@@ -25,25 +25,25 @@ def sound_statistics(windows: np.ndarray, front_end: FrontEnd = FRONT_END) -> np
         *_over_time(level),
         *_over_time(onsets),
         *_over_time(cepstrum),
-        _liveliness(level),
-        _liveliness(onsets),
+        _mean_change(level),
+        _mean_change(onsets),
         bands.std(axis=2),
         silence,
     ]
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def _over_time(picture: np.ndarray) -> list[np.ndarray]:
-    """Mean, spread and height of the peaks, each (windows, rows)."""
-    return [picture.mean(axis=2), picture.std(axis=2), _peak(picture)]
+def _over_time(spectrogram: np.ndarray) -> list[np.ndarray]:
+    """Mean, standard deviation and 95th percentile over time, each (windows, rows)."""
+    return [spectrogram.mean(axis=2), spectrogram.std(axis=2), _peak(spectrogram)]
 
 
-def _peak(picture: np.ndarray) -> np.ndarray:
+def _peak(spectrogram: np.ndarray) -> np.ndarray:
     """(windows, rows) the 95th percentile over time: the calls, where the mean is the background."""
-    rank = int(0.95 * (picture.shape[2] - 1))
-    return np.partition(picture, rank, axis=2)[:, :, rank]
+    rank = int(0.95 * (spectrogram.shape[2] - 1))
+    return np.partition(spectrogram, rank, axis=2)[:, :, rank]
 
 
-def _liveliness(picture: np.ndarray) -> np.ndarray:
-    """(windows, rows) the mean step from frame to frame: trills and pulses against drones."""
-    return np.abs(np.diff(picture, axis=2)).mean(axis=2)
+def _mean_change(spectrogram: np.ndarray) -> np.ndarray:
+    """(windows, rows) the mean absolute change from frame to frame: trills and pulses against drones."""
+    return np.abs(np.diff(spectrogram, axis=2)).mean(axis=2)

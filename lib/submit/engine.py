@@ -1,4 +1,4 @@
-"""The engine: a recipe's members are opened, they listen, and the recipe makes ranks of what they said."""
+"""The engine: open a recipe's members, and blend their scores into ranks of all rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from lib.blend.mix import percentile_ranks
-from lib.blend.recipe import Ingredient, Outcome, Recipe
+from lib.blend.recipe import BlendResult, Recipe, RecipeMember
 from lib.competition.classes import ClassList
 from lib.competition.row_ids import row_ids
-from lib.competition.scores import Scores, joined
-from lib.core.errors import BadInput, shortened
+from lib.competition.scores import Scores, concat_scores
+from lib.core.errors import BadInput, shorten
 from lib.core.records import check_seal
 from lib.models.member.open import Member, open_member
 from lib.submit.soundscape import prior_table
@@ -20,92 +20,93 @@ from lib.submit.stream import StreamResult
 
 @dataclass(frozen=True, eq=False)
 class OpenedRecipe:
-    """The members that could be opened, what is left of the recipe with them alone, and why others could not be."""
+    """A recipe's opened members, the recipe restricted to them, and the reasons why others are unavailable."""
 
     recipe: Recipe
-    left: Recipe
+    usable_recipe: Recipe
     members: dict[str, Member]
-    lost: dict[str, str]
+    unavailable: dict[str, str]
 
     @property
     def alarms(self) -> list[str]:
-        """One sentence for each that could not be opened."""
-        return [f"{name} is left out from the start: {why}" for name, why in self.lost.items()]
+        """One sentence for each member that could not be opened."""
+        return [f"{name} is left out from the start: {reason}" for name, reason in self.unavailable.items()]
 
 
 def open_members(recipe: Recipe, folders: Sequence[Path], classes: ClassList) -> OpenedRecipe:
-    """The recipe's members, opened; one that is absent, damaged or another is an error, or left out if optional."""
+    """Open the recipe's members; an absent, damaged or different one is an error, or is left out if optional."""
     classes.check_hash(recipe.class_hash, f"recipe {recipe.name}")
     by_name = {folder.name: folder for folder in folders}
     recipe.refuse_absent(by_name)
-    members, lost = {}, {}
-    for ingredient in recipe.members:
+    members, unavailable = {}, {}
+    for member in recipe.members:
         try:
-            members[ingredient.name] = _open(ingredient, by_name, classes)
+            members[member.name] = _open(member, by_name, classes)
         except Exception as error:  # what is wrong with a damaged folder can be anything
-            if ingredient.required:
+            if member.required:
                 raise
-            lost[ingredient.name] = " ".join(f"{error}".split())
-    return OpenedRecipe(recipe, recipe.without(lost) if lost else recipe, members, lost)
+            unavailable[member.name] = " ".join(f"{error}".split())
+    return OpenedRecipe(recipe, recipe.without(unavailable) if unavailable else recipe, members, unavailable)
 
 
-def _open(ingredient: Ingredient, by_name: dict[str, Path], classes: ClassList) -> Member:
-    """The member, if it is the very one the recipe was made with."""
-    if ingredient.name not in by_name:
+def _open(member: RecipeMember, by_name: dict[str, Path], classes: ClassList) -> Member:
+    """The opened member, if its manifest is the one in the recipe."""
+    if member.name not in by_name:
         raise BadInput(
-            f"no member {ingredient.name}",
+            f"no member {member.name}",
             expected="its folder among the inputs",
-            got=shortened(sorted(by_name)) or "none",
-            do="attach the output it is in",
+            got=shorten(sorted(by_name)) or "none",
+            do="attach the notebook output that holds it",
         )
-    manifest = check_seal(by_name[ingredient.name])
-    if manifest != ingredient.manifest:
+    manifest = check_seal(by_name[member.name])
+    if manifest != member.manifest:
         raise BadInput(
-            f"member {ingredient.name} is not the one of the recipe",
-            expected=f"manifest {ingredient.manifest}",
+            f"member {member.name} is not the one of the recipe",
+            expected=f"manifest {member.manifest}",
             got=manifest,
             do="run 05 again after changing a member",
         )
-    return open_member(by_name[ingredient.name], classes)
+    return open_member(by_name[member.name], classes)
 
 
 def prior_scores(rows: Sequence[str], prior: Member, classes: ClassList) -> Scores:
-    """The prior's scores of any rows, from their names alone: the first valid submission."""
+    """The prior's probabilities for any rows, from their names alone: the first valid submission."""
     stems = list(dict.fromkeys(row.rpartition("_")[0] for row in rows))
     tables = [prior_table(prior, stem) for stem in stems]
     values = np.concatenate(tables) if tables else np.zeros((0, len(classes)))
     return Scores(values, [row for stem in stems for row in row_ids(stem)], classes.labels, "prob").take(rows)
 
 
-def execute(recipe: Recipe, heard: StreamResult) -> Outcome:
-    """The recipe's ranks of all rows; those of soundscapes that nobody heard are the prior's ranks among all rows."""
-    prior, alarms = percentile_ranks(heard.prior), []
-    known = {row for part in heard.parts.values() for row in part.row_ids}
+def execute(recipe: Recipe, result: StreamResult) -> BlendResult:
+    """The recipe's ranks of all rows; rows of soundscapes without scores take the prior's ranks among all rows."""
+    prior = percentile_ranks(result.prior)
+    alarms: list[str] = []
+    scored = {row for part in result.member_scores.values() for row in part.row_ids}
     scores = prior
-    if known and (left := _left(recipe, heard, alarms)):
-        outcome = left.execute(heard.parts)
-        alarms += outcome.alarms
-        unheard = [row for row in prior.row_ids if row not in known]
+    if scored and (usable := _without_dropped(recipe, result, alarms)):
+        blend = usable.execute(result.member_scores)
+        alarms += blend.alarms
+        unscored = [row for row in prior.row_ids if row not in scored]
         # Ranks again, whatever the last mix was: the prior's rows stand beside them, and only order is scored.
-        scores = joined([percentile_ranks(outcome.scores), prior.take(unheard)]).take(prior.row_ids)
-    if len(known) > 0 and (flat := flat_classes(scores)):
-        alarms.append(f"the same for all rows in {len(flat)} of {len(scores.classes)} classes: {shortened(flat)}")
-    return Outcome(scores, tuple(alarms))
+        scores = concat_scores([percentile_ranks(blend.scores), prior.take(unscored)]).take(prior.row_ids)
+    if len(scored) > 0 and (flat := flat_classes(scores)):
+        alarms.append(f"the same for all rows in {len(flat)} of {len(scores.classes)} classes: {shorten(flat)}")
+    return BlendResult(scores, tuple(alarms))
 
 
-def _left(recipe: Recipe, heard: StreamResult, alarms: list[str]) -> Recipe | None:
-    """The recipe of those who are left; None, with an alarm, where nobody is."""
-    if not heard.dropped:
+def _without_dropped(recipe: Recipe, result: StreamResult, alarms: list[str]) -> Recipe | None:
+    """The recipe of the remaining members; None, with an alarm, if none of those with a weight remains."""
+    if not result.dropped:
         return recipe
     try:
-        return recipe.without(heard.dropped)
+        return recipe.without(result.dropped)
     except BadInput:
-        alarms.append("nobody is left to be mixed: the prior speaks for all")
+        alarms.append("no member with a weight is left: all rows take the prior's ranks")
         return None
 
 
 def flat_classes(scores: Scores) -> list[str]:
-    """The classes that have the same score in all rows, where there is more than one row."""
+    """The classes that have the same score in all rows, if there is more than one row."""
     if len(scores.row_ids) < 2:
         return []
     return np.array(scores.classes)[np.ptp(scores.values, axis=0) == 0].tolist()

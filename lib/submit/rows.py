@@ -1,4 +1,4 @@
-"""Which rows a submission must have: from the test files, cross-checked against the sample submission."""
+"""The rows a submission must have: from the test files, cross-checked against the sample submission."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from lib.competition.row_ids import parse_soundscape, row_ids
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.core.paths import in_rerun
 
 
 @dataclass(frozen=True)
 class RequiredRows:
-    """What the platform wants: the mode, the test soundscapes in name order, and the row ids to write."""
+    """The mode, the test soundscapes in name order, and the row ids to write."""
 
     mode: str
     soundscapes: tuple[Path, ...]
@@ -21,7 +21,7 @@ class RequiredRows:
 
 
 def required_rows(competition: Path) -> RequiredRows:
-    """Public mode (no test soundscapes: the sample's rows) or rerun mode (twelve rows a test soundscape)."""
+    """The required rows in public mode (no test soundscapes: the sample's) or rerun mode (twelve a test soundscape)."""
     files = sorted((competition / "test_soundscapes").glob("*.ogg"))
     sample = pd.read_csv(competition / "sample_submission.csv", usecols=["row_id"], dtype=str).row_id.tolist()
     if not files:
@@ -46,9 +46,9 @@ def required_rows(competition: Path) -> RequiredRows:
         return RequiredRows("rerun", tuple(files), tuple(rows), (alarm,))
     without_sample, without_file = sorted(set(rows) - set(sample)), sorted(set(sample) - set(rows))
     raise BadInput(
-        "test soundscapes and sample_submission.csv ask for different rows",
+        "test soundscapes and sample_submission.csv require different rows",
         expected="twelve rows for each file in test_soundscapes",
-        got=f"not in the sample: {shortened(without_sample, 1) or 'none'}; "
-        f"not from a file: {shortened(without_file, 1) or 'none'}",
+        got=f"not in the sample: {shorten(without_sample, 1) or 'none'}; "
+        f"not from a file: {shorten(without_file, 1) or 'none'}",
         do="check that both come from the same mount",
     )

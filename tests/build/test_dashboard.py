@@ -19,7 +19,7 @@ from lib.show import dashboard
 from lib.show.audio import player
 from lib.show.error_analysis import failure_modes, losses, mode_table, signal_to_noise, window_figure, worst_windows
 from lib.show.html import write_page
-from lib.sound.decode import ogg
+from lib.sound.decode import ogg_bytes
 
 STEMS = [f"BC2026_Train_{n:04d}_S0{n % 2}_202501{n + 1:02d}_000000" for n in range(8)]
 ROWS = tuple(row for stem in STEMS for row in row_ids(stem))
@@ -130,7 +130,7 @@ def test_a_window_shows_what_was_heard_and_what_was_claimed():
 
 def test_a_player_holds_the_sound_at_half_the_rate():
     tone = np.sin(2 * np.pi * 440 * np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE).astype(np.float32)
-    heard, rate = soundfile.read(io.BytesIO(ogg(tone)))
+    heard, rate = soundfile.read(io.BytesIO(ogg_bytes(tone)))
     assert rate == SAMPLE_RATE // 2
     assert len(heard) == pytest.approx(2 * rate, abs=64)
     assert np.argmax(np.abs(np.fft.rfft(heard[:rate]))) == 440

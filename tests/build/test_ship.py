@@ -17,7 +17,7 @@ from build.kaggle_io import datasets as pack
 from build.project import ROOT
 from lib.blend.recipe import save_recipe
 from lib.core.errors import BadInput
-from lib.core.paths import KAGGLE_VARIABLE, find_made, find_one
+from lib.core.paths import KAGGLE_VARIABLE, find_artifacts, find_artifact
 from lib.core.records import check_seal, seal, write_json
 from tests.support.kaggle.loopback import changed, cut, hang, instead, page, refused, reset
 
@@ -285,10 +285,10 @@ def test_what_kaggle_unpacks_is_found_sealed_by_a_kernel(kaggle, runs, tmp_path,
         (mount / name).parent.mkdir(parents=True, exist_ok=True)
         (mount / name).write_bytes(data)
     monkeypatch.setenv(KAGGLE_VARIABLE, str(tmp_path / "kaggle"))
-    found = {folder.name: check_seal(folder) for folder in find_made("member")}
-    assert found == {folder.name: check_seal(folder) for folder in find_made("member", str(runs))}
-    assert check_seal(find_one("recipes")) == check_seal(runs / "05_blend" / "recipes")
-    assert check_seal(find_one("prepared")) == check_seal(runs / "01_data_prep" / "prepared")
+    found = {folder.name: check_seal(folder) for folder in find_artifacts("member")}
+    assert found == {folder.name: check_seal(folder) for folder in find_artifacts("member", str(runs))}
+    assert check_seal(find_artifact("recipes")) == check_seal(runs / "05_blend" / "recipes")
+    assert check_seal(find_artifact("prepared")) == check_seal(runs / "01_data_prep" / "prepared")
 
 
 def test_archives_are_the_same_bytes_and_keep_their_time_stamp(runs, tmp_path):

@@ -13,10 +13,10 @@ import pytest
 
 from build import sweep
 from build.project import ROOT
-from build.sweeps import stages as sweep_stages
+from build.sweeps import stages
 from build.sweeps.config import read_sweep
 from build.sweeps.engines import Local
-from build.sweeps.runs import place_of, shares
+from build.sweeps.runs import place_of, split_cores
 from lib.core.errors import BadInput
 from lib.core.records import write_json
 from lib.judge.ledger import read
@@ -57,8 +57,8 @@ def place(tmp_path):
 def engine(monkeypatch):
     """What makes the runs from now on; another can be put in its place."""
     there = {"engine": ToyEngine()}
-    monkeypatch.setattr(sweep_stages, "_engine", lambda *_: there["engine"])
-    monkeypatch.setattr(sweep_stages, "_LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(stages, "_make_engine", lambda *_: there["engine"])
+    monkeypatch.setattr(stages, "_POLL_S", 0.0)
 
     def use(**how):
         there["engine"] = ToyEngine(**how)
@@ -84,6 +84,19 @@ def test_every_run_is_made_once_and_has_a_row_a_ledger_line_and_a_place_on_the_p
     with (place.sweep / "results.csv").open() as file:
         assert [float(row["gain"]) for row in csv.DictReader(file)] == [0.0, 0.0, 0.1, 0.1, 0.2, 0.2]
     assert "does the toy gain" in (place.sweep / "index.html").read_text()
+
+
+def test_settings_of_overrides_have_columns_of_their_own_and_reach_the_notebook_as_one_text(place, engine):
+    place.make(
+        GRID.replace("gain: [0.0, 0.1, 0.2]", "overrides.mixup_p: [0.0, 1.0]") + "fixed: {overrides.epochs: 2}\n"
+    )
+    row = place.table()[-1]
+    assert row["parameters"] == {"epochs": 2, "mixup_p": 1.0, "seed": 2}
+    request = json.loads((place.sweep / "runs" / row["id"] / "request.json").read_text())
+    assert request["values"]["overrides"] == "epochs=2,mixup_p=1.0"
+    assert "mixup_p" not in request["values"]
+    with (place.sweep / "results.csv").open() as file:
+        assert [row["mixup_p"] for row in csv.DictReader(file)] == ["0.0", "0.0", "1.0", "1.0"]
 
 
 def test_what_has_ended_is_not_made_again_and_a_changed_file_makes_only_what_is_new(place, engine):
@@ -114,7 +127,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(place, engine, capsys):
     first = engine(interrupt_after=3)
     assert place.make() == sweep.INTERRUPTED == 130
     assert first.closed
-    assert "goes on" in capsys.readouterr().err
+    assert "resumes" in capsys.readouterr().err
     second = engine()
     assert place.make() == 0
     assert len(first.made) == 3
@@ -147,7 +160,7 @@ def test_a_run_that_is_lost_without_a_word_has_failed(place, engine):
 
 def test_a_run_that_falls_behind_is_ended_and_is_neither_failed_nor_made_again(place, engine, monkeypatch):
     behind = lambda self, run: "ended early" if run.parameters["gain"] == 0.1 else ""  # noqa: E731
-    monkeypatch.setattr(sweep_stages.ListedRuns, "behind", behind)
+    monkeypatch.setattr(stages.ListedRuns, "prune_reason", behind)
     toy = engine(never_ends=(0.1,))
     assert place.make() == 0
     assert len(toy.made) == 6
@@ -188,7 +201,7 @@ def test_what_is_asked_wrongly_starts_nothing_and_dry_shows_what_would_run(place
     assert "line 3, grid.gian" in capsys.readouterr().err
     assert place.make(GRID, "--dry") == 0
     shown = capsys.readouterr().out
-    assert shown.count("to be made") == 6
+    assert shown.count("to run") == 6
     assert "gain=0.2, seed=2" in shown
     assert not toy.made
     assert not place.sweep.exists()
@@ -199,16 +212,16 @@ def test_what_is_asked_wrongly_starts_nothing_and_dry_shows_what_would_run(place
 
 
 def test_cores_are_divided_fairly_and_none_is_given_twice(monkeypatch):
-    assert shares(range(8), 3) == [[0, 1], [2, 3, 4], [5, 6, 7]]
-    monkeypatch.setattr("build.sweeps.engines.own_cores", lambda: list(range(8)))
-    assert [Local(wanted, cores).places for wanted, cores in ((12, 1), (12, 2), (3, 1), (12, 16))] == [8, 4, 3, 1]
+    assert split_cores(range(8), 3) == [[0, 1], [2, 3, 4], [5, 6, 7]]
+    monkeypatch.setattr("build.sweeps.engines.available_cores", lambda: list(range(8)))
+    assert [Local(wanted, cores).slots for wanted, cores in ((12, 1), (12, 2), (3, 1), (12, 16))] == [8, 4, 3, 1]
 
 
 def test_a_run_that_wants_a_gpu_gets_one_of_its_own_or_is_refused(monkeypatch):
-    monkeypatch.setattr("build.sweeps.engines.own_cores", lambda: list(range(8)))
+    monkeypatch.setattr("build.sweeps.engines.available_cores", lambda: list(range(8)))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
     engine = Local(12, gpus=1)
-    assert engine.places == 2
+    assert engine.slots == 2
     assert [gpus for _, gpus in engine._free] == [["2"], ["5"]]
     with pytest.raises(BadInput, match="too few GPUs"):
         Local(12, gpus=3)
@@ -222,14 +235,14 @@ def test_runs_get_cores_of_their_own_which_are_free_again_when_they_end(monkeypa
         command = [sys.executable, "-c", "import sys; sys.exit(input() != 'end')"]
         return subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
 
-    monkeypatch.setattr("build.sweeps.engines.own_cores", lambda: [3, 5])
-    monkeypatch.setattr("build.sweeps.engines.begin", begin)
+    monkeypatch.setattr("build.sweeps.engines.available_cores", lambda: [3, 5])
+    monkeypatch.setattr("build.sweeps.engines.start_process", begin)
     engine = Local(2)
     for name in ("one", "two"):
         engine.start(tmp_path / name / "request.json")
     first = engine._running["one"][0]
     first.communicate("wrong")
-    assert engine.ended() == {"one": "its process ended with code 1"}
+    assert engine.poll() == {"one": "its process ended with code 1"}
     engine.start(tmp_path / "three/request.json")
     assert begun == [[3], [5], [3]]
     left = [process for process, _ in engine._running.values()]
@@ -243,11 +256,11 @@ def test_what_a_notebook_reads_must_be_there_but_for_what_it_reads_when_asked(pl
     sweep_ = read_sweep(place.file, place.sources)
     before = place_of(sweep_, place.runs, place.folder).facts
     source = place.sources / "02_toy.py"
-    source.write_text(TOY + 'later = lambda: find_one("recipes", inputs_dir)\n')
+    source.write_text(TOY + 'later = lambda: find_artifact("recipes", inputs_dir)\n')
     absent = place_of(sweep_, place.runs, place.folder).facts
     write_json(place.runs / "05_blend/recipes/manifest.json", {"kind": "recipes"})
     assert len({before, absent, place_of(sweep_, place.runs, place.folder).facts}) == 3
-    source.write_text(TOY + 'now = find_one("member", inputs_dir)\n')
+    source.write_text(TOY + 'now = find_artifact("member", inputs_dir)\n')
     with pytest.raises(BadInput, match="nothing of kind 'member'"):
         place_of(sweep_, place.runs, place.folder)
 
@@ -277,5 +290,5 @@ def test_papermill_runs_have_cores_a_ledger_and_a_page_of_their_own_and_an_inter
         driver.send_signal(signal.SIGINT)
         said = driver.communicate(timeout=60)[1]
     assert driver.returncode == 130, said
-    assert "goes on" in said
+    assert "resumes" in said
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from lib.blend.evaluate import EvaluationFold, evaluation_folds, executed
+from lib.blend.evaluate import EvaluationFold, evaluation_folds, execute_by_fold
 from lib.blend.mix import ClassWeights
 from lib.blend.recipe import Recipe
 from lib.blend.search.space import mix_of, with_mix
-from lib.competition.scores import Labels, Scores, joined
+from lib.competition.scores import Labels, Scores, concat_scores
 from lib.core.errors import BadInput
 from lib.judge.bootstrap import Interval, bootstrap
 from lib.judge.compare import paired
@@ -30,7 +30,7 @@ class AcceptVerdict:
 
 
 @dataclass(frozen=True, eq=False)
-class Stacked:
+class StackingResult:
     """The recipe with class weights fitted on all folds, its nested scores, and whether to keep it."""
 
     recipe: Recipe
@@ -48,7 +48,7 @@ def stack(
     *,
     plain: Scores,
     by_fold: Mapping[object, Recipe] | None = None,
-) -> Stacked:
+) -> StackingResult:
     """The mix with class weights, judged nested against `plain`, the nested scores of the same recipe without them.
 
     `by_fold` holds the recipe chosen without each fold, where the recipe itself was searched (`Found.recipes`).
@@ -68,15 +68,15 @@ def stack(
         refuse_self_judged(fitted_on("class weights", met), fold.labels.row_ids)
         without = recipe if by_fold is None else by_fold[fold.number]
         recipes[fold.number] = _with_weights(without, mix, fit(without, mix, others))
-        nested.append(executed(recipes[fold.number], [fold]))
-    scores = joined(nested)
+        nested.append(execute_by_fold(recipes[fold.number], [fold]))
+    scores = concat_scores(nested)
     whole = _with_weights(recipe, mix, fit(recipe, mix, folds))
-    honest, searched = (judge(labels, one).macro for one in (scores, executed(whole, folds)))
-    verdict = worth_keeping(labels, plain, scores)
-    return Stacked(replace(whole, score=honest, searched=searched), scores, recipes, verdict)
+    honest, searched = (judge(labels, one).macro for one in (scores, execute_by_fold(whole, folds)))
+    verdict = decide_acceptance(labels, plain, scores)
+    return StackingResult(replace(whole, score=honest, searched=searched), scores, recipes, verdict)
 
 
-def worth_keeping(labels: Labels, plain: Scores, other: Scores) -> AcceptVerdict:
+def decide_acceptance(labels: Labels, plain: Scores, other: Scores) -> AcceptVerdict:
     """Keep the other where the interval of its gain over the plain blend, on the same rows, lies above nothing."""
     named = {"plain": plain, "other": other}
     drawn = bootstrap(labels, named)

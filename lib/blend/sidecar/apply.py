@@ -11,7 +11,7 @@ import numpy as np
 
 from lib.blend.mix import percentiles
 from lib.competition.scores import Scores
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.core.records import from_json
 
 Weights = Mapping[str, float] | float  # by label, where one that is not named has none; or the same for all
@@ -127,7 +127,7 @@ def _class_weights(gate: Weights, classes: tuple[str, ...], cap: float) -> np.nd
     if not isinstance(gate, Mapping):
         gate = dict.fromkeys(classes, gate)
     if unknown := sorted(set(gate) - set(classes)):
-        raise AnchorKept(f"the gate names classes that are not there: {shortened(unknown)}")
+        raise AnchorKept(f"the gate names classes that are not there: {shorten(unknown)}")
     weights = np.array([gate.get(label, 0.0) for label in classes], dtype=np.float64)
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise AnchorKept("a gate weight is negative or not finite")

@@ -12,8 +12,8 @@ import pandas as pd
 
 from lib.blend.mix import percentile_ranks, percentiles
 from lib.blend.sidecar.apply import AnchorKept, SidecarSettings, allowed_move, correct
-from lib.competition.scores import Labels, Scores, joined
-from lib.core.errors import BadInput, shortened
+from lib.competition.scores import Labels, Scores, concat_scores
+from lib.core.errors import BadInput, shorten
 from lib.core.records import write_text
 from lib.judge.bootstrap import bootstrap
 from lib.judge.compare import paired
@@ -99,8 +99,8 @@ def fit_gate(
     if not labels.classes == anchor.classes == side.classes:
         raise BadInput(
             "labels and scores have other classes",
-            expected=shortened(labels.classes, 3),
-            got=[shortened(part.classes, 3) for part in (anchor, side)],
+            expected=shorten(labels.classes, 3),
+            got=[shorten(part.classes, 3) for part in (anchor, side)],
             do="make all from one competition folder",
         )
     ranks, move = _ranks_and_move(labels, anchor, side, sidecar)
@@ -146,7 +146,7 @@ def nested_sidecar(
         except AnchorKept as why:
             parts.append(percentile_ranks(here))
             kept[stratum] = why.reason
-    return NestedSidecar(joined(parts).take(labels.row_ids), gates, kept)
+    return NestedSidecar(concat_scores(parts).take(labels.row_ids), gates, kept)
 
 
 def _ranks_and_move(labels: Labels, anchor: Scores, side: Scores, sidecar: SidecarSettings):

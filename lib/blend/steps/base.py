@@ -6,7 +6,7 @@ import numpy as np
 
 from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE, row_ids
 from lib.competition.scores import Scores
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 
 
 def whole_soundscapes(scores: Scores) -> np.ndarray:
@@ -22,7 +22,7 @@ def whole_soundscapes(scores: Scores) -> np.ndarray:
     return scores.values.reshape(-1, WINDOWS_PER_SOUNDSCAPE, len(scores.classes))
 
 
-def settled(scores: Scores, values: np.ndarray) -> Scores:
+def with_clipped_values(scores: Scores, values: np.ndarray) -> Scores:
     """The same rows, classes and kind with new values of any shape that fits, rounding kept inside the kind's range."""
     values = np.asarray(values).reshape(scores.values.shape)
     return scores.with_values(values if scores.kind == "logit" else np.clip(values, 0.0, 1.0))
@@ -36,7 +36,7 @@ def columns_of(scores: Scores, labels: list[str]) -> list[int]:
         raise BadInput(
             "a step names classes that it cannot act on",
             expected="classes of the scores, once each",
-            got=shortened(dict.fromkeys(odd)),
+            got=shorten(dict.fromkeys(odd)),
             do="make the recipe anew for this class list",
         )
     return [index[label] for label in labels]
@@ -82,7 +82,7 @@ def refuse_unaligned(scores: Scores, member: Scores) -> None:
         if have != want:
             raise BadInput(
                 f"a step's member has other {what}",
-                expected=shortened(want, 3),
-                got=shortened(have, 3),
+                expected=shorten(want, 3),
+                got=shorten(have, 3),
                 do="give the step the member's scores of the same rows",
             )

@@ -6,7 +6,7 @@ from lib.blend.recipe import Mix, Part, Step
 from lib.blend.sidecar.apply import SidecarSettings
 from lib.blend.sidecar.gate import SidecarGateSettings
 from lib.blend.templates.common import (
-    ANYBODY,
+    ANY_MEMBER,
     CHAIN,
     FILE_POWER,
     FILE_TOP,
@@ -14,23 +14,23 @@ from lib.blend.templates.common import (
     PRIOR,
     PROTO,
     SED,
-    file_scale,
-    lasting_gate,
-    mirrors,
+    file_scale_step,
+    mirror_steps,
     proto_and_sed,
+    sustained_gate,
     taxonomy_smoothing,
 )
 from lib.blend.templates.public_chain import CHAIN_TEMPLATES
-from lib.blend.templates.roles import Cast, Material, Role, Sidecar, Template
-from lib.core.errors import BadInput, shortened
+from lib.blend.templates.roles import Assignment, Role, Sidecar, Template, TemplateInputs
+from lib.core.errors import BadInput, shorten
 
 RANKS = Step("percentile_ranks", {})
 
 S0_BASE_SHARE, S0_TRIPLET_SHARE = 0.90, 0.10
 S0_TRIPLET = (
-    Role("b3", "EfficientNet-B3, fine-tuned on labelled soundscapes", ("b3", *ANYBODY)),
-    Role("b3_refined", "the same, refined on pseudo-labels", ("refined", "b3", *ANYBODY)),
-    Role("convnext", "ConvNeXt-Small, fine-tuned likewise", ("convnext", *ANYBODY)),
+    Role("b3", "EfficientNet-B3, fine-tuned on labelled soundscapes", ("b3", *ANY_MEMBER)),
+    Role("b3_refined", "the same, refined on pseudo-labels", ("refined", "b3", *ANY_MEMBER)),
+    Role("convnext", "ConvNeXt-Small, fine-tuned likewise", ("convnext", *ANY_MEMBER)),
 )
 S2_CHAIN_SHARE, S2_OWN_SHARE = 0.93, 0.07
 S2_PRIOR_STRENGTH, S2_SIGMA = 0.5, 1.0  # of its own head; the smoothing in windows
@@ -52,16 +52,16 @@ PCEN = Sidecar("pcen", SidecarSettings(), SidecarGateSettings())  # the settings
 SECOND = (  # roles and weights of 2nd place, whose weights do not sum to one
     (Role("proto", "the ProtoSSM chain", CHAIN, required=True), 0.25),
     (Role("xc", "EfficientNetV2-S from Xeno-Canto, SoftAUC, five folds", ("v2s", *NETWORKS), required=True), 0.25),
-    (Role("round1", "NFNet and ConvNeXt, pseudo-labels' round 1", ("nfnet", *ANYBODY)), 0.25),
-    (Role("round3", "EfficientNetV2-S, BCE, round 3", ("v2s", *ANYBODY)), 0.20),
-    (Role("round4", "EfficientNetV2-S, SoftAUC and BCE, round 4", ("v2s", *ANYBODY)), 0.20),
-    (Role("round5", "NFNet, round 5", ("nfnet", *ANYBODY)), 0.20),
+    (Role("round1", "NFNet and ConvNeXt, pseudo-labels' round 1", ("nfnet", *ANY_MEMBER)), 0.25),
+    (Role("round3", "EfficientNetV2-S, BCE, round 3", ("v2s", *ANY_MEMBER)), 0.20),
+    (Role("round4", "EfficientNetV2-S, SoftAUC and BCE, round 4", ("v2s", *ANY_MEMBER)), 0.20),
+    (Role("round5", "NFNet, round 5", ("nfnet", *ANY_MEMBER)), 0.20),
 )
-SECOND_INSECTS = (Role("insects", "B0 on 20 seconds, for insects only", ("insects", *ANYBODY)), 1.25)
+SECOND_INSECTS = (Role("insects", "B0 on 20 seconds, for insects only", ("insects", *ANY_MEMBER)), 1.25)
 VLOM_BIRDS, VLOM_OTHERS = (0.7, 0.3), (0.3, 0.7)  # network, Perch
 
 
-def _s0(cast: Cast, material: Material) -> list[Mix]:
+def _s0(cast: Assignment, material: TemplateInputs) -> list[Mix]:
     baseline = proto_and_sed("public baseline", cast)
     triplet = Mix("the triplet", "rank", [Part(cast[role.name], 1 / len(S0_TRIPLET)) for role in S0_TRIPLET])
     return [
@@ -71,7 +71,7 @@ def _s0(cast: Cast, material: Material) -> list[Mix]:
     ]
 
 
-def _s2(cast: Cast, material: Material) -> list[Mix]:
+def _s2(cast: Assignment, material: TemplateInputs) -> list[Mix]:
     own = [Step("add_prior", {"member": cast["prior"], "strength": S2_PRIOR_STRENGTH})]
     own += [Step("smooth_windows", {"sigma": S2_SIGMA})]
     parts = [Part("public chain", S2_CHAIN_SHARE), Part(cast["seq"], S2_OWN_SHARE, own)]
@@ -83,14 +83,14 @@ def _s3_model(number: int) -> tuple[str, ...]:
     return (f"model{number}", *(f"model{number} {variant}" for variant in S3_VARIANTS))
 
 
-def _s3(cast: Cast, material: Material) -> list[Mix]:
+def _s3(cast: Assignment, material: TemplateInputs) -> list[Mix]:
     every = [_s3_model(number) for number in range(1, S3_MODELS + 1)]
     models = [Mix(f"heard by {own[0]}", "logit", [Part(cast[role], 1 / len(own)) for role in own]) for own in every]
     return [*models, Mix("s3 blend", "logit", [Part(model.name, 1 / S3_MODELS) for model in models])]
 
 
 def _s3_roles() -> tuple[Role, ...]:
-    variants = (("", ANYBODY), *((f" {variant}", (variant,)) for variant in S3_VARIANTS))
+    variants = (("", ANY_MEMBER), *((f" {variant}", (variant,)) for variant in S3_VARIANTS))
     return tuple(
         Role(
             f"model{number}{variant}",
@@ -103,17 +103,21 @@ def _s3_roles() -> tuple[Role, ...]:
     )
 
 
-def _s4(cast: Cast, material: Material) -> list[Mix]:
+def _s4(cast: Assignment, material: TemplateInputs) -> list[Mix]:
     parts = [Part(cast["yukiz"], S4_YUKIZ_SHARE), Part(cast["pssm"], S4_PSSM_SHARE), Part("eos9 branch", S4_EOS9_SHARE)]
     return [proto_and_sed("eos9 branch", cast), Mix("s4 anchor", "rank", parts, taxonomy_smoothing(material))]
 
 
-def _second(cast: Cast, material: Material) -> list[Mix]:
+def _second(cast: Assignment, material: TemplateInputs) -> list[Mix]:
     roles, weights = zip(*SECOND, SECOND_INSECTS, strict=True)
     names = [cast[role.name] for role in roles]
     everywhere, in_insects, networks = (_shares(of) for of in ((*weights[:-1], 0.0), weights, weights[1:-1]))
     parts = [Part(name, share) for name, share in zip(names, everywhere, strict=True)]
-    steps = [lasting_gate(cast["proto"], "all networks"), *mirrors(material), file_scale(FILE_TOP, FILE_POWER)]
+    steps = [
+        sustained_gate(cast["proto"], "all networks"),
+        *mirror_steps(material),
+        file_scale_step(FILE_TOP, FILE_POWER),
+    ]
     return [
         Mix("all networks", "prob", [Part(name, share) for name, share in zip(names[1:-1], networks, strict=True)]),
         Mix("second blend", "rank", parts, steps, {label: in_insects for label in material.taxon("Insecta")}),
@@ -124,7 +128,7 @@ def _shares(weights: tuple[float, ...]) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def _vlom(cast: Cast, material: Material) -> list[Mix]:
+def _vlom(cast: Assignment, material: TemplateInputs) -> list[Mix]:
     parts = [Part(cast[role], share, [RANKS]) for role, share in zip(("sed", "proto"), VLOM_OTHERS, strict=True)]
     return [
         Mix("vlom blend", "vlom", parts, class_weights={label: list(VLOM_BIRDS) for label in material.taxon("Aves")})
@@ -182,19 +186,19 @@ TEMPLATES = {
 }
 
 
-def template_named(name: str) -> Template:
+def find_template(name: str) -> Template:
     """The template of that name."""
     if name not in TEMPLATES:
         raise BadInput("no such template", expected=f"one of {', '.join(TEMPLATES)}", got=name, do="correct the name")
     return TEMPLATES[name]
 
 
-def overview() -> pd.DataFrame:
+def template_table() -> pd.DataFrame:
     """One row a template: its roles, optional ones in brackets, what is its source's, and what is ours."""
     return pd.DataFrame(
         {
             "template": template.name,
-            "roles": shortened([role.name if role.required else f"({role.name})" for role in template.roles], 8),
+            "roles": shorten([role.name if role.required else f"({role.name})" for role in template.roles], 8),
             "from the source": template.source,
             "ours": template.ours,
         }

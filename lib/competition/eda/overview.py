@@ -125,9 +125,9 @@ def cooccurring_pairs(labels: Labels, names: pd.Series, most: int) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
-def likeness(qa: pd.DataFrame) -> pd.Series:
+def similarity(qa: pd.DataFrame) -> pd.Series:
     """How alike each row's item and partner are, 0 to 1, for rows whose detail says it; NaN for the others."""
-    return qa.detail.str.extract(r"likeness ([\d.]+)", expand=False).astype(float)
+    return qa.detail.str.extract(r"similarity ([\d.]+)", expand=False).astype(float)
 
 
 def _called(label: str, names: pd.Series) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from lib.competition.prepared import Prepared
-from lib.competition.qa import cluster_sizes, related
+from lib.competition.qa import cluster_sizes, related_pairs
 from lib.competition.row_ids import WINDOW_S, parse_soundscape
 
 _DOMINANT, _MANY, _FEW_DAYS, _RARE, _SHIFT_DB = 0.25, 0.1, 60, 5, 3.0
@@ -86,7 +86,7 @@ def _of_sounds(clip_sounds: pd.DataFrame, soundscape_sounds: pd.DataFrame) -> It
 
 def _of_qa(qa: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
     """What the QA table found."""
-    pairs, mirrored = related(qa), (qa.check == "mirrored classes").sum()
+    pairs, mirrored = related_pairs(qa), (qa.check == "mirrored classes").sum()
     if pairs:
         evidence = f"{len(pairs)} pairs of one recording, in {int(cluster_sizes(pairs).sum())} clusters"
         yield "copies across folds", evidence, "copies of one recording share a fold"

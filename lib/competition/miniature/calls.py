@@ -26,7 +26,7 @@ class Song:
     rough_depth: float = 0.0
 
 
-def individual(song: Song, rng: np.random.Generator) -> Song:
+def vary_individual(song: Song, rng: np.random.Generator) -> Song:
     """The song as one individual sings it this time: one of three song types, its own pitch and tempo."""
     kind = int(rng.choice(3, p=(0.6, 0.25, 0.15)))
     tempo = 2 ** rng.normal(0, 0.12)
@@ -64,10 +64,10 @@ def band_hz(song: Song) -> tuple[float, float]:
 
 def render_call(song: Song, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
     """The samples (float32) of one rendering of the song, with a loudness of 1 while it sounds."""
-    return loudness_one(_buzz(song, sample_rate, rng) if song.form == "buzz" else _voice(song, sample_rate, rng))
+    return unit_loudness(_buzz(song, sample_rate, rng) if song.form == "buzz" else _voice(song, sample_rate, rng))
 
 
-def loudness_one(sound: np.ndarray) -> np.ndarray:
+def unit_loudness(sound: np.ndarray) -> np.ndarray:
     """The sound scaled so that the root mean square of its audible samples is 1; silence stays silence."""
     size = np.abs(sound)
     audible = size > 0.1 * size.max()
@@ -75,7 +75,7 @@ def loudness_one(sound: np.ndarray) -> np.ndarray:
     return (sound / loudness).astype(np.float32)
 
 
-def far(call: np.ndarray, sample_rate: int, distance: float, rng: np.random.Generator) -> np.ndarray:
+def add_distance(call: np.ndarray, sample_rate: int, distance: float, rng: np.random.Generator) -> np.ndarray:
     """The call heard from afar (0 near, 1 far): treble lost, a tail of echoes added; loudness 1 again."""
     tail_s = 0.08 + 0.35 * distance
     n_tail = int(2.5 * tail_s * sample_rate)
@@ -87,7 +87,7 @@ def far(call: np.ndarray, sample_rate: int, distance: float, rng: np.random.Gene
     hertz = np.fft.rfftfreq(n_fft, 1 / sample_rate).astype(np.float32)
     corner_hz = 9000 * 2 ** (-1.8 * distance)
     spectrum = np.fft.rfft(call, n_fft) * np.fft.rfft(echo, n_fft) / (1 + np.square(hertz / corner_hz))
-    return loudness_one(np.fft.irfft(spectrum, n_fft)[: len(call) + n_tail])
+    return unit_loudness(np.fft.irfft(spectrum, n_fft)[: len(call) + n_tail])
 
 
 def _fast_length(n: int) -> int:

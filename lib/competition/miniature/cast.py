@@ -88,7 +88,7 @@ class Species:
     song: Song
     peak_hours: tuple[float, ...]
     abundance: float
-    twin_of: str = ""
+    mirror_of: str = ""
     in_test: bool = True
 
     @property
@@ -176,13 +176,13 @@ def _with_twins(spec: MiniatureSpec, cast: list[Species]) -> list[Species]:
     leader = {
         f"47158son{number:02d}": f"47158son{group[0]:02d}" for group in spec.mirrors for number in sorted(group)[1:]
     }
-    return [replace(species, twin_of=leader.get(species.label, "")) for species in cast]
+    return [replace(species, mirror_of=leader.get(species.label, "")) for species in cast]
 
 
 def _with_test_roles(spec: MiniatureSpec, cast: list[Species]) -> list[Species]:
     """The cast with the share of species that the test never hears; the commonest of a class are always heard."""
-    leaders = {species.label for species in cast if species.rank == 0} | {species.twin_of for species in cast}
-    optional = [s.label for s in cast if s.label not in leaders and not s.twin_of]
+    leaders = {species.label for species in cast if species.rank == 0} | {species.mirror_of for species in cast}
+    optional = [s.label for s in cast if s.label not in leaders and not s.mirror_of]
     n_absent = min(len(optional), round((1 - spec.test_share) * len(cast)))
     absent = set(spec.stream("absent from test").permutation(optional)[:n_absent].tolist())
-    return [replace(species, in_test=(species.twin_of or species.label) not in absent) for species in cast]
+    return [replace(species, in_test=(species.mirror_of or species.label) not in absent) for species in cast]

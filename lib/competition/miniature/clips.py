@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lib.competition.miniature.calls import Song, far, individual, loudness_one, render_call
+from lib.competition.miniature.calls import Song, add_distance, render_call, unit_loudness, vary_individual
 from lib.competition.miniature.cast import Species
 from lib.competition.miniature.spec import MiniatureSpec
 from lib.competition.row_ids import SAMPLE_RATE
@@ -53,13 +53,15 @@ def render_clip(spec: MiniatureSpec, clip: Clip, cast: dict[str, Species]) -> np
     n = 0 if clip.fault == "zero_sample_clip" else round(clip.seconds * clip.sample_rate)
     if clip.fault == "silent_clip" or n == 0:
         return np.zeros(n, np.float32)
-    singer = individual(cast[clip.label].song, rng)
+    singer = vary_individual(cast[clip.label].song, rng)
     sound = _singing(singer, clip, n, rng.uniform(0.0, 0.25), rng)
     for label in clip.background:
         distance = rng.uniform(0.4, 0.8)
-        sound += 10 ** (-rng.uniform(8, 16) / 20) * _singing(individual(cast[label].song, rng), clip, n, distance, rng)
+        sound += 10 ** (-rng.uniform(8, 16) / 20) * _singing(
+            vary_individual(cast[label].song, rng), clip, n, distance, rng
+        )
     bed = np.cumsum(rng.standard_normal(n, dtype=np.float32))
-    bed = loudness_one(bed - np.linspace(bed[0], bed[-1], n)) + 0.3 * rng.standard_normal(n, dtype=np.float32)
+    bed = unit_loudness(bed - np.linspace(bed[0], bed[-1], n)) + 0.3 * rng.standard_normal(n, dtype=np.float32)
     sound += 10 ** (-rng.uniform(15, 35) / 20) * bed
     sound *= 0.5 * rng.uniform(0.4, 1.0) / np.abs(sound).max()
     return _stereo(sound, rng) if clip.channels == 2 else sound.astype(np.float32)
@@ -71,7 +73,7 @@ def _singing(song: Song, clip: Clip, n: int, distance: float, rng: np.random.Gen
     start = int(rng.uniform(0.05, 0.4) * clip.sample_rate)
     while start < n:
         call = render_call(song, clip.sample_rate, rng)
-        call = far(call, clip.sample_rate, distance, rng)[: n - start]
+        call = add_distance(call, clip.sample_rate, distance, rng)[: n - start]
         sound[start : start + len(call)] += call
         start += len(call) + int(rng.uniform(0.3, 2.0) * clip.sample_rate)
     return sound

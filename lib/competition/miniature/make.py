@@ -37,7 +37,7 @@ from lib.core.errors import BadInput
 from lib.core.progress import progress
 
 COMPETITION = "birdclef-2026"
-PASSPORT = "miniature.json"
+INFO_FILE = "miniature.json"
 _PUBLIC_SAMPLE_ROWS = 3
 
 
@@ -58,22 +58,22 @@ def make_miniature(root: Path, spec: MiniatureSpec | None = None, *, workers: in
     return root
 
 
-def read_passport(root: Path) -> dict:
+def read_info(root: Path) -> dict:
     """What miniature.json of the folder says: spec, fingerprint, counts and quirks; empty when there is none."""
-    path = Path(root) / PASSPORT
+    path = Path(root) / INFO_FILE
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def _is_current(root: Path, spec: MiniatureSpec) -> bool:
-    return read_passport(root).get("fingerprint") == spec.fingerprint()
+    return read_info(root).get("fingerprint") == spec.fingerprint()
 
 
 def _refuse_foreign(root: Path) -> None:
     """Stop before a folder that is not a miniature would be replaced by one."""
-    if root.exists() and not read_passport(root) and (not root.is_dir() or any(root.iterdir())):
+    if root.exists() and not read_info(root) and (not root.is_dir() or any(root.iterdir())):
         raise BadInput(
             f"{root} holds something that is not a miniature competition",
-            expected=f"a new or empty folder, or one with {PASSPORT}",
+            expected=f"a new or empty folder, or one with {INFO_FILE}",
             got="other files",
             do="name another folder, or empty this one yourself",
         )
@@ -125,7 +125,7 @@ def _build(root: Path, spec: MiniatureSpec, workers: int) -> None:
         "counts": _counts(cast, clips, scenes),
         "quirks": quirk_table(cast, clips, table, scenes, partly, corrupt),
     }
-    (root / PASSPORT).write_text(json.dumps(passport, indent=1, ensure_ascii=False) + "\n")
+    (root / INFO_FILE).write_text(json.dumps(passport, indent=1, ensure_ascii=False) + "\n")
 
 
 def _write_public_tables(

@@ -22,10 +22,10 @@ def encode_ogg(sound: np.ndarray, sample_rate: int, name: str) -> bytes:
     ) as file:
         for start in range(0, len(sound), sample_rate):  # libsndfile overflows its stack on long Vorbis writes
             file.write(sound[start : start + sample_rate])
-    return numbered(buffer.getvalue(), zlib.crc32(name.encode()))
+    return renumber_stream(buffer.getvalue(), zlib.crc32(name.encode()))
 
 
-def numbered(ogg: bytes, serial: int) -> bytes:
+def renumber_stream(ogg: bytes, serial: int) -> bytes:
     """The same ogg stream with `serial` as its number and the checksum of every page made anew."""
     out = bytearray(ogg)
     start = 0

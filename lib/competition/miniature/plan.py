@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lib.competition.miniature.calls import Song, band_hz, individual, seconds
+from lib.competition.miniature.calls import Song, band_hz, seconds, vary_individual
 from lib.competition.miniature.cast import GUILDS, Species
 from lib.competition.miniature.places import NOISY_SITE, Recording, Site, make_site
 from lib.competition.miniature.spec import MiniatureSpec
@@ -65,8 +65,8 @@ def plan_scenes(spec: MiniatureSpec, cast: list[Species], recordings: list[Recor
     sites = {name: make_site(spec, name) for name in sorted({recording.site for recording in recordings})}
     scenes = [_scene(spec, cast, recording, sites[recording.site]) for recording in recordings]
     scenes = [_without_empty_windows(spec, cast, s) if s.recording.role == "labelled" else s for s in scenes]
-    scenes = _topped_up(spec, scenes, [s for s in cast if s.in_test and not s.twin_of], "test")
-    scenes = _topped_up(spec, scenes, [s for s in cast if not s.focal and not s.twin_of], "labelled")
+    scenes = _topped_up(spec, scenes, [s for s in cast if s.in_test and not s.mirror_of], "test")
+    scenes = _topped_up(spec, scenes, [s for s in cast if not s.focal and not s.mirror_of], "labelled")
     return [_mirrored(cast, scene) for scene in scenes]
 
 
@@ -97,7 +97,7 @@ def _scene(spec: MiniatureSpec, cast: list[Species], recording: Recording, site:
     scene = Scene(recording, site, weather, ())
     events: list[Event] = []
     for species in cast:
-        if species.twin_of or (recording.role == "test" and not species.in_test):
+        if species.mirror_of or (recording.role == "test" and not species.in_test):
             continue
         rate = 2.6 * spec.activity * _ROLE_ACTIVITY[recording.role] * species.abundance * moods[species.guild]
         rate *= site.guild_weights[GUILDS.index(species.guild)] * hour_weight(species, recording.hour)
@@ -142,7 +142,7 @@ def _bout(spec: MiniatureSpec, species: Species, scene: Scene, rng: np.random.Ge
     centre_s, spread_s = rng.uniform(0, SOUNDSCAPE_S), rng.uniform(6, 40)
     events = []
     for _ in range(count):
-        song = individual(species.song, rng)
+        song = vary_individual(species.song, rng)
         onset_s = float((centre_s + rng.normal(0, spread_s)) % SOUNDSCAPE_S - min(1.0, seconds(song) / 2))
         events.append(_event(spec, species, scene, onset_s, song, snr_db + rng.normal(0, 1.5), distance))
     return events
@@ -173,7 +173,7 @@ def _episode(kind: str, rng: np.random.Generator) -> Weather:
 
 def _clear_call(spec: MiniatureSpec, species: Species, scene: Scene, window: int, rng: np.random.Generator) -> Scene:
     """The scene with one call of the species added that is surely heard in that window."""
-    song = individual(species.song, rng)
+    song = vary_individual(species.song, rng)
     onset_s = window * WINDOW_S + rng.uniform(0.1, max(0.2, WINDOW_S - seconds(song)))
     event = _event(spec, species, scene, float(onset_s), song, rng.uniform(2, 10), rng.uniform(0.2, 0.8))
     return replace(scene, events=(*scene.events, replace(event, heard=True)))
@@ -183,7 +183,7 @@ def _without_empty_windows(spec: MiniatureSpec, cast: list[Species], scene: Scen
     """The scene with a call in each window that had none, of a species already there or else of the commonest."""
     rng = spec.stream("fill", scene.recording.stem)
     there = {event.label for event in scene.events if event.label != STRANGER}
-    pool = [s for s in cast if s.label in there] or [s for s in cast if s.rank == 0 and not s.twin_of]
+    pool = [s for s in cast if s.label in there] or [s for s in cast if s.rank == 0 and not s.mirror_of]
     for window, labels in enumerate(planned_window_labels(scene)):
         if not labels:
             scene = _clear_call(spec, pool[int(rng.integers(len(pool)))], scene, window, rng)
@@ -220,7 +220,7 @@ def _enough(scenes: list[Scene], places: list[int], label: str) -> bool:
 
 def _mirrored(cast: list[Species], scene: Scene) -> Scene:
     """The scene with every call of a mirrored sonotype repeated, in its own voice, by its twins."""
-    twins = [species for species in cast if species.twin_of]
+    twins = [species for species in cast if species.mirror_of]
     added = [
         replace(
             event,
@@ -229,6 +229,6 @@ def _mirrored(cast: list[Species], scene: Scene) -> Scene:
         )
         for twin in twins
         for event in scene.events
-        if event.label == twin.twin_of
+        if event.label == twin.mirror_of
     ]
     return replace(scene, events=tuple(sorted((*scene.events, *added), key=lambda e: (e.onset_s, e.label))))

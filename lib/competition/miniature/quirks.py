@@ -33,13 +33,14 @@ def quirk_table(
 
 def _label_quirks(cast: list[Species], clips: list[Clip]) -> dict[str, list[str]]:
     counts = Counter(clip.label for clip in clips)
-    leaders = sorted({species.twin_of for species in cast if species.twin_of})
+    leaders = sorted({species.mirror_of for species in cast if species.mirror_of})
     return {
         "numeric_label": [species.label for species in cast if species.label.isdigit()],
         "numeric_looking_label": [species.label for species in cast if species.label == "y00678"],
         "sonotype": [species.label for species in cast if "son" in species.taxon.scientific_name],
         "mirrored_sonotypes": [
-            "=".join([leader, *(species.label for species in cast if species.twin_of == leader)]) for leader in leaders
+            "=".join([leader, *(species.label for species in cast if species.mirror_of == leader)])
+            for leader in leaders
         ],
         "label_without_clips": [species.label for species in cast if not species.focal],
         "single_clip_label": [label for label, count in counts.items() if count == 1],

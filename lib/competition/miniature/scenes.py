@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lib.competition.miniature.calls import band_hz, far, render_call
+from lib.competition.miniature.calls import add_distance, band_hz, render_call
 from lib.competition.miniature.places import Site
 from lib.competition.miniature.plan import Event, Scene, Weather
 from lib.competition.miniature.spec import MiniatureSpec
@@ -96,7 +96,7 @@ def _add_call(sound: np.ndarray, site: Site, event: Event, rng: np.random.Genera
     """Mix one call into the soundscape, as loud against the floor of its own band as the event says."""
     call = render_call(event.song, SAMPLE_RATE, rng)
     if event.song.form != "buzz":  # a long narrow band sounds the same from afar, and its transform would be costly
-        call = far(call, SAMPLE_RATE, event.distance, rng)
+        call = add_distance(call, SAMPLE_RATE, event.distance, rng)
     call *= 10 ** (event.snr_db / 20) * band_loudness(site, *band_hz(event.song))
     start = round(event.onset_s * SAMPLE_RATE)
     first, last = max(0, start), min(len(sound), start + len(call))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.judge.bootstrap import few_groups, interval
 from lib.judge.compare import compare_all, paired
 
@@ -30,7 +30,7 @@ class BlockReport:
     left_out: tuple[str, ...]  # species of a single recording, whose clips have nobody to ask
 
     def __str__(self) -> str:
-        verdict = f"not told from {shortened(self.rivals)}" if self.rivals else "ahead of every other"
+        verdict = f"not told from {shorten(self.rivals)}" if self.rivals else "ahead of every other"
         top = self.blocks.set_index("block").loc[self.best]
         few, most = self.clips
         return (
@@ -83,7 +83,7 @@ def block_probe(
     return _report(list(vectors), rates, (int(few), int(most)), left_out, seed)
 
 
-def standardised(block: np.ndarray) -> np.ndarray:
+def standardise(block: np.ndarray) -> np.ndarray:
     """(clips, channels) float64, each channel about 0 with a spread of 1, or 0 where it is constant.
 
     Channels differ in scale by orders of magnitude: as they are, the few largest would be all that is compared.
@@ -100,7 +100,7 @@ def _refuse_unequal(vectors: Mapping[str, np.ndarray], species: np.ndarray, reco
         name: block.ndim == 2 and len(block) == count and np.isfinite(block).all() for name, block in vectors.items()
     }
     if not vectors or not all(fits.values()) or len(recordings) != count:
-        wrong = shortened([name for name, right in fits.items() if not right]) or "none"
+        wrong = shorten([name for name, right in fits.items() if not right]) or "none"
         raise BadInput(
             "the blocks' vectors do not fit the clips",
             expected=f"finite vectors (clips, channels) of {count} clips, and the recordings of these",
@@ -126,7 +126,7 @@ def _turns(groups: np.ndarray) -> np.ndarray:
 
 def _closeness(block: np.ndarray) -> np.ndarray:
     """(rows, rows) the cosine between clips' standardised vectors: how much a clip has of everything does not count."""
-    unit = standardised(block)
+    unit = standardise(block)
     length = np.linalg.norm(unit, axis=1, keepdims=True)
     unit = np.divide(unit, length, out=np.zeros_like(unit), where=length > 0).astype(np.float32)
     return unit @ unit.T

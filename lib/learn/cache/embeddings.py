@@ -18,11 +18,11 @@ import numpy as np
 from lib.competition.classes import ClassList
 from lib.core import fingerprint
 from lib.core.dask_cluster import on_cluster
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.core.folder_lock import exclusive_folder
 from lib.core.processes import in_processes
 from lib.core.progress import progress
-from lib.learn.cache.embedding_file import PART, SUFFIX, UnfitTokens, halved, read_tokens, write_tokens
+from lib.learn.cache.embedding_file import PART, SUFFIX, UnstorableEmbeddings, to_half_precision, read_embeddings, write_embeddings
 from lib.models.embedder.packed import Embedder, open_embedder
 from lib.sound.decode import UnreadableAudio, decode, loudest_windows, soundscape_windows
 
@@ -96,19 +96,19 @@ def _windows(sound: RecordingToEmbed) -> tuple[np.ndarray | None, str]:
 
 def _keep(embedder: Embedder, windows: np.ndarray, sound: RecordingToEmbed) -> EmbedResult:
     """What came of writing a sound's tokens, side by side in the order of the embedder's widths."""
-    named = embedder.hear(windows).named()
+    named = embedder.embed(windows).named()
     try:
-        rows, lost = halved({name: named[name] for name in embedder.widths})
-    except UnfitTokens as error:
+        rows, lost = to_half_precision({name: named[name] for name in embedder.widths})
+    except UnstorableEmbeddings as error:
         return EmbedResult(sound.target, f"{sound.path.name}: {error}")
-    write_tokens(sound.target, rows, lost)
+    write_embeddings(sound.target, rows, lost)
     return EmbedResult(sound.target, "", lost)
 
 
 _AT_A_TIME = 8  # recordings: seconds of work, so that little waits at the end and progress is seen
 
 
-class TokenCache:
+class EmbeddingCache:
     """The tokens of some items: clips by file name, soundscapes by stem.
 
     `widths` are those of the embedder, `unheard` says what is wrong with the items that have no tokens, and `lost` is
@@ -122,9 +122,9 @@ class TokenCache:
         """Whether the item has tokens."""
         return item in self._paths
 
-    def tokens(self, item: str) -> dict[str, np.ndarray]:
+    def embeddings(self, item: str) -> dict[str, np.ndarray]:
         """(rows, width) float32 by name, as `Tokens.named` has them: a soundscape's twelve, a clip's loudest."""
-        kept = read_tokens(self._paths[item], sum(self.widths.values()))
+        kept = read_embeddings(self._paths[item], sum(self.widths.values()))
         if kept is None:
             raise BadInput(
                 f"the tokens of {item} were damaged or removed",
@@ -136,7 +136,7 @@ class TokenCache:
         return dict(zip(self.widths, np.split(kept[0].astype(np.float32), ends, axis=1), strict=True))
 
 
-def fill_tokens(
+def fill_embeddings(
     items: Mapping[str, Path],
     embedder_folder: Path,
     classes: ClassList,
@@ -144,7 +144,7 @@ def fill_tokens(
     *,
     clip_windows: int,
     scheduler: str = "",
-) -> TokenCache:
+) -> EmbeddingCache:
     """The tokens of these recordings; what the folder lacks is heard by all cores, or by the cluster at `scheduler`."""
     if clip_windows < 1:
         raise BadInput(
@@ -170,7 +170,7 @@ def fill_tokens(
         for item in items
         if item not in paths
     }
-    cache = TokenCache(paths, widths, unheard, max(lost.values(), default=0.0))
+    cache = EmbeddingCache(paths, widths, unheard, max(lost.values(), default=0.0))
     _report(cache, len(items), len(missing))
     return cache
 
@@ -187,7 +187,7 @@ def _look(
         audio = fingerprint.of_file(path)
         key = fingerprint.of_json({"audio": audio, "embedder": ear.manifest, "loudest": loudest})
         sound = RecordingToEmbed(path, audio, loudest, folder / key[:2] / f"{key}{SUFFIX}")
-        kept = read_tokens(sound.target, width)
+        kept = read_embeddings(sound.target, width)
         return sound, kept and kept[1]
 
     sounds, lost = {}, {}
@@ -210,9 +210,9 @@ def _hear(ear: EmbedderRef, sounds: list[RecordingToEmbed], scheduler: str, fold
         return {heard.target: heard for heard in progress(chain.from_iterable(answers), "hearing", len(sounds))}
 
 
-def _report(cache: TokenCache, items: int, heard: int) -> None:
+def _report(cache: EmbeddingCache, items: int, heard: int) -> None:
     """Print what was done and what is wrong; nothing to work with is an error."""
-    problems = shortened(cache.unheard.values())
+    problems = shorten(cache.unheard.values())
     if items and len(cache.unheard) == items:
         raise BadInput(
             "no recording has tokens",

@@ -13,7 +13,7 @@ from scipy.special import logit
 from lib.competition.classes import ClassList
 from lib.competition.fold_families import fold_of_rows
 from lib.competition.folds import Folds
-from lib.competition.scores import Scores, joined
+from lib.competition.scores import Scores, concat_scores
 from lib.learn.baseline.logistic import LogisticSettings, fit_logistic
 from lib.learn.fold_study.features import BaselineData, SoundscapeFeatures
 from lib.models.member.prior import PriorSettings, fit_prior
@@ -35,13 +35,13 @@ class LinearBaseline:
     level_only: bool = False  # only the mean level of each band: the place's background
     max_iterations: int = 20
 
-    def fit(self, lessons: BaselineData) -> BaselineModel:
+    def fit(self, data: BaselineData) -> BaselineModel:
         """The fitted model."""
         columns = slice(FRONT_END.n_mels if self.level_only else None)
-        features = np.concatenate([lessons.features, lessons.clip_features])[:, columns]
-        targets = np.concatenate([lessons.truth, lessons.clip_truth])
+        features = np.concatenate([data.features, data.clip_features])[:, columns]
+        targets = np.concatenate([data.truth, data.clip_truth])
         cells = np.concatenate(
-            [np.full(lessons.truth.shape, self.window_weight), self.clip_weight * lessons.clip_known]
+            [np.full(data.truth.shape, self.window_weight), self.clip_weight * data.clip_known]
         )
         used = cells.any(axis=1)
         settings = LogisticSettings(l2=self.l2, max_iterations=self.max_iterations)
@@ -50,20 +50,20 @@ class LinearBaseline:
 
 
 @dataclass(frozen=True)
-class Nearest:
+class NearestWindow:
     """A memoriser: how near the nearest labelled window with the class is, against the nearest without."""
 
-    def fit(self, lessons: BaselineData) -> BaselineModel:
+    def fit(self, data: BaselineData) -> BaselineModel:
         """The remembered windows."""
-        centre, spread = lessons.features.mean(axis=0), lessons.features.std(axis=0) + 1e-6
-        known = (lessons.features - centre) / spread
+        centre, spread = data.features.mean(axis=0), data.features.std(axis=0) + 1e-6
+        known = (data.features - centre) / spread
 
         def model(sounds: SoundscapeFeatures) -> np.ndarray:
             asked = ((sounds.features - centre) / spread).reshape(-1, known.shape[1])
             near = asked @ known.T - 0.5 * np.square(known).sum(axis=1)  # half the squared distance, negative
-            values = np.zeros((len(asked), lessons.truth.shape[1]))
-            for column in np.flatnonzero(lessons.truth.any(axis=0) & ~lessons.truth.all(axis=0)):
-                mark = lessons.truth[:, column]
+            values = np.zeros((len(asked), data.truth.shape[1]))
+            for column in np.flatnonzero(data.truth.any(axis=0) & ~data.truth.all(axis=0)):
+                mark = data.truth[:, column]
                 values[:, column] = near[:, mark].max(axis=1) - near[:, ~mark].max(axis=1)
             return values.reshape(*sounds.features.shape[:2], -1) / known.shape[1]
 
@@ -71,19 +71,19 @@ class Nearest:
 
 
 @dataclass(frozen=True)
-class Calendar:
+class SiteHourRates:
     """Rates of site and hour."""
 
     settings: PriorSettings = SHIPPED
 
-    def fit(self, lessons: BaselineData) -> BaselineModel:
+    def fit(self, data: BaselineData) -> BaselineModel:
         """The fitted tables, as logits."""
-        windows = lessons.windows
-        prior = fit_prior(windows.site.tolist(), windows.hour.tolist(), lessons.truth, self.settings)
+        windows = data.windows
+        prior = fit_prior(windows.site.tolist(), windows.hour.tolist(), data.truth, self.settings)
         return lambda sounds: logit(np.clip([prior.windows(item) for item in sounds.soundscapes], 1e-4, 1 - 1e-4))
 
 
-BaselinePart = LinearBaseline | Nearest | Calendar
+BaselinePart = LinearBaseline | NearestWindow | SiteHourRates
 
 
 @dataclass(frozen=True)
@@ -104,21 +104,21 @@ IDEAS = (
     Idea("sound, smoothed", False, (LinearBaseline(),), sigma=1.0),
     Idea("sound without clips", False, (LinearBaseline(clip_weight=0.0),)),
     Idea("sound without clips, smoothed", False, (LinearBaseline(clip_weight=0.0),), sigma=1.0),
-    Idea("sound and prior", False, (LinearBaseline(), Calendar())),
-    Idea("sound and hours", False, (LinearBaseline(), Calendar(HOURS)), sigma=1.0),
+    Idea("sound and prior", False, (LinearBaseline(), SiteHourRates())),
+    Idea("sound and hours", False, (LinearBaseline(), SiteHourRates(HOURS)), sigma=1.0),
     Idea("clips only", False, (LinearBaseline(window_weight=0.0),)),
-    Idea("prior", False, (Calendar(),)),
-    Idea("hours", False, (Calendar(HOURS),)),
+    Idea("prior", False, (SiteHourRates(),)),
+    Idea("hours", False, (SiteHourRates(HOURS),)),
     Idea("level of the background", True, (_LEVEL,)),
-    Idea("nearest window", True, (Nearest(),)),
-    Idea("lookup of site and hour", True, (Calendar(LOOKUP),)),
-    Idea("sound and lookup", True, (LinearBaseline(), Calendar(LOOKUP))),
-    Idea("nearest window and lookup", True, (Nearest(), Calendar(LOOKUP))),
-    Idea("level and lookup", True, (_LEVEL, Calendar(LOOKUP))),
+    Idea("nearest window", True, (NearestWindow(),)),
+    Idea("lookup of site and hour", True, (SiteHourRates(LOOKUP),)),
+    Idea("sound and lookup", True, (LinearBaseline(), SiteHourRates(LOOKUP))),
+    Idea("nearest window and lookup", True, (NearestWindow(), SiteHourRates(LOOKUP))),
+    Idea("level and lookup", True, (_LEVEL, SiteHourRates(LOOKUP))),
 )
 
 
-def cheaper(idea: Idea, max_iterations: int) -> Idea:
+def limit_iterations(idea: Idea, max_iterations: int) -> Idea:
     """The idea with so many iterations in each linear part."""
     parts = [
         replace(part, max_iterations=max_iterations) if isinstance(part, LinearBaseline) else part
@@ -127,9 +127,9 @@ def cheaper(idea: Idea, max_iterations: int) -> Idea:
     return replace(idea, parts=tuple(parts))
 
 
-def transferred(ideas: tuple[Idea, ...], lessons: BaselineData, sounds: SoundscapeFeatures) -> dict[str, np.ndarray]:
+def predict_ideas(ideas: tuple[Idea, ...], data: BaselineData, sounds: SoundscapeFeatures) -> dict[str, np.ndarray]:
     """(soundscapes, 12, classes) logits of other sounds by each idea, fitted on all lessons; each part once."""
-    heard = {part: part.fit(lessons)(sounds) for part in dict.fromkeys(part for idea in ideas for part in idea.parts)}
+    heard = {part: part.fit(data)(sounds) for part in dict.fromkeys(part for idea in ideas for part in idea.parts)}
     values = {idea.name: sum(heard[part] for part in idea.parts) for idea in ideas}
     return {
         idea.name: gaussian_filter1d(values[idea.name], idea.sigma, axis=1, mode="nearest")
@@ -141,18 +141,18 @@ def transferred(ideas: tuple[Idea, ...], lessons: BaselineData, sounds: Soundsca
 
 def idea_out_of_fold(
     ideas: tuple[Idea, ...],
-    lessons: BaselineData,
+    data: BaselineData,
     sounds: SoundscapeFeatures,
     classes: ClassList,
     folds: Folds,
     held: list[int],
 ) -> dict[str, Scores]:
     """Scores of the labelled windows that the named folds hold out, each by a model that met none of that fold."""
-    fold_of_row = fold_of_rows(folds, lessons.windows)
+    fold_of_row = fold_of_rows(folds, data.windows)
     found: dict[str, list[Scores]] = {idea.name: [] for idea in ideas}
     for fold in held:
-        rows = tuple(lessons.windows.row_id[fold_of_row == fold])
-        others = lessons.only(fold_of_row != fold, (lessons.clips.filename.map(folds.of("clip")) != fold).to_numpy())
-        for name, values in transferred(ideas, others, sounds).items():
+        rows = tuple(data.windows.row_id[fold_of_row == fold])
+        others = data.only(fold_of_row != fold, (data.clips.filename.map(folds.of("clip")) != fold).to_numpy())
+        for name, values in predict_ideas(ideas, others, sounds).items():
             found[name].append(sounds.scores(values, classes).take(rows))
-    return {name: joined(parts) for name, parts in found.items()}
+    return {name: concat_scores(parts) for name, parts in found.items()}

@@ -11,21 +11,21 @@ from lib.competition.folds import Folds
 from lib.competition.prepared import Prepared
 from lib.competition.scores import Labels, Scores
 from lib.competition.tables import window_labels
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.judge.studies.replay import ReplaySettings, replay_subset
-from lib.learn.fold_study.baselines import IDEAS, cheaper, idea_out_of_fold, transferred
-from lib.learn.fold_study.features import BaselineData, SoundscapeFeatures, describe, gather
+from lib.learn.fold_study.baselines import IDEAS, limit_iterations, idea_out_of_fold, predict_ideas
+from lib.learn.fold_study.features import BaselineData, SoundscapeFeatures, describe_soundscapes, gather_baseline_data
 
 PRIMARY = "hybrid"
 REPLAY_ITERATIONS = 6
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class FoldStudy:
     """What ideas are fitted on, and the recordings that tell the truth about them."""
 
     prepared: Prepared
-    lessons: BaselineData
+    data: BaselineData
     sounds: SoundscapeFeatures
     truth: Labels
     truth_sounds: SoundscapeFeatures
@@ -40,67 +40,67 @@ class Trial:
         """The family's folds of what may be fitted on, as many and with the same seed as the frozen ones."""
         numbers, seed = self.prepared.folds.numbers, self.prepared.facts.seed
         made = FAMILIES[family]
-        return made(self.prepared.clips, self.lessons.windows, self.classes, n_folds=len(numbers), seed=seed)
+        return made(self.prepared.clips, self.data.windows, self.classes, n_folds=len(numbers), seed=seed)
 
     def labels(self, folds: Folds) -> Labels:
         """The labelled windows, each fold a stratum."""
-        windows = self.lessons.windows
+        windows = self.data.windows
         return replace(window_labels(windows, self.classes), strata=fold_of_rows(folds, windows))
 
     def true_scores(self) -> dict[str, Scores]:
         """Each idea's scores of the recordings that tell the truth."""
-        found = transferred(IDEAS, self.lessons, self.truth_sounds)
+        found = predict_ideas(IDEAS, self.data, self.truth_sounds)
         return {name: self.truth_sounds.scores(values, self.classes) for name, values in found.items()}
 
-    def validated(self, family: str) -> tuple[Labels, dict[str, Scores]]:
+    def cross_validate(self, family: str) -> tuple[Labels, dict[str, Scores]]:
         """The labels within the family's folds, and each idea's out-of-fold scores: full validation."""
         folds = self.folds(family)
         labels = self.labels(folds)
         held = np.unique(labels.strata).tolist()
-        return labels, idea_out_of_fold(IDEAS, self.lessons, self.sounds, self.classes, folds, held)
+        return labels, idea_out_of_fold(IDEAS, self.data, self.sounds, self.classes, folds, held)
 
-    def replayed(self, settings: ReplaySettings) -> tuple[Labels, dict[str, Scores]]:
+    def replay(self, settings: ReplaySettings) -> tuple[Labels, dict[str, Scores]]:
         """The same of a replay: part of the primary folds, of the soundscapes, of the clips and of the iterations."""
         folds = self.folds(PRIMARY)
         labels = self.labels(folds)
-        windows, clips = self.lessons.windows, self.lessons.clips
+        windows, clips = self.data.windows, self.data.clips
         subset = replay_subset(self.prepared.clips, windows, labels.strata, settings)
-        small = self.lessons.only(
+        small = self.data.only(
             windows.stem.isin(subset.stems).to_numpy(), clips.filename.isin(subset.clips).to_numpy()
         )
-        ideas = tuple(cheaper(idea, REPLAY_ITERATIONS) for idea in IDEAS)
+        ideas = tuple(limit_iterations(idea, REPLAY_ITERATIONS) for idea in IDEAS)
         scores = idea_out_of_fold(ideas, small, self.sounds, self.classes, folds, list(subset.folds))
         return labels.take(next(iter(scores.values())).row_ids), scores
 
 
-def learn_from(prepared: Prepared, data: Path) -> tuple[SoundscapeFeatures, BaselineData]:
+def load_baseline_data(prepared: Prepared, competition: Path) -> tuple[SoundscapeFeatures, BaselineData]:
     """All labelled soundscapes, described, and what models may learn from them and from clips."""
-    sounds, unreadable = describe(data / "train_soundscapes", sorted(set(prepared.windows.stem)))
+    sounds, unreadable = describe_soundscapes(competition / "train_soundscapes", sorted(set(prepared.windows.stem)))
     if unreadable:
         raise BadInput(
             "labelled soundscapes cannot be decoded",
             expected="readable soundscapes",
-            got=shortened(unreadable),
+            got=shorten(unreadable),
             do="run 01_data_prep again",
         )
-    return sounds, gather(prepared, sounds, data)
+    return sounds, gather_baseline_data(prepared, sounds, competition)
 
 
-def against_hidden_test(prepared: Prepared, data: Path, test: Path, solution: Labels) -> Trial:
+def study_on_hidden_test(prepared: Prepared, competition: Path, test: Path, solution: Labels) -> FoldStudy:
     """A trial against the hidden test's soundscapes in `test`; those that cannot be decoded are left out, and said."""
-    sounds, lessons = learn_from(prepared, data)
-    heard, unreadable = describe(test, sorted({row.rpartition("_")[0] for row in solution.row_ids}))
-    where = "the hidden test" + (f", without the undecodable {shortened(unreadable)}" if unreadable else "")
+    sounds, data = load_baseline_data(prepared, competition)
+    heard, unreadable = describe_soundscapes(test, sorted({row.rpartition("_")[0] for row in solution.row_ids}))
+    where = "the hidden test" + (f", without the undecodable {shorten(unreadable)}" if unreadable else "")
     labels = solution.take([row for row in solution.row_ids if row.rpartition("_")[0] not in unreadable])
-    return Trial(prepared, lessons, sounds, labels, heard, where)
+    return FoldStudy(prepared, data, sounds, labels, heard, where)
 
 
-def against_shadow(prepared: Prepared, data: Path) -> Trial:
+def study_on_shadow_split(prepared: Prepared, competition: Path) -> FoldStudy:
     """A trial whose truth is the labelled windows of the shadow's sites, on which nothing is fitted."""
-    sounds, lessons = learn_from(prepared, data)
+    sounds, data = load_baseline_data(prepared, competition)
     hidden = fold_of_rows(shadow_split(prepared.clips, prepared.windows), prepared.windows) == 0
     sites = sorted(set(prepared.windows.site[hidden]))
     labels = window_labels(prepared.windows[hidden], prepared.classes)
-    everything = np.ones(len(lessons.clips), dtype=bool)
+    everything = np.ones(len(data.clips), dtype=bool)
     where = f"the shadow split, {' and '.join(sites)}"
-    return Trial(prepared, lessons.only(~hidden, everything), sounds, labels, sounds, where)
+    return FoldStudy(prepared, data.only(~hidden, everything), sounds, labels, sounds, where)

@@ -1,4 +1,4 @@
-"""Fit ResidualSSM on what a first pass says of soundscapes that it has not learnt from."""
+"""Fit ResidualSSM, a correction of a first head, on that head's out-of-fold predictions."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 from lib.learn.head.base import FittedHead, FittedNetwork, network_inputs
-from lib.learn.head.data import JUDGING_FOLDS, HeadData, Sequences, held_out, inner_folds
-from lib.learn.head.loop import HeadLoopSettings, fit_small, steady
+from lib.learn.head.data import VALIDATION_FOLDS, HeadData, Sequences, inner_folds, validation_mask
+from lib.learn.head.loop import HeadLoopSettings, fit_with_early_stopping, reproducible
 from lib.learn.head.proto_ssm import ProtoSettings, fit_proto_ssm
 from lib.models.export.head import chain_graphs
 from lib.models.head.residual_ssm import FIRST_PASS, ResidualNetwork, ResidualSSM
@@ -25,24 +25,24 @@ class ResidualSettings:
 
     inputs: tuple[str, ...] = ("embedding", "logits")
     first_pass: Any = field(default_factory=ProtoSettings)
-    first_pass_folds: int = 2  # its scores of what the correction learns from are out of fold
+    first_pass_folds: int = 2  # its predictions that the correction trains on are out of fold
     network: ResidualNetwork = field(default_factory=ResidualNetwork)
     loop: HeadLoopSettings = field(default_factory=lambda: HeadLoopSettings(epochs=30))
 
     @property
     def rolls(self) -> tuple[int, ...]:
-        """As the first pass is applied, so is the whole."""
+        """The first pass's rolls: both are applied alike."""
         return getattr(self.first_pass, "rolls", (0,))
 
     @property
     def flip(self) -> bool:
-        """Likewise."""
+        """The first pass's flip."""
         return getattr(self.first_pass, "flip", False)
 
 
 @dataclass(frozen=True, eq=False)
 class CorrectedHead:
-    """A first pass and its correction, one head."""
+    """A first pass and its correction as one head."""
 
     first_pass: FittedHead
     correction: FittedNetwork
@@ -61,51 +61,51 @@ class CorrectedHead:
 
 
 def fit_residual_ssm(
-    lesson: HeadData, settings: ResidualSettings, *, seed: int, fit_first: Callable[..., FittedHead] = fit_proto_ssm
+    data: HeadData, settings: ResidualSettings, *, seed: int, fit_first: Callable[..., FittedHead] = fit_proto_ssm
 ) -> CorrectedHead:
-    """A first pass fitted on the whole lesson, and the correction of what it says where it has not learnt."""
-    unseen = first_pass_out_of_fold(lesson, settings, seed=seed, fit_first=fit_first)
-    heard = _with_first_pass(lesson.sequences, unseen)
-    held = held_out(heard, JUDGING_FOLDS, seed)
-    taught, judged = heard.only(~held), heard.only(held)
-    with steady(seed):
-        network = ResidualSSM(settings.network, taught.windows("embedding"), taught.windows(FIRST_PASS))
+    """Fit the first pass on all data, and the correction on the first pass's out-of-fold predictions."""
+    first_logits = first_pass_out_of_fold(data, settings, seed=seed, fit_first=fit_first)
+    sequences = _with_first_pass(data.sequences, first_logits)
+    held = validation_mask(sequences, VALIDATION_FOLDS, seed)
+    train, validation = sequences.only(~held), sequences.only(held)
+    with reproducible(seed):
+        network = ResidualSSM(settings.network, train.windows("embedding"), train.windows(FIRST_PASS))
 
         def losses() -> Iterator[Tensor]:
-            yield unexplained(network, taught)
+            yield residual_loss(network, train)
 
-        judge = (lambda: float(unexplained(network, judged))) if held.any() else None
-        fit_small(network, losses, 1, settings.loop, judge)
-    return CorrectedHead(fit_first(lesson, settings.first_pass, seed=seed), FittedNetwork(network))
+        validate = (lambda: float(residual_loss(network, validation))) if held.any() else None
+        fit_with_early_stopping(network, losses, 1, settings.loop, validate)
+    return CorrectedHead(fit_first(data, settings.first_pass, seed=seed), FittedNetwork(network))
 
 
 def first_pass_out_of_fold(
-    lesson: HeadData, settings: ResidualSettings, *, seed: int, fit_first: Callable[..., FittedHead]
+    data: HeadData, settings: ResidualSettings, *, seed: int, fit_first: Callable[..., FittedHead]
 ) -> np.ndarray:
     """(files, 12, classes) logits of the first pass for each soundscape, fitted without its recording group."""
-    folds = inner_folds(lesson.sequences, settings.first_pass_folds)
+    folds = inner_folds(data.sequences, settings.first_pass_folds)
     if not folds.any():
         raise BadInput(
-            "a first pass cannot be judged on what it has not met",
+            "a first pass needs out-of-fold predictions of every soundscape",
             expected="two recording groups or more",
-            got=shortened(set(lesson.sequences.groups)),
-            do="correct it where there are more",
+            got=shorten(set(data.sequences.groups)),
+            do="fit the residual head on soundscapes of more sites or days, or fit another head",
         )
-    logits = np.zeros(lesson.sequences.truth.shape, dtype=np.float32)
-    every_clip = np.ones(len(lesson.clips.names), dtype=bool)
+    logits = np.zeros(data.sequences.truth.shape, dtype=np.float32)
+    every_clip = np.ones(len(data.clips.names), dtype=bool)
     for fold in range(folds.max() + 1):
-        head = fit_first(lesson.only(folds != fold, every_clip), settings.first_pass, seed=seed)
-        logits[folds == fold] = head.logits(lesson.sequences.only(folds == fold))
+        head = fit_first(data.only(folds != fold, every_clip), settings.first_pass, seed=seed)
+        logits[folds == fold] = head.logits(data.sequences.only(folds == fold))
     return logits
 
 
-def unexplained(network: ResidualSSM, sequences: Sequences) -> Tensor:
-    """The mean square of truth less the first pass's chance less the correction, over labelled cells."""
+def residual_loss(network: ResidualSSM, sequences: Sequences) -> Tensor:
+    """Mean squared error of the correction against truth minus the first pass's probability, over labelled cells."""
     inputs, known = network_inputs(network, sequences), torch.from_numpy(sequences.known)
     target = torch.from_numpy(sequences.truth).float() - torch.sigmoid(inputs[FIRST_PASS])
     return (target - network.correction(inputs))[known].square().mean()
 
 
 def _with_first_pass(sequences: Sequences, logits: np.ndarray) -> Sequences:
-    """The soundscapes, with what the first pass says of them as one more token."""
-    return replace(sequences, tokens=sequences.tokens | {FIRST_PASS: logits.astype(np.float32)})
+    """The soundscapes with the first pass's logits as one more embedding."""
+    return replace(sequences, embeddings=sequences.embeddings | {FIRST_PASS: logits.astype(np.float32)})

@@ -1,8 +1,9 @@
-"""A fingerprint of sound that survives gain, re-encoding and trimming: bits around the peaks of a coarse picture.
+"""Audio fingerprint that survives gain, re-encoding and trimming: bits around the peaks of a coarse spectrogram.
 
-The picture has 32 bands and a frame every 16 ms. Around each of its strongest peaks, pairs of cells are compared, and
-the answers are read as numbers, one a table of questions. Two recordings of one sound share numbers at one and the same
-distance in time. Comparing cells forgets the level; asking around peaks forgets where a clip begins and ends.
+The spectrogram has 32 bands and a frame every 16 ms. Around each of its strongest peaks (landmarks), pairs of cells are
+compared, and the resulting bits are read as hash numbers, one for each table of pairs. Two recordings of one sound
+share numbers at one and the same distance in time. Comparing cells makes the print independent of level; comparing
+around peaks makes it independent of where a clip begins and ends.
 """
 
 from dataclasses import dataclass
@@ -19,18 +20,18 @@ FRAME_S = 0.016
 _FRAME = int(_HALF_RATE * FRAME_S)
 _BANDS = 32
 _LOWEST_HZ, _HIGHEST_HZ = 250.0, 7800.0
-_FLOOR = 10**-3.0  # 30 dB below the loud frames: what is weaker is told apart by its noise alone
+_FLOOR = 10**-3.0  # 30 dB below the loud frames: anything weaker differs by its noise alone
 _SMOOTHING = np.hanning(9)[1:-1] / np.hanning(9)[1:-1].sum()
 _REACH_FRAMES, _REACH_BANDS = 20, 8  # how far from a peak cells are compared
 _TABLES, _BITS = 10, 18
-_MARGIN = 0.1  # a bel: cells nearer than that count as equal, so that a common floor asks no coin
+_MARGIN = 0.1  # a bel: cells nearer than that count as equal, so that cells at the floor give no random bits
 _PROMINENCE = 0.3
 _LANDMARKS_PER_S, _LEAST_LANDMARKS = 2.0, 64
 
 
 @dataclass(frozen=True, eq=False)
 class Echoprint:
-    """Where the peaks are (landmarks,) in frames, their numbers (landmarks, tables), and the clip's mean picture."""
+    """Peaks in frames (landmarks,), their hash numbers (landmarks, tables), and the clip's mean spectrum."""
 
     frames: np.ndarray
     numbers: np.ndarray
@@ -39,23 +40,23 @@ class Echoprint:
 
 def echoprint(audio: np.ndarray) -> Echoprint:
     """The fingerprint of (samples,) audio at 32 kHz; sound shorter than a frame has no landmark."""
-    picture = _picture(_halved(audio))
-    peaks = ndimage.maximum_filter1d(ndimage.maximum_filter1d(picture, 9, axis=0), 5, axis=1)
-    middle, height = np.quantile(picture, [0.5, 0.95], axis=0)
-    prominence = picture - middle
-    frames, bands = np.nonzero((picture == peaks) & (prominence > _PROMINENCE))
-    most = max(_LEAST_LANDMARKS, int(_LANDMARKS_PER_S * FRAME_S * len(picture)))
+    spectrogram = _spectrogram(_halved(audio))
+    peaks = ndimage.maximum_filter1d(ndimage.maximum_filter1d(spectrogram, 9, axis=0), 5, axis=1)
+    middle, height = np.quantile(spectrogram, [0.5, 0.95], axis=0)
+    prominence = spectrogram - middle
+    frames, bands = np.nonzero((spectrogram == peaks) & (prominence > _PROMINENCE))
+    most = max(_LEAST_LANDMARKS, int(_LANDMARKS_PER_S * FRAME_S * len(spectrogram)))
     strongest = np.argsort(-prominence[frames, bands], kind="stable")[:most]
     frames, bands = frames[strongest], bands[strongest]
-    padded = np.pad(picture, ((_REACH_FRAMES, _REACH_FRAMES), (_REACH_BANDS, _REACH_BANDS)), mode="edge")
-    in_time, in_bands = _questions()
+    padded = np.pad(spectrogram, ((_REACH_FRAMES, _REACH_FRAMES), (_REACH_BANDS, _REACH_BANDS)), mode="edge")
+    in_time, in_bands = _cell_pairs()
     cells = padded[
         frames[:, None, None, None] + _REACH_FRAMES + in_time, bands[:, None, None, None] + _REACH_BANDS + in_bands
     ]
-    answers = (cells[..., 0] - cells[..., 1] > _MARGIN) @ (1 << np.arange(_BITS))
-    numbers = (answers * _BANDS + bands[:, None]) * _TABLES + np.arange(_TABLES)
-    loudest = picture.max()
-    profile = np.concatenate([picture.mean(axis=0) - loudest, picture.std(axis=0), height - loudest])
+    words = (cells[..., 0] - cells[..., 1] > _MARGIN) @ (1 << np.arange(_BITS))
+    numbers = (words * _BANDS + bands[:, None]) * _TABLES + np.arange(_TABLES)
+    loudest = spectrogram.max()
+    profile = np.concatenate([spectrogram.mean(axis=0) - loudest, spectrogram.std(axis=0), height - loudest])
     return Echoprint(frames.astype(np.int32), numbers, profile.astype(np.float32))
 
 
@@ -65,7 +66,7 @@ def _halved(audio: np.ndarray) -> np.ndarray:
     return odd[:-2] + 3 * (even[1:-1] + odd[1:-1]) + even[2:]
 
 
-def _picture(audio: np.ndarray) -> np.ndarray:
+def _spectrogram(audio: np.ndarray) -> np.ndarray:
     """(frames, bands) energies of 16 kHz audio in bels, smoothed over a tenth of a second, above a floor."""
     frames = max(1, len(audio) // _FRAME)
     whole = fit_length(audio, frames * _FRAME) if len(audio) else np.zeros(_FRAME, np.float32)
@@ -79,7 +80,7 @@ def _picture(audio: np.ndarray) -> np.ndarray:
 def _bank() -> sparse.csr_matrix:
     """(bands, bins) triangles on a logarithmic scale, each with unit weight and at least one bin.
 
-    Sparse, for its product asks for no threads: a dense one's fight with those that decode.
+    Sparse, because its product uses no threads: a dense one's compete with those that decode.
     """
     edges = np.geomspace(_LOWEST_HZ, _HIGHEST_HZ, _BANDS + 2)
     bins = np.arange(_FRAME // 2 + 1) * _HALF_RATE / _FRAME
@@ -92,7 +93,7 @@ def _bank() -> sparse.csr_matrix:
 
 
 @lru_cache(maxsize=1)
-def _questions() -> tuple[np.ndarray, np.ndarray]:
+def _cell_pairs() -> tuple[np.ndarray, np.ndarray]:
     """(tables, bits, 2) distances in frames and in bands from the peak to the two cells that a bit compares."""
     rng = np.random.default_rng(5)
     shape = (_TABLES, _BITS, 2)

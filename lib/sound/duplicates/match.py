@@ -1,6 +1,6 @@
-"""Near-duplicates: pairs whose echoprints agree are laid over each other, and their waveforms decide.
+"""Near-duplicate sounds: pairs whose echoprints agree are aligned, and the correlation of their waveforms decides.
 
-Calls of one species, or of one bird, look alike in any coarse picture; only a copy has the same waveform.
+Calls of one species, or of one bird, look alike in any coarse spectrogram; only a copy has the same waveform.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,55 +17,55 @@ from lib.core.progress import progress
 from lib.sound.crops import loudest_start
 from lib.sound.duplicates.fingerprint import FRAME_S, Echoprint
 
-SAME, SAME_BRIEFLY = 0.5, 0.6  # of 1: calls of one species, laid over each other, measured up to 0.57 for a moment
+SAME, SAME_BRIEFLY = 0.5, 0.6  # of 1: aligned calls of one species measured up to 0.57 over a short stretch
 _BRIEF_S = 3.0
-PAIR_COLUMNS = ["first", "second", "likeness", "offset_s", "overlap_s"]
+PAIR_COLUMNS = ["first", "second", "similarity", "offset_s", "overlap_s"]
 _BIN_FRAMES = 3
 _LEAST_VOTES, _LEAST_SHARE = 3, 3 / 64  # of the landmarks of the sound that has fewer
-_BUSIEST = 64  # a number that more landmarks share says nothing, as a stop word says nothing of a text
+_BUSIEST = 64  # a number that more landmarks share carries no information, like a stop word in a text
 _OFFSETS, _PARTNERS = 3, 3
 _LAG_S, _EXCERPT_S, _DRIFT_SAMPLES = 0.1, 1.0, 16
-_SHORTEST_S, _SHORTEST_SHARE = 1.0, 0.8  # less in common is one call, and calls of a species can be as like as that
+_SHORTEST_S, _SHORTEST_SHARE = 1.0, 0.8  # less in common is one call, and calls of a species can be that similar
 _LOWEST_HZ, _HIGHEST_HZ = 200, 8000
 
 
 def near_duplicates(
     names: Sequence[str], prints: Sequence[Echoprint], sound: Callable[[str], np.ndarray]
 ) -> pd.DataFrame:
-    """Pairs of one recording: first, second, likeness, offset_s (where first begins in second), overlap_s."""
-    pairs = laid_over(names, candidates(prints), sound)
-    return pairs[one_recording(pairs)].reset_index(drop=True)
+    """Pairs of the same recording: first, second, similarity, offset_s (where first begins in second), overlap_s."""
+    pairs = align_pairs(names, candidate_pairs(prints), sound)
+    return pairs[same_recording(pairs)].reset_index(drop=True)
 
 
-def one_recording(pairs: pd.DataFrame) -> pd.Series:
-    """Whether each pair laid over each other is alike enough: what has little in common must be more alike."""
-    return pairs.likeness >= np.where(pairs.overlap_s < _BRIEF_S, SAME_BRIEFLY, SAME)
+def same_recording(pairs: pd.DataFrame) -> pd.Series:
+    """(pairs,) booleans: the aligned pair is similar enough; a short overlap must be more similar."""
+    return pairs.similarity >= np.where(pairs.overlap_s < _BRIEF_S, SAME_BRIEFLY, SAME)
 
 
-def laid_over(names: Sequence[str], found: pd.DataFrame, sound: Callable[[str], np.ndarray]) -> pd.DataFrame:
-    """All pairs of the candidates and how alike their waveforms are wherever both have sound.
+def align_pairs(names: Sequence[str], found: pd.DataFrame, sound: Callable[[str], np.ndarray]) -> pd.DataFrame:
+    """All candidate pairs with the similarity of their waveforms over the whole overlap.
 
-    The likeness of a pair that already differs where it is loudest is 0: the rest is not looked at.
+    The similarity of a pair that already differs where it is loudest is 0: the rest is not compared.
     """
     pairs = [rows for _, rows in found.groupby(["first", "second"], sort=True)]
 
-    def compared(rows: pd.DataFrame) -> tuple:
+    def compare(rows: pd.DataFrame) -> tuple:
         first, second = names[rows["first"].iloc[0]], names[rows["second"].iloc[0]]
         ours, theirs = sound(first), sound(second)
         for about_s in rows.offset_s:
-            likeness, offset_s = _loudest_alike(ours, theirs, about_s)
-            if likeness >= SAME:
+            similarity, offset_s = _loudest_similarity(ours, theirs, about_s)
+            if similarity >= SAME:
                 one, other = _overlap(ours, theirs, offset_s)
-                return first, second, throughout(one, other), offset_s, len(one) / SAMPLE_RATE
+                return first, second, mean_similarity(one, other), offset_s, len(one) / SAMPLE_RATE
         return first, second, 0.0, 0.0, 0.0
 
     with ThreadPoolExecutor(cpu_count()) as pool:
-        lines = list(progress(pool.map(compared, pairs), "pairs that sound alike", len(pairs)))
+        lines = list(progress(pool.map(compare, pairs), "near-duplicate candidates", len(pairs)))
     return pd.DataFrame(lines, columns=PAIR_COLUMNS)
 
 
-def candidates(prints: Sequence[Echoprint]) -> pd.DataFrame:
-    """Pairs worth laying over each other, best offset first: first, second (positions), offset_s, votes."""
+def candidate_pairs(prints: Sequence[Echoprint]) -> pd.DataFrame:
+    """Pairs worth aligning, best offset first: first, second (positions), offset_s, votes."""
     table = _hits(prints)
     sizes = np.array([len(one.frames) for one in prints])
     fewer = np.minimum(sizes[table["first"]], sizes[table["second"]])
@@ -79,7 +79,7 @@ def candidates(prints: Sequence[Echoprint]) -> pd.DataFrame:
 
 
 def _hits(prints: Sequence[Echoprint]) -> pd.DataFrame:
-    """Pairs of sounds by how often landmarks agree at one distance in time: first < second, bin (later), votes."""
+    """Votes of agreeing landmarks for each pair of sounds and distance in time: first < second, bin (later), votes."""
     sizes = [len(one.frames) for one in prints]
     if not sum(sizes):
         return pd.DataFrame({"first": [], "second": [], "bin": [], "votes": []}, dtype=int)
@@ -98,7 +98,7 @@ def _hits(prints: Sequence[Echoprint]) -> pd.DataFrame:
 
 
 def _agreements(owner: np.ndarray, frame: np.ndarray, numbers: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """The owners of landmarks that share a number, each pair once, and how many bins the second is later."""
+    """Yield the owners of landmarks that share a number, each pair once, and by how many bins the second is later."""
     for number in numbers.T:
         order = np.argsort(number, kind="stable")  # landmarks of one number stay in the order of their owners
         of, at, number = owner[order], frame[order], number[order]
@@ -110,75 +110,76 @@ def _agreements(owner: np.ndarray, frame: np.ndarray, numbers: np.ndarray) -> It
             yield of[apart], of[apart + step], np.round((at[apart + step] - at[apart]) / _BIN_FRAMES).astype(np.int64)
 
 
-def throughout(first: np.ndarray, second: np.ndarray) -> float:
-    """0 to 1: how alike two aligned sounds of one length are, second by second, each second by its loudness."""
+def mean_similarity(first: np.ndarray, second: np.ndarray) -> float:
+    """The similarity (0 to 1) of two aligned sounds of one length: mean over seconds, weighted by their loudness."""
     parts = max(1, round(len(first) / SAMPLE_RATE))
     pieces = list(zip(np.array_split(first, parts), np.array_split(second, parts), strict=True))
-    alike = [_correlation(one, other, _DRIFT_SAMPLES)[0] for one, other in pieces]
+    similarities = [_correlation(one, other, _DRIFT_SAMPLES)[0] for one, other in pieces]
     loudness = [np.sqrt(np.square(one, dtype=np.float64).mean()) for one, _ in pieces]
-    return float(np.average(alike, weights=np.maximum(loudness, 1e-12)))
+    return float(np.average(similarities, weights=np.maximum(loudness, 1e-12)))
 
 
-def _loudest_alike(first: np.ndarray, second: np.ndarray, offset_s: float) -> tuple[float, float]:
-    """How alike the loudest stretches are, the second taken about `offset_s` later, and the exact offset."""
+def _loudest_similarity(first: np.ndarray, second: np.ndarray, offset_s: float) -> tuple[float, float]:
+    """The similarity of the loudest stretches, the second taken about `offset_s` later, and the exact offset."""
     one, other = _overlap(first, second, offset_s)
     if len(one) < min(_SHORTEST_S * SAMPLE_RATE, _SHORTEST_SHARE * min(len(first), len(second))):
         return 0.0, offset_s
     samples = int(_EXCERPT_S * SAMPLE_RATE)
     start = loudest_start(one, samples)
     excerpts = one[start : start + samples], other[start : start + samples]
-    likeness, lag = _correlation(*excerpts, int(_LAG_S * SAMPLE_RATE))
-    return likeness, offset_s + lag / SAMPLE_RATE
+    similarity, lag = _correlation(*excerpts, int(_LAG_S * SAMPLE_RATE))
+    return similarity, offset_s + lag / SAMPLE_RATE
 
 
 def _correlation(first: np.ndarray, second: np.ndarray, most: int) -> tuple[float, int]:
-    """The correlation (0 to 1) of two flattened waveforms at their best lag of up to `most` samples, and that lag."""
+    """The correlation (0 to 1) of two whitened waveforms at their best lag of up to `most` samples, and that lag."""
     length = fft.next_fast_len(len(first) + most, real=True)
     band = slice(int(_LOWEST_HZ * length / SAMPLE_RATE), int(_HIGHEST_HZ * length / SAMPLE_RATE))
-    flat = [_flattened(fft.rfft(part, length)[band]) for part in (first, second)]
+    flat = [_whiten(fft.rfft(part, length)[band]) for part in (first, second)]
     together = np.zeros(length // 2 + 1, dtype=np.complex64)
     together[band] = np.conj(flat[0]) * flat[1]
     by_lag = np.abs(fft.irfft(together, length)) * length / 2
     near = np.concatenate([by_lag[-most:], by_lag[: most + 1]])
-    own = [float(np.square(np.abs(part)).sum()) for part in flat]  # not vdot: its threads fight with ours
+    own = [float(np.square(np.abs(part)).sum()) for part in flat]  # not vdot: its threads compete with ours
     best = int(near.argmax())
     return float(near[best] / np.sqrt(own[0] * own[1] + 1e-20)), best - most
 
 
-def _flattened(spectrum: np.ndarray) -> np.ndarray:
-    """The spectrum with its loud bins brought down to their fourth root, so that the background speaks too."""
+def _whiten(spectrum: np.ndarray) -> np.ndarray:
+    """The spectrum with its loud bins reduced to their fourth root, so that the background counts too."""
     size = np.abs(spectrum)
     root = np.sqrt(size + 1e-3 * size.max() + 1e-12)
     return spectrum / (root * np.sqrt(root))
 
 
 def _overlap(first: np.ndarray, second: np.ndarray, offset_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """What both have in common where the second is taken `offset_s` later."""
+    """The stretches that both have in common where the second is taken `offset_s` later."""
     offset = round(offset_s * SAMPLE_RATE)
     start, stop = max(0, -offset), max(0, -offset, min(len(first), len(second) - offset))
     return first[start:stop], second[start + offset : stop + offset]
 
 
-_LEAST_SAMPLES = SAMPLE_RATE // 2  # less in common may be alike by chance
+_LEAST_SAMPLES = SAMPLE_RATE // 2  # a shorter overlap may be similar by chance
 _SILENCE = 1e-6  # of the most energy that any overlap has: below it there is nothing to compare
-_LENGTH_COUNTS = 0.25  # with this power longer overlaps win: of 40 near copies in real recordings, all lay right
+_LENGTH_COUNTS = 0.25  # with this power longer overlaps win: of 40 near copies in real recordings, all aligned right
 
 
-def in_common(one: np.ndarray, other: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray]:
-    """Up to so many seconds of what two copies share, where `one` is loudest: as the one has it, and as the other."""
-    later = _later(np.diff(one), np.diff(other))  # differences, for a rumble that never ends would outweigh the voices
+def common_excerpt(one: np.ndarray, other: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray]:
+    """The same stretch of up to `seconds` from two copies, where `one` is loudest."""
+    later = _offset(np.diff(one), np.diff(other))  # differences, for a constant rumble would outweigh the calls
     start, stop = max(0, -later), min(len(one), len(other) - later)
     samples = min(int(seconds * SAMPLE_RATE), stop - start)
     start += loudest_start(one[start:stop], samples)
     return one[start : start + samples], other[start + later : start + later + samples]
 
 
-def _later(one: np.ndarray, other: np.ndarray) -> int:
-    """How many samples later in `other` the same thing is heard: where both, as far as they overlap, are most alike."""
+def _offset(one: np.ndarray, other: np.ndarray) -> int:
+    """The offset in samples at which `other` has the same sound: where the overlap's correlation is highest."""
     later = np.arange(1 - len(one), len(other))
     start, stop = np.maximum(0, -later), np.minimum(len(one), len(other) - later)
     energies = [np.concatenate([[0.0], np.cumsum(np.square(part, dtype=np.float64))]) for part in (one, other)]
     shared = (energies[0][stop] - energies[0][start]) * (energies[1][stop + later] - energies[1][start + later])
-    alike = np.abs(correlate(other, one, method="fft")) / np.sqrt(np.maximum(shared, _SILENCE * shared.max() + 1e-12))
+    floor = np.maximum(shared, _SILENCE * shared.max() + 1e-12)
+    similarity = np.abs(correlate(other, one, method="fft")) / np.sqrt(floor)
     enough = stop - start >= min(_LEAST_SAMPLES, len(one), len(other))
-    return int(later[np.argmax(np.where(enough, alike * (stop - start) ** _LENGTH_COUNTS, 0.0))])
+    return int(later[np.argmax(np.where(enough, similarity * (stop - start) ** _LENGTH_COUNTS, 0.0))])

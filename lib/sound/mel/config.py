@@ -1,4 +1,4 @@
-"""The settings of a mel picture, and the refusal of settings that make none."""
+"""Settings of a mel spectrogram, checked when they are made, and the two mel scales in use (HTK and Slaney)."""
 
 from dataclasses import dataclass
 
@@ -51,7 +51,7 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """The settings of a mel picture; they travel in the member's card and are never restated at inference."""
+    """Settings of a mel spectrogram; they are stored in the member's card and never restated at inference."""
 
     n_fft: int = 2048
     taper_samples: int = 0  # length of the Hann taper in the middle of a frame; 0: the whole frame
@@ -65,11 +65,11 @@ class FrontEnd:
     level: str = "db"  # "log" is Perch's: a tenth of the natural logarithm, floored at 1e-5
     top_db: float = 80.0
     scope: str = "window"  # whose loudest cell `top_db` is counted from: the window's, or its whole file's
-    normalise: str = "none"  # "bands": each band without its own mean, so what hums throughout is gone
-    edges: str = "reflect"  # what frames see beyond a window: its own reflection, or the file's real sound
+    normalise: str = "none"  # "bands": each band without its own mean, so a constant hum is gone
+    edges: str = "reflect"  # what lies in frames beyond a window: its own reflection, or the file's real sound
 
     def __post_init__(self):
-        """Refuse what no picture can be made with."""
+        """Refuse settings that make no spectrogram."""
         for setting, choices in _CHOICES.items():
             _require(getattr(self, setting) in choices, setting, f"one of {choices}", getattr(self, setting))
         _require(self.n_fft >= 2 and self.n_fft % 2 == 0, "n_fft", "an even number of samples", self.n_fft)
@@ -85,11 +85,11 @@ class FrontEnd:
 
     @property
     def context_samples(self) -> int:
-        """How much real sound the pictures want on each side of a window."""
+        """The samples of real sound that a spectrogram needs on each side of a window."""
         return self.n_fft // 2 if self.edges == "file" else 0
 
     def frames(self, samples: int) -> int:
-        """How many frames a window of so many samples has: one centred on every hop, the first on its first sample."""
+        """The number of frames of a window of `samples`: one centred on every hop, the first on its first sample."""
         if self.edges == "reflect":
             _require(samples > self.n_fft // 2, "n_fft", f"less than twice a window's {samples} samples", self.n_fft)
         return samples // self.hop_samples + 1
@@ -97,11 +97,11 @@ class FrontEnd:
 
 def _require(holds: bool, setting: str, expected: str, got: object) -> None:
     if not holds:
-        raise BadInput(f"front end: {setting}", expected=expected, got=got, do="change the setting")
+        raise BadInput(f"front end: {setting}", expected=expected, got=got, do=f"set {setting} to {expected}")
 
 
 def _empty_bands(front_end: FrontEnd) -> int:
-    """How many bands lie between two bins of the FFT: they would be silent whatever sounds."""
+    """The number of bands that lie between two bins of the FFT: they would be silent for any sound."""
     edges = band_edges_hz(front_end.n_mels, front_end.fmin_hz, front_end.fmax_hz, front_end.mel_scale)
     bins = edges * front_end.n_fft / SAMPLE_RATE
     return int((np.ceil(bins[2:]) - np.floor(bins[:-2]) < 2).sum())

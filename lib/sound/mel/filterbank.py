@@ -1,4 +1,4 @@
-"""The mel filter bank and the taper of a front end: the same numbers for numpy and for torch."""
+"""Mel filter bank and taper of a front end: the same numbers for numpy and for torch."""
 
 from functools import lru_cache
 

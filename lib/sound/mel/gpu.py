@@ -1,4 +1,4 @@
-"""The mel front end in torch, for training: batched, differentiable, on any device, equal to the one without torch."""
+"""Mel spectrograms in torch, for training: batched, differentiable, on any device, equal to those without torch."""
 
 import torch
 from torch import nn
@@ -22,9 +22,9 @@ _SILENT_POWER = 1e-37  # the slope of a root is infinite at 0
 
 
 class MelSpectrogram(nn.Module):
-    """(batch, samples + 2 context_samples) audio to (batch, mels, frames) float32 pictures, under autocast too.
+    """Module from (batch, samples + 2 context_samples) audio to (batch, mels, frames) float32, under autocast too.
 
-    Leave torch's "highest" precision of float32 products alone: with less of it the mel bank would be rounded.
+    Leave torch's "highest" precision of float32 products alone: a lower one would round the mel bank.
     """
 
     def __init__(self, front_end: FrontEnd):
@@ -41,11 +41,11 @@ class MelSpectrogram(nn.Module):
             self.register_buffer(name, torch.tensor(values), persistent=False)
 
     def forward(self, audio: torch.Tensor, peak_db: torch.Tensor | None = None) -> torch.Tensor:
-        """The pictures; `peak_db` (batch,) is as in `lib.sound.mel.cpu.spectrograms`: None takes each row for a whole file."""
+        """The spectrograms; `peak_db` (batch,) is as in `lib.sound.mel.cpu.spectrograms` (None: a row is its file)."""
         with torch.autocast(audio.device.type, enabled=False):
             # A row at a time stays in a CPU's cache: as measured, a batch at once takes three times as long.
             rows = audio.float().split(1 if audio.device.type == "cpu" else len(audio))
-            return self._normalised(self._levelled(torch.cat([self._mel(part) for part in rows]), peak_db))
+            return self._normalise(self._scale(torch.cat([self._mel(part) for part in rows]), peak_db))
 
     def _mel(self, audio: torch.Tensor) -> torch.Tensor:
         """(batch, mels, frames) mel energies."""
@@ -60,8 +60,8 @@ class MelSpectrogram(nn.Module):
         blocks = [energy[..., bins] @ self.bank[bins, mels] for mels, bins in bank_blocks(settings)]
         return torch.cat(blocks, dim=-1).transpose(1, 2)
 
-    def _levelled(self, mel: torch.Tensor, peak_db: torch.Tensor | None) -> torch.Tensor:
-        """The mel energies on the front end's level."""
+    def _scale(self, mel: torch.Tensor, peak_db: torch.Tensor | None) -> torch.Tensor:
+        """The mel energies on the front end's scale."""
         if self.front_end.level == "pcen":
             return self._pcen(mel)
         if self.front_end.level == "log":
@@ -72,8 +72,7 @@ class MelSpectrogram(nn.Module):
 
     def _decibels(self, power: torch.Tensor, peak_db: torch.Tensor | None) -> torch.Tensor:
         level = 10.0 * power.clamp(min=POWER_FLOOR).log10()
-        own = peak_db is None or self.front_end.scope == "window"
-        peaks = level.amax(dim=(1, 2)) if own else peak_db.float()
+        peaks = level.amax(dim=(1, 2)) if peak_db is None or self.front_end.scope == "window" else peak_db.float()
         return torch.maximum(level, (peaks - self.front_end.top_db)[:, None, None])
 
     def _pcen(self, mel: torch.Tensor) -> torch.Tensor:
@@ -85,17 +84,17 @@ class MelSpectrogram(nn.Module):
         divisor = (torch.cat(smooth, dim=-1) + PCEN_FLOOR).log().mul(PCEN_GAIN).exp()
         return (PCEN_QUOTIENT * mel / divisor + PCEN_BIAS).sqrt() - PCEN_BIAS**0.5
 
-    def _normalised(self, picture: torch.Tensor) -> torch.Tensor:
+    def _normalise(self, mel: torch.Tensor) -> torch.Tensor:
         for step in () if self.front_end.normalise == "none" else self.front_end.normalise.split():
-            picture = picture - picture.amin(dim=(1, 2), keepdim=True)
+            mel = mel - mel.amin(dim=(1, 2), keepdim=True)
             if step == "bands":
-                picture = picture - picture.mean(dim=2, keepdim=True)
+                mel = mel - mel.mean(dim=2, keepdim=True)
                 continue
             if step == "zscore":
-                picture = picture - picture.mean(dim=(1, 2), keepdim=True)
+                mel = mel - mel.mean(dim=(1, 2), keepdim=True)
                 # The floor goes under the root: there the slope of silence stays finite.
-                spread = picture.square().mean(dim=(1, 2), keepdim=True).clamp(min=SPREAD_FLOOR**2).sqrt()
+                spread = mel.square().mean(dim=(1, 2), keepdim=True).clamp(min=SPREAD_FLOOR**2).sqrt()
             else:
-                spread = picture.amax(dim=(1, 2), keepdim=True).clamp(min=SPREAD_FLOOR)
-            picture = picture / spread
-        return picture
+                spread = mel.amax(dim=(1, 2), keepdim=True).clamp(min=SPREAD_FLOOR)
+            mel = mel / spread
+        return mel

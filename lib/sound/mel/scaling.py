@@ -1,4 +1,4 @@
-"""From mel energies to what a network sees: the levels, then the normalisations; the numbers torch shares are here."""
+"""Scaling of mel energies to network input: dB or PCEN, then normalisation; constants are shared with torch."""
 
 from functools import lru_cache
 
@@ -8,10 +8,10 @@ from lib.competition.row_ids import SAMPLE_RATE
 
 POWER_FLOOR = 1e-10  # -100 dB
 PERCH_FLOOR, PERCH_GAIN = 1e-5, 0.1
-SPREAD_FLOOR = 1e-6  # a picture that varies less is silence and stays zero
+SPREAD_FLOOR = 1e-6  # a spectrogram that varies less is silence and stays zero
 PCEN_TIME_S, PCEN_GAIN, PCEN_BIAS = 0.4, 0.98, 2.0  # the root is 1/2
-# The constants belong to audio of 32-bit integer scale. Ours is in [-1, 1]: not the energies are scaled up to them,
-# but the floor and the quotient once, which is the same.
+# The constants belong to audio of 32-bit integer scale. Ours is in [-1, 1]: instead of the energies, the floor and the
+# quotient are scaled, once, which is the same.
 PCEN_FLOOR = 1e-6 / 2.0**31
 PCEN_QUOTIENT = 2.0 ** (31 * (1 - PCEN_GAIN))
 # As measured 16 to 64 frames differ little; with 32 a window's product stays so small that OpenBLAS keeps it on one
@@ -46,7 +46,7 @@ def pcen(mel: np.ndarray, hop_samples: int) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def pcen_block(hop_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """PCEN's smoother over a block of frames: (block, block) weights of its frames, (block,) of the frame before."""
+    """PCEN's smoother over a block of frames: (block, block) weights of its frames, (block,) of the previous frame."""
     frames = PCEN_TIME_S * SAMPLE_RATE / hop_samples
     smoothing = (np.sqrt(1 + 4 * frames**2) - 1) / (2 * frames**2)
     age = np.arange(_PCEN_BLOCK) - np.arange(_PCEN_BLOCK)[:, None]
@@ -56,7 +56,7 @@ def pcen_block(hop_samples: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _smooth(out: np.ndarray, rows: np.ndarray, hop_samples: int) -> None:
-    """Write the (rows, frames) into `out`, smoothed along the frames as if the first frame had always been."""
+    """Write the (rows, frames) into `out`, smoothed along the frames; the first frame is the initial state."""
     weights, past = pcen_block(hop_samples)
     before = rows[:, :1]
     for start in range(0, rows.shape[1], len(past)):
@@ -67,17 +67,17 @@ def _smooth(out: np.ndarray, rows: np.ndarray, hop_samples: int) -> None:
         before = smooth[:, -1:]
 
 
-def normalised(picture: np.ndarray, normalise: str) -> np.ndarray:
-    """(windows, mels, frames) pictures, step by step: each band, or all, of mean 0; of spread 1; from 0 to 1."""
+def normalise_spectrograms(mel: np.ndarray, normalise: str) -> np.ndarray:
+    """(windows, mels, frames) normalised in steps: "bands" or "zscore" to mean 0 (and spread 1), "minmax" to 0 to 1."""
     for step in () if normalise == "none" else normalise.split():
-        picture = picture - picture.min(axis=(1, 2), keepdims=True)  # silence becomes zero exactly, not nearly
+        mel = mel - mel.min(axis=(1, 2), keepdims=True)  # silence becomes zero exactly, not nearly
         if step == "bands":
-            picture -= picture.mean(axis=2, keepdims=True)
+            mel -= mel.mean(axis=2, keepdims=True)
             continue
         if step == "zscore":
-            picture -= picture.mean(axis=(1, 2), keepdims=True)
-            spread = np.sqrt(np.square(picture).mean(axis=(1, 2), keepdims=True))
+            mel -= mel.mean(axis=(1, 2), keepdims=True)
+            spread = np.sqrt(np.square(mel).mean(axis=(1, 2), keepdims=True))
         else:
-            spread = picture.max(axis=(1, 2), keepdims=True)
-        picture /= np.maximum(spread, np.float32(SPREAD_FLOOR))
-    return picture
+            spread = mel.max(axis=(1, 2), keepdims=True)
+        mel /= np.maximum(spread, np.float32(SPREAD_FLOOR))
+    return mel

@@ -1,4 +1,4 @@
-"""Checks that need sound: unusable files, copies, near copies, clips unlike their class, silence with labels."""
+"""Quality checks of sounds: unusable files, copies, near copies, outliers of a class, silence with labels."""
 
 from collections.abc import Callable
 
@@ -12,21 +12,21 @@ from lib.sound.duplicates.match import near_duplicates
 _ODD = 4.0  # of the class's own spread, robustly measured
 _LEAST_OF_CLASS = 8
 _CLIPPED, _SILENT, _OFF_CENTRE = 0.01, 0.9, 0.5
-_SOFTER_DB, _NARROWER = 30.0, 0.3  # than what is usual: where that is 16 kHz, a telephone is too narrow
+_SOFTER_DB, _NARROWER = 30.0, 0.3  # than usual: where that is 16 kHz, a telephone is too narrow
 _SILENT_DB, _BELOW_SITE_DB = -70.0, 25.0
 
 
-def bad_sound(kind: str, inventory: pd.DataFrame) -> pd.DataFrame:
+def unusable_files(kind: str, inventory: pd.DataFrame) -> pd.DataFrame:
     """The inventory's unusable files, excluded; a file that is not there is found by the joins."""
     bad = inventory[(inventory.problem != "") & (inventory.problem != "no such file")]
     rows = [(name, "", problem) for name, problem in zip(bad.name, bad.problem, strict=True)]
-    return qa_rows(bad_sound, kind, "bad sound", "exclude", rows)
+    return qa_rows(unusable_files, kind, "bad sound", "exclude", rows)
 
 
 def exact_copies(kind: str, inventory: pd.DataFrame, label_of: dict[str, str]) -> pd.DataFrame:
     """Files of the same bytes, or the same samples. A copy with its original's labels is excluded.
 
-    Copies with other labels are both kept, in one fold, and shown to a person. An item without an entry in `label_of`
+    Copies with other labels are both kept, in one fold, and sent to review. An item without an entry in `label_of`
     (an unlabelled soundscape) is a copy of any other.
     """
     usable = inventory[inventory.problem == ""]
@@ -51,16 +51,16 @@ def exact_copies(kind: str, inventory: pd.DataFrame, label_of: dict[str, str]) -
 
 
 def near_copies(inventory: pd.DataFrame, kind_of: dict[str, str], sound: Callable[[str], np.ndarray]) -> pd.DataFrame:
-    """Pairs of one recording among all sounds. Two clips, or two soundscapes, must share a fold.
+    """Pairs of the same recording among all sounds. Two clips, or two soundscapes, must share a fold.
 
-    `kind_of` says clip or soundscape of each name. A clip within a soundscape is shown to a person: their folds are
-    made apart.
+    `kind_of` is "clip" or "soundscape" for each name. A clip within a soundscape is sent to review: their folds are
+    made separately.
     """
     pairs = near_duplicates(inventory.name.tolist(), inventory.echoprint.tolist(), sound)
     kinds = pairs["first"].map(kind_of), pairs.second.map(kind_of)
     detail = [
-        f"{overlap_s:.1f} s in common, likeness {likeness:.2f}"
-        for overlap_s, likeness in zip(pairs.overlap_s, pairs.likeness, strict=True)
+        f"{overlap_s:.1f} s in common, similarity {similarity:.2f}"
+        for overlap_s, similarity in zip(pairs.overlap_s, pairs.similarity, strict=True)
     ]
     rows = pd.DataFrame({"first": pairs["first"], "second": pairs.second, "detail": detail})
     alike = kinds[0] == kinds[1]
@@ -72,8 +72,8 @@ def near_copies(inventory: pd.DataFrame, kind_of: dict[str, str], sound: Callabl
     return pd.concat(parts, ignore_index=True)
 
 
-def odd_ones(inventory: pd.DataFrame, label_of: dict[str, str]) -> pd.DataFrame:
-    """Clips whose mean picture lies far from their class's, by the class's own spread; small classes are left out."""
+def class_outliers(inventory: pd.DataFrame, label_of: dict[str, str]) -> pd.DataFrame:
+    """Clips whose mean spectrum lies far from their class's, in units of its spread; small classes are left out."""
     profiles = np.stack([one.profile for one in inventory.echoprint])
     profiles = (profiles - profiles.mean(axis=0)) / (profiles.std(axis=0) + 1e-6)
     labels = inventory.name.map(label_of).to_numpy()
@@ -82,24 +82,25 @@ def odd_ones(inventory: pd.DataFrame, label_of: dict[str, str]) -> pd.DataFrame:
         members = np.flatnonzero(labels == label)
         if len(members) < _LEAST_OF_CLASS:
             continue
-        away = np.sqrt(np.square(profiles[members] - np.median(profiles[members], axis=0)).mean(axis=1))
-        spread = 1.4826 * np.median(np.abs(away - np.median(away))) + 1e-6
-        odd = (away - np.median(away)) / spread
+        distance = np.sqrt(np.square(profiles[members] - np.median(profiles[members], axis=0)).mean(axis=1))
+        spread = 1.4826 * np.median(np.abs(distance - np.median(distance))) + 1e-6
+        odd = (distance - np.median(distance)) / spread
         found += [(float(odd[n]), inventory.name.iloc[members[n]], label) for n in np.flatnonzero(odd > _ODD)]
-    rows = [(name, "", f"{odd:.1f} spreads from the middle of {label}") for odd, name, label in sorted(found)[::-1]]
-    return qa_rows(odd_ones, "clip", "unlike its class", "review", rows)
+    rows = [(name, "", f"{odd:.1f} spreads from the median of {label}") for odd, name, label in sorted(found)[::-1]]
+    return qa_rows(class_outliers, "clip", "unlike its class", "review", rows)
 
 
-def poor_sound(kind: str, inventory: pd.DataFrame) -> pd.DataFrame:
+def poor_recordings(kind: str, inventory: pd.DataFrame) -> pd.DataFrame:
     """Sounds that are clipped, mostly silent or off centre; or far softer or narrower than is usual in this inventory.
 
-    What is usual decides where no number is right for all: a whole set of recordings may end at 8 kHz.
+    Level and bandwidth are compared with the median because no fixed number fits: a whole set of recordings may end at
+    8 kHz.
     """
     usable = inventory[inventory.problem == ""]
     level_db, edge_hz = 20 * np.log10(usable.rms), usable.edge_hz
     offset = usable.dc.abs() / usable.rms
     softer_db, usual_hz = level_db.median() - level_db, edge_hz.median()
-    said = [
+    reasons = [
         (usable.clipped > _CLIPPED, usable.clipped.map("{:.0%} clipped".format)),
         (usable.silent > _SILENT, usable.silent.map("{:.0%} silent".format)),
         (offset > _OFF_CENTRE, offset.map("off centre by {:.0%} of its loudness".format)),
@@ -107,23 +108,23 @@ def poor_sound(kind: str, inventory: pd.DataFrame) -> pd.DataFrame:
         (edge_hz < _NARROWER * usual_hz, edge_hz.map(f"nothing above {{:.0f}} Hz, usual is {usual_hz:.0f}".format)),
     ]
     rows = []
-    for place, name in enumerate(usable.name):
-        if reasons := [text.iloc[place] for wrong, text in said if wrong.iloc[place]]:
-            rows.append((name, "", ", ".join(reasons)))
-    return qa_rows(poor_sound, kind, "poor recording", "review", rows)
+    for position, name in enumerate(usable.name):
+        if found := [text.iloc[position] for wrong, text in reasons if wrong.iloc[position]]:
+            rows.append((name, "", ", ".join(found)))
+    return qa_rows(poor_recordings, kind, "poor recording", "review", rows)
 
 
 def silent_windows(windows: pd.DataFrame, inventory: pd.DataFrame) -> pd.DataFrame:
-    """Windows with a label and next to no sound: below -70 dB of full scale, or 25 dB below their site's usual."""
+    """Windows with a label and almost no sound: below -70 dB of full scale, or 25 dB below their site's median."""
     levels = dict(zip(inventory.name, inventory.levels_db, strict=True))
-    heard = windows[windows.stem.isin(levels) & (windows.labels.str.len() > 0)]
-    positions = heard.end_s // WINDOW_S - 1
+    labelled = windows[windows.stem.isin(levels) & (windows.labels.str.len() > 0)]
+    positions = labelled.end_s // WINDOW_S - 1
     level = [
         levels[stem][at % max(1, len(levels[stem]))] if len(levels[stem]) else -120.0
-        for stem, at in zip(heard.stem, positions, strict=True)
+        for stem, at in zip(labelled.stem, positions, strict=True)
     ]
-    heard = heard.assign(level_db=level)
-    usual = heard.groupby("site").level_db.transform("median")
-    silent = heard[(heard.level_db < _SILENT_DB) | (heard.level_db < usual - _BELOW_SITE_DB)]
+    labelled = labelled.assign(level_db=level)
+    usual = labelled.groupby("site").level_db.transform("median")
+    silent = labelled[(labelled.level_db < _SILENT_DB) | (labelled.level_db < usual - _BELOW_SITE_DB)]
     rows = [(row.row_id, "", f"{row.level_db:.0f} dB, labelled {';'.join(row.labels)}") for row in silent.itertuples()]
     return qa_rows(silent_windows, "window", "silent window with labels", "review", rows)

@@ -1,4 +1,4 @@
-"""The inventory: every sound file decoded once, so that what it is and what is wrong with it is known from then on."""
+"""The inventory of sound files: each is decoded once, measured, hashed and checked for problems."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ _WINDOW_FRAMES = WINDOW_SAMPLES // _FRAME_SAMPLES
 _SILENCE_DB = -60.0  # of full scale
 _CLIPPED = 0.99  # of full scale
 _SPECTRUM_SAMPLES = 512
-_EMPTY_DB = -110.0  # of full scale, in a bin of the mean spectrum: what an encoder leaves where nothing was
+_EMPTY_DB = -110.0  # of full scale, in a bin of the mean spectrum: an encoder's residue where there was nothing
 _MEASURES = ("seconds", "rate", "channels", "peak", "rms", "dc", "clipped", "silent", "snr_db", "edge_hz")
 
 
@@ -51,13 +51,13 @@ def _inspect(path: Path, name: str) -> dict:
         audio, header = decode(path), soundfile.info(path)
     except UnreadableAudio as error:
         return {**row, "problem": str(error).partition(": ")[2]}
-    row |= {**_measured(audio), "rate": header.samplerate, "channels": header.channels, "echoprint": echoprint(audio)}
+    row |= {**_measure(audio), "rate": header.samplerate, "channels": header.channels, "echoprint": echoprint(audio)}
     problem = "silent throughout" if row["peak"] < _SILENT_PEAK else ""
     return {**row, "problem": problem, "sound_hash": fingerprint.of_bytes(audio.data)}
 
 
-def _measured(audio: np.ndarray) -> dict:
-    """What the samples say."""
+def _measure(audio: np.ndarray) -> dict:
+    """The measures of the samples."""
     peak, power = float(max(audio.max(), -audio.min())), _frame_powers(audio)
     starts = np.arange(0, max(1, len(power) - _WINDOW_FRAMES // 2), _WINDOW_FRAMES)
     whole = power[: starts[-1] + _WINDOW_FRAMES]  # without a rest too short to be a window
@@ -78,7 +78,7 @@ def _measured(audio: np.ndarray) -> dict:
 
 
 def _stretches(audio: np.ndarray, samples: int) -> np.ndarray:
-    """(stretches, samples) the whole stretches of the audio; audio shorter than one is repeated into one."""
+    """(stretches, samples) the audio cut into whole stretches; shorter audio is repeated into one."""
     count = max(1, len(audio) // samples)
     return fit_length(audio, count * samples).reshape(count, samples)
 
@@ -95,7 +95,7 @@ def _decibels(power: np.ndarray) -> np.ndarray:
 
 
 def _edge_hz(audio: np.ndarray) -> float:
-    """The highest frequency at which the mean spectrum holds anything; one stretch in four is looked at."""
+    """The highest frequency at which the mean spectrum holds anything, estimated from one stretch in four."""
     seen = _stretches(audio, _SPECTRUM_SAMPLES)[::4] * np.hanning(_SPECTRUM_SAMPLES).astype(np.float32)
     spectrum = fft.rfft(seen, axis=1)
     power = (np.square(spectrum.real) + np.square(spectrum.imag)).mean(axis=0) / (_SPECTRUM_SAMPLES / 4) ** 2
@@ -104,7 +104,7 @@ def _edge_hz(audio: np.ndarray) -> float:
 
 
 def report_inventory(table: str, inventory: pd.DataFrame, findings: Findings) -> None:
-    """Add to the findings what the inventory shows: what is excluded, and what is only odd."""
+    """Add the inventory's problems to the findings: files that are excluded, and files that are only unusual."""
     for problem, files in inventory[inventory.problem != ""].groupby("problem"):
         findings.add(table, f"unusable sound: {problem}", list(files["name"]), "excluded")
     usable = inventory[inventory.problem == ""]
@@ -114,7 +114,7 @@ def report_inventory(table: str, inventory: pd.DataFrame, findings: Findings) ->
 
 
 def report_lengths(table: str, inventory: pd.DataFrame, findings: Findings) -> None:
-    """Add the soundscapes that are not sixty seconds long: they still have twelve windows."""
+    """Add the soundscapes that are not sixty seconds long to the findings: they still have twelve windows."""
     samples = (inventory.seconds * SAMPLE_RATE).round()
     odd = inventory[(inventory.problem == "") & (samples != SOUNDSCAPE_SAMPLES)]
     findings.add(table, "soundscapes not exactly 60 s long", list(odd.name), "cut, or repeated, to twelve windows")

@@ -44,9 +44,9 @@ def asked(tmp_path):
     return where, lambda **parameters: write_request(sweep, where, where.run(1, "only", parameters))
 
 
-def ended(engine):
+def poll_until_ended(engine):
     """What the engine says has ended, once something has."""
-    while not (found := engine.ended()):
+    while not (found := engine.poll()):
         time.sleep(0.05)
     return found
 
@@ -62,7 +62,7 @@ def runners():
 def test_there_is_room_for_as_many_runs_as_workers_have_threads_or_what_a_run_takes(address, tmp_path):
     for resources, places in (({}, 4), ({"GPU": 1}, 2), ({"GPU": 2}, 1)):
         engine = Cluster(address, tmp_path, [], resources)
-        assert engine.places == places
+        assert engine.slots == places
         engine.close()
 
 
@@ -71,7 +71,7 @@ def test_a_run_leaves_its_record_on_the_shared_disk_and_one_that_is_let_go_ends(
     engine = Cluster(address, where.folder, [], {})
     toy = request(gain=0.1)
     engine.start(toy)
-    assert ended(engine) == {toy.parent.name: "its process ended with code 0"}
+    assert poll_until_ended(engine) == {toy.parent.name: "its process ended with code 0"}
     record = read_record(where.folder, toy.parent.name)
     assert (record.status, record.score, len(record.ledger)) == ("done", pytest.approx(0.7), 2)
     assert (toy.parent / "notebook.html").is_file()
@@ -89,16 +89,16 @@ def test_a_run_leaves_its_record_on_the_shared_disk_and_one_that_is_let_go_ends(
 def test_a_run_that_no_worker_survives_is_told_with_its_reason(address, asked, monkeypatch):
     where, request = asked
     engine = Cluster(address, where.folder, [], {})
-    monkeypatch.setattr("build.sweeps.engines._task", lambda: lambda request: os.fspath(None))
+    monkeypatch.setattr("build.sweeps.engines.run_here", lambda request: os.fspath(None))
     toy = request()
     engine.start(toy)
-    assert "TypeError" in ended(engine)[toy.parent.name]
+    assert "TypeError" in poll_until_ended(engine)[toy.parent.name]
     engine.close()
 
 
 def test_a_cluster_that_does_not_answer_or_does_not_see_the_files_is_refused(address, tmp_path, monkeypatch):
-    monkeypatch.setattr("lib.core.dask_cluster._ANSWERS_S", 1)
-    with pytest.raises(BadInput, match="no cluster answers"):
+    monkeypatch.setattr("lib.core.dask_cluster._TIMEOUT_S", 1)
+    with pytest.raises(BadInput, match="no Dask scheduler"):
         Cluster("tcp://127.0.0.1:9", tmp_path, [], {})
     with pytest.raises(BadInput, match="does not see"):
         Cluster(address, tmp_path, [tmp_path / "elsewhere"], {})

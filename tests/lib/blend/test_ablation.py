@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lib.blend.ablation import CLASS_WEIGHTS, ablate, member_values
-from lib.blend.evaluate import evaluate, evaluation_folds, executed, macro_of_tally, tally
+from lib.blend.evaluate import count_won_pairs, evaluate, evaluation_folds, execute_by_fold, macro_of_won_pairs
 from lib.blend.recipe import Mix, Part, Step
-from lib.competition.scores import joined
+from lib.competition.scores import concat_scores
 from lib.judge.bootstrap import bootstrap
 from lib.judge.compare import paired
 from lib.judge.metric import judge
@@ -122,11 +122,11 @@ def test_a_searched_recipe_is_taken_apart_in_each_fold_as_it_was_chosen_without_
     by_fold, whole = dict(enumerate(chosen)), recipe_of(["prior", "good", "fair"])
     table = ablate(whole, parts, labels, by_fold=by_fold, draws=50).set_index(["order", "what"])
     folds = evaluation_folds(parts, labels)
-    nested = joined([executed(by_fold[fold.number], [fold]) for fold in folds])
+    nested = concat_scores([execute_by_fold(by_fold[fold.number], [fold]) for fold in folds])
     assert table.score["in order", "fair"] == pytest.approx(judge(labels, nested).macro)
-    less = joined([executed(by_fold[fold.number].without({"fair"}), [fold]) for fold in folds])
+    less = concat_scores([execute_by_fold(by_fold[fold.number].without({"fair"}), [fold]) for fold in folds])
     missed = judge(labels, nested).macro - judge(labels, less).macro
     assert table.gain["left out", "fair"] == pytest.approx(missed)
     assert member_values(whole, parts, labels, by_fold=by_fold)["fair"] == pytest.approx(missed)
-    third = [0.5 * fold.pairs for fold in folds[:2]] + [tally(recipe_of(["prior"]), folds)[2]]
-    assert table.score["in order", "prior"] == pytest.approx(macro_of_tally(np.stack(third), folds))
+    third = [0.5 * fold.pairs for fold in folds[:2]] + [count_won_pairs(recipe_of(["prior"]), folds)[2]]
+    assert table.score["in order", "prior"] == pytest.approx(macro_of_won_pairs(np.stack(third), folds))

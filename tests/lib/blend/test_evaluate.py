@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lib.blend.evaluate import evaluate, evaluation_folds, macro_of_tally, tally
+from lib.blend.evaluate import count_won_pairs, evaluate, evaluation_folds, macro_of_won_pairs
 from lib.blend.recipe import Step
-from lib.competition.scores import Labels, joined
+from lib.competition.scores import Labels, concat_scores
 from lib.core.errors import BadInput
 from lib.judge.metric import judge
 from tests.support.tinyblend import heard_by, labels_of, recipe_of
@@ -35,7 +35,7 @@ def test_each_folds_rows_are_as_if_there_were_no_others():
         recipe.execute({name: part.take(labels.row_ids[at : at + 24]) for name, part in parts.items()}).scores
         for at in (0, 24, 48)
     ]
-    np.testing.assert_array_equal(whole.values, joined(alone).values)
+    np.testing.assert_array_equal(whole.values, concat_scores(alone).values)
 
 
 def test_windows_without_a_label_are_scored_with_their_soundscape_and_other_soundscapes_are_not():
@@ -50,10 +50,10 @@ def test_tallies_add_up_to_the_judges_score_on_any_folds():
     labels = labels_of()
     parts, recipe = {name: heard_by(labels, 1.0, n) for n, name in enumerate("pq")}, recipe_of("pq")
     folds, scores = evaluation_folds(parts, labels), evaluate(recipe, parts, labels)
-    won = tally(recipe, folds)
+    won = count_won_pairs(recipe, folds)
     for chosen in ([0, 1, 2], [0, 2], [1]):
         rows = [row for row, fold in zip(labels.row_ids, labels.strata, strict=True) if fold in chosen]
-        assert macro_of_tally(won[chosen], [folds[n] for n in chosen]) == pytest.approx(
+        assert macro_of_won_pairs(won[chosen], [folds[n] for n in chosen]) == pytest.approx(
             judge(labels.take(rows), scores).macro, abs=1e-12
         )
 
@@ -63,4 +63,4 @@ def test_folds_where_nothing_can_be_scored_are_refused():
     silent = Labels(np.zeros_like(labels.values), labels.row_ids, labels.classes, labels.strata)
     folds = evaluation_folds({"p": heard_by(labels, 1.0)}, silent)
     with pytest.raises(BadInput, match="no class can be scored"):
-        macro_of_tally(np.zeros((3, 4)), folds)
+        macro_of_won_pairs(np.zeros((3, 4)), folds)

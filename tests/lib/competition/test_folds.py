@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.competition.folds import Folds, assign, make_folds, read_folds
+from lib.competition.folds import Folds, assign_folds, make_folds, read_folds
 from lib.competition.tables import Findings, read_clips, read_windows
 from lib.core.errors import BadInput
 
@@ -37,7 +37,7 @@ def test_every_fold_is_used_and_a_class_in_as_many_groups_as_folds_is_in_every_f
     labels[:, 0] = True
     labels[:5, 1] = True  # five groups hold the rare class
     labels[:, 2] = rng.random(60) < 0.5
-    fold = assign([f"g{n}" for n in range(60)], labels, n_folds=5, seed=0)
+    fold = assign_folds([f"g{n}" for n in range(60)], labels, n_folds=5, seed=0)
     assert sorted(fold[:5]) == [0, 1, 2, 3, 4]
     assert np.bincount(fold).min() >= 9
 
@@ -68,7 +68,7 @@ def test_a_split_group_is_refused():
 
 def test_too_few_groups_is_an_error():
     with pytest.raises(BadInput, match="too few groups"):
-        assign(["a", "b"], np.ones((2, 1), dtype=bool), n_folds=5, seed=0)
+        assign_folds(["a", "b"], np.ones((2, 1), dtype=bool), n_folds=5, seed=0)
 
 
 def test_clips_without_an_author_are_nobodys_twins(folds, classes):

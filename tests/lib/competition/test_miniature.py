@@ -14,10 +14,10 @@ import pytest
 import soundfile
 
 from build import miniature as miniature_command
-from lib.competition.miniature.calls import band_hz, far, individual, loudness_one, render_call, seconds
+from lib.competition.miniature.calls import add_distance, band_hz, render_call, seconds, unit_loudness, vary_individual
 from lib.competition.miniature.cast import make_cast
-from lib.competition.miniature.make import make_miniature, read_passport
-from lib.competition.miniature.ogg import encode_ogg, numbered, page_checksum
+from lib.competition.miniature.make import make_miniature, read_info
+from lib.competition.miniature.ogg import encode_ogg, page_checksum, renumber_stream
 from lib.competition.miniature.places import make_recordings
 from lib.competition.miniature.plan import plan_scenes, planned_window_labels
 from lib.competition.miniature.spec import MiniatureSpec, with_settings
@@ -36,7 +36,7 @@ class Made:
             root / "rerun/birdclef-2026",
             root / "hidden",
         )
-        self.passport = read_passport(root)
+        self.passport = read_info(root)
         self.quirks = self.passport["quirks"]
         self.train = pd.read_csv(self.public / "train.csv", dtype=str, keep_default_na=False)
         self.taxonomy = pd.read_csv(self.public / "taxonomy.csv", dtype=str)
@@ -195,7 +195,7 @@ def test_broken_clips_are_broken_each_in_its_way(made):
     assert np.abs(silence).max() < 1e-4
     cut = made.clip("truncated_clip").read_bytes()
     with pytest.raises(BadInput):
-        numbered(cut, 1)
+        renumber_stream(cut, 1)
 
 
 def test_odd_clips_are_stereo_of_other_rates_or_short(made):
@@ -389,8 +389,8 @@ def test_every_species_sounds_inside_its_band():
     spec = MiniatureSpec()
     for species in make_cast(spec):
         rng = np.random.default_rng(0)
-        song = individual(species.song, rng)
-        call = far(render_call(song, SAMPLE_RATE, rng), SAMPLE_RATE, 0.5, rng)
+        song = vary_individual(species.song, rng)
+        call = add_distance(render_call(song, SAMPLE_RATE, rng), SAMPLE_RATE, 0.5, rng)
         low, high = band_hz(song)
         power = np.square(np.abs(np.fft.rfft(call)))
         hertz = np.fft.rfftfreq(len(call), 1 / SAMPLE_RATE)
@@ -401,8 +401,8 @@ def test_every_species_sounds_inside_its_band():
 
 
 def test_loudness_one_of_a_square_wave_and_of_silence():
-    assert loudness_one(np.array([3.0, -3.0, 3.0])).tolist() == [1.0, -1.0, 1.0]
-    assert loudness_one(np.zeros(3)).tolist() == [0.0, 0.0, 0.0]
+    assert unit_loudness(np.array([3.0, -3.0, 3.0])).tolist() == [1.0, -1.0, 1.0]
+    assert unit_loudness(np.zeros(3)).tolist() == [0.0, 0.0, 0.0]
 
 
 def test_ogg_checksum_is_the_one_libsndfile_wrote_and_the_number_comes_from_the_name():

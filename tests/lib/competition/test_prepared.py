@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from lib.competition.prepared import data_version, load_prepared, save_prepared
-from lib.competition.qa import excluded, qa_rows, qa_table
+from lib.competition.qa import excluded_items, qa_rows, qa_table
 from lib.core.errors import BadInput
 
 
@@ -46,8 +46,8 @@ def saved(prepared, folder, row):
 
 def test_the_qa_table_travels_along_and_what_it_excludes_is_not_there(prepared_folder):
     prepared = load_prepared(prepared_folder)
-    assert excluded(prepared.qa, "clip")
-    assert not excluded(prepared.qa, "clip") & set(prepared.clips.filename)
+    assert excluded_items(prepared.qa, "clip")
+    assert not excluded_items(prepared.qa, "clip") & set(prepared.clips.filename)
     assert prepared.related == {}
 
 

@@ -5,18 +5,18 @@ import pytest
 
 from lib.competition.qa import (
     cluster_sizes,
-    crossing,
-    excluded,
+    drop_excluded,
+    excluded_items,
+    pairs_across_folds,
     provenance,
     qa_rows,
+    qa_summary,
     qa_table,
     read_qa,
     refuse_excluded,
-    related,
+    related_pairs,
     report_qa,
     save_qa,
-    summary,
-    without_excluded,
 )
 from lib.competition.tables import Findings
 from lib.core.errors import BadInput
@@ -41,7 +41,7 @@ def test_exclude_and_nothing_else_leaves_the_tables():
         ("window", "review", ("s1_5", "", "")),
     )
     findings = Findings()
-    clips, windows = without_excluded(CLIPS, WINDOWS, qa, findings)
+    clips, windows = drop_excluded(CLIPS, WINDOWS, qa, findings)
     assert clips.filename.tolist() == ["a/2.ogg", "b/3.ogg"]
     assert windows.row_id.tolist() == ["s1_5", "s2_5"]
     assert [line.count for line in findings.lines] == [2]
@@ -58,14 +58,14 @@ def test_only_group_relates_and_only_its_own_kind_is_excluded():
     qa = a_table(
         ("clip", "group", ("x", "y", "")), ("clip", "review", ("x", "z", "")), ("clip", "exclude", ("w", "y", ""))
     )
-    assert related(qa) == [("x", "y")]
-    assert excluded(qa, "clip") == {"w"}
-    assert excluded(qa, "soundscape") == set()
+    assert related_pairs(qa) == [("x", "y")]
+    assert excluded_items(qa, "clip") == {"w"}
+    assert excluded_items(qa, "soundscape") == set()
 
 
 def test_pairs_that_lie_in_two_folds_cross():
     pairs = [("a", "b"), ("b", "c"), ("c", "elsewhere")]
-    assert crossing(pairs, {"a": 0, "b": 0, "c": 1}) == [("b", "c")]
+    assert pairs_across_folds(pairs, {"a": 0, "b": 0, "c": 1}) == [("b", "c")]
 
 
 def test_clusters_are_counted_by_size():
@@ -73,8 +73,8 @@ def test_clusters_are_counted_by_size():
 
 
 def test_each_line_says_which_function_found_it_in_which_version_of_its_file():
-    by, _, version = provenance(related).partition(" @ ")
-    assert by == "lib.competition.qa.related"
+    by, _, version = provenance(related_pairs).partition(" @ ")
+    assert by == "lib.competition.qa.related_pairs"
     assert len(version) == 16
 
 
@@ -105,7 +105,7 @@ def test_the_summary_counts_items_and_the_report_says_what_was_done():
     qa = a_table(
         ("clip", "group", ("a", "b", "")), ("clip", "group", ("a", "c", "")), ("window", "review", ("w", "", ""))
     )
-    table = summary(qa)
+    table = qa_summary(qa)
     assert table["items"].tolist() == [1, 1]
     assert table.action.tolist() == ["group", "review"]
     findings = Findings()

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from lib.competition.row_ids import parse_soundscape, row_id, row_ids, split_row_id
-from lib.core.errors import BadInput, shortened
+from lib.core.errors import BadInput, shorten
 
 NAME = "BC2026_Train_0039_S22_20211231_201500.ogg"
 
@@ -52,9 +52,9 @@ def test_there_is_no_thirteenth_window():
 
 
 def test_errors_survive_the_trip_between_processes():
-    error = BadInput("x is wrong", expected="1", got="2", do="mend")
+    error = BadInput("x is wrong", expected="1", got="2", do="fix")
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
 def test_long_lists_are_shortened_with_a_count():
-    assert shortened(range(7), 2) == "0, 1 … and 5 more"
+    assert shorten(range(7), 2) == "0, 1 … and 5 more"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.competition.scores import Labels, Scores, check_same, joined, load_scores
+from lib.competition.scores import Labels, Scores, check_same, concat_scores, load_scores
 from lib.core.errors import BadInput
 
 ROWS, CLASSES = ("a_5", "a_10"), ("x", "y", "z")
@@ -62,13 +62,13 @@ def test_unaligned_scores_are_refused():
 def test_joining_keeps_rows_in_order_and_refuses_doubles():
     scores = Scores(VALUES, ROWS, CLASSES, "prob")
     other = Scores(VALUES, ("b_5", "b_10"), CLASSES, "prob")
-    assert joined([scores, other]).row_ids == (*ROWS, "b_5", "b_10")
+    assert concat_scores([scores, other]).row_ids == (*ROWS, "b_5", "b_10")
     with pytest.raises(BadInput, match="repeat"):
-        joined([scores, scores])
+        concat_scores([scores, scores])
 
 
 def test_labels_held_by_scores_are_the_rows_that_both_have_in_the_labels_order():
     labels = Labels([[True], [False], [True]], ("a", "b", "c"), ("x",), strata=np.array([0, 1, 2]))
-    held = labels.held_by(Scores([[0.5], [0.1]], ("c", "a"), ("x",), "prob"))
+    held = labels.restrict_to(Scores([[0.5], [0.1]], ("c", "a"), ("x",), "prob"))
     assert held.row_ids == ("a", "c")
     assert held.strata.tolist() == [0, 2]

@@ -1,4 +1,4 @@
-"""Work on a Dask cluster: the same bytes as here, no loss when a worker dies, and what cannot work is told first."""
+"""Work on a Dask cluster: the same bytes as locally, no loss when a worker dies, and early refusals."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ import pytest
 
 from lib.core.dask_cluster import on_cluster
 from lib.core.errors import BadInput
-from lib.learn.cache.embeddings import fill_tokens
+from lib.learn.cache.embeddings import fill_embeddings
 from tests.lib.learn.cache.test_embeddings import CLIPS, contents, files, write
 from tests.support.tinyembedder import CLASSES, pack_tiny
 
@@ -58,22 +58,22 @@ def test_a_cluster_makes_the_same_bytes_though_one_of_its_workers_is_killed_in_t
 
     murder = threading.Thread(target=kill_one)
     murder.start()
-    cache = fill_tokens(items, embedder, CLASSES, folder, clip_windows=1, scheduler=cluster.scheduler_address)
+    cache = fill_embeddings(items, embedder, CLASSES, folder, clip_windows=1, scheduler=cluster.scheduler_address)
     murder.join()
     assert killed[0] < len(items)
     assert not cache.unheard
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0})
-    fill_tokens(items, embedder, CLASSES, tmp_path / "here", clip_windows=1)
+    fill_embeddings(items, embedder, CLASSES, tmp_path / "here", clip_windows=1)
     assert contents(folder) == contents(tmp_path / "here")
     assert sorted(path.name for path in folder.iterdir() if path.is_file()) == ["lock"]
 
 
-def test_work_that_workers_do_not_survive_is_told_and_not_tried_for_ever(cluster, tmp_path):
+def test_work_that_kills_workers_is_an_error_and_not_retried_for_ever(cluster, tmp_path):
     with (
-        pytest.raises(BadInput, match="ended several workers"),
-        on_cluster(cluster.scheduler_address, os._exit, [1], tmp_path, []) as answers,
+        pytest.raises(BadInput, match="killed several workers"),
+        on_cluster(cluster.scheduler_address, os._exit, [1], tmp_path, []) as results,
     ):
-        list(answers)
+        list(results)
 
 
 def test_files_that_workers_do_not_see_are_named_before_any_work(cluster, tmp_path):
@@ -95,9 +95,9 @@ def test_workers_of_another_version_are_refused(cluster, tmp_path, monkeypatch):
         pass
 
 
-def test_a_scheduler_that_does_not_answer_or_has_no_workers_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr("lib.core.dask_cluster._ANSWERS_S", 1)
-    with pytest.raises(BadInput, match="no cluster answers"), on_cluster("tcp://127.0.0.1:9", str, [1], tmp_path, []):
+def test_an_unreachable_scheduler_or_one_without_workers_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("lib.core.dask_cluster._TIMEOUT_S", 1)
+    with pytest.raises(BadInput, match="no Dask scheduler"), on_cluster("tcp://127.0.0.1:9", str, [1], tmp_path, []):
         pass
     with distributed.LocalCluster(n_workers=0, **ALONE) as empty:
         address = empty.scheduler_address

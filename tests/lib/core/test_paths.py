@@ -1,4 +1,4 @@
-"""Inputs are found in every layout that Kaggle has used, and a failure lists every place that was looked at."""
+"""Inputs are found in every layout that Kaggle has used, and a failure lists every path that was searched."""
 
 import pytest
 
@@ -8,9 +8,9 @@ from lib.core.paths import (
     KAGGLE_VARIABLE,
     MARKERS,
     cache_folder,
+    find_artifact,
+    find_artifacts,
     find_competition,
-    find_made,
-    find_one,
     ledger_path,
     output_folder,
 )
@@ -74,7 +74,7 @@ def test_a_checkout_finds_its_local_data(tmp_path, monkeypatch):
     assert output_folder("01_data_prep") == tmp_path / "runs/mini/01_data_prep"
 
 
-def test_the_error_lists_every_place_looked_at(kaggle):
+def test_the_error_lists_every_path_searched(kaggle):
     (kaggle / "input" / "birdclef-2026").mkdir()
     with pytest.raises(BadInput) as caught:
         find_competition()
@@ -100,18 +100,18 @@ def made(folder, kind, text="x"):
 def test_outputs_of_other_notebooks_are_found_in_both_mount_styles(kaggle):
     new = made(kaggle / "input/notebooks/somebody/pantanal-02-fold-training/members/a", "member")
     old = made(kaggle / "input/pantanal-03-perch-probe/members/b", "member")
-    assert sorted(find_made("member")) == sorted([new, old])
+    assert sorted(find_artifacts("member")) == sorted([new, old])
     with pytest.raises(BadInput, match="nothing of kind 'recipes'"):
-        find_made("recipes")
+        find_artifacts("recipes")
 
 
 def test_two_different_candidates_are_an_error_and_two_copies_are_not(kaggle):
     made(kaggle / "input/a/prepared", "prepared")
     made(kaggle / "input/b/prepared", "prepared")
-    assert find_one("prepared").name == "prepared"
+    assert find_artifact("prepared").name == "prepared"
     made(kaggle / "input/c/prepared", "prepared", text="y")
     with pytest.raises(BadInput, match="more than one"):
-        find_one("prepared")
+        find_artifact("prepared")
 
 
 def test_the_ledger_lies_in_runs_at_home_and_beside_the_output_on_kaggle(kaggle, tmp_path):

@@ -1,4 +1,4 @@
-"""Work in processes: every answer comes, the first error is raised, and no process outlives its use or its parent."""
+"""Work in processes: every result comes, the first error is raised, and no process outlives its use or its parent."""
 
 import multiprocessing
 import os
@@ -42,9 +42,9 @@ def two_cores(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
 
 
-def test_every_part_is_answered_once_by_other_processes_which_then_end():
-    with in_processes(square, range(20)) as answers:
-        squares, pids = zip(*answers, strict=True)
+def test_every_part_is_done_once_by_other_processes_which_then_end():
+    with in_processes(square, range(20)) as results:
+        squares, pids = zip(*results, strict=True)
     assert sorted(squares) == [number**2 for number in range(20)]
     assert os.getpid() not in pids
     assert len(set(pids)) <= 2
@@ -52,15 +52,15 @@ def test_every_part_is_answered_once_by_other_processes_which_then_end():
 
 
 def test_one_part_needs_no_process():
-    with in_processes(square, [3]) as answers:
-        assert list(answers) == [(9, os.getpid())]
+    with in_processes(square, [3]) as results:
+        assert list(results) == [(9, os.getpid())]
 
 
-@pytest.mark.parametrize(("work", "what"), [(fail_at_two, "^two"), (die_at_two, "a process died at its work")])
-def test_an_error_or_a_death_is_raised_here_and_the_others_end_at_once(work, what):
+@pytest.mark.parametrize(("work", "text"), [(fail_at_two, "^two"), (die_at_two, "a worker process died")])
+def test_an_error_or_a_death_is_raised_here_and_the_others_end_at_once(work, text):
     begun = time.monotonic()
-    with pytest.raises(BadInput, match=what), in_processes(work, [1, 2]) as answers:
-        list(answers)
+    with pytest.raises(BadInput, match=text), in_processes(work, [1, 2]) as results:
+        list(results)
     assert not multiprocessing.active_children()
     assert time.monotonic() - begun < 40  # the other one sleeps for sixty seconds
 
@@ -74,8 +74,8 @@ def test_no_process_outlives_a_parent_that_is_killed_or_interrupted(tmp_path, en
         from tests.lib.core.test_processes import sleep_with_note
         os.sched_getaffinity = lambda pid: {{0, 1}}
         if __name__ == "__main__":
-            with in_processes(sleep_with_note, [{str(tmp_path)!r}] * 2) as answers:
-                list(answers)
+            with in_processes(sleep_with_note, [{str(tmp_path)!r}] * 2) as results:
+                list(results)
     """
     script = tmp_path / "program.py"
     script.write_text(textwrap.dedent(program))
@@ -100,7 +100,7 @@ def _until(true):
 
 
 def _lives(pid):
-    """Whether the process runs; one that has ended and that nobody has fetched counts as ended."""
+    """True while the process runs; a zombie, ended but not reaped, counts as ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

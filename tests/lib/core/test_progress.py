@@ -1,10 +1,10 @@
-"""Progress passes the items through, and tells count, rate and time left."""
+"""Progress passes the items through and prints count, rate and time left."""
 
 from lib.core import progress as module
 from lib.core.progress import progress
 
 
-def test_items_pass_unchanged_and_the_end_is_told(capsys):
+def test_items_pass_unchanged_and_the_end_is_printed(capsys):
     assert list(progress(range(3), "counting", 3)) == [0, 1, 2]
     assert "counting: 3/3" in capsys.readouterr().out
 

@@ -49,7 +49,7 @@ class Branch:
     names: list[str]
 
 
-def test_a_record_that_holds_records_comes_back_whole_and_says_which_of_them_is_wrong():
+def test_a_record_that_holds_records_comes_back_whole_and_an_error_names_the_wrong_one():
     branch = Branch(Leaf(1), [Leaf(2), Leaf(3)], ["a"])
     assert from_json(Branch, to_json(branch), "it") == branch
     with pytest.raises(BadInput, match=r"it, leaves\[1\] is not a valid Leaf"):

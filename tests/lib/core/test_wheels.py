@@ -19,7 +19,7 @@ from build.sandbox.image import REQUIREMENTS
 from lib.core.errors import BadInput
 from lib.core.paths import KAGGLE_VARIABLE
 from lib.core.records import read_json
-from lib.core.wheels import Interpreter, ensure, parse, sha256_of
+from lib.core.wheels import Interpreter, ensure, parse_wheel_name, sha256_of
 from tests.support.toytree import toy_wheel
 
 KAGGLE = Interpreter((3, 12), "x86_64", (2, 35))
@@ -37,7 +37,7 @@ def inputs(tmp_path, monkeypatch):
     return folder
 
 
-def said(*arguments: str, before: str = "", path: Path | None = None) -> subprocess.CompletedProcess:
+def run_ensure(*arguments: str, before: str = "", path: Path | None = None) -> subprocess.CompletedProcess:
     """A new Python that ensures toypack, imports it, and lets a child import it too; `path` lies after ours."""
     there = os.pathsep.join(map(str, [ROOT, *([path] if path else [])]))
     command = [sys.executable, "-c", before + ENSURE + CHILD, "toypack", *arguments]
@@ -47,7 +47,7 @@ def said(*arguments: str, before: str = "", path: Path | None = None) -> subproc
 @pytest.mark.parametrize("mount", ["datasets/me/pantanal-wheels", "pantanal-wheels", "datasets/me/mine/in-a-folder"])
 def test_a_wheel_is_installed_from_every_mount_and_children_import_it_too(inputs, mount):
     toy_wheel(inputs / mount, "1.0")
-    done = said()
+    done = run_ensure()
     assert done.stdout.splitlines() == [f"toypack 1.0 installed from {inputs / mount}", r"b'toy 1.0\n'"], done.stderr
 
 
@@ -57,25 +57,25 @@ def test_the_newest_wheel_that_fits_is_taken_and_a_release_before_its_candidates
     toy_wheel(inputs / "datasets/me/b", "2.0", tag="cp27-cp27m-win32")
     toy_wheel(inputs / "datasets/me/b", "3.0", name="otherpack")
     (inputs / "datasets/me/b/toypack.whl").write_text("not named like a wheel")
-    assert "toypack 1.10 installed from" in said().stdout
+    assert "toypack 1.10 installed from" in run_ensure().stdout
 
 
 def test_an_older_copy_gives_way_unless_it_was_imported_already(inputs, tmp_path):
     with zipfile.ZipFile(toy_wheel(tmp_path / "old", "1.0")) as old:
         old.extractall(tmp_path / "site")
     toy_wheel(inputs / "pantanal-wheels", "2.0")
-    assert said(path=tmp_path / "site").stdout.startswith("toypack 1.0 is installed\n")
-    assert r"b'toy 2.0\n'" in said("1.5", path=tmp_path / "site").stdout
-    refused = said("1.5", path=tmp_path / "site", before="import toypack; ")
+    assert run_ensure(path=tmp_path / "site").stdout.startswith("toypack 1.0 is installed\n")
+    assert r"b'toy 2.0\n'" in run_ensure("1.5", path=tmp_path / "site").stdout
+    refused = run_ensure("1.5", path=tmp_path / "site", before="import toypack; ")
     assert "another toypack was imported before the wheel was installed" in refused.stderr
 
 
-def test_what_is_there_already_is_not_looked_for(tmp_path, monkeypatch):
+def test_what_is_installed_already_is_not_searched_for(tmp_path, monkeypatch):
     monkeypatch.setenv(KAGGLE_VARIABLE, str(tmp_path / "nowhere"))
     assert ensure("numpy", minimum="1.0") == f"numpy {numpy.__version__} is installed"
 
 
-def test_without_a_wheel_that_fits_the_error_names_wheels_tag_places_and_remedy(inputs):
+def test_without_a_wheel_that_fits_the_error_names_wheels_tag_folders_and_remedy(inputs):
     toy_wheel(inputs / "datasets/me/a", "2.0", tag="cp27-cp27m-win32")
     toy_wheel(inputs / "datasets/me/a", "1.0")
     (inputs / "birdclef-2026" / "train_audio" / "x").mkdir(parents=True)
@@ -91,29 +91,29 @@ def test_without_a_wheel_that_fits_the_error_names_wheels_tag_places_and_remedy(
     assert "make push-wheels" in text
 
 
-def test_with_nothing_attached_the_error_says_so(tmp_path, monkeypatch):
+def test_with_nothing_attached_the_error_reports_it(tmp_path, monkeypatch):
     monkeypatch.setenv(KAGGLE_VARIABLE, str(tmp_path))
-    with pytest.raises(BadInput, match=rf"wheels: none; looked in {tmp_path}/input and its folders \(there are none\)"):
+    with pytest.raises(BadInput, match=rf"wheels: none; searched {tmp_path}/input and its folders \(there are none\)"):
         ensure("toypack")
 
 
-@pytest.mark.parametrize(("listed", "says"), [({"toypack-1.0-py3-none-any.whl": "0" * 64}, "0{64}"), ({}, "toypack-1")])
-def test_a_wheel_that_its_list_does_not_pin_is_refused_before_it_is_installed(inputs, listed, says):
+@pytest.mark.parametrize(("listed", "text"), [({"toypack-1.0-py3-none-any.whl": "0" * 64}, "0{64}"), ({}, "toypack-1")])
+def test_a_wheel_that_its_list_does_not_pin_is_refused_before_it_is_installed(inputs, listed, text):
     wheel = toy_wheel(inputs / "pantanal-wheels", "1.0")
     (wheel.parent / "wheels.json").write_text(json.dumps(listed))
     before = list(sys.path)
-    with pytest.raises(BadInput, match=rf"not the wheel that wheels.json names\n  expected: .*{says}"):
+    with pytest.raises(BadInput, match=rf"not the wheel that wheels.json names\n  expected: .*{text}"):
         ensure("toypack")
     assert sys.path == before
     (wheel.parent / "wheels.json").write_text(json.dumps({wheel.name: sha256_of(wheel)}))
-    assert "installed from" in said().stdout
+    assert "installed from" in run_ensure().stdout
 
 
-def test_a_wheel_that_pip_or_python_rejects_is_an_error_that_says_why(inputs):
+def test_a_wheel_that_pip_or_python_rejects_is_an_error_with_the_reason(inputs):
     toy_wheel(inputs / "pantanal-wheels", "1.0", body="import something_missing\n")
-    assert "No module named 'something_missing'" in said().stderr
+    assert "No module named 'something_missing'" in run_ensure().stderr
     (inputs / "pantanal-wheels" / "toypack-1.0-py3-none-any.whl").write_text("no archive")
-    refused = said().stderr
+    refused = run_ensure().stderr
     assert "could not be installed" in refused
     assert "is invalid" in refused
 
@@ -142,16 +142,16 @@ def test_a_wheel_that_pip_or_python_rejects_is_an_error_that_says_why(inputs):
     ],
 )
 def test_a_wheel_fits_by_python_abi_platform_and_c_library(tag, fits):
-    assert KAGGLE.fits(parse(Path(f"a_b-1.0-{tag}.whl"))) is fits
-    assert KAGGLE.fits(parse(Path(f"a_b-1.0-7build-{tag}.whl"))) is fits
+    assert KAGGLE.fits(parse_wheel_name(Path(f"a_b-1.0-{tag}.whl"))) is fits
+    assert KAGGLE.fits(parse_wheel_name(Path(f"a_b-1.0-7build-{tag}.whl"))) is fits
 
 
 def test_the_pinned_wheels_serve_kaggle_s_python_and_the_next_one():
     pinned = read_json(ROOT / wheels.PINNED)
     assert all(len(digest) == 64 for digest in pinned.values())
     for python in ((3, 12), (3, 13)):
-        fitting = [name for name in pinned if Interpreter(python, "x86_64", (2, 35)).fits(parse(Path(name)))]
-        packages = sorted(parse(Path(name)).package for name in fitting)
+        fitting = [name for name in pinned if Interpreter(python, "x86_64", (2, 35)).fits(parse_wheel_name(Path(name)))]
+        packages = sorted(parse_wheel_name(Path(name)).package for name in fitting)
         assert packages == ["ai_edge_litert", "onnx_ir", "onnxruntime", "onnxscript", "openvino"]
 
 
@@ -164,13 +164,13 @@ def test_every_kernel_that_needs_a_wheel_attaches_them_and_ensures_it_first_and_
             needed += ["onnx_ir", "onnxscript"]  # torch imports them, each after what it needs itself
         assert (f"{metadata.PLACEHOLDER}/{metadata.WHEELS}" in described["dataset_sources"]) == bool(needed), name
         first = next(cell.source for cell in read_notebook(ROOT / source).cells if "from lib." in cell.source)
-        places = [first.find(f'ensure("{package}"') for package in needed]
-        assert -1 not in places, f"{name}: ensure {needed} in the first cell"
-        assert places == sorted(places)
+        positions = [first.find(f'ensure("{package}"') for package in needed]
+        assert -1 not in positions, f"{name}: ensure {needed} in the first cell"
+        assert positions == sorted(positions)
 
 
 def test_the_rehearsal_s_image_has_none_of_them_so_that_the_kernel_must_install_them():
-    lacking = {parse(Path(name)).package for name in read_json(ROOT / wheels.PINNED)}
+    lacking = {parse_wheel_name(Path(name)).package for name in read_json(ROOT / wheels.PINNED)}
     listed = {line.partition("==")[0] for line in (ROOT / REQUIREMENTS).read_text().splitlines()}
     assert listed
     assert not lacking & listed
@@ -192,7 +192,7 @@ def pin(root: Path, *files: Path, **digests: str) -> None:
     (root / wheels.PINNED).write_text(json.dumps(pinned))
 
 
-def test_the_dataset_is_collected_for_both_pythons_and_only_what_was_asked_for(tmp_path, shelf, capsys):
+def test_the_dataset_is_collected_for_both_pythons_and_only_what_was_requested(tmp_path, shelf, capsys):
     tags = ("cp312-cp312-manylinux_2_27_x86_64.manylinux_2_28_x86_64", "cp313-cp313-manylinux_2_28_x86_64")
     both = [toy_wheel(shelf, "1.2", "onnxruntime", tag) for tag in tags]
     always = [*both, toy_wheel(shelf, "0.7", "onnxscript")]
@@ -228,7 +228,7 @@ def test_a_wheel_that_is_not_the_one_pinned_is_an_error_and_not_kept(tmp_path, s
     assert not list((tmp_path / "dist/wheels").iterdir())
 
 
-def test_a_damaged_copy_is_fetched_again_and_a_failed_download_says_what_pip_said(tmp_path, shelf, capsys):
+def test_a_damaged_copy_is_fetched_again_and_a_failed_download_reports_pips_output(tmp_path, shelf, capsys):
     wheel = toy_wheel(shelf, "1.2", "onnxruntime", "cp312-cp312-manylinux_2_28_x86_64")
     pin(tmp_path, wheel)
     folder = tmp_path / "dist" / "wheels"

@@ -104,11 +104,11 @@ def test_a_minute_is_pictured_in_its_order():
 
 
 def test_a_card_shows_and_plays_each_of_its_sounds():
-    card = Card("near copy", "likeness < 1", {"a/1.ogg": a_call(), "a/2.ogg": a_call()[: 2 * SAMPLE_RATE]})
+    card = Card("near copy", "similarity < 1", {"a/1.ogg": a_call(), "a/2.ogg": a_call()[: 2 * SAMPLE_RATE]})
     html = gallery([card, Card("poor", "", {"x": a_call()})]).html
     assert html.count("data:image/jpeg;base64,") == 3
     assert [round(len(heard) / rate, 1) for heard, rate in decoded(html)] == [3.0, 2.0, 3.0]
-    places = [html.index(text) for text in ("near copy", "likeness &lt; 1", "a/1.ogg", "a/2.ogg", "poor")]
+    places = [html.index(text) for text in ("near copy", "similarity &lt; 1", "a/1.ogg", "a/2.ogg", "poor")]
     assert places == sorted(places)
 
 

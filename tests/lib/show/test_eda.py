@@ -17,8 +17,8 @@ TRIAL = pd.DataFrame(
         "found": [8, 4, 0],
         "planted": 8,
         "mistaken": [0, 1, 0],
-        "least_alike": [0.9, 0.61, np.nan],
-        "stranger": [np.nan, 0.55, 0.0],
+        "lowest_copy": [0.9, 0.61, np.nan],
+        "highest_other": [np.nan, 0.55, 0.0],
     }
 )
 NO_QA = pd.DataFrame(columns=["detail"], dtype=str)
@@ -110,8 +110,8 @@ def test_of_many_classes_the_most_heard_are_shown(monkeypatch):
     assert axis.get_title().endswith("(2 classes, most heard)")
 
 
-def test_copies_show_recall_likeness_and_clusters():
-    lines = [qa_line(f"a/{n}", "clip", "near copy", "group", f"b/{n}", f"likeness 0.{n}9") for n in (6, 9, 9)]
+def test_copies_show_recall_similarity_and_clusters():
+    lines = [qa_line(f"a/{n}", "clip", "near copy", "group", f"b/{n}", f"similarity 0.{n}9") for n in (6, 9, 9)]
     found, alike, clusters = memo.copies(pd.DataFrame(lines), pd.Series({2: 3, 5: 1}), TRIAL).axes
     assert [bar.get_width() for bar in found.patches] == [1.0, 0.5, 0.0]
     assert [text.get_text() for text in found.texts] == [
@@ -119,7 +119,7 @@ def test_copies_show_recall_likeness_and_clusters():
         "4 of 8, 1 mistaken; alike 0.61 or more, others 0.55 or less",
         "0 of 8, 0 mistaken",
     ]
-    assert alike.get_title() == "near copies in the data: 3, by likeness"
+    assert alike.get_title() == "near copies in the data: 3, by similarity"
     assert histogram(alike) == {0.69: 1, 0.99: 2}
     assert clusters.get_title() == "clusters of copies: 4, by number of items"
     assert histogram(clusters) == {2: 3, 5: 1}

@@ -78,8 +78,8 @@ def test_near_copies_come_least_alike_first_with_their_partners_aligned(cards):
     known = {"a/1.ogg": call, "a/2.ogg": call, "a/3.ogg": call, TWO: still}
     qa = pd.DataFrame(
         [
-            qa_line("a/1.ogg", "clip", "near copy", "group", "a/2.ogg", "2.0 s in common, likeness 0.93"),
-            qa_line("a/3.ogg", "clip", "near copy", "review", TWO, "2.0 s in common, likeness 0.61"),
+            qa_line("a/1.ogg", "clip", "near copy", "group", "a/2.ogg", "2.0 s in common, similarity 0.93"),
+            qa_line("a/3.ogg", "clip", "near copy", "review", TWO, "2.0 s in common, similarity 0.61"),
         ]
     )
     first, second = reviews.review_gallery(qa, known.get)

@@ -1,4 +1,4 @@
-"""Crops lie where their kind says, never leave a long recording, and repeat a short one from any phase."""
+"""Crops lie where their kind puts them, never leave a long recording, and repeat a short one from any phase."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_a_short_recording_is_repeated_from_every_phase(kind):
     assert cut(audio, 3, 10).tolist() == [3, 0, 1, 2, 3, 0, 1, 2, 3, 0]
 
 
-def test_a_recording_of_just_the_length_is_heard_whole():
+def test_a_recording_of_just_the_length_is_used_whole():
     audio = np.arange(10)
     assert set(starts(10, 10, CropSettings())) == {0}
     assert cut(audio, 0, 10).tolist() == audio.tolist()

@@ -95,14 +95,14 @@ def test_company_is_ranked_by_how_far_it_is_beyond_chance():
     assert len(table) == 2
 
 
-def test_the_likeness_is_read_from_the_detail():
+def test_the_similarity_is_read_from_the_detail():
     qa = pd.DataFrame(
         [
-            qa_line("a/1.ogg", "clip", "near copy", "group", "a/2.ogg", "5.9 s in common, likeness 0.55"),
+            qa_line("a/1.ogg", "clip", "near copy", "group", "a/2.ogg", "5.9 s in common, similarity 0.55"),
             qa_line("a/3.ogg", "clip", "poor recording", "review", detail="2 % clipped"),
         ]
     )
-    found = memo.likeness(qa)
+    found = memo.similarity(qa)
     assert found[0] == 0.55
     assert pd.isna(found[1])
 

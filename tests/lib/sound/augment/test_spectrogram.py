@@ -7,9 +7,9 @@ import torch
 
 from lib.sound.augment.spectrogram import (
     SPECTROGRAM_AUGMENTATIONS,
-    augmented_spectrograms,
-    frequency_masked,
-    time_masked,
+    augment_spectrograms,
+    mask_frames,
+    mask_frequencies,
 )
 from lib.sound.augment.waveform import AugmentSettings
 
@@ -21,18 +21,18 @@ def seeded(seed=0):
 
 
 @pytest.fixture
-def pictures():
+def spectrograms():
     made = torch.randn(200, 16, 30, generator=seeded(9))
     return made - made.mean(dim=(1, 2), keepdim=True)
 
 
-@pytest.mark.parametrize(("change", "along", "across"), [(frequency_masked, 1, 2), (time_masked, 2, 1)])
-def test_a_mask_zeroes_one_stretch_of_a_normalised_picture_and_nothing_else(pictures, change, along, across):
+@pytest.mark.parametrize(("change", "along", "across"), [(mask_frequencies, 1, 2), (mask_frames, 2, 1)])
+def test_a_mask_zeroes_one_stretch_of_a_normalised_spectrogram_and_nothing_else(spectrograms, change, along, across):
     settings = replace(SETTINGS, frequency_mask_bins=5, time_mask_frames=5)
-    out = change(pictures, seeded(), settings)
-    wiped = (out != pictures).all(dim=across)
-    assert torch.equal((out != pictures).any(dim=across), wiped)
-    assert out[out != pictures].abs().max() < 1e-6
+    out = change(spectrograms, seeded(), settings)
+    wiped = (out != spectrograms).all(dim=across)
+    assert torch.equal((out != spectrograms).any(dim=across), wiped)
+    assert out[out != spectrograms].abs().max() < 1e-6
     assert set(wiped.sum(dim=1).tolist()) == {1, 2, 3, 4, 5}
     steps = torch.diff(wiped.int(), dim=1, prepend=torch.zeros(200, 1), append=torch.zeros(200, 1))
     assert (steps.abs().sum(dim=1) == 2).all()
@@ -40,30 +40,32 @@ def test_a_mask_zeroes_one_stretch_of_a_normalised_picture_and_nothing_else(pict
     assert wiped[:, -1].any()
 
 
-def test_a_mask_of_a_picture_that_is_not_normalised_shows_its_mean(pictures):
-    raw = 10 * pictures - 40
-    out = frequency_masked(raw, seeded(), SETTINGS)
+def test_a_mask_of_a_spectrogram_that_is_not_normalised_shows_its_mean(spectrograms):
+    raw = 10 * spectrograms - 40
+    out = mask_frequencies(raw, seeded(), SETTINGS)
     wiped = out != raw
     assert (out[0][wiped[0]] - raw[0].mean()).abs().max() < 1e-4
 
 
-def test_several_masks_wipe_several_stretches(pictures):
-    one = (time_masked(pictures, seeded(), replace(SETTINGS, time_mask_frames=3)) != pictures).sum()
-    four = (time_masked(pictures, seeded(), replace(SETTINGS, time_mask_frames=3, time_masks=4)) != pictures).sum()
+def test_several_masks_wipe_several_stretches(spectrograms):
+    one = (mask_frames(spectrograms, seeded(), replace(SETTINGS, time_mask_frames=3)) != spectrograms).sum()
+    four = (
+        mask_frames(spectrograms, seeded(), replace(SETTINGS, time_mask_frames=3, time_masks=4)) != spectrograms
+    ).sum()
     assert four > 3 * one
 
 
-def test_a_mask_wider_than_the_picture_is_cut_to_it(pictures):
-    out = frequency_masked(pictures, seeded(), replace(SETTINGS, frequency_mask_bins=1000))
-    assert (out != pictures).all(dim=(1, 2)).any()
+def test_a_mask_wider_than_the_spectrogram_is_cut_to_it(spectrograms):
+    out = mask_frequencies(spectrograms, seeded(), replace(SETTINGS, frequency_mask_bins=1000))
+    assert (out != spectrograms).all(dim=(1, 2)).any()
 
 
 @pytest.mark.parametrize("name", SPECTROGRAM_AUGMENTATIONS)
-def test_each_mask_is_switched_by_its_own_probability(name, pictures):
+def test_each_mask_is_switched_by_its_own_probability(name, spectrograms):
     off = AugmentSettings(frequency_mask_p=0.0, time_mask_p=0.0)
-    assert torch.equal(augmented_spectrograms(pictures, seeded(), off), pictures)
-    half = augmented_spectrograms(pictures, seeded(), replace(off, **{f"{name}_p": 0.5}))
-    changed = (half != pictures).flatten(1).any(dim=1)
+    assert torch.equal(augment_spectrograms(spectrograms, seeded(), off), spectrograms)
+    half = augment_spectrograms(spectrograms, seeded(), replace(off, **{f"{name}_p": 0.5}))
+    changed = (half != spectrograms).flatten(1).any(dim=1)
     assert 0.35 < changed.float().mean() < 0.65
-    again = augmented_spectrograms(pictures, seeded(), replace(off, **{f"{name}_p": 0.5}))
+    again = augment_spectrograms(spectrograms, seeded(), replace(off, **{f"{name}_p": 0.5}))
     assert torch.equal(half, again)

@@ -59,7 +59,7 @@ def test_silence_has_no_landmark():
     assert len(echoprint(np.zeros(SAMPLE_RATE, np.float32)).frames) == 0
 
 
-def test_what_lies_above_the_new_nyquist_hardly_folds_into_the_picture():
+def test_what_lies_above_the_new_nyquist_hardly_folds_into_the_spectrogram():
     time_s = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
     rng = np.random.default_rng(0)
     low = np.sin(2 * np.pi * 2000 * time_s) + 0.01 * rng.normal(size=len(time_s))

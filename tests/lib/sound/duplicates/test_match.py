@@ -6,7 +6,7 @@ import pytest
 
 from lib.competition.row_ids import SAMPLE_RATE
 from lib.sound.duplicates.fingerprint import echoprint
-from lib.sound.duplicates.match import candidates, laid_over, near_duplicates, one_recording, throughout
+from lib.sound.duplicates.match import align_pairs, candidate_pairs, mean_similarity, near_duplicates, same_recording
 
 
 def found_among(sounds):
@@ -14,7 +14,7 @@ def found_among(sounds):
 
 
 def test_no_two_clips_of_one_species_are_one_recording(flock):
-    assert len(candidates([echoprint(audio) for audio in flock.values()])) > 0  # their coarse pictures do agree
+    assert len(candidate_pairs([echoprint(audio) for audio in flock.values()])) > 0  # their coarse spectrograms agree
     assert len(found_among(flock)) == 0
 
 
@@ -24,7 +24,7 @@ def test_a_trimmed_softer_copy_is_found_with_its_offset(flock):
     found = found_among(flock | {"other/XC99.ogg": copy})
     assert found[["first", "second"]].to_numpy().tolist() == [["rubthr1/XC3.ogg", "other/XC99.ogg"]]
     row = found.iloc[0]
-    assert row.likeness == pytest.approx(1, abs=0.01)
+    assert row.similarity == pytest.approx(1, abs=0.01)
     assert row.offset_s == pytest.approx(-1.7, abs=1 / SAMPLE_RATE)
     assert row.overlap_s == pytest.approx(len(copy) / SAMPLE_RATE, abs=1 / SAMPLE_RATE)
 
@@ -37,7 +37,7 @@ def test_all_copies_of_one_recording_are_paired(flock):
     assert pairs == {frozenset(pair) for pair in ((trio[0], trio[1]), (trio[0], trio[2]), (trio[1], trio[2]))}
 
 
-def test_a_clip_inside_a_minute_is_found_at_its_place(flock):
+def test_a_clip_inside_a_minute_is_found_at_its_offset(flock):
     rng = np.random.default_rng(0)
     minute = 0.001 * rng.normal(size=30 * SAMPLE_RATE).astype(np.float32)
     clip = flock["rubthr1/XC2.ogg"]
@@ -50,39 +50,39 @@ def test_a_clip_inside_a_minute_is_found_at_its_place(flock):
 def test_less_than_a_second_in_common_is_one_call_and_no_copy(flock):
     one, other = flock["grekis/XC0.ogg"], flock["grekis/XC1.ogg"]
     at = pd.DataFrame({"first": [0], "second": [1], "offset_s": [-len(one) / SAMPLE_RATE]})
-    for seconds, likeness in ((0.9, 0.0), (1.2, 1.0)):
+    for seconds, similarity in ((0.9, 0.0), (1.2, 1.0)):
         common = flock["rubthr1/XC0.ogg"][SAMPLE_RATE : round((1 + seconds) * SAMPLE_RATE)]
         joined = {"a": np.concatenate([one, common]), "b": np.concatenate([common, other])}
-        assert laid_over(list(joined), at, joined.get).likeness[0] == pytest.approx(likeness, abs=1e-3)
+        assert align_pairs(list(joined), at, joined.get).similarity[0] == pytest.approx(similarity, abs=1e-3)
 
 
-def test_likeness_is_one_for_a_copy_and_near_nothing_for_noise(flock):
+def test_similarity_is_one_for_a_copy_and_near_nothing_for_noise(flock):
     rng = np.random.default_rng(0)
     one, other = rng.normal(size=(2, 3 * SAMPLE_RATE)).astype(np.float32)
-    assert throughout(one, -2 * one) == pytest.approx(1, abs=1e-3)
-    assert throughout(one, other) < 0.1
+    assert mean_similarity(one, -2 * one) == pytest.approx(1, abs=1e-3)
+    assert mean_similarity(one, other) < 0.1
     half = np.concatenate([one[: len(one) // 3], other[len(one) // 3 :]])
-    assert throughout(one, half) == pytest.approx(1 / 3, abs=0.1)
+    assert mean_similarity(one, half) == pytest.approx(1 / 3, abs=0.1)
 
 
-def test_pairs_that_differ_are_laid_over_too_and_have_a_likeness_below_the_line(flock):
+def test_pairs_that_differ_are_aligned_too_and_have_a_similarity_below_the_threshold(flock):
     prints = [echoprint(audio) for audio in flock.values()]
-    table = laid_over(list(flock), candidates(prints), flock.get)
-    assert len(table) == candidates(prints).groupby(["first", "second"]).ngroups
-    assert not one_recording(table).any()
+    table = align_pairs(list(flock), candidate_pairs(prints), flock.get)
+    assert len(table) == candidate_pairs(prints).groupby(["first", "second"]).ngroups
+    assert not same_recording(table).any()
 
 
 def test_what_has_little_in_common_must_be_more_alike():
-    pairs = pd.DataFrame({"likeness": [0.49, 0.55, 0.55, 0.65], "overlap_s": [9.0, 9.0, 2.0, 2.0]})
-    assert one_recording(pairs).tolist() == [False, True, False, True]
+    pairs = pd.DataFrame({"similarity": [0.49, 0.55, 0.55, 0.65], "overlap_s": [9.0, 9.0, 2.0, 2.0]})
+    assert same_recording(pairs).tolist() == [False, True, False, True]
 
 
 def test_a_number_that_every_sound_shares_proposes_no_pair():
     rng = np.random.default_rng(0)
     call = rng.normal(size=3 * SAMPLE_RATE).astype(np.float32)
     few, many = [echoprint(call)] * 3, [echoprint(call)] * 80
-    assert len(candidates(few)) > 0
-    assert len(candidates(many)) == 0
+    assert len(candidate_pairs(few)) > 0
+    assert len(candidate_pairs(many)) == 0
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])

@@ -1,4 +1,4 @@
-"""Settings that make no picture are refused when they are made; old cards' settings still load."""
+"""Settings that make no spectrogram are refused when they are made; old cards' settings still load."""
 
 import json
 from dataclasses import asdict
@@ -34,7 +34,7 @@ from tests.support.front_ends import FRONT_ENDS
         ({"n_mels": 256, "n_fft": 1024}, "n_mels"),
     ],
 )
-def test_a_setting_that_makes_no_picture_is_refused_by_name(settings, named):
+def test_a_setting_that_makes_no_spectrogram_is_refused_by_name(settings, named):
     with pytest.raises(BadInput, match=f"front end: {named}"):
         FrontEnd(**settings)
 

@@ -1,4 +1,4 @@
-"""Pictures equal torchaudio's and librosa's within stated tolerances, and a file's pictures those of its windows."""
+"""Spectrograms equal torchaudio's and librosa's within stated tolerances, and a file's those of its windows."""
 
 from dataclasses import replace
 
@@ -84,7 +84,7 @@ def test_mel_power_equals_librosa_to_1e_4_of_a_cell_and_1e_7_of_the_loudest(wind
 
 
 @pytest.mark.parametrize("name", ["plain", "magnitudes in dB"])
-def test_pictures_in_decibels_equal_librosas_to_a_hundredth_of_a_db(windows, name):
+def test_spectrograms_in_decibels_equal_librosas_to_a_hundredth_of_a_db(windows, name):
     settings = ALONE[name]
     energies = mel_power(windows, settings)
     to_db = librosa.power_to_db if settings.magnitude_power == 2 else librosa.amplitude_to_db
@@ -94,7 +94,7 @@ def test_pictures_in_decibels_equal_librosas_to_a_hundredth_of_a_db(windows, nam
     np.testing.assert_allclose(spectrograms(windows, settings), expected, atol=0.01)
 
 
-def test_perchs_picture_is_a_tenth_of_the_logarithm_of_its_magnitudes(windows):
+def test_perchs_spectrogram_is_a_tenth_of_the_logarithm_of_its_magnitudes(windows):
     expected = 0.1 * np.log(np.maximum(mel_power(windows, ALONE["Perch"]), 1e-5))
     np.testing.assert_allclose(spectrograms(windows, ALONE["Perch"]), expected, atol=1e-6)
     np.testing.assert_allclose(
@@ -107,7 +107,7 @@ def test_perchs_picture_is_a_tenth_of_the_logarithm_of_its_magnitudes(windows):
 @pytest.mark.parametrize(
     "name", ["plain", "PCEN sidecar", "counted from the file", "edges of the file", "all of the file"]
 )
-def test_a_files_pictures_equal_those_of_its_cut_windows_to_1e_5(file, name, hop_samples, starts):
+def test_a_files_spectrograms_equal_those_of_its_cut_windows_to_1e_5(file, name, hop_samples, starts):
     settings = replace(FRONT_ENDS[name], hop_samples=hop_samples)
     half, context = settings.n_fft // 2, settings.context_samples
     whole = np.pad(file, half, mode="reflect")
@@ -135,8 +135,8 @@ def test_edges_and_scope_of_the_file_equal_slices_of_librosas_whole_file_to_a_hu
     to_db = librosa.power_to_db if power == 2 else librosa.amplitude_to_db
     whole = to_db(energies, ref=1.0, top_db=40.0)
     ours = soundscape_spectrograms(file, settings, np.arange(4) * SAMPLES, SAMPLES)
-    for window, picture in enumerate(ours):
-        np.testing.assert_allclose(picture, whole[:, 64 * window : 64 * window + 65], atol=0.01)
+    for window, spectrogram in enumerate(ours):
+        np.testing.assert_allclose(spectrogram, whole[:, 64 * window : 64 * window + 65], atol=0.01)
     assert (ours[0] == ours[0].min()).all(), "the first window lies more than 40 dB below the file's peak"
 
 

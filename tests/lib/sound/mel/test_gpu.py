@@ -1,4 +1,4 @@
-"""The torch twin equals the front end without torch, for every kind of setting, and trains: slopes, autocast, state."""
+"""The torch front end equals the one without torch, for every kind of setting, and trains: slopes, autocast, state."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from lib.sound.mel.cpu import file_peak_db, spectrograms
 from lib.sound.mel.gpu import MelSpectrogram
 from tests.support.front_ends import FRONT_ENDS
 
-# Of a picture's range: .004 dB of 80. What is left is float32 rounding of two FFTs.
+# Of a spectrogram's range: .004 dB of 80. What is left is float32 rounding of two FFTs.
 TOLERANCE = 5e-5
 
 
@@ -35,7 +35,7 @@ def rows_of(file, settings: FrontEnd, samples: int = 24000) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", FRONT_ENDS)
-def test_the_twins_agree_to_4_thousandths_of_a_db_or_as_much_of_another_levels_range(file, name):
+def test_torch_and_numpy_agree_to_4_thousandths_of_a_db_or_as_much_of_another_levels_range(file, name):
     settings = FRONT_ENDS[name]
     windows, peak_db = rows_of(file, settings), file_peak_db(file, settings)
     expected = spectrograms(windows, settings, peak_db=peak_db)
@@ -47,7 +47,7 @@ def test_the_twins_agree_to_4_thousandths_of_a_db_or_as_much_of_another_levels_r
 
 @pytest.mark.parametrize("level", ["db", "pcen", "log", "power"])
 @pytest.mark.parametrize("normalise", ["none", "zscore", "minmax", "zscore minmax", "bands zscore"])
-def test_the_twins_agree_on_digital_silence(level, normalise):
+def test_torch_and_numpy_agree_on_digital_silence(level, normalise):
     settings, silence = FrontEnd(level=level, normalise=normalise), np.zeros((2, 8000), dtype=np.float32)
     ours = MelSpectrogram(settings)(torch.from_numpy(silence)).numpy()
     np.testing.assert_allclose(ours, spectrograms(silence, settings), atol=1e-5)
@@ -61,7 +61,7 @@ def test_each_row_has_its_own_peak_when_none_is_given(file):
 
 
 @pytest.mark.parametrize("name", FRONT_ENDS)
-def test_the_slope_is_that_of_the_picture_and_finite_on_silence(name):
+def test_the_slope_is_that_of_the_spectrogram_and_finite_on_silence(name):
     settings = FRONT_ENDS[name]
     make, rng = MelSpectrogram(settings), np.random.default_rng(1)
     windows = torch.from_numpy(rng.normal(size=(2, 12000 + 2 * settings.context_samples)).astype(np.float32))
@@ -80,7 +80,7 @@ def test_the_slope_is_that_of_the_picture_and_finite_on_silence(name):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_autocast_does_not_change_a_picture(file, dtype):
+def test_autocast_does_not_change_a_spectrogram(file, dtype):
     make, windows = MelSpectrogram(FRONT_ENDS["PCEN sidecar"]), torch.from_numpy(rows_of(file, FrontEnd()))
     with torch.autocast("cpu", dtype=dtype):
         under = make(windows)

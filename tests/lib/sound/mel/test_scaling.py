@@ -1,4 +1,4 @@
-"""Levels and normalisations: known answers, and equality with librosa and torchaudio within stated tolerances."""
+"""Levels and normalisations: known values, and equality with librosa and torchaudio within stated tolerances."""
 
 import librosa
 import numpy as np
@@ -7,7 +7,7 @@ import torch
 
 from lib.competition.row_ids import SAMPLE_RATE
 from lib.models.network.pretrained import load_torchaudio
-from lib.sound.mel.scaling import decibels, normalised, pcen
+from lib.sound.mel.scaling import decibels, normalise_spectrograms, pcen
 
 
 @pytest.fixture(scope="module")
@@ -57,18 +57,20 @@ def test_pcen_leaves_its_input_alone_and_makes_silence_zero(power):
     np.testing.assert_allclose(pcen(np.zeros((1, 2, 40), dtype=np.float32), 512), 0, atol=1e-6)
 
 
-def test_normalisations_have_known_answers():
-    picture = np.array([[[1.0, 3.0], [5.0, 7.0]], [[-100.0, -100.0], [-100.0, -100.0]]], dtype=np.float32)
-    assert normalised(picture, "none") is picture
+def test_normalisations_have_known_values():
+    spectrogram = np.array([[[1.0, 3.0], [5.0, 7.0]], [[-100.0, -100.0], [-100.0, -100.0]]], dtype=np.float32)
+    assert normalise_spectrograms(spectrogram, "none") is spectrogram
     root = np.sqrt(5.0)
     np.testing.assert_allclose(
-        normalised(picture, "zscore")[0], [[-3 / root, -1 / root], [1 / root, 3 / root]], rtol=1e-6
+        normalise_spectrograms(spectrogram, "zscore")[0], [[-3 / root, -1 / root], [1 / root, 3 / root]], rtol=1e-6
     )
     for normalise in ("minmax", "zscore minmax"):
-        np.testing.assert_allclose(normalised(picture, normalise)[0], [[0, 1 / 3], [2 / 3, 1]], atol=1e-6)
+        np.testing.assert_allclose(
+            normalise_spectrograms(spectrogram, normalise)[0], [[0, 1 / 3], [2 / 3, 1]], atol=1e-6
+        )
     steady = np.array([[[1.0, 1.0], [5.0, 7.0]]])
     root = np.sqrt(2)
-    np.testing.assert_allclose(normalised(steady, "bands zscore")[0], [[0, 0], [-root, root]], atol=1e-6)
+    np.testing.assert_allclose(normalise_spectrograms(steady, "bands zscore")[0], [[0, 0], [-root, root]], atol=1e-6)
     for normalise in ("zscore", "minmax", "zscore minmax", "bands zscore"):
-        assert not normalised(picture, normalise)[1].any(), "silence is zero"
-    assert picture[0, 0, 0] == 1.0
+        assert not normalise_spectrograms(spectrogram, normalise)[1].any(), "silence is zero"
+    assert spectrogram[0, 0, 0] == 1.0

@@ -1,10 +1,17 @@
-"""Checks of sound: copies are told from calls, and what is poor is flagged with its reason while the usual is not."""
+"""Checks of sound: copies are separated from calls; poor sound is flagged with its reason while the usual is not."""
 
 import numpy as np
 import pandas as pd
 
 from lib.sound.duplicates.fingerprint import Echoprint, echoprint
-from lib.sound.quality.checks import bad_sound, exact_copies, near_copies, odd_ones, poor_sound, silent_windows
+from lib.sound.quality.checks import (
+    class_outliers,
+    exact_copies,
+    near_copies,
+    poor_recordings,
+    silent_windows,
+    unusable_files,
+)
 
 USUAL = {"problem": "", "rms": 0.1, "dc": 0.0, "clipped": 0.0, "silent": 0.0, "snr_db": 2.0, "edge_hz": 16_000.0}
 
@@ -40,7 +47,7 @@ def test_of_a_labelled_and_an_unlabelled_copy_the_unlabelled_one_goes():
 
 def test_unusable_files_are_excluded_and_absent_ones_left_to_the_joins():
     table = an_inventory(a={"problem": "no samples"}, b={"problem": "no such file"}, c={})
-    qa = bad_sound("clip", table)
+    qa = unusable_files("clip", table)
     assert qa[["item", "detail", "action"]].to_numpy().tolist() == [["a", "no samples", "exclude"]]
 
 
@@ -54,10 +61,10 @@ def test_near_copies_of_a_kind_share_a_fold_and_a_clip_in_a_soundscape_is_shown(
         ["rubthr1/XC0.ogg", "a/copy.ogg", "clip", "group"],
         ["grekis/XC1.ogg", "minute", "clip", "review"],
     ]
-    assert qa.detail[0] == "5.5 s in common, likeness 1.00"
+    assert qa.detail[0] == "5.5 s in common, similarity 1.00"
 
 
-def test_what_is_poor_is_flagged_with_its_reason_and_the_usual_is_not():
+def test_poor_sound_is_flagged_with_its_reason_and_the_usual_is_not():
     poor = {
         "clipped": {"clipped": 0.05},
         "silent": {"silent": 0.95},
@@ -67,7 +74,7 @@ def test_what_is_poor_is_flagged_with_its_reason_and_the_usual_is_not():
         "both": {"clipped": 0.02, "silent": 0.95},
     }
     usual = {f"usual{n}": {} for n in range(20)}
-    qa = poor_sound("clip", an_inventory(**poor, **usual, broken={"problem": "no samples", "rms": 0.0}))
+    qa = poor_recordings("clip", an_inventory(**poor, **usual, broken={"problem": "no samples", "rms": 0.0}))
     assert dict(zip(qa["item"], qa.detail, strict=True)) == {
         "clipped": "5% clipped",
         "silent": "95% silent",
@@ -80,7 +87,9 @@ def test_what_is_poor_is_flagged_with_its_reason_and_the_usual_is_not():
 
 
 def test_what_all_have_is_not_poor():
-    assert len(poor_sound("clip", an_inventory(**{f"n{n}": {"edge_hz": 4000.0, "rms": 1e-3} for n in range(9)}))) == 0
+    assert (
+        len(poor_recordings("clip", an_inventory(**{f"n{n}": {"edge_hz": 4000.0, "rms": 1e-3} for n in range(9)}))) == 0
+    )
 
 
 def test_clips_unlike_their_class_are_shown_oddest_first_and_a_small_class_is_left_out():
@@ -91,8 +100,8 @@ def test_clips_unlike_their_class_are_shown_oddest_first_and_a_small_class_is_le
     prints = [Echoprint(nothing, nothing, profile) for profile in profiles]
     table = pd.DataFrame({"name": [f"n{n}" for n in range(40)], "echoprint": prints})
     label_of = {name: "small" if n >= 35 else "large" for n, name in enumerate(table.name)}
-    assert odd_ones(table, label_of)["item"].tolist() == ["n17", "n3"]
-    assert len(odd_ones(table, label_of | {f"n{n}": f"c{n % 9}" for n in range(40)})) == 0
+    assert class_outliers(table, label_of)["item"].tolist() == ["n17", "n3"]
+    assert len(class_outliers(table, label_of | {f"n{n}": f"c{n % 9}" for n in range(40)})) == 0
 
 
 def test_silence_with_a_label_is_shown_and_silence_without_one_is_not():

@@ -1,4 +1,4 @@
-"""The QA table of a miniature with planted copies: each is found, what the table says is done, clean data stays."""
+"""The QA table of a miniature with planted copies: each is found, the table's actions are taken, clean data stays."""
 
 import json
 import shutil
@@ -8,10 +8,10 @@ import soundfile
 
 from lib.competition.classes import read_class_list
 from lib.competition.folds import make_folds
-from lib.competition.qa import crossing, excluded, related, without_excluded
+from lib.competition.qa import drop_excluded, excluded_items, pairs_across_folds, related_pairs
 from lib.competition.row_ids import SAMPLE_RATE
 from lib.competition.tables import Findings, read_clips, read_taxonomy, read_windows
-from lib.sound.quality.report import audit, sound_of
+from lib.sound.quality.report import audit, sound_loader
 from lib.sound.quality.scan import take_inventory
 
 
@@ -36,10 +36,10 @@ def planted(public, clean, tmp_path_factory):
     """The miniature where one clip is another's bytes, one a trimmed copy, and two days share a soundscape's sound."""
     copy = shutil.copytree(public, tmp_path_factory.mktemp("planted") / "birdclef-2026")
     clips, windows, qa = clean
-    usable = clips[~clips.filename.isin(excluded(qa, "clip"))]
+    usable = clips[~clips.filename.isin(excluded_items(qa, "clip"))]
     one, other, third, fourth = usable[usable.primary_label == usable.primary_label.mode()[0]].filename[:4]
     shutil.copy(copy / "train_audio" / one, copy / "train_audio" / other)
-    sound = sound_of(public)
+    sound = sound_loader(public)
     soundfile.write(copy / "train_audio" / fourth, 0.5 * sound(third)[5000:-5000], SAMPLE_RATE, format="OGG")
     day = windows.drop_duplicates("group").stem.tolist()[:2]
     again = sound(day[0])[: 50 * SAMPLE_RATE]
@@ -54,26 +54,26 @@ def test_in_clean_data_only_what_cannot_be_read_is_excluded_and_nothing_is_a_cop
     _, _, qa = clean
     quirks = json.loads((mini / "miniature.json").read_text())["quirks"]
     faults = ("zero_sample_clip", "zero_byte_clip", "corrupt_clip", "silent_clip")
-    assert excluded(qa, "clip") == {name for fault in faults for name in quirks[fault]}
-    assert excluded(qa, "soundscape") == set()
-    assert related(qa) == []
+    assert excluded_items(qa, "clip") == {name for fault in faults for name in quirks[fault]}
+    assert excluded_items(qa, "soundscape") == set()
+    assert related_pairs(qa) == []
     assert not qa.check.str.contains("copy|join|label map|poor").any()
 
 
 def test_planted_copies_are_found_and_end_in_one_fold(planted):
-    competition, places = planted
+    competition, names = planted
     clips, windows, qa = audited(competition)
-    assert excluded(qa, "clip") >= {places["bytes"][1]}
-    assert {frozenset(pair) for pair in related(qa)} == {frozenset(places["trimmed"]), frozenset(places["days"])}
-    clips, windows = without_excluded(clips, windows, qa, Findings())
-    assert places["bytes"][1] not in set(clips.filename)
-    folds = make_folds(clips, windows, read_class_list(competition), n_folds=3, seed=0, related=related(qa))
-    assert crossing(related(qa), folds.of("clip") | folds.of("soundscape")) == []
-    assert set(places["days"]) <= set(folds.of("soundscape"))
+    assert excluded_items(qa, "clip") >= {names["bytes"][1]}
+    assert {frozenset(pair) for pair in related_pairs(qa)} == {frozenset(names["trimmed"]), frozenset(names["days"])}
+    clips, windows = drop_excluded(clips, windows, qa, Findings())
+    assert names["bytes"][1] not in set(clips.filename)
+    folds = make_folds(clips, windows, read_class_list(competition), n_folds=3, seed=0, related=related_pairs(qa))
+    assert pairs_across_folds(related_pairs(qa), folds.of("clip") | folds.of("soundscape")) == []
+    assert set(names["days"]) <= set(folds.of("soundscape"))
 
 
 def test_a_sound_is_found_by_file_name_or_by_stem(public, clean):
     clips, windows, _ = clean
-    sound = sound_of(public)
+    sound = sound_loader(public)
     assert len(sound(windows.stem[0])) >= 59 * SAMPLE_RATE
     assert sound(clips.filename[0]) is sound(clips.filename[0])

@@ -72,7 +72,7 @@ def test_the_same_samples_in_another_container_have_one_sound_hash_and_two_file_
     assert (table.sound_hash == table.sound_hash[0]).tolist() == [True, True, True, False]
 
 
-def test_what_is_not_there_or_no_sound_says_so_and_has_no_sound_hash(tmp_path):
+def test_an_absent_or_unreadable_file_has_its_problem_and_no_sound_hash(tmp_path):
     (tmp_path / "bad.ogg").write_bytes(b"no sound")
     soundfile.write(tmp_path / "still.wav", np.zeros(SAMPLE_RATE), SAMPLE_RATE)
     table = take_inventory(tmp_path, ["none.ogg", "bad.ogg", "still.wav"], "test")
