@@ -125,7 +125,7 @@ def _notebook(source: str, text: str, files: dict[str, bytes], digest: str, type
         cells[index] = (cells[index][0], variants.with_values(cells[index][1], typed), cells[index][2])
     if files:
         first = next((index for index, cell in enumerate(cells) if cell[0] == "code" and imports_lib(cell[1])), 0)
-        cells[first:first] = lib_cells(files, digest)
+        cells[first:first] = lib_cells(files)
     titled = bool(cells) and cells[0][0] == "markdown"
     cells.insert(1 if titled else 0, ("markdown", stamp_text(source, text, digest), {}))
     made_of = {"lib_fingerprint": digest, "source": source}

@@ -31,7 +31,7 @@ from pathlib import Path
 
 # %%
 from lib.learn.loop import Numbers, fail
-from lib.competition.fingerprint import of_lib
+from lib.core.fingerprint import of_lib
 
 # %%
 import traceback
@@ -41,9 +41,9 @@ import torch
 try:
     fail()
 except ZeroDivisionError:
-    said = traceback.format_exc()
+    shown = traceback.format_exc()
 
-results = {"lib": KERNEL_LIB, "traceback": said, "digest": of_lib()}
+results = {"lib": KERNEL_LIB, "traceback": shown, "digest": of_lib()}
 for method in ("fork", "spawn"):
     loader = torch.utils.data.DataLoader(Numbers(4), num_workers=2, multiprocessing_context=method)
     results[method] = [int(batch) for batch in loader]
@@ -90,6 +90,10 @@ def built(tmp_path_factory) -> Path:
     return root
 
 
+def is_lib(cell: nbformat.NotebookNode) -> bool:
+    return cell.cell_type == "code" and "lib" in cell.metadata.get("tags", [])
+
+
 def notebook_of(root: Path) -> nbformat.NotebookNode:
     return nbformat.read(root / f"dist/kernels/{SUBMISSION}/{SUBMISSION}.ipynb", as_version=4)
 
@@ -106,16 +110,17 @@ def test_the_built_kernel_runs_alone_with_workers_and_exact_files(built, tmp_pat
     }
     assert f'{results["lib"]}/lib/learn/loop.py", line 14, in fail' in results["traceback"]
     assert results["digest"] == notebook_of(built).metadata.pantanal.lib_fingerprint
-    assert results["digest"] in done.stderr
     assert not Path(results["lib"]).is_relative_to(Path("/kaggle/working"))
+    lib_cells_run = [cell for cell in nbformat.read(tmp_path / "run/out.ipynb", as_version=4).cells if is_lib(cell)]
+    assert [cell.outputs for cell in lib_cells_run] == [[]] * 6  # two of them bootstrap and check
 
 
 def test_an_edited_or_skipped_lib_cell_stops_the_kernel_and_is_named(built, tmp_path):
     notebook = notebook_of(built)
     for cell in list(notebook.cells):
-        if cell.source.startswith("%%writefile") and "loop.py" in cell.source:
+        if cell.source.startswith("%%lib_files learn"):
             cell.source = cell.source.replace("1 / 0", "1 / 1")
-        if cell.source.startswith("%%writefile") and "steps.py" in cell.source:
+        if cell.source.startswith("%%lib_files sound"):
             notebook.cells.remove(cell)
     nbformat.write(notebook, tmp_path / "edited.ipynb")
     done = execute(tmp_path / "edited.ipynb", tmp_path / "run")
@@ -137,19 +142,25 @@ def test_cells_stay_as_they_are_and_lib_goes_before_the_first_that_imports_it(bu
     assert "import json" in cells[places[0] - 1].source
     hidden = [cells[index].metadata for index in places[1:]]
     assert all(kept["_kg_hide-input"] and kept["jupyter"]["source_hidden"] for kept in hidden)
+    assert all(kept["_kg_hide-output"] and kept["jupyter"]["outputs_hidden"] for kept in hidden)
     assert {key for cell in cells for key in cell.metadata} <= set(inline.KEPT_METADATA)
 
 
-def test_a_lib_cell_is_the_magic_line_and_the_file(built):
-    sources = [cell.source for cell in notebook_of(built).cells]
-    assert "%%writefile {KERNEL_LIB}/lib/learn/loop.py\n" + LOOP in sources
+def test_each_room_is_one_cell_with_its_files_verbatim_below_their_names(built):
+    sources = [cell.source for cell in notebook_of(built).cells if cell.source.startswith("%%lib_files")]
+    rooms = {source.split("\n")[0].removeprefix("%%lib_files "): source for source in sources}
+    assert list(rooms) == ["lib", "core", "sound", "learn"]
+    assert rooms["learn"].endswith(f"\n\n# ==== lib/learn/loop.py ====\n{LOOP}".rstrip("\n"))
+    assert f"# ==== lib/core/fingerprint.py ====\n{LIB['core/fingerprint.py']}".rstrip("\n") in rooms["core"]
+    assert "lib/sound/empty_room/__init__.py" not in rooms["sound"]
 
 
 def test_two_builds_are_one_byte_for_byte_whatever_the_hash_seed(tmp_path):
     made = []
     for seed in ("1", "2"):
         root = project(tmp_path / seed / "same", NOTEBOOK, LIB)
-        code = "import sys; sys.path.insert(0, sys.argv[1]); import pathlib; from build import inline; inline.build(pathlib.Path())"
+        code = "import sys; sys.path.insert(0, sys.argv[1]); import pathlib; from build.inline import build; "
+        code += "build(pathlib.Path())"
         subprocess.run(
             [sys.executable, "-c", code, ROOT],
             cwd=root,
@@ -357,12 +368,12 @@ def test_innocent_lines_pass(tmp_path, line):
         (b"\n", "several newlines"),
         (b"x = 1\r\n", "a carriage return in line 1"),
         ("\ufeffx = 1\n".encode(), "a byte order mark"),
-        (b">>> x = 1\n", "begins like a prompt"),
+        (b"x = 1\n# ==== lib/y.py ====\n", "lib/x.py:2: this line separates files"),
     ],
 )
-def test_lib_files_that_the_magic_would_change_are_refused(text, says):
+def test_lib_files_that_a_cell_would_change_are_refused(text, says):
     with pytest.raises(BadInput, match=says):
-        lib_cells({"lib/x.py": text}, "0")
+        lib_cells({"lib/x.py": text})
 
 
 def test_a_kernel_over_the_limit_is_refused_by_its_escaped_size(tmp_path):
