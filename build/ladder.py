@@ -20,7 +20,7 @@ from lib.competition.tables import read_solution
 from lib.core.errors import BadInput
 from lib.core.paths import find_artifact, find_artifacts
 from lib.judge.bootstrap import ScoreWithInterval, score_table, scores_with_intervals
-from lib.judge.compare import paired
+from lib.judge.compare import paired_interval
 from lib.judge.leakage import judge_member
 from lib.models.member.open import Member, open_member
 from lib.show.html import write_page
@@ -98,7 +98,7 @@ def _standin_share(recipe: Recipe, standins: set[str]) -> str:
 def _verdict(recipe: Recipe, best: str, scored: dict[str, ScoreWithInterval]) -> str:
     """A sentence: the gain of the recipe's blend over that member on the hidden test, and what was searched."""
     rung, macro = _rung(recipe), {name: each.macro for name, each in scored.items()}
-    sure = paired(macro, {name: each.drawn for name, each in scored.items()}, rung, best)
+    sure = paired_interval(macro, {name: each.drawn for name, each in scored.items()}, rung, best)
     gain = f"{rung} - {best}: {macro[rung] - macro[best]:+.3f} {sure}"
     if recipe.searched is None:
         return f"{gain}; nothing was searched"

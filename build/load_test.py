@@ -79,10 +79,10 @@ def main(arguments: list[str] | None = None) -> int:
         receipt = read_json(output / "receipt.json")
         rows = len(pd.read_csv(output / "submission.csv", usecols=["row_id"]))
     print(
-        f"{receipt['heard']} of {options.soundscapes} soundscapes heard, {rows} rows, {len(receipt['alarms'])} alarms"
+        f"{receipt['scored']} of {options.soundscapes} soundscapes scored, {rows} rows, {len(receipt['alarms'])} alarms"
     )
     print(f"{receipt['minutes']:.1f} minutes in all, {receipt['workers']} soundscapes at once")
-    print(f"at most {receipt['peak_memory_mib']:.0f} MiB; {receipt['floor_ratio']:.2f} times the time inside sessions")
+    print(f"at most {receipt['peak_memory_mib']:.0f} MiB; {receipt['overhead_ratio']:.2f} times the time inside sessions")
     return 0
 
 

@@ -49,6 +49,10 @@ also: str = (
     ""  # any other settings of lib/learn/network/config.py, comma separated, each a name, an equals sign and a value
 )
 
+# %% [markdown]
+# ## Packages and inputs
+# Wheels that Kaggle's image lacks, the tables and folds that 01 prepared, the members so far, and the student's plan.
+
 # %%
 from lib.core.wheels import ensure
 
@@ -67,10 +71,10 @@ from lib.competition.row_ids import parse_soundscape
 from lib.competition.tables import Findings, read_taxonomy
 from lib.core.paths import cache_folder, find_artifact, find_artifacts, find_competition, ledger_path, output_folder
 from lib.judge.bootstrap import score_table, scores_with_intervals
-from lib.judge.leakage import unseen_scores
+from lib.judge.leakage import load_oof_scores
 from lib.judge.ledger import log_run
 from lib.judge.metric import judge
-from lib.judge.subgroups import slices
+from lib.judge.subgroups import list_subgroups
 from lib.learn.cache.audio import external_folder
 from lib.learn.network.config import NetworkPlan, override, chosen, differences, parse_settings
 from lib.learn.network.presets import find_preset
@@ -83,7 +87,7 @@ from lib.pseudo.student_gain import kept_table, teachers_scores
 from lib.pseudo.teachers import parse_teachers
 from lib.show.html import table
 from lib.show.plots import site_hours
-from lib.show.pseudo import cost_and_score, gains_by_round, kept_by_subgroup, label_gate_figure, review
+from lib.show.pseudo import cost_and_score, gains_by_round, kept_by_subgroup, label_gate_figure, review_label_gate
 from lib.show.training import learning_curves
 
 competition = find_competition(competition_dir)
@@ -133,7 +137,7 @@ site_hours([s.site for s in unlabelled], [s.hour for s in unlabelled], "unlabell
 teaching = parse_teachers(teachers, lambda name: load_recipe(find_artifact("recipes", inputs_dir) / f"{name}.json"))
 control = control or teaching.members[0]
 known = {
-    name: unseen_scores(folders[name], prepared.folds, related=prepared.related, others=folders)
+    name: load_oof_scores(folders[name], prepared.folds, related=prepared.related, others=folders)
     for name in dict.fromkeys([*teaching.members, control])
     if name in folders
 }
@@ -163,7 +167,7 @@ gated = gate_of(cells, plan.gate, taxa)
 label_gate_figure(gate_table(gated, cells, prepared.classes.labels, taxa))
 
 # %%
-review(prepared, stems, chances, gated, school.audio_of)
+review_label_gate(prepared, stems, chances, gated, school.audio_of)
 
 # %% [markdown]
 # ## Rounds
@@ -209,7 +213,7 @@ floor = next((name for name in ("l1_statistics", "l0_prior") if name in folders)
 there = folders | {each.folder.name: each.folder for each in done}
 everyone = {name: school.honest(folder, there) for name, folder in there.items()}
 everyone["teachers"] = teachers_scores(teaching, {name: everyone[name] for name in teaching.members}, prepared.folds)
-parts = slices(prepared, dict(zip(prepared.classes.labels, taxa, strict=True)))
+parts = list_subgroups(prepared, dict(zip(prepared.classes.labels, taxa, strict=True)))
 kept = kept_table(prepared.labels, everyone[last.folder.name], everyone["teachers"], everyone[floor], parts)
 kept_by_subgroup(kept)
 

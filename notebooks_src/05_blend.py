@@ -31,6 +31,10 @@ sidecar: str = ""  # the member that may correct the blend where it has earned i
 template: str = ""  # an entry's blend, by its name in lib/blend/templates/registry.py; empty: none
 roles: str = ""  # who plays which role in it, such as proto:l3_mlps,sed:small_sed; empty: who is most like it
 
+# %% [markdown]
+# ## Out-of-fold scores of the members
+# Every member at hand, scored on the rows that it has not seen.
+
 # %%
 import shutil
 import time
@@ -63,7 +67,7 @@ from lib.core import fingerprint
 from lib.core.paths import find_artifact, find_artifacts, find_competition, ledger_path, output_folder
 from lib.core.records import seal, to_json
 from lib.judge.bootstrap import score_table, scores_with_intervals
-from lib.judge.leakage import unseen_scores
+from lib.judge.leakage import load_oof_scores
 from lib.judge.ledger import log_run
 from lib.judge.metric import judge
 from lib.models.embedder.packed import classes_with_own_label
@@ -81,7 +85,7 @@ folders = {
 }
 cards = {name: read_card(folder, prepared.classes) for name, folder in folders.items()}
 parts = {
-    name: unseen_scores(folder, prepared.folds, related=prepared.related, others=folders)
+    name: load_oof_scores(folder, prepared.folds, related=prepared.related, others=folders)
     for name, folder in folders.items()
 }
 scored = scores_with_intervals(labels, parts)

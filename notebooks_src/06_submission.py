@@ -38,6 +38,10 @@ recipe_name: str = "safe"  # which recipe to execute: safe or bold
 runtime: str = "onnxruntime"  # or "openvino": networks in bfloat16, where it is installed and ranks alike
 rehearsal_soundscapes: int = 8  # training soundscapes to listen to where the test folder is empty
 
+# %% [markdown]
+# ## Packages and inputs
+# The clock starts here. Wheels that Kaggle's image lacks, and the competition folder.
+
 # %%
 from lib.core.wheels import ensure
 from lib.submit.budget import CONTEST_SOUNDSCAPES, Clock

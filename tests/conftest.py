@@ -9,7 +9,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before onnxruntime is imported: it 
 
 import pytest
 
-from lib.blend.recipe import Ingredient, Mix, Part, Recipe, Step
+from lib.blend.recipe import RecipeMember, Mix, Part, Recipe, Step
 from lib.competition.classes import read_class_list
 from lib.competition.folds import make_folds
 from lib.competition.miniature.cast import make_cast
@@ -128,7 +128,7 @@ def recipe(members, prepared_folder):
         name="safe",
         class_hash=prepared.classes.hash,
         fold_version=prepared.folds.version,
-        members=[Ingredient(folder.name, check_seal(folder), 0.1) for folder in folders],
+        members=[RecipeMember(folder.name, check_seal(folder), 0.1) for folder in folders],
         mixes=[
             Mix(
                 "blend",

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from build.benches.models import SITE, make_embedder, make_heads, make_networks, make_prior
-from lib.blend.recipe import Ingredient, Mix, Part, Recipe, Step, save_recipe
+from lib.blend.recipe import RecipeMember, Mix, Part, Recipe, Step, save_recipe
 from lib.competition.classes import ClassList
 from lib.competition.miniature.ogg import encode_ogg
 from lib.competition.row_ids import SAMPLE_RATE, WINDOW_SAMPLES, WINDOWS_PER_SOUNDSCAPE
@@ -111,7 +111,7 @@ def made_recipe(classes: ClassList, manifests: dict[str, str]) -> Recipe:
         Step("lift_to_neighbours", {"labels": list(classes.labels[40:]), "share": 0.2}),
         Step("smooth_unsure_windows", {"share": 0.2}),
         Step("scale_by_file", {"top_windows": 2, "power": 0.5}),
-        Step("share_in_groups", {"groups": genera, "share": 0.1}),
+        Step("smooth_in_groups", {"groups": genera, "share": 0.1}),
         Step("add_prior", {"member": "prior", "strength": 0.2}),
     ]
     parts = [Part(NETWORKS, 0.6), Part("linear", 0.2), Part("proto_ssm", 0.2)]
@@ -119,7 +119,7 @@ def made_recipe(classes: ClassList, manifests: dict[str, str]) -> Recipe:
         name="bench",
         class_hash=classes.hash,
         fold_version="none",
-        members=[Ingredient(name, manifest, 1.0) for name, manifest in manifests.items()],
+        members=[RecipeMember(name, manifest, 1.0) for name, manifest in manifests.items()],
         mixes=[Mix("answer", "rank", parts, steps)],
         prior="prior",
         score=0.5,

@@ -26,7 +26,7 @@ from build.benches.models import FRONT_END, LISTENING
 from build.benches.public_baseline import PlainWay, Tables, asked, feed, session
 from build.project import ROOT
 from lib.blend.mix import percentile_ranks
-from lib.blend.recipe import Outcome
+from lib.blend.recipe import BlendResult
 from lib.competition.row_ids import row_ids
 from lib.models.embedder.packed import open_embedder
 from lib.models.runtime.agreement import rank_agreement
@@ -73,14 +73,14 @@ def fed_models(world: World, file: Path) -> Tables:
     """What the models are fed for a file, by input."""
     audio, embedder = decode(file), open_embedder(world.embedder, world.classes)
     windows = soundscape_windows(audio)
-    pictures = {"picture": LISTENING.pictures(audio, FRONT_END), "inputs": windows}
-    return pictures | feed(file, embedder.hear(windows).named())
+    pictures = {"spectrogram": LISTENING.spectrograms(audio, FRONT_END), "inputs": windows}
+    return pictures | feed(file, embedder.embed(windows).named())
 
 
 @contextlib.contextmanager
 def timed_sessions() -> Iterator[list[tuple[float, float]]]:
     """The CPU and wall seconds of each call of a session of ours within the block, as they come."""
-    seconds, ask = [], OnnxFile.ask
+    seconds, ask = [], OnnxFile.run_outputs
 
     def timed(self: OnnxFile, outputs: list[str], **inputs: np.ndarray) -> list[np.ndarray]:
         cpu, wall = time.thread_time(), time.perf_counter()
@@ -88,11 +88,11 @@ def timed_sessions() -> Iterator[list[tuple[float, float]]]:
         seconds.append((time.thread_time() - cpu, time.perf_counter() - wall))
         return answers
 
-    OnnxFile.ask = timed
+    OnnxFile.run_outputs = timed
     try:
         yield seconds
     finally:
-        OnnxFile.ask = ask
+        OnnxFile.run_outputs = ask
 
 
 def share_in_sessions(call: Callable[[], object]) -> tuple[float, float]:
@@ -109,7 +109,7 @@ def heard_by(world: World, opened: OpenedRecipe, files: Sequence[Path]) -> Strea
     rows = [row for file in files for row in row_ids(file.stem)]
     prior = prior_scores(rows, opened.members["prior"], world.classes)
     with contextlib.redirect_stdout(io.StringIO()):
-        return score_soundscapes(files, opened.members, opened.left.members, prior, Clock())
+        return score_soundscapes(files, opened.members, opened.usable_recipe.members, prior, Clock())
 
 
 def spent(calls: Mapping[str, Callable[[Sequence], object]], items: Sequence, rounds: int) -> pd.DataFrame:
@@ -142,9 +142,9 @@ def start_up(world: World) -> tuple[float, float]:
 def differences(world: World, opened: OpenedRecipe, plain: PlainWay, files: Sequence[Path]) -> pd.DataFrame:
     """A row a member, and one for the answer: how far ours lies from the plain way's, in value and in rank."""
     heard, parts = heard_by(world, opened, files), plain.parts(files)
-    pairs = {name: (parts[name], scores) for name, scores in heard.parts.items()}
+    pairs = {name: (parts[name], scores) for name, scores in heard.member_scores.items()}
     ranks = percentile_ranks(world.recipe.execute(parts).scores)
-    pairs["the answer"] = (ranks, execute(opened.left, heard).scores)
+    pairs["the answer"] = (ranks, execute(opened.usable_recipe, heard).scores)
     return pd.DataFrame.from_dict(
         {
             name: {
@@ -164,8 +164,8 @@ def report(world: World, rounds: int = ROUNDS) -> Iterator[str]:
     plain, fed = PlainWay(world, opened.members["prior"]), {file: fed_models(world, file) for file in files}
     floors = {name: Floor(world, fed, all_on_one=name == FLOORS[1]) for name in FLOORS}
 
-    def ours(share: Sequence[Path]) -> Outcome:
-        return execute(opened.left, heard_by(world, opened, share))
+    def ours(share: Sequence[Path]) -> BlendResult:
+        return execute(opened.usable_recipe, heard_by(world, opened, share))
 
     calls = {OURS: ours, PLAIN: plain.scores}
     table = spent(calls | {name: floor.answer for name, floor in floors.items()}, files, rounds)

@@ -20,7 +20,7 @@ from lib.competition.scores import Labels, Scores
 from lib.core import fingerprint
 from lib.core.errors import BadInput
 from lib.core.paths import find_artifact, folders_below, manifest_kind
-from lib.judge.leakage import unseen_scores
+from lib.judge.leakage import load_oof_scores
 from lib.judge.metric import class_auc
 from lib.models.member.card import read_card
 
@@ -91,7 +91,7 @@ class _Reader:
         """A member's scores of rows that neither it nor its teachers were trained on, and its seconds a soundscape."""
         beside = [each for kind in MEMBERS for each in folder.parents[1].glob(f"{kind}/*")]
         others = self._inputs | {each.name: each for each in beside}
-        scores = unseen_scores(folder, self.prepared.folds, related=self.prepared.related, others=others)
+        scores = load_oof_scores(folder, self.prepared.folds, related=self.prepared.related, others=others)
         return scores, read_card(folder, self.prepared.classes).seconds_per_soundscape
 
     def recipe(self, file: Path) -> tuple[Scores, float]:

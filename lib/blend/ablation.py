@@ -11,7 +11,7 @@ from lib.blend.evaluate import EvaluationFold, evaluation_folds
 from lib.blend.recipe import Mix, Recipe, Step
 from lib.competition.scores import Labels, Scores, concat_scores
 from lib.judge.bootstrap import bootstrap
-from lib.judge.compare import paired
+from lib.judge.compare import paired_interval
 from lib.judge.metric import judge
 
 CLASS_WEIGHTS = "class weights"
@@ -55,7 +55,7 @@ def ablate(
     drawn, rows = bootstrap(labels, named, draws=draws), []
     for rung, (without, whole) in zip(rungs, ends, strict=True):
         less, more = made.index(without), made.index(whole)
-        sure = paired(scored, drawn, more, less)
+        sure = paired_interval(scored, drawn, more, less)
         row = {"what": rung.what, "kind": rung.kind, "order": rung.order, "gain": scored[more] - scored[less]}
         rows.append(row | {"low": sure.low, "high": sure.high, "score": scored[more]})
     return pd.DataFrame(rows)

@@ -22,7 +22,7 @@ RECIPES = ("safe", "bold")  # always both: one that searches nothing, and one th
 
 
 @dataclass(frozen=True)
-class Ingredient:
+class RecipeMember:
     """A member as it was when the recipe was made: what it costs, and what the blend would lose without it."""
 
     name: str
@@ -62,7 +62,7 @@ class Mix:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class BlendResult:
     """What a recipe makes of its members' scores, and what it could not do."""
 
     scores: Scores
@@ -79,7 +79,7 @@ class Recipe:
     name: str
     class_hash: str
     fold_version: str
-    members: list[Ingredient]
+    members: list[RecipeMember]
     mixes: list[Mix]
     prior: str
     score: float
@@ -87,11 +87,11 @@ class Recipe:
     scored_classes: int
     searched: float | None = None
     by_fold: dict[str, list[Mix]] = field(default_factory=dict)
-    set_aside: list[Ingredient] = field(default_factory=list)
+    fold_only_members: list[RecipeMember] = field(default_factory=list)
 
     def __post_init__(self):
         names = [member.name for member in self.members]
-        everyone = [*names, *(member.name for member in self.set_aside)]
+        everyone = [*names, *(member.name for member in self.fold_only_members)]
         faults = [f"{name} twice" for name in dict.fromkeys(everyone) if everyone.count(name) > 1]
         faults += _faults(self.mixes, names)
         for fold, mixes in self.by_fold.items():
@@ -128,7 +128,7 @@ class Recipe:
                 do="attach the outputs of 02 to 04, or make the recipe anew by 05",
             )
 
-    def blind_to(self, fold: int) -> "Recipe":
+    def for_fold(self, fold: int) -> "Recipe":
         """The recipe as it is without that fold's labels; one that does not know is an error."""
         if str(fold) not in self.by_fold:
             raise BadInput(
@@ -137,20 +137,21 @@ class Recipe:
                 got=f"those of folds {[*self.by_fold]}",
                 do="make it anew by 05",
             )
-        members = [*self.members, *self.set_aside]
-        return replace(self, members=members, mixes=self.by_fold[str(fold)], by_fold={}, set_aside=[])
+        members = [*self.members, *self.fold_only_members]
+        return replace(self, members=members, mixes=self.by_fold[str(fold)], by_fold={}, fold_only_members=[])
 
     def without(self, dropped: Collection[str]) -> "Recipe":
         """The recipe without some members: the other weights in proportion, and no step that looked at them."""
-        members, set_aside = (
-            [member for member in those if member.name not in dropped] for those in (self.members, self.set_aside)
+        members, fold_only_members = (
+            [member for member in those if member.name not in dropped]
+            for those in (self.members, self.fold_only_members)
         )
         by_fold = {fold: _without(mixes, dropped) for fold, mixes in self.by_fold.items()}
         by_fold = {fold: mixes for fold, mixes in by_fold.items() if mixes}
         mixes = _without(self.mixes, dropped)
-        return replace(self, members=members, mixes=mixes, by_fold=by_fold, set_aside=set_aside)
+        return replace(self, members=members, mixes=mixes, by_fold=by_fold, fold_only_members=fold_only_members)
 
-    def execute(self, scores: Mapping[str, Scores]) -> Outcome:
+    def execute(self, scores: Mapping[str, Scores]) -> BlendResult:
         """The last mix of the members' scores."""
         self.refuse_absent(scores)
         known, alarms = dict(scores), []
@@ -158,7 +159,7 @@ class Recipe:
             parts = [self._through(part.steps, known[part.name], known, alarms) for part in made.parts]
             mixed = mix(parts, [part.weight for part in made.parts], space=made.space, class_weights=made.class_weights)
             known[made.name] = self._through(made.steps, mixed, known, alarms)
-        return Outcome(known[self.mixes[-1].name], tuple(alarms))
+        return BlendResult(known[self.mixes[-1].name], tuple(alarms))
 
     def _through(self, steps: list[Step], scores: Scores, known: Mapping[str, Scores], alarms: list[str]) -> Scores:
         """The scores after the steps; a sidecar that may not move them leaves them as they were, and says why."""

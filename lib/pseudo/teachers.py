@@ -43,7 +43,7 @@ class TeacherBlend:
         """Whoever must be heard."""
         if not self.recipe:
             return [name for name, weight in self.weights.items() if weight > 0]
-        return [member.name for member in [*self.recipe.members, *self.recipe.set_aside]]
+        return [member.name for member in [*self.recipe.members, *self.recipe.fold_only_members]]
 
     @property
     def spoken(self) -> dict[str, float]:
@@ -52,7 +52,7 @@ class TeacherBlend:
 
     def made_with(self, name: str) -> str | None:
         """The manifest of the member that a recipe was made with; whoever has a weight may be any of that name."""
-        known = [*self.recipe.members, *self.recipe.set_aside] if self.recipe else []
+        known = [*self.recipe.members, *self.recipe.fold_only_members] if self.recipe else []
         return next((member.manifest for member in known if member.name == name), None)
 
     def mixed(self, fold: int, parts: Mapping[str, Scores]) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -62,7 +62,7 @@ class TeacherBlend:
         """
         if not self.recipe:
             return _mean(self.weights, parts), ()
-        blind = self.recipe.blind_to(fold)
+        blind = self.recipe.for_fold(fold)
         mean, outcome = _mean(blind.weights, parts), blind.execute(dict(parts))
         return in_order(mean, outcome.scores.values), outcome.alarms
 

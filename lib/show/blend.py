@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.blend.search.nested import Found
+from lib.blend.search.nested import SearchResult
 from lib.judge.bootstrap import LEVEL
 
 _BLUE, _GREEN, _ORANGE, _RED, _GREY, _PALE = "#2a6f97", "#52b788", "#e9a03b", "#c1121f", "#888", "#dbe7e4"
@@ -46,7 +46,7 @@ def waterfall(table: pd.DataFrame) -> Figure:
     return _closed(figure)
 
 
-def weights_by_fold(found: Found, parts: Sequence[str]) -> Figure:
+def weights_by_fold(found: SearchResult, parts: Sequence[str]) -> Figure:
     """The chosen weight of each part, and what was chosen without each fold: dots far apart are luck."""
     folds = np.array([choice.weights for choice in found.by_fold.values()])
     figure, axis = plt.subplots(figsize=(8, 0.42 * len(parts) + 1.2))
@@ -77,7 +77,7 @@ def weights_by_fold(found: Found, parts: Sequence[str]) -> Figure:
     return _closed(figure)
 
 
-def searched_against_nested(found: Mapping[str, Found], references: Mapping[str, float]) -> Figure:
+def searched_against_nested(found: Mapping[str, SearchResult], references: Mapping[str, float]) -> Figure:
     """For each search, the score it was searched on and the nested one; lines for blends that searched nothing."""
     figure, axis = plt.subplots(figsize=(8, 0.6 * len(found) + 1.4))
     places = np.arange(len(found))[::-1]

@@ -1,4 +1,4 @@
-"""The clock: how long each stage took, how much of the ninety minutes is gone, and what that means for 600 files."""
+"""Time budget: a clock by stage, the cost of a soundscape, and the plan of which members the ninety minutes allow."""
 
 import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from lib.blend.recipe import Ingredient
+from lib.blend.recipe import RecipeMember
 
 CONTEST_SOUNDSCAPES = 600
 BUDGET_MINUTES = 90.0
@@ -18,17 +18,17 @@ GUARD_MINUTES = 85.0  # when nothing new is started any more; the rest is for bl
 
 @dataclass
 class Clock:
-    """Seconds by stage, in order; `now` is a clock that only moves on."""
+    """Seconds by stage, in order of execution; `now` is a monotonic clock."""
 
     stages: dict[str, float] = field(default_factory=dict)
     now: Callable[[], float] = time.perf_counter
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._start = self.now()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time what happens inside, and say so when it ends."""
+        """Time the block, store its seconds under the name and print them."""
         start = self.now()
         yield
         self.stages[name] = self.now() - start
@@ -41,57 +41,57 @@ class Clock:
 
     @property
     def minutes_left(self) -> float:
-        """Minutes in which work may still be started, or waited for; none once the guard has come."""
+        """Minutes in which work may still be started or waited for; 0 after the guard."""
         return max(0.0, GUARD_MINUTES - self.minutes)
 
-    def projected_minutes(self, per_soundscape_s: float, scaled: str) -> float:
-        """Minutes for the contest's test set: the stage `scaled` at its rate a soundscape, the others as they were."""
-        fixed = sum(seconds for name, seconds in self.stages.items() if name != scaled)
+    def projected_minutes(self, per_soundscape_s: float, scaled_stage: str) -> float:
+        """Minutes for the contest's test set: `scaled_stage` at this rate a soundscape, the other stages unchanged."""
+        fixed = sum(seconds for name, seconds in self.stages.items() if name != scaled_stage)
         return (fixed + per_soundscape_s * CONTEST_SOUNDSCAPES) / 60.0
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds a soundscape on one thread; `needed_by` says which members wait for what is shared."""
+    """Seconds a soundscape on one thread; `needed_by` maps each shared computation to the members that need it."""
 
     own: Mapping[str, float]
     shared: Mapping[Hashable, float] = field(default_factory=dict)
     needed_by: Mapping[Hashable, frozenset[str]] = field(default_factory=dict)
     decoding: float = 0.0
 
-    def of(self, members: Collection[str]) -> float:
-        """Seconds a soundscape when these members hear it."""
-        shared = sum(each for thing, each in self.shared.items() if not self.needed_by[thing].isdisjoint(members))
+    def total(self, members: Collection[str]) -> float:
+        """Seconds a soundscape when these members run, shared computations counted once."""
+        shared = sum(each for key, each in self.shared.items() if not self.needed_by[key].isdisjoint(members))
         return self.decoding + sum(self.own.get(name, 0.0) for name in sorted(members)) + shared
 
 
-def planned_costs(members: Iterable[Ingredient]) -> Costs:
-    """What the recipe says, as measured where the members were made."""
+def planned_costs(members: Iterable[RecipeMember]) -> Costs:
+    """The costs in the recipe, as measured where the members were made."""
     members = list(members)
-    needed_by = {
-        thing: [member for member in members if thing in member.shared]
-        for thing in sorted({thing for member in members for thing in member.shared})
+    users = {
+        key: [member for member in members if key in member.shared]
+        for key in sorted({key for member in members for key in member.shared})
     }
     return Costs(
         own={member.name: member.seconds_per_soundscape for member in members},
-        shared={thing: max(member.shared[thing] for member in by) for thing, by in needed_by.items()},
-        needed_by={thing: frozenset(member.name for member in by) for thing, by in needed_by.items()},
+        shared={key: max(member.shared[key] for member in by) for key, by in users.items()},
+        needed_by={key: frozenset(member.name for member in by) for key, by in users.items()},
     )
 
 
-def thing_name(key: Hashable) -> str:
-    """What people call a shared thing: the first word of its key."""
+def shared_name(key: Hashable) -> str:
+    """The readable name of a shared computation: the first element of its key."""
     return str(key[0] if isinstance(key, tuple) else key)
 
 
-# What is still to be done may take this much longer than foreseen and yet end before the guard: at the start this
-# means to end at the target, and every minute that went as foreseen makes it easier to keep.
+# The remaining work may take this much longer than estimated and still end before the guard: at the start this means
+# to end at the target, and every minute that went as estimated makes it easier to keep.
 _SLACK = GUARD_MINUTES / TARGET_MINUTES
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Who is heard, who is not, and the minute at which listening should end, counted from the start of the run."""
+    """The members that are kept, those that are dropped, and the minute of the run at which scoring should end."""
 
     kept: tuple[str, ...]
     dropped: tuple[str, ...]
@@ -99,62 +99,65 @@ class Plan:
 
 
 def make_plan(
-    members: Sequence[Ingredient], costs: Costs, *, soundscapes: int, workers: int, minutes: float = 0.0
+    members: Sequence[RecipeMember], costs: Costs, *, soundscapes: int, workers: int, minutes: float = 0.0
 ) -> Plan:
-    """The plan for so many soundscapes still to come, when so many minutes are gone."""
-    optional = {member.name: member.value for member in members if not member.required}
-    kept, dropped = {member.name for member in members}, []
+    """The plan for this many remaining soundscapes when `minutes` of the run are gone.
 
-    def left(names: Iterable[str]) -> float:
-        return soundscapes * costs.of(set(names)) / workers / 60.0
+    Optional members with the least value per second saved are dropped until the rest fits.
+    """
+    optional = {member.name: member.value for member in members if not member.required}
+    kept = {member.name for member in members}
+    dropped: list[str] = []
+
+    def remaining(names: Iterable[str]) -> float:
+        return soundscapes * costs.total(set(names)) / workers / 60.0
 
     def fits(names: Iterable[str]) -> bool:
-        return minutes + _SLACK * left(names) <= GUARD_MINUTES
+        return minutes + _SLACK * remaining(names) <= GUARD_MINUTES
 
-    while not fits(kept) and (choices := _choices(kept, optional, costs)):
-        gone = min(choices, key=lambda names: (_worth(names, kept, optional, costs), sorted(names)))
-        kept, dropped = kept - gone, [*dropped, *sorted(gone)]
-    for name in reversed(dropped):  # the last to go was worth most; what went before it may fit after all
+    while not fits(kept) and (candidates := _droppable(kept, optional, costs)):
+        cheapest = min(candidates, key=lambda names: (_value_per_s(names, kept, optional, costs), sorted(names)))
+        kept, dropped = kept - cheapest, [*dropped, *sorted(cheapest)]
+    for name in reversed(dropped):  # the last one dropped is worth most; an earlier one may fit after all
         kept |= {name} if fits(kept | {name}) else set()
     return Plan(
         tuple(member.name for member in members if member.name in kept),
         tuple(name for name in dropped if name not in kept),
-        minutes + left(kept),
+        minutes + remaining(kept),
     )
 
 
-def _choices(kept: set[str], optional: dict[str, float], costs: Costs) -> list[frozenset[str]]:
-    """Who could go and save time: each alone, or all together who need a shared thing, which only then goes too."""
+def _droppable(kept: set[str], optional: dict[str, float], costs: Costs) -> list[frozenset[str]]:
+    """Sets of optional members whose removal saves time: each alone, or all users of a shared computation together."""
     together = {frozenset(names & kept) for names in costs.needed_by.values()}
-    choices = {frozenset([name]) for name in kept} | together
-    return [names for names in choices if names and names <= set(optional) and _saved_s(names, kept, costs) > 0]
+    candidates = {frozenset([name]) for name in kept} | together
+    return [names for names in candidates if names and names <= set(optional) and _saved_s(names, kept, costs) > 0]
 
 
 def _saved_s(names: Iterable[str], kept: set[str], costs: Costs) -> float:
-    return costs.of(kept) - costs.of(kept - set(names))
+    return costs.total(kept) - costs.total(kept - set(names))
 
 
-def _worth(names: Iterable[str], kept: set[str], optional: dict[str, float], costs: Costs) -> float:
-    """Score by second."""
+def _value_per_s(names: Iterable[str], kept: set[str], optional: dict[str, float], costs: Costs) -> float:
     return sum(optional[name] for name in names) / _saved_s(names, kept, costs)
 
 
 def plan_table(
-    members: Sequence[Ingredient], costs: Costs, plan: Plan, workers: int, soundscapes: int = CONTEST_SOUNDSCAPES
+    members: Sequence[RecipeMember], costs: Costs, plan: Plan, workers: int, soundscapes: int = CONTEST_SOUNDSCAPES
 ) -> pd.DataFrame:
-    """One row a member and a shared thing: its seconds, its minutes for so many soundscapes, its worth, its fate."""
-    rows = []
+    """One row a member and a shared computation: its role, seconds, minutes, value, and whether the plan keeps it."""
+    rows: list[tuple[str, str, float | None, float | None, float | None, bool]] = []
     for member in members:
         saved_s = _saved_s([member.name], set(plan.kept) | {member.name}, costs)
-        worth = member.value / saved_s if saved_s > 0 and not member.required else None
+        rate = member.value / saved_s if saved_s > 0 and not member.required else None
         role = "required" if member.required else "optional"
-        rows.append((member.name, role, costs.own.get(member.name), member.value, worth, member.name in plan.kept))
-    for thing, seconds in costs.shared.items():
-        wanted = costs.needed_by[thing]
-        name = f"{thing_name(thing)}, for {_count(wanted)}"
-        rows.append((name, "shared", seconds, None, None, not wanted.isdisjoint(plan.kept)))
+        rows.append((member.name, role, costs.own.get(member.name), member.value, rate, member.name in plan.kept))
+    for key, seconds in costs.shared.items():
+        users = costs.needed_by[key]
+        name = f"{shared_name(key)}, for {_count(users)}"
+        rows.append((name, "shared", seconds, None, None, not users.isdisjoint(plan.kept)))
     rows.append(("decoding", "shared", costs.decoding, None, None, True))
-    table = pd.DataFrame(rows, columns=["what", "role", "s per soundscape", "value", "value per s", "plan"])
+    table = pd.DataFrame(rows, columns=["item", "role", "s per soundscape", "value", "value per s", "plan"])
     table["plan"] = np.where(table.plan, "kept", "dropped")
     table.insert(3, f"minutes for {soundscapes}", table["s per soundscape"] * soundscapes / workers / 60.0)
     return table

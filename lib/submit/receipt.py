@@ -1,4 +1,4 @@
-"""The receipt: what a submission was made of, what was given up, how long it took, and what gave alarm."""
+"""The receipt: what a submission was made of, what was given up, how long it took, and its alarms."""
 
 import platform
 import resource
@@ -24,7 +24,7 @@ from lib.submit.stream import StreamResult
 
 @dataclass(frozen=True)
 class MemberLine:
-    """One member: what it weighs, what it was said to cost and did cost a soundscape, and why it is not in."""
+    """One member: its weight, its planned and measured seconds a soundscape, and the reason if it was left out."""
 
     name: str
     weight: float
@@ -38,11 +38,12 @@ class MemberLine:
 
 @dataclass(frozen=True)
 class Receipt:
-    """`receipt.json`. `shared_s` are means a soundscape; `busy` is the share of the threads' time spent on soundscapes,
-    `floor_ratio` all of their time over that inside sessions: what no engine could save.
+    """`receipt.json`: what was executed, left out, measured and alarmed in one run.
 
-    `would_go_at_600`: optional members that a contest's test set would not leave time for, which the projection is
-    without.
+    `scored` counts the soundscapes with scores of all kept members. `shared_s` are means a soundscape;
+    `thread_utilization` is the share of the threads' time spent on soundscapes, `overhead_ratio` all of their time
+    over that inside inference sessions, which no engine could save. `dropped_at_600` are optional members that a
+    contest's test set would not leave time for, which the projection is without.
     """
 
     mode: str
@@ -57,14 +58,14 @@ class Receipt:
     submission: str
     rows: int
     soundscapes: int
-    heard: int
+    scored: int
     workers: int
     seconds_per_soundscape: float
     projected_minutes_600: float
-    would_go_at_600: list[str]
+    dropped_at_600: list[str]
     minutes: float
-    busy: float
-    floor_ratio: float | None
+    thread_utilization: float
+    overhead_ratio: float | None
     peak_memory_mib: float
     stages_s: dict[str, float]
     constant_classes: list[str]
@@ -74,7 +75,7 @@ class Receipt:
 
 
 def versions() -> dict[str, str]:
-    """What is running here: Python and the libraries a submission needs."""
+    """The versions of Python and of the libraries a submission needs."""
     modules = (np, scipy, pd, soundfile)
     found = {module.__name__: module.__version__ for module in modules}
     return {"python": platform.python_version(), "onnxruntime": ORT_VERSION} | found
@@ -85,36 +86,38 @@ def peak_memory_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
 
 
-def named_inputs(
+def describe_inputs(
     competition: Path, recipes: Path, recipes_manifest: str, recipe: Recipe, members: Mapping[str, Path]
 ) -> dict[str, dict[str, str]]:
-    """Which folder satisfied each input, and the fingerprint of what lay there: {input: {"path", "manifest"}}."""
-    asked = [fingerprint.of_file(competition / table) for table in ("sample_submission.csv", "taxonomy.csv")]
-    found = {"competition": (competition, fingerprint.of_json(asked)), "recipes": (recipes, recipes_manifest)}
+    """The folder used for each input, and the fingerprint of its content: {input: {"path", "manifest"}}."""
+    tables = [fingerprint.of_file(competition / table) for table in ("sample_submission.csv", "taxonomy.csv")]
+    found = {"competition": (competition, fingerprint.of_json(tables)), "recipes": (recipes, recipes_manifest)}
     found |= {member.name: (members[member.name], member.manifest) for member in recipe.members}
     return {name: {"path": str(path), "manifest": manifest} for name, (path, manifest) in found.items()}
 
 
 def make_receipt(
-    asked: RequiredRows,
+    required: RequiredRows,
     opened: OpenedRecipe,
     inputs: dict[str, dict[str, str]],
     submission: str,
     clock: Clock,
-    heard: StreamResult,
+    result: StreamResult,
     scores: Scores,
     alarms: list[str],
     runtimes: dict[str, str],
 ) -> Receipt:
-    """The receipt of one run, in which `scores` were written and the members' networks worked in these runtimes."""
-    recipe, listening_s = opened.recipe, clock.stages["listening"]
-    soundscapes = len(heard.prior.row_ids) // WINDOWS_PER_SOUNDSCAPE
-    per_soundscape = listening_s / max(soundscapes, 1)
-    lines, means = member_lines(opened, heard), heard.meter.means()
-    contest, costs = contest_plan(opened, heard, clock), heard.meter.costs()
-    kept_share = costs.of(contest.kept) / max(costs.of(heard.parts), 1e-9) if heard.meter.soundscapes else 1.0
+    """The receipt of one run that wrote `scores`, its members' networks executed in these runtimes."""
+    recipe, scoring_s = opened.recipe, clock.stages["scoring"]
+    soundscapes = len(result.prior.row_ids) // WINDOWS_PER_SOUNDSCAPE
+    per_soundscape = scoring_s / max(soundscapes, 1)
+    lines, means = member_lines(opened, result), result.meter.means()
+    contest, costs = contest_plan(opened, result, clock), result.meter.costs()
+    kept_share = 1.0
+    if result.meter.soundscapes:
+        kept_share = costs.total(contest.kept) / max(costs.total(result.member_scores), 1e-9)
     return Receipt(
-        mode=asked.mode,
+        mode=required.mode,
         recipe=recipe.name,
         recipe_score=recipe.score,
         recipe_interval=recipe.interval,
@@ -124,16 +127,16 @@ def make_receipt(
         class_hash=recipe.class_hash,
         lib_fingerprint=fingerprint.of_lib(),
         submission=submission,
-        rows=len(asked.row_ids),
+        rows=len(required.row_ids),
         soundscapes=soundscapes,
-        heard=heard.meter.soundscapes,
-        workers=heard.workers,
+        scored=result.meter.soundscapes,
+        workers=result.workers,
         seconds_per_soundscape=per_soundscape,
-        projected_minutes_600=clock.projected_minutes(per_soundscape * kept_share, "listening"),
-        would_go_at_600=list(contest.dropped),
+        projected_minutes_600=clock.projected_minutes(per_soundscape * kept_share, "scoring"),
+        dropped_at_600=list(contest.dropped),
         minutes=clock.minutes,
-        busy=heard.meter.busy_s() / max(listening_s * heard.workers, 1e-9),
-        floor_ratio=listening_s * heard.workers / heard.meter.sessions_s if heard.meter.sessions_s else None,
+        thread_utilization=result.meter.busy_s() / max(scoring_s * result.workers, 1e-9),
+        overhead_ratio=scoring_s * result.workers / result.meter.sessions_s if result.meter.sessions_s else None,
         peak_memory_mib=peak_memory_mib(),
         stages_s=clock.stages,
         constant_classes=flat_classes(scores),
@@ -143,21 +146,20 @@ def make_receipt(
     )
 
 
-def contest_plan(opened: OpenedRecipe, heard: StreamResult, clock: Clock) -> Plan:
-    """The plan for the contest's 600 soundscapes by the costs measured here, of those who listened to the end."""
-    listening = [member for member in opened.left.members if member.name in heard.parts]
-    other = sum(seconds for name, seconds in clock.stages.items() if name != "listening") / 60.0
-    return make_plan(
-        listening, heard.meter.costs(), soundscapes=CONTEST_SOUNDSCAPES, workers=heard.workers, minutes=other
-    )
+def contest_plan(opened: OpenedRecipe, result: StreamResult, clock: Clock) -> Plan:
+    """The plan for the contest's 600 soundscapes by the costs measured here, of the members kept to the end."""
+    kept = [member for member in opened.usable_recipe.members if member.name in result.member_scores]
+    other = sum(seconds for name, seconds in clock.stages.items() if name != "scoring") / 60.0
+    costs = result.meter.costs()
+    return make_plan(kept, costs, soundscapes=CONTEST_SOUNDSCAPES, workers=result.workers, minutes=other)
 
 
-def member_lines(opened: OpenedRecipe, heard: StreamResult) -> list[MemberLine]:
-    """A line for each member of the recipe, those that were left out too."""
-    recipe, means, lines = opened.recipe, heard.meter.means(), []
+def member_lines(opened: OpenedRecipe, result: StreamResult) -> list[MemberLine]:
+    """A line for each member of the recipe, including those that were left out."""
+    recipe, means, lines = opened.recipe, result.meter.means(), []
     for member in recipe.members:
-        gone = heard.dropped.get(member.name)
-        left_out, minutes = (gone.why, gone.minutes) if gone else (opened.lost.get(member.name, ""), None)
+        dropped = result.dropped.get(member.name)
+        left_out = dropped.reason if dropped else opened.unavailable.get(member.name, "")
         lines.append(
             MemberLine(
                 name=member.name,
@@ -167,7 +169,7 @@ def member_lines(opened: OpenedRecipe, heard: StreamResult) -> list[MemberLine]:
                 planned_s=member.seconds_per_soundscape,
                 measured_s=means.get(member.name),
                 left_out=left_out,
-                left_out_minutes=minutes,
+                left_out_minutes=dropped.minutes if dropped else None,
             )
         )
     return lines

@@ -1,4 +1,4 @@
-"""One soundscape, heard by everyone who listens: their tables, or why there are none."""
+"""Score one soundscape with every active member: a table a member, or the reason why there is none."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,75 +12,77 @@ from lib.models.member.open import Member
 from lib.models.runtime.onnx import session_seconds
 from lib.sound.decode import decode
 from lib.submit.budget import Clock
-from lib.submit.timing import Spent, TimedInputs
+from lib.submit.timing import SoundscapeSeconds, TimedInputs
 
-_TRIES = 2  # a fault that does not come back was none of the member's
+_TRIES = 2  # a failure that does not come back is not the member's fault
 
 
 @dataclass(frozen=True, eq=False)
 class SoundscapeResult:
-    """What came of one soundscape: (12, classes) tables by member, faults by member, or that it has neither."""
+    """One soundscape's (12, classes) tables and failures by member; or a read error, or that the guard cut it off."""
 
     file: Path
     tables: dict[str, np.ndarray] = field(default_factory=dict)
-    faults: dict[str, str] = field(default_factory=dict)
-    spent: Spent = field(default_factory=Spent)
-    unreadable: str = ""
-    late: bool = False
+    failures: dict[str, str] = field(default_factory=dict)
+    seconds: SoundscapeSeconds = field(default_factory=SoundscapeSeconds)
+    read_error: str = ""
+    timed_out: bool = False
 
 
-def hear(
-    file: Path, members: Mapping[str, Member], width: int, clock: Clock, last_try: bool = False
+def score_soundscape(
+    file: Path, members: Mapping[str, Member], width: int, clock: Clock, final_attempt: bool = False
 ) -> SoundscapeResult:
-    """The answers of all members, `width` classes wide; it looks at the clock, and at who still listens, as it goes.
+    """Run all members on the soundscape; their tables are `width` classes wide.
 
-    Too little memory is a MemoryError, since others working at once may be why; at the last try it is a fault.
+    Before each member the clock is checked, and that the member was not dropped meanwhile. Too little memory is a
+    MemoryError, since soundscapes in other threads may be the cause; in the final attempt it is a failure.
     """
     start, before_s = clock.now(), session_seconds()
     try:
         audio = decode(file)
     except Exception as error:  # whatever a file makes a reader do, it costs its own rows at most
-        _raise_memory(error, last_try)
-        return SoundscapeResult(
-            file, unreadable=f"{file.name}: {error}".replace(f"{file.name}: {file.name}: ", f"{file.name}: ")
-        )
-    spent = Spent(decoding=clock.now() - start)
-    hearing = TimedInputs(soundscape_named(file.name), audio, now=clock.now, spent=spent)
-    answer = SoundscapeResult(file, spent=spent)
+        _raise_memory(error, final_attempt)
+        text = f"{file.name}: {error}".replace(f"{file.name}: {file.name}: ", f"{file.name}: ")
+        return SoundscapeResult(file, read_error=text)
+    seconds = SoundscapeSeconds(decoding=clock.now() - start)
+    inputs = TimedInputs(soundscape_named(file.name), audio, now=clock.now, seconds=seconds)
+    result = SoundscapeResult(file, seconds=seconds)
     for name, member in list(members.items()):
         if not clock.minutes_left:
-            return SoundscapeResult(file, late=True)
+            return SoundscapeResult(file, timed_out=True)
         if name in members:  # it may have been dropped since this soundscape was begun
-            _ask(answer, hearing, name, member, width, last_try)
-    spent.sessions = session_seconds() - before_s
-    return answer
+            _predict(result, inputs, name, member, width, final_attempt)
+    seconds.sessions = session_seconds() - before_s
+    return result
 
 
-def _ask(answer: SoundscapeResult, hearing: TimedInputs, name: str, member: Member, width: int, last_try: bool) -> None:
-    """Enter the member's table, or after a second try its fault."""
+def _predict(
+    result: SoundscapeResult, inputs: TimedInputs, name: str, member: Member, width: int, final_attempt: bool
+) -> None:
+    """Store the member's table, or after a second try its failure."""
     for _ in range(_TRIES):
         try:
-            table = np.asarray(hearing.by(name, member.score), dtype=np.float32)
-        except Exception as error:  # a member may be anything that somebody trained
-            _raise_memory(error, last_try)
-            answer.faults[name] = f"{type(error).__name__}: {' '.join(f'{error}'.split())}"
+            table = np.asarray(inputs.time_member(name, member.score), dtype=np.float32)
+        except Exception as error:  # a member is any trained model, so its failure can be anything
+            _raise_memory(error, final_attempt)
+            result.failures[name] = f"{type(error).__name__}: {' '.join(f'{error}'.split())}"
             continue
-        fault = _fault(table, width)
-        if not fault:
-            answer.tables[name] = table
-            answer.faults.pop(name, None)
+        failure = _table_error(table, width)
+        if not failure:
+            result.tables[name] = table
+            result.failures.pop(name, None)
             return
-        answer.faults[name] = fault
+        result.failures[name] = failure
 
 
-def _raise_memory(error: Exception, last_try: bool) -> None:
-    """Raise a MemoryError where that is what it is; ONNX Runtime has a failure of its own for it."""
-    if not last_try and (isinstance(error, MemoryError) or "Failed to allocate memory" in f"{error}"):
+def _raise_memory(error: Exception, final_attempt: bool) -> None:
+    """Raise MemoryError if the error means that; ONNX Runtime reports it as a failure of its own."""
+    if not final_attempt and (isinstance(error, MemoryError) or "Failed to allocate memory" in f"{error}"):
         raise MemoryError from error
 
 
-def _fault(table: np.ndarray, width: int) -> str:
-    """Why a table is not (12, classes) chances; nothing where it is."""
+def _table_error(table: np.ndarray, width: int) -> str:
+    """The reason why a table is not (12, classes) probabilities; empty if it is."""
     if table.shape != (WINDOWS_PER_SOUNDSCAPE, width):
         return f"a table of shape {table.shape} instead of {(WINDOWS_PER_SOUNDSCAPE, width)}"
     if not np.isfinite(table).all():
@@ -91,5 +93,5 @@ def _fault(table: np.ndarray, width: int) -> str:
 
 
 def prior_table(prior: Member, stem: str) -> np.ndarray:
-    """(12, classes) what the prior says, from the name alone."""
+    """(12, classes) the prior's probabilities, from the soundscape's name alone."""
     return prior.score(SoundscapeInputs(parse_soundscape(stem), None))

@@ -1,4 +1,4 @@
-"""The stream: soundscapes go in, one a thread; tables fill up; who is too slow or breaks is left out, for all rows.
+"""Score soundscapes in parallel, one a thread; a member that fails or is too slow is dropped for all rows.
 
 Decoding ahead was measured and gains nothing here: a thread that decodes its own soundscape keeps a core as busy, and
 no more than one decoded soundscape a thread is alive.
@@ -13,34 +13,34 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.blend.recipe import Ingredient
+from lib.blend.recipe import RecipeMember
 from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE, row_ids
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput
 from lib.core.progress import progress
 from lib.models.member.open import Member
 from lib.submit.budget import Clock, make_plan
-from lib.submit.soundscape import SoundscapeResult, hear
+from lib.submit.soundscape import SoundscapeResult, score_soundscape
 from lib.submit.timing import Meter
 
-FIRST = 8  # soundscapes before anybody is dropped: the costs in a recipe were measured on another machine
-_KEEP_MINUTES = 15.0  # between better and better submissions
+FIRST = 8  # soundscapes before any member is dropped: the costs in a recipe were measured on another machine
+_SAVE_MINUTES = 15.0  # between partial submissions, each better than the last
 _MAY_FAIL = 0.05  # of the soundscapes, for a member that the recipe requires
 
 
 @dataclass(frozen=True)
 class DroppedMember:
-    """Why a member was left out, and when."""
+    """The reason for which a member was left out, and the minute."""
 
-    why: str
+    reason: str
     minutes: float
 
 
 @dataclass(frozen=True, eq=False)
 class StreamResult:
-    """What the members made of the soundscapes: scores of what was heard, the prior's of all, and what was given up."""
+    """Each kept member's scores of all scored soundscapes, the prior's of all soundscapes, and what was given up."""
 
-    parts: dict[str, Scores]
+    member_scores: dict[str, Scores]
     prior: Scores
     dropped: dict[str, DroppedMember]
     alarms: tuple[str, ...]
@@ -51,159 +51,160 @@ class StreamResult:
 def score_soundscapes(
     files: Sequence[Path],
     members: Mapping[str, Member],
-    ingredients: Sequence[Ingredient],
+    recipe_members: Sequence[RecipeMember],
     prior: Scores,
     clock: Clock,
-    keep: Callable[[StreamResult], None] | None = None,
+    save_partial: Callable[[StreamResult], object] | None = None,
 ) -> StreamResult:
-    """The members' scores of the soundscapes, the same bits however many work at once and in whatever order.
+    """The members' scores of the soundscapes, the same bits for any number of threads and any order of files.
 
-    `prior` has the rows of all files; the ingredients say who may be dropped when time runs short. `keep` is called
-    now and then with what there is by then.
+    `prior` has the rows of all files; `recipe_members` say which may be dropped when time runs short. `save_partial`
+    is called every quarter of an hour with the results so far.
     """
-    return _Stream(list(files), dict(members), list(ingredients), prior, clock, keep).run()
+    return _Stream(list(files), dict(members), list(recipe_members), prior, clock, save_partial).run()
 
 
 @dataclass(eq=False)
 class _Stream:
     files: list[Path]
-    members: dict[str, Member]  # who still listens; the tasks look at it as they go
-    ingredients: list[Ingredient]
+    members: dict[str, Member]  # those still in use; the tasks check it as they go
+    recipe_members: list[RecipeMember]
     prior: Scores
     clock: Clock
-    keep: Callable[[StreamResult], None] | None
+    save_partial: Callable[[StreamResult], object] | None
     dropped: dict[str, DroppedMember] = field(default_factory=dict)
     alarms: list[str] = field(default_factory=list)
     meter: Meter = field(default_factory=Meter)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.place = {file: number for number, file in enumerate(self.files)}
         shape = len(self.files) * WINDOWS_PER_SOUNDSCAPE, len(self.prior.classes)
         self.tables = {name: np.zeros(shape, dtype=np.float32) for name in self.members}
-        self.heard = np.zeros(len(self.files), dtype=bool)
+        self.scored = np.zeros(len(self.files), dtype=bool)
         self.workers = cpu_count() or 1
-        self.again: set[Path] = set()  # files that met the end of the memory, and were given a second try
+        self.retried: set[Path] = set()  # files that ran out of memory once and get a second, final attempt
         self.done = self.failed = 0
-        self.kept_minutes = self.clock.minutes
+        self.saved_minutes = self.clock.minutes
 
     def run(self) -> StreamResult:
-        """Everything that can be heard in time."""
+        """Score all soundscapes that the time allows."""
         pool = ThreadPoolExecutor(self.workers)
         try:
-            for answer in progress(self._answers(pool), "listening", len(self.files)):
-                self._take(answer)
+            for result in progress(self._results(pool), "scoring", len(self.files)):
+                self._handle_result(result)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)  # a task that hangs is not waited for
         if late := len(self.files) - self.done:
-            self._alarm(f"{late} of {len(self.files)} soundscapes were not heard in time: the prior's ranks")
-        return self._so_far()
+            self._alarm(f"{late} of {len(self.files)} soundscapes were not scored in time: the prior's ranks")
+        return self._result_so_far()
 
-    def _answers(self, pool: ThreadPoolExecutor) -> Iterator[SoundscapeResult]:
-        """The answers as they come, until all have, or the guard says stop."""
-        waiting, running = deque(self.files), {}
+    def _results(self, pool: ThreadPoolExecutor) -> Iterator[SoundscapeResult]:
+        """The results as they complete, until all have or the guard's minute has come."""
+        waiting = deque(self.files)
+        running: dict[Future[SoundscapeResult], Path] = {}
         while waiting or running:
             while waiting and len(running) < self.workers and self._may_start():
                 file = waiting.popleft()
-                arguments = file, self.members, len(self.prior.classes), self.clock, file in self.again
-                running[pool.submit(hear, *arguments)] = file
+                arguments = file, self.members, len(self.prior.classes), self.clock, file in self.retried
+                running[pool.submit(score_soundscape, *arguments)] = file
             finished, _ = wait(running, timeout=60 * self.clock.minutes_left, return_when=FIRST_COMPLETED)
             if not finished:
                 return
             for future in sorted(finished, key=lambda future: self.place[running[future]]):
-                answer = self._answer(future, file := running.pop(future))
-                if answer is None:
+                result = self._result_or_retry(future, file := running.pop(future))
+                if result is None:
                     waiting.appendleft(file)
-                elif not answer.late:
-                    yield answer
+                elif not result.timed_out:
+                    yield result
 
     def _may_start(self) -> bool:
-        """Whether another soundscape would end before the guard."""
-        return self.meter.costs().of(self.members) < 60 * self.clock.minutes_left
+        """True if another soundscape would end before the guard."""
+        return self.meter.costs().total(self.members) < 60 * self.clock.minutes_left
 
-    def _answer(self, future: Future, file: Path) -> SoundscapeResult | None:
-        """The task's answer; None where the memory did not suffice and the file deserves a second try."""
+    def _result_or_retry(self, future: Future[SoundscapeResult], file: Path) -> SoundscapeResult | None:
+        """The task's result; None if it ran out of memory and the file is to be tried again."""
         try:
             return future.result()
         except MemoryError:
-            if not self.again:
+            if not self.retried:
                 self.workers = max(1, self.workers // 2)
-                self._alarm(f"the memory does not suffice: {self.workers} at once from here on")
-            self.again.add(file)
+                self._alarm(f"out of memory: {self.workers} soundscapes at once from here on")
+            self.retried.add(file)
             return None
 
-    def _take(self, answer: SoundscapeResult) -> None:
-        """Enter the answer, see who has to go, and keep what there is from time to time."""
+    def _handle_result(self, result: SoundscapeResult) -> None:
+        """Store the result, drop members that failed or are too slow, and save a partial submission when due."""
         self.done += 1
-        if answer.unreadable:
-            self._alarm(f"unreadable, scored by the prior: {answer.unreadable}")
+        if result.read_error:
+            self._alarm(f"unreadable, scored by the prior: {result.read_error}")
             return
-        for name in [name for name in answer.faults if name in self.members]:
-            self._faulty(name, answer)
-        if set(self.members) <= set(answer.tables):
-            self._enter(answer)
+        for name in [name for name in result.failures if name in self.members]:
+            self._handle_failure(name, result)
+        if set(self.members) <= set(result.tables):
+            self._store(result)
         if self.meter.soundscapes >= FIRST:
             self._replan()
-        if self.keep and self.clock.minutes - self.kept_minutes >= _KEEP_MINUTES:
-            self._keep()
+        if self.save_partial and self.clock.minutes - self.saved_minutes >= _SAVE_MINUTES:
+            self._save(self.save_partial)
 
-    def _keep(self) -> None:
-        """Hand over what there is; if so few soundscapes cannot be blended, all of them may yet be."""
-        self.kept_minutes = self.clock.minutes
+    def _save(self, save_partial: Callable[[StreamResult], object]) -> None:
+        """Pass on the results so far; if so few soundscapes cannot be blended, all of them may yet be."""
+        self.saved_minutes = self.clock.minutes
         try:
-            self.keep(self._so_far())
+            save_partial(self._result_so_far())
         except BadInput as error:
-            self._alarm(f"nothing was kept at minute {self.clock.minutes:.1f}: {error.what}, {error.got}")
+            self._alarm(f"nothing was saved at minute {self.clock.minutes:.1f}: {error.what}, {error.got}")
 
-    def _enter(self, answer: SoundscapeResult) -> None:
-        first = self.place[answer.file] * WINDOWS_PER_SOUNDSCAPE
+    def _store(self, result: SoundscapeResult) -> None:
+        first = self.place[result.file] * WINDOWS_PER_SOUNDSCAPE
         for name in self.members:
-            self.tables[name][first : first + WINDOWS_PER_SOUNDSCAPE] = answer.tables[name]
-        self.heard[self.place[answer.file]] = True
-        self.meter.add(answer.spent)
+            self.tables[name][first : first + WINDOWS_PER_SOUNDSCAPE] = result.tables[name]
+        self.scored[self.place[result.file]] = True
+        self.meter.add(result.seconds)
 
-    def _faulty(self, name: str, answer: SoundscapeResult) -> None:
-        """An optional member goes; a required one costs the soundscape its rows, and not many of them."""
-        fault = f"{answer.faults[name]}, twice on {answer.file.name}"
+    def _handle_failure(self, name: str, result: SoundscapeResult) -> None:
+        """Drop an optional member; a required one leaves this soundscape to the prior, or ends the run if too many."""
+        failure = f"{result.failures[name]}, twice on {result.file.name}"
         if name in self._optional():
-            self._drop(name, fault)
+            self._drop(name, failure)
             return
-        self._alarm(f"{name} failed, the soundscape is scored by the prior: {fault}")
+        self._alarm(f"{name} failed, the soundscape is scored by the prior: {failure}")
         self.failed += 1
         if self.failed > _MAY_FAIL * len(self.files):
             raise BadInput(
                 f"{name}, which the recipe requires, fails",
                 expected=f"at most {_MAY_FAIL:.0%} of {len(self.files)} soundscapes without its scores",
-                got=f"{self.failed} by now; the last: {fault}",
-                do="mend the member, or make it optional in 05",
+                got=f"{self.failed} by now; the last: {failure}",
+                do="fix the member, or make it optional in 05",
             )
 
     def _replan(self) -> None:
-        """Drop whom the time no longer allows."""
-        listening = [member for member in self.ingredients if member.name in self.members]
+        """Drop the members that the time no longer allows."""
+        active = [member for member in self.recipe_members if member.name in self.members]
         costs, to_come = self.meter.costs(), len(self.files) - self.done
-        plan = make_plan(listening, costs, soundscapes=to_come, workers=self.workers, minutes=self.clock.minutes)
-        all_s, minutes = costs.of(self.members), self.clock.minutes
+        plan = make_plan(active, costs, soundscapes=to_come, workers=self.workers, minutes=self.clock.minutes)
+        all_s, minutes = costs.total(self.members), self.clock.minutes
         for name in plan.dropped:
             self._drop(name, f"at {all_s:.2f} s a soundscape, {to_come} more do not fit")
         if plan.dropped or self.meter.soundscapes == FIRST:
-            print(f"minute {minutes:.1f}: at this pace listening ends at minute {plan.end_minutes:.1f}", flush=True)
+            print(f"minute {minutes:.1f}: at this pace scoring ends at minute {plan.end_minutes:.1f}", flush=True)
 
-    def _drop(self, name: str, why: str) -> None:
-        """Nobody asks this member again, and what it said is thrown away."""
+    def _drop(self, name: str, reason: str) -> None:
+        """Stop running this member and discard its scores."""
         del self.members[name], self.tables[name]
-        self.dropped[name] = DroppedMember(why, self.clock.minutes)
-        self._alarm(f"{name} is left out from minute {self.clock.minutes:.1f}: {why}")
+        self.dropped[name] = DroppedMember(reason, self.clock.minutes)
+        self._alarm(f"{name} is left out from minute {self.clock.minutes:.1f}: {reason}")
 
     def _optional(self) -> set[str]:
-        return {member.name for member in self.ingredients if not member.required}
+        return {member.name for member in self.recipe_members if not member.required}
 
     def _alarm(self, text: str) -> None:
         self.alarms.append(text)
         print(f"ALARM: {text}", flush=True)
 
-    def _so_far(self) -> StreamResult:
-        """What there is by now."""
-        rows = [row for number in np.flatnonzero(self.heard) for row in row_ids(self.files[number].stem)]
-        inside = np.repeat(self.heard, WINDOWS_PER_SOUNDSCAPE)
-        parts = {name: Scores(table[inside], rows, self.prior.classes, "prob") for name, table in self.tables.items()}
-        return StreamResult(parts, self.prior, dict(self.dropped), tuple(self.alarms), self.meter, self.workers)
+    def _result_so_far(self) -> StreamResult:
+        """The scores of the soundscapes that are complete by now."""
+        rows = tuple(row for number in np.flatnonzero(self.scored) for row in row_ids(self.files[number].stem))
+        inside = np.repeat(self.scored, WINDOWS_PER_SOUNDSCAPE)
+        scores = {name: Scores(table[inside], rows, self.prior.classes, "prob") for name, table in self.tables.items()}
+        return StreamResult(scores, self.prior, dict(self.dropped), tuple(self.alarms), self.meter, self.workers)

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.blend.recipe import Ingredient, Mix, Part, Recipe
+from lib.blend.recipe import Mix, Part, Recipe, RecipeMember
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Scores
 from lib.models.member.open import Member
-from lib.submit import soundscape as hear
-from lib.submit import stream
+from lib.submit import soundscape, stream
 
 CLASSES = ("1161364", "116570", "ashgre1", "houspa", "y00678")
 
@@ -48,12 +47,12 @@ class Machine:
     def member(self, name, seconds, share=None):
         """A member that takes its time, and with `share` (a name and seconds) something it shares with others."""
 
-        def score(hearing):
-            self.calls.append((name, hearing.soundscape.stem))
+        def score(inputs):
+            self.calls.append((name, inputs.soundscape.stem))
             if share:
-                hearing.once(share[0], lambda: self.spend(share[1]))
+                inputs.get_or_compute(share[0], lambda: self.spend(share[1]))
             self.spend(seconds)
-            return table_of(name, hearing.soundscape.stem)
+            return table_of(name, inputs.soundscape.stem)
 
         return Member(None, needs_audio=True, score=score)
 
@@ -61,7 +60,7 @@ class Machine:
         """The same machine, where the stream looks for threads and sound."""
         monkeypatch.setattr(stream, "ThreadPoolExecutor", self.pool)
         monkeypatch.setattr(stream, "cpu_count", lambda: len(self.at))
-        monkeypatch.setattr(hear, "decode", lambda file: np.zeros(8, dtype=np.float32))
+        monkeypatch.setattr(soundscape, "decode", lambda file: np.zeros(8, dtype=np.float32))
         return self
 
 
@@ -70,7 +69,7 @@ def soundscapes(count):
 
 
 def table_of(name, stem):
-    """(12, classes) what a member says of a soundscape: the same each time, other for each."""
+    """(12, classes) a member's table of a soundscape: the same each time, different for each."""
     seed = [*name.encode(), *stem.encode()]
     return np.random.default_rng(seed).random((12, len(CLASSES))).astype(np.float32)
 
@@ -81,7 +80,7 @@ def scores_of(name, files):
 
 
 def optional(name, seconds, value, **shared):
-    return Ingredient(name, "m", seconds, shared, required=False, value=value)
+    return RecipeMember(name, "m", seconds, shared, required=False, value=value)
 
 
 def recipe_of(members, weights=None):

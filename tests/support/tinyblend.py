@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lib.blend.recipe import Ingredient, Mix, Part, Recipe
+from lib.blend.recipe import Mix, Part, Recipe, RecipeMember
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Labels, Scores
 
@@ -31,7 +31,7 @@ def recipe_of(names, space="rank", steps=(), weights=None, part_steps=()):
     """One mix of the named members, with equal weights unless told."""
     weights = weights or [1 / len(names)] * len(names)
     parts = [Part(name, weight, list(part_steps)) for name, weight in zip(names, weights, strict=True)]
-    members = [Ingredient(name, f"manifest of {name}", 0.1) for name in names]
+    members = [RecipeMember(name, f"manifest of {name}", 0.1) for name in names]
     return Recipe(
         "bold", "hash", "folds", members, [Mix("all", space, parts, list(steps))], names[0], 0.5, [0.4, 0.6], 4
     )

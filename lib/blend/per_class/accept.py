@@ -10,8 +10,8 @@ from lib.blend.search.space import mix_of, with_mix
 from lib.competition.scores import Labels, Scores, concat_scores
 from lib.core.errors import BadInput
 from lib.judge.bootstrap import Interval, bootstrap
-from lib.judge.compare import paired
-from lib.judge.leakage import fitted_on, refuse_self_judged
+from lib.judge.compare import paired_interval
+from lib.judge.leakage import fit_record, refuse_self_judged
 from lib.judge.metric import judge
 
 Fit = Callable[[Recipe, str, list[EvaluationFold]], ClassWeights]
@@ -65,7 +65,7 @@ def stack(
     for n, fold in enumerate(folds):
         others = folds[:n] + folds[n + 1 :]
         met = [row for other in others for row in other.labels.row_ids]
-        refuse_self_judged(fitted_on("class weights", met), fold.labels.row_ids)
+        refuse_self_judged(fit_record("class weights", met), fold.labels.row_ids)
         without = recipe if by_fold is None else by_fold[fold.number]
         recipes[fold.number] = _with_weights(without, mix, fit(without, mix, others))
         nested.append(execute_by_fold(recipes[fold.number], [fold]))
@@ -81,7 +81,7 @@ def decide_acceptance(labels: Labels, plain: Scores, other: Scores) -> AcceptVer
     named = {"plain": plain, "other": other}
     drawn = bootstrap(labels, named)
     scored = {name: judge(labels, scores).macro for name, scores in named.items()}
-    sure = paired(scored, drawn, "other", "plain")
+    sure = paired_interval(scored, drawn, "other", "plain")
     return AcceptVerdict(sure.low > 0, scored["other"] - scored["plain"], sure)
 
 

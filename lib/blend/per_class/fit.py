@@ -16,7 +16,7 @@ from lib.blend.mix import ClassWeights
 from lib.blend.per_class.accept import Fit
 from lib.blend.recipe import Recipe
 from lib.blend.search.objective import fixed_parts, precompute_fixed_parts
-from lib.blend.search.space import mix_of, towards
+from lib.blend.search.space import mix_of, shrink_towards
 from lib.core.errors import BadInput
 from lib.judge.pair_counting import RANK_SCALE
 
@@ -33,7 +33,7 @@ class RegressionSettings:
     half_at: float = 100.0  # at 20, gains over folds did not come back on the hidden test of the miniature competition
 
 
-def by_regression(groups: Groups, settings: RegressionSettings | None = None) -> Fit:
+def regression_fit(groups: Groups, settings: RegressionSettings | None = None) -> Fit:
     """A fit of each group's truth on the parts' values, in the mix's own space, standardised within each fold."""
     settings = settings or RegressionSettings()
     if settings.how not in _SOLVERS:
@@ -75,8 +75,8 @@ def _shrunk_by_group(
             positives, pairs = _evidence(folds, group)
             found = own(group) if pairs else np.zeros(len(home))
             if found.sum() > 0:
-                thousandths = towards(found / found.sum(), home, half_at / (positives + half_at))
-                weights |= {label: [part / RANK_SCALE for part in thousandths] for label in group}
+                permille = shrink_towards(found / found.sum(), home, half_at / (positives + half_at))
+                weights |= {label: [part / RANK_SCALE for part in permille] for label in group}
         return weights
 
     return fit

@@ -10,21 +10,21 @@ from itertools import combinations
 
 import numpy as np
 
-from lib.blend.search.objective import Numbers, Objective, exchanged
-from lib.blend.search.space import Choice, whole
+from lib.blend.search.objective import FoldIndices, Objective, exchange_weight
+from lib.blend.search.space import Candidate, to_permille
 from lib.core.errors import BadInput
 
 ROUNDS = 10  # so a weight is about a multiple of a tenth
 
 
-def greedy(objective: Objective, start: Choice, chosen: Numbers, seed: int) -> Choice:
+def greedy(objective: Objective, start: Candidate, chosen: FoldIndices, seed: int) -> Candidate:
     """The start with weights by how often each part was selected in the best bag met on the way, of equals the least.
 
     Nothing is drawn: every seed gives the same.
     """
-    bag, best, best_score = np.zeros(len(start.thousandths)), start, -np.inf
+    bag, best, best_score = np.zeros(len(start.permille)), start, -np.inf
     for _ in range(ROUNDS):
-        tried = [Choice(whole(bag + more), start.values) for more in np.eye(len(bag))]
+        tried = [Candidate(to_permille(bag + more), start.values) for more in np.eye(len(bag))]
         scores = objective.scores(tried, chosen)
         pick = int(np.argmax(scores))
         bag[pick] += 1
@@ -37,15 +37,15 @@ _PASSES = 20
 _SAME = 1e-12  # scores closer than this are equal
 
 
-def ascent(objective: Objective, start: Choice, chosen: Numbers, seed: int) -> Choice:
+def ascent(objective: Objective, start: Candidate, chosen: FoldIndices, seed: int) -> Candidate:
     """The start with weights that no exchange between two parts improves; of equal points the nearest is taken."""
-    choice, pairs = start, list(combinations(range(len(start.thousandths)), 2))
+    choice, pairs = start, list(combinations(range(len(start.permille)), 2))
     for _ in range(_PASSES):
         before = choice
         for giver, taker in pairs:
             moved, macro = objective.line(choice, giver, taker, chosen)
             best = moved[macro >= macro.max() - _SAME]
-            choice = exchanged(choice, giver, taker, int(best[np.argmin(np.abs(best))]))
+            choice = exchange_weight(choice, giver, taker, int(best[np.argmin(np.abs(best))]))
         if choice == before:
             break
     return choice
@@ -54,7 +54,7 @@ def ascent(objective: Objective, start: Choice, chosen: Numbers, seed: int) -> C
 TRIALS = 120
 
 
-def tpe(objective: Objective, start: Choice, chosen: Numbers, seed: int) -> Choice:
+def tpe(objective: Objective, start: Candidate, chosen: FoldIndices, seed: int) -> Candidate:
     """The best of TRIALS choices, the start among them; each knob within its first and last value."""
     try:
         import optuna
@@ -66,18 +66,20 @@ def tpe(objective: Objective, start: Choice, chosen: Numbers, seed: int) -> Choi
             do="pip install -r requirements-sweeps.txt, or search greedily",
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    tried: list[Choice] = []
+    tried: list[Candidate] = []
 
     def judged(trial) -> float:
         # minus the log of an even draw: shares of such draws cover all weights evenly
-        draws = [-np.log(trial.suggest_float(f"part {n}", 1e-6, 1.0 - 1e-6)) for n in range(len(start.thousandths))]
-        values = [_suggested(trial, f"knob {n}", knob.values) for n, knob in enumerate(objective.space.knobs)]
-        tried.append(Choice(whole(draws), tuple(values)))
+        draws = [-np.log(trial.suggest_float(f"part {n}", 1e-6, 1.0 - 1e-6)) for n in range(len(start.permille))]
+        values = [
+            _suggested(trial, f"knob {n}", parameter.values) for n, parameter in enumerate(objective.space.parameters)
+        ]
+        tried.append(Candidate(to_permille(draws), tuple(values)))
         return float(objective.scores(tried[-1:], chosen)[0])
 
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     first = {f"part {n}": float(np.clip(np.exp(-weight), 1e-6, 1 - 1e-6)) for n, weight in enumerate(start.weights)}
-    ranges = [(min(knob.values), max(knob.values)) for knob in objective.space.knobs]
+    ranges = [(min(parameter.values), max(parameter.values)) for parameter in objective.space.parameters]
     first |= {f"knob {n}": min(max(value, ranges[n][0]), ranges[n][1]) for n, value in enumerate(start.values)}
     study.enqueue_trial(first)
     study.optimize(judged, n_trials=TRIALS)
@@ -91,13 +93,13 @@ def _suggested(trial, name: str, values: tuple[float, ...]) -> float:
     return trial.suggest_float(name, values[0], values[-1])
 
 
-Method = Callable[[Objective, Choice, Numbers, int], Choice]
+Method = Callable[[Objective, Candidate, FoldIndices, int], Candidate]
 
 
 def alternate_weights_and_params(weigh: Method) -> Method:
     """The method that weighs and then turns each knob, again and again until neither scores higher."""
 
-    def method(objective: Objective, start: Choice, chosen: Numbers, seed: int) -> Choice:
+    def method(objective: Objective, start: Candidate, chosen: FoldIndices, seed: int) -> Candidate:
         choice, before = start, None
         while choice != before:
             before, weighed = choice, weigh(objective, choice, chosen, seed)
@@ -108,10 +110,10 @@ def alternate_weights_and_params(weigh: Method) -> Method:
     return method
 
 
-def _turned(objective: Objective, choice: Choice, chosen: Numbers) -> Choice:
+def _turned(objective: Objective, choice: Candidate, chosen: FoldIndices) -> Candidate:
     """The choice with each knob in turn at its best value; of equals it stays where it is."""
-    for n, knob in enumerate(objective.space.knobs):
-        others = [(*choice.values[:n], value, *choice.values[n + 1 :]) for value in knob.values]
+    for n, parameter in enumerate(objective.space.parameters):
+        others = [(*choice.values[:n], value, *choice.values[n + 1 :]) for value in parameter.values]
         tried = [choice, *(replace(choice, values=values) for values in others)]
         choice = tried[int(np.argmax(objective.scores(tried, chosen)))]
     return choice

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lib.blend.evaluate import evaluation_folds, execute_by_fold
-from lib.blend.recipe import RecipeMember, Mix, Part, Recipe, Step
+from lib.blend.recipe import Mix, Part, Recipe, RecipeMember, Step
 from lib.blend.search.methods import alternate_weights_and_params, ascent, greedy, tpe
 from lib.blend.search.objective import FoldIndices, Objective
 from lib.blend.search.space import Candidate, SearchSpace
@@ -14,7 +14,7 @@ from lib.competition.prepared import Prepared
 from lib.competition.scores import Labels, Scores, concat_scores
 from lib.core.errors import BadInput
 from lib.judge.bootstrap import scores_with_intervals
-from lib.judge.leakage import fitted_on, refuse_self_judged
+from lib.judge.leakage import fit_record, refuse_self_judged
 from lib.judge.metric import judge
 
 METHODS = {"greedy": alternate_weights_and_params(greedy), "ascent": alternate_weights_and_params(ascent), "tpe": tpe}
@@ -75,7 +75,7 @@ def search(
     for n, fold in enumerate(objective.folds):
         others = _without(everywhere, n)
         met = [row for other in others for row in objective.folds[other].labels.row_ids]
-        refuse_self_judged(fitted_on("a searched blend", met), fold.labels.row_ids)
+        refuse_self_judged(fit_record("a searched blend", met), fold.labels.row_ids)
         by_fold[fold.number] = METHODS[method](objective, space.start, others, seed)
         recipes[fold.number] = space.made(by_fold[fold.number])
         nested.append(execute_by_fold(recipes[fold.number], [fold]))
@@ -98,7 +98,7 @@ def refit_without_each_fold(make: Callable[[Labels], Recipe], labels: Labels) ->
     made = {}
     for fold in np.unique(labels.strata).tolist():
         seen, held = (labels.take(_rows(labels, here)) for here in (labels.strata != fold, labels.strata == fold))
-        refuse_self_judged(fitted_on("a recipe", seen.row_ids), held.row_ids)
+        refuse_self_judged(fit_record("a recipe", seen.row_ids), held.row_ids)
         made[fold] = make(seen)
     return made
 

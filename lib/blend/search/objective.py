@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from lib.blend.evaluate import EvaluationFold, macro_of_tally, refuse_unscored, tally
-from lib.blend.recipe import Ingredient, Mix, Part, Recipe
-from lib.blend.search.space import Choice, Space, mix_of, only_ranks, with_weights
+from lib.blend.evaluate import EvaluationFold, count_won_pairs, macro_of_won_pairs, refuse_unscored
+from lib.blend.recipe import Mix, Part, Recipe, RecipeMember
+from lib.blend.search.space import Candidate, SearchSpace, is_plain_rank_blend, mix_of, with_weights
 from lib.competition.scores import Scores
 from lib.judge.pair_counting import RANK_SCALE, PairCounter, make_pair_counter
 
@@ -31,7 +31,7 @@ def precompute_fixed_parts(
     parts = [Part(_name(n), part.weight) for n, part in enumerate(made.parts)]
     # ranks are made already, and a mix in space prob takes ranks as they are
     space = "prob" if made.space == "rank" else made.space
-    members = [*recipe.members, *(Ingredient(name, "made ready", 0.0) for name in before)]
+    members = [*recipe.members, *(RecipeMember(name, "made ready", 0.0) for name in before)]
     mixes = [replace(made, parts=parts, space=space), *recipe.mixes[at + 1 :]]
     done = [{name: one.execute(fold.parts).scores for name, one in before.items()} for fold in folds]
     ready = [replace(fold, parts=fold.parts | scores) for fold, scores in zip(folds, done, strict=True)]
@@ -54,7 +54,7 @@ def _name(n: int) -> str:
     return f"(part {n})"
 
 
-Numbers = tuple[int, ...]  # of folds, by their place in the list
+FoldIndices = tuple[int, ...]  # of folds, by their place in the list
 
 _COARSE = RANK_SCALE // 20  # where each point of a line is an execution, a line has these
 
@@ -63,57 +63,57 @@ _COARSE = RANK_SCALE // 20  # where each point of a line is an execution, a line
 class Objective:
     """The macro AUC of a space's choices on any of the folds."""
 
-    space: Space
+    space: SearchSpace
     folds: list[EvaluationFold]
-    tried: int = 0  # choices scored so far, those on a line counted one by one
-    _won: dict[Choice, np.ndarray] = field(default_factory=dict)
+    evaluated: int = 0  # choices scored so far, those on a line counted one by one
+    _won: dict[Candidate, np.ndarray] = field(default_factory=dict)
     _counters: dict[tuple, PairCounter] = field(default_factory=dict)
     _ready: dict[tuple, tuple[Recipe, list[EvaluationFold]]] = field(default_factory=dict)
 
-    def scores(self, choices: Sequence[Choice], chosen: Numbers) -> np.ndarray:
+    def scores(self, choices: Sequence[Candidate], chosen: FoldIndices) -> np.ndarray:
         """(choices,) the macro AUC of each on the chosen folds."""
-        self.tried += len(choices)
-        if not self.counts:
-            return np.array([self.of_tally(self.won(choice), chosen) for choice in choices])
+        self.evaluated += len(choices)
+        if not self.counts_pairs:
+            return np.array([self.of_tally(self.won_pairs(choice), chosen) for choice in choices])
         out = np.empty(len(choices))
         for values in dict.fromkeys(choice.values for choice in choices):
             here = [n for n, choice in enumerate(choices) if choice.values == values]
-            out[here] = self._counter(values, chosen).many(np.array([choices[n].thousandths for n in here]))
+            out[here] = self._counter(values, chosen).many(np.array([choices[n].permille for n in here]))
         return out
 
-    def line(self, choice: Choice, giver: int, taker: int, chosen: Numbers) -> tuple[np.ndarray, np.ndarray]:
+    def line(self, choice: Candidate, giver: int, taker: int, chosen: FoldIndices) -> tuple[np.ndarray, np.ndarray]:
         """(steps,) thousandths moved from one part to another, and (steps,) the macro AUC; exact at every step."""
-        if self.counts:
-            moved, macro = self._counter(choice.values, chosen).exchange(choice.thousandths, giver, taker)
-            self.tried += len(moved)
+        if self.counts_pairs:
+            moved, macro = self._counter(choice.values, chosen).exchange(choice.permille, giver, taker)
+            self.evaluated += len(moved)
             return moved, macro
-        low, high = -choice.thousandths[taker], choice.thousandths[giver]
+        low, high = -choice.permille[taker], choice.permille[giver]
         moved = np.unique([*range(low, high + 1, _COARSE), 0, high])
-        return moved, self.scores([exchanged(choice, giver, taker, int(step)) for step in moved], chosen)
+        return moved, self.scores([exchange_weight(choice, giver, taker, int(step)) for step in moved], chosen)
 
     @property
-    def counts(self) -> bool:
+    def counts_pairs(self) -> bool:
         """Whether weights can be judged by counting pairs of ranks."""
-        return only_ranks(self.space.recipe, self.space.mix)
+        return is_plain_rank_blend(self.space.recipe, self.space.mix)
 
-    def won(self, choice: Choice) -> np.ndarray:
+    def won_pairs(self, choice: Candidate) -> np.ndarray:
         """(folds, classes) the pairs that the choice's recipe wins, executed."""
         if choice not in self._won:
             recipe, folds = self._made_ready(choice.values)
-            self._won[choice] = tally(with_weights(recipe, self.space.mix, choice.weights), folds)
+            self._won[choice] = count_won_pairs(with_weights(recipe, self.space.mix, choice.weights), folds)
         return self._won[choice]
 
-    def of_tally(self, won: np.ndarray, chosen: Numbers) -> float:
+    def of_tally(self, won_pairs: np.ndarray, chosen: FoldIndices) -> float:
         """The macro AUC of (folds, classes) pairs won, on the chosen folds."""
-        return macro_of_tally(won[list(chosen)], [self.folds[n] for n in chosen])
+        return macro_of_won_pairs(won_pairs[list(chosen)], [self.folds[n] for n in chosen])
 
-    def _counter(self, values: tuple[float, ...], chosen: Numbers) -> PairCounter:
+    def _counter(self, values: tuple[float, ...], chosen: FoldIndices) -> PairCounter:
         """The pair counter of the chosen folds, ranks within each fold, with the knobs at these values."""
         key = (values, chosen)
         if key not in self._counters:
             refuse_unscored([self.folds[n] for n in chosen])
             heard = [n for n in chosen if self.folds[n].pairs.any()]
-            self._counters[key] = one_counter([self._counter_of_fold(values, n) for n in heard])
+            self._counters[key] = merge_counters([self._counter_of_fold(values, n) for n in heard])
         return self._counters[key]
 
     def _counter_of_fold(self, values: tuple[float, ...], n: int) -> PairCounter:
@@ -126,22 +126,22 @@ class Objective:
     def _made_ready(self, values: tuple[float, ...]) -> tuple[Recipe, list[EvaluationFold]]:
         """The recipe with the knobs at these values, and the folds, with all done that weights do not touch."""
         if values not in self._ready:
-            recipe = self.space.made(Choice(self.space.start.thousandths, values))
+            recipe = self.space.made(Candidate(self.space.start.permille, values))
             self._ready = {
                 values: precompute_fixed_parts(recipe, self.space.mix, self.folds)
             }  # one: ranges have no end of values
         return self._ready[values]
 
 
-def exchanged(choice: Choice, giver: int, taker: int, thousandths: int) -> Choice:
+def exchange_weight(choice: Candidate, giver: int, taker: int, permille: int) -> Candidate:
     """The choice after one part gave that much of its weight to another."""
-    weights = list(choice.thousandths)
-    weights[giver] -= thousandths
-    weights[taker] += thousandths
-    return Choice(tuple(weights), choice.values)
+    weights = list(choice.permille)
+    weights[giver] -= permille
+    weights[taker] += permille
+    return Candidate(tuple(weights), choice.values)
 
 
-def one_counter(counters: list[PairCounter]) -> PairCounter:
+def merge_counters(counters: list[PairCounter]) -> PairCounter:
     """The counter of several folds at once: pairs within each, ranks as each fold has them."""
     classes = tuple(dict.fromkeys(name for counter in counters for name in counter.classes))
     pairs, segments, ups, downs = np.zeros(len(classes), dtype=np.int64), [], 0, 0

@@ -12,7 +12,7 @@ from lib.judge.pair_counting import RANK_SCALE
 
 
 @dataclass(frozen=True)
-class Knob:
+class SearchParameter:
     """A parameter that a search may set, in all steps of that name in the mix, its parts' steps included.
 
     `values` are tried in turn; a search over ranges draws between the first and the last.
@@ -20,50 +20,54 @@ class Knob:
 
     mix: str
     step: str
-    parameter: str
+    name: str
     values: tuple[float, ...]
 
 
 @dataclass(frozen=True)
-class Choice:
+class Candidate:
     """One candidate: the weights of the parts in whole thousandths, and a value for each knob."""
 
-    thousandths: tuple[int, ...]
+    permille: tuple[int, ...]
     values: tuple[float, ...] = ()
 
     @property
     def weights(self) -> tuple[float, ...]:
         """The weights, with sum one."""
-        return tuple(part / RANK_SCALE for part in self.thousandths)
+        return tuple(part / RANK_SCALE for part in self.permille)
 
 
 @dataclass(frozen=True)
-class Space:
+class SearchSpace:
     """A recipe, the mix in it whose weights are free, and the knobs. What can change no score is refused."""
 
     recipe: Recipe
     mix: str
-    knobs: tuple[Knob, ...] = field(default=())
+    parameters: tuple[SearchParameter, ...] = field(default=())
 
     def __post_init__(self):
-        if not (len(self.mixed.parts) > 1 or self.knobs):
+        if not (len(self.mixed.parts) > 1 or self.parameters):
             raise BadInput(
                 "there is nothing to search for",
                 expected="two parts or a knob",
                 got=self.mixed,
                 do="take the recipe as it is",
             )
-        for knob in self.knobs:
-            if not (len(set(knob.values)) > 1 and list(knob.values) == sorted(knob.values) and self.value_of(knob)):
+        for parameter in self.parameters:
+            if not (
+                len(set(parameter.values)) > 1
+                and list(parameter.values) == sorted(parameter.values)
+                and self.current_values(parameter)
+            ):
                 raise BadInput(
-                    f"knob {knob.step} {knob.parameter} cannot be turned",
-                    expected=f"a parameter of a step of mix {knob.mix}, and two values or more, rising",
-                    got=knob,
+                    f"knob {parameter.step} {parameter.name} cannot be turned",
+                    expected=f"a parameter of a step of mix {parameter.mix}, and two values or more, rising",
+                    got=parameter,
                     do="name what the recipe has",
                 )
-            if _idle(self.recipe, knob):
+            if _idle(self.recipe, parameter):
                 raise BadInput(
-                    f"searching {knob.step} {knob.parameter} is a waste",
+                    f"searching {parameter.step} {parameter.name} is a waste",
                     expected="a step that can change the order of a class's rows",
                     got="it is rank-neutral, and so is all that follows: every value has the same score",
                     do="leave it out, or put it where a later step or mix can feel it",
@@ -75,25 +79,32 @@ class Space:
         return mix_of(self.recipe, self.mix)
 
     @property
-    def start(self) -> Choice:
+    def start(self) -> Candidate:
         """The recipe as it is, weights in whole thousandths."""
         weights = [part.weight for part in self.mixed.parts]
-        return Choice(whole(weights), tuple(self.value_of(knob)[0] for knob in self.knobs))
+        return Candidate(
+            to_permille(weights), tuple(self.current_values(parameter)[0] for parameter in self.parameters)
+        )
 
-    def value_of(self, knob: Knob) -> list[float]:
+    def current_values(self, parameter: SearchParameter) -> list[float]:
         """What the recipe says now in each step that the knob turns."""
-        steps = [step for chain in _chains(mix_of(self.recipe, knob.mix)) for step in chain if step.name == knob.step]
-        return [step.parameters[knob.parameter] for step in steps if knob.parameter in step.parameters]
+        steps = [
+            step
+            for chain in _chains(mix_of(self.recipe, parameter.mix))
+            for step in chain
+            if step.name == parameter.step
+        ]
+        return [step.parameters[parameter.name] for step in steps if parameter.name in step.parameters]
 
-    def made(self, choice: Choice) -> Recipe:
+    def made(self, choice: Candidate) -> Recipe:
         """The recipe with the choice in it."""
         recipe = self.recipe
-        for knob, value in zip(self.knobs, choice.values, strict=True):
-            recipe = with_mix(recipe, _turned(mix_of(recipe, knob.mix), knob, value))
+        for parameter, value in zip(self.parameters, choice.values, strict=True):
+            recipe = with_mix(recipe, _turned(mix_of(recipe, parameter.mix), parameter, value))
         return with_weights(recipe, self.mix, choice.weights)
 
 
-def whole(weights: Sequence[float]) -> tuple[int, ...]:
+def to_permille(weights: Sequence[float]) -> tuple[int, ...]:
     """The weights as thousandths that sum to exactly a thousand; the largest remainders are rounded up."""
     shares = np.asarray(weights, dtype=np.float64)
     exact = RANK_SCALE * shares / shares.sum()
@@ -102,12 +113,12 @@ def whole(weights: Sequence[float]) -> tuple[int, ...]:
     return tuple(floor.tolist())
 
 
-def towards(weights: Sequence[float], home: Sequence[float], share: float) -> tuple[int, ...]:
+def shrink_towards(weights: Sequence[float], home: Sequence[float], share: float) -> tuple[int, ...]:
     """Thousandths of the weights moved by `share` of the way home."""
-    return whole((1.0 - share) * np.asarray(weights) + share * np.asarray(home))
+    return to_permille((1.0 - share) * np.asarray(weights) + share * np.asarray(home))
 
 
-def only_ranks(recipe: Recipe, mix: str) -> bool:
+def is_plain_rank_blend(recipe: Recipe, mix: str) -> bool:
     """Whether the answer's orders are those of plain weighted sums of this mix's parts' ranks."""
     made = mix_of(recipe, mix)
     last = recipe.mixes[-1] is made
@@ -144,13 +155,13 @@ def _chains(made: Mix) -> list[list[Step]]:
     return [made.steps, *(part.steps for part in made.parts)]
 
 
-def _turned(made: Mix, knob: Knob, value: float) -> Mix:
+def _turned(made: Mix, parameter: SearchParameter, value: float) -> Mix:
     """The mix with the knob at that value."""
 
     def turned(steps: list[Step]) -> list[Step]:
-        mine = [step.name == knob.step and knob.parameter in step.parameters for step in steps]
+        mine = [step.name == parameter.step and parameter.name in step.parameters for step in steps]
         return [
-            replace(step, parameters={**step.parameters, knob.parameter: value}) if own else step
+            replace(step, parameters={**step.parameters, parameter.name: value}) if own else step
             for step, own in zip(steps, mine, strict=True)
         ]
 
@@ -162,10 +173,10 @@ def _all_neutral(steps: list[Step]) -> bool:
     return all(STEPS[step.name].rank_neutral for step in steps)
 
 
-def _idle(recipe: Recipe, knob: Knob) -> bool:
+def _idle(recipe: Recipe, parameter: SearchParameter) -> bool:
     """Whether no value of the knob can change an order: its steps and all that follow them keep orders."""
-    made = mix_of(recipe, knob.mix)
-    own, *of_parts = ([n for n, step in enumerate(steps) if step.name == knob.step] for steps in _chains(made))
+    made = mix_of(recipe, parameter.mix)
+    own, *of_parts = ([n for n, step in enumerate(steps) if step.name == parameter.step] for steps in _chains(made))
     if own and not (_all_neutral(made.steps[own[0] :]) and _unfelt(recipe, made)):
         return False
     felt = [

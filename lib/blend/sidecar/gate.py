@@ -16,8 +16,8 @@ from lib.competition.scores import Labels, Scores, concat_scores
 from lib.core.errors import BadInput, shorten
 from lib.core.records import write_text
 from lib.judge.bootstrap import bootstrap
-from lib.judge.compare import paired
-from lib.judge.leakage import FittedOn, fitted_on, refuse_self_judged
+from lib.judge.compare import paired_interval
+from lib.judge.leakage import FitRecord, fit_record, refuse_self_judged
 from lib.judge.metric import class_auc
 
 BIRDS = "Aves"
@@ -41,7 +41,7 @@ class Gate:
     """
 
     table: pd.DataFrame
-    fitted: FittedOn
+    fitted: FitRecord
 
     @property
     def weights(self) -> dict[str, float]:
@@ -127,7 +127,7 @@ def fit_gate(
             "opened": opened,
         }
     )
-    return Gate(table, fitted_on("sidecar gate", labels.row_ids))
+    return Gate(table, fit_record("sidecar gate", labels.row_ids))
 
 
 def nested_sidecar(
@@ -180,4 +180,4 @@ def _lower_bound(labels: Labels, column: int, ranks, crossed, delta: float, sett
         for name, table in (("before", ranks), ("after", crossed))
     }
     drawn = bootstrap(alone, named, draws=settings.draws, seed=settings.seed)
-    return paired({"before": 0.0, "after": float(delta)}, drawn, "after", "before").low
+    return paired_interval({"before": 0.0, "after": float(delta)}, drawn, "after", "before").low

@@ -6,12 +6,12 @@ Each gate stands alone. The public chain lets only the first that opens act on a
 import numpy as np
 
 from lib.blend.mix import percentile_ranks
-from lib.blend.steps.base import check_number, refuse_kind, refuse_logits, refuse_unaligned, settled
+from lib.blend.steps.base import check_number, refuse_kind, refuse_logits, refuse_unaligned, with_clipped_values
 from lib.blend.steps.windows import smooth_by_kernel
 from lib.competition.scores import Scores
 
 
-def gate_alone(
+def gate_window(
     scores: Scores, *, member: Scores, member_against: Scores, above: float, below: float, share: float
 ) -> Scores:
     """Ranks moved by `share` towards the member's, where it is above and the other member below, in their own kinds.
@@ -23,26 +23,26 @@ def gate_alone(
     return _moved(scores, percentile_ranks(member).values, open_here, share)
 
 
-def gate_lasting(
+def gate_sustained(
     scores: Scores,
     *,
     member: Scores,
     member_against: Scores,
     kernel: list[float],
-    lasting_above: float,
+    sustained_above: float,
     rank_above: float,
     below: float,
     share: float,
 ) -> Scores:
     """Ranks moved by `share` towards the member's, where it ranks high in the window and around it (public gate 2).
 
-    `lasting_above` bounds the rank of the member smoothed by the kernel, `below` the other member's own values.
+    `sustained_above` bounds the rank of the member smoothed by the kernel, `below` the other member's own values.
     """
-    thresholds = {"lasting_above": lasting_above, "rank_above": rank_above, "below": below}
+    thresholds = {"sustained_above": sustained_above, "rank_above": rank_above, "below": below}
     _check(scores, member, member_against, **thresholds, share=share)
     rank = percentile_ranks(member).values
     lasting = percentile_ranks(smooth_by_kernel(member, kernel=kernel)).values
-    open_here = (lasting > lasting_above) & (rank > rank_above) & (member_against.values < below)
+    open_here = (lasting > sustained_above) & (rank > rank_above) & (member_against.values < below)
     return _moved(scores, np.maximum(rank, lasting), open_here, share)
 
 
@@ -56,4 +56,4 @@ def _check(scores: Scores, member: Scores, against: Scores, **numbers: float) ->
 
 
 def _moved(scores: Scores, towards: np.ndarray, open_here: np.ndarray, share: float) -> Scores:
-    return settled(scores, scores.values + share * open_here * (towards - scores.values))
+    return with_clipped_values(scores, scores.values + share * open_here * (towards - scores.values))

@@ -10,7 +10,7 @@ from lib.blend.steps.base import (
     refuse_kind,
     refuse_logits,
     refuse_unaligned,
-    settled,
+    with_clipped_values,
 )
 from lib.competition.scores import Scores
 
@@ -31,9 +31,9 @@ def add_prior(scores: Scores, *, member: Scores, strength: float) -> Scores:
         return scores
     likely = strength * logit(_inside(member.values))
     if scores.kind == "logit":
-        return settled(scores, scores.values + likely)
+        return with_clipped_values(scores, scores.values + likely)
     own = _inside(scores.values) if scores.kind == "rank" else scores.values.astype(np.float64)
-    return settled(scores, expit(logit(own) + likely))
+    return with_clipped_values(scores, expit(logit(own) + likely))
 
 
 def temper(scores: Scores, *, labels: list[str], temperature: float) -> Scores:
@@ -43,7 +43,7 @@ def temper(scores: Scores, *, labels: list[str], temperature: float) -> Scores:
     columns, values = columns_of(scores, labels), scores.values.astype(np.float64)
     here = values[:, columns]
     values[:, columns] = here / temperature if scores.kind == "logit" else expit(logit(here) / temperature)
-    return settled(scores, values)
+    return with_clipped_values(scores, values)
 
 
 def _inside(values: np.ndarray) -> np.ndarray:
@@ -51,14 +51,14 @@ def _inside(values: np.ndarray) -> np.ndarray:
     return np.clip(values.astype(np.float64), LEAST, 1.0 - LEAST)
 
 
-def share_in_groups(scores: Scores, *, groups: list[list[str]], share: float) -> Scores:
+def smooth_in_groups(scores: Scores, *, groups: list[list[str]], share: float) -> Scores:
     """Each class moved by `share` towards its group's mean; once by genus and then by class is taxonomy smoothing."""
     check_number("share", share, 0.0, 1.0)
     values = scores.values.copy()
     for columns in group_columns(scores, groups):
         here = values[:, columns]
         values[:, columns] = here + share * (here.mean(axis=1, keepdims=True, dtype=np.float64) - here)
-    return settled(scores, values)
+    return with_clipped_values(scores, values)
 
 
 def mirror_in_groups(scores: Scores, *, groups: list[list[str]]) -> Scores:
@@ -66,7 +66,7 @@ def mirror_in_groups(scores: Scores, *, groups: list[list[str]]) -> Scores:
     values = scores.values.copy()
     for columns in group_columns(scores, groups):
         values[:, columns] = values[:, columns].max(axis=1, keepdims=True)
-    return settled(scores, values)
+    return with_clipped_values(scores, values)
 
 
 def damp_below_mean(scores: Scores, *, labels: list[str], margin: float, factor: float) -> Scores:
@@ -81,4 +81,4 @@ def damp_below_mean(scores: Scores, *, labels: list[str], margin: float, factor:
     here = values[:, columns]
     low = here < here.sum(axis=0, dtype=np.float64) / max(len(here), 1) + margin
     values[:, columns] = np.where(low, here * factor, here)
-    return settled(scores, values)
+    return with_clipped_values(scores, values)

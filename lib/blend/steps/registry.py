@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from lib.blend.mix import percentile_ranks
 from lib.blend.sidecar.apply import sidecar
-from lib.blend.steps.agreement_gate import gate_alone, gate_lasting
-from lib.blend.steps.classes import add_prior, damp_below_mean, mirror_in_groups, share_in_groups, temper
+from lib.blend.steps.agreement_gate import gate_sustained, gate_window
+from lib.blend.steps.classes import add_prior, damp_below_mean, mirror_in_groups, smooth_in_groups, temper
 from lib.blend.steps.windows import (
     lift_to_neighbours,
     scale_by_file,
@@ -46,11 +46,11 @@ STEPS: dict[str, StepKind] = {
         (scale_by_file, False, True),
         (add_prior, False, True),
         (temper, True, True),
-        (share_in_groups, False, True),
+        (smooth_in_groups, False, True),
         (mirror_in_groups, False, True),
         (damp_below_mean, True, False),
-        (gate_alone, False, False),
-        (gate_lasting, False, False),
+        (gate_window, False, False),
+        (gate_sustained, False, False),
         (percentile_ranks, True, False),
         (sidecar, False, False),
     )

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.ndimage import correlate1d, gaussian_filter1d, maximum_filter1d
 
-from lib.blend.steps.base import check_number, columns_of, refuse_logits, settled, whole_soundscapes
+from lib.blend.steps.base import check_number, columns_of, refuse_logits, whole_soundscapes, with_clipped_values
 from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput
@@ -14,7 +14,7 @@ def smooth_windows(scores: Scores, *, sigma: float) -> Scores:
     check_number("sigma", sigma, 0.0)
     if sigma == 0:
         return scores
-    return settled(scores, gaussian_filter1d(whole_soundscapes(scores), sigma, axis=1, mode="nearest"))
+    return with_clipped_values(scores, gaussian_filter1d(whole_soundscapes(scores), sigma, axis=1, mode="nearest"))
 
 
 def smooth_by_kernel(scores: Scores, *, kernel: list[float], labels: list[str] | None = None) -> Scores:
@@ -26,10 +26,10 @@ def smooth_by_kernel(scores: Scores, *, kernel: list[float], labels: list[str] |
     check_kernel(kernel)
     windows = whole_soundscapes(scores)
     if labels is None:
-        return settled(scores, _weighted(windows, kernel))
+        return with_clipped_values(scores, _weighted(windows, kernel))
     columns, values = columns_of(scores, labels), windows.copy()
     values[..., columns] = _weighted(windows[..., columns], kernel)
-    return settled(scores, values)
+    return with_clipped_values(scores, values)
 
 
 def check_kernel(kernel: list[float]) -> None:
@@ -53,7 +53,7 @@ def lift_to_neighbours(scores: Scores, *, labels: list[str], share: float) -> Sc
     columns = columns_of(scores, labels)
     here = values[..., columns]
     values[..., columns] = here + share * (maximum_filter1d(here, 3, axis=1, mode="nearest") - here)
-    return settled(scores, values)
+    return with_clipped_values(scores, values)
 
 
 def smooth_unsure_windows(scores: Scores, *, share: float) -> Scores:
@@ -62,7 +62,7 @@ def smooth_unsure_windows(scores: Scores, *, share: float) -> Scores:
     check_number("share", share, 0.0, 1.0)
     windows = whole_soundscapes(scores)
     unsure = share * (1.0 - windows.max(axis=2, keepdims=True))
-    return settled(scores, windows + unsure * (_weighted(windows, [0.5, 0.0, 0.5]) - windows))
+    return with_clipped_values(scores, windows + unsure * (_weighted(windows, [0.5, 0.0, 0.5]) - windows))
 
 
 def scale_by_file(scores: Scores, *, top_windows: int, power: float) -> Scores:
@@ -79,7 +79,7 @@ def scale_by_file(scores: Scores, *, top_windows: int, power: float) -> Scores:
     else:
         top = np.partition(windows, -top_windows, axis=1)[:, -top_windows:]
         confidence = top.mean(axis=1, keepdims=True)
-    return settled(scores, windows * confidence**power)
+    return with_clipped_values(scores, windows * confidence**power)
 
 
 def _weighted(windows: np.ndarray, kernel: list[float]) -> np.ndarray:

@@ -7,12 +7,12 @@ were made.
 
 from lib.blend.class_groups import learn_mirror_groups, taxonomy_groups
 from lib.blend.recipe import Mix, Part, Step
-from lib.blend.templates.roles import Cast, Material, Role
+from lib.blend.templates.roles import Assignment, Role, TemplateInputs
 
 # Heads that hear through an embedder, by how near they come to the public chain's ProtoSSM; then whoever else listens.
 CHAIN = ("proto", "residual", "mlps", "sequence", "linear", "head", "statistics", "network")
 NETWORKS = ("distilled", "sed", "network", "statistics", "head")
-ANYBODY = ("network", "head", "statistics")
+ANY_MEMBER = ("network", "head", "statistics")
 PROTO = Role("proto", "the ProtoSSM branch on Perch's embeddings", CHAIN, required=True)
 SED = Role("sed", "the five-fold network, distilled from Perch (Tucker Arrants)", NETWORKS, required=True)
 PRIOR = Role("prior", "how often a class is heard at the site and hour", ("prior",))
@@ -22,34 +22,36 @@ GENUS_SHARE, CLASS_SHARE = 0.15, 0.05  # S2, S4
 FILE_TOP, FILE_POWER = 2, 0.4  # file confidence scale: public chain, 2nd
 
 
-def proto_and_sed(name: str, cast: Cast) -> Mix:
+def proto_and_sed(name: str, cast: Assignment) -> Mix:
     """The public blend of two branches by ranks."""
     return Mix(name, "rank", [Part(cast["proto"], PROTO_SHARE), Part(cast["sed"], SED_SHARE)])
 
 
-def taxonomy_smoothing(material: Material) -> list[Step]:
+def taxonomy_smoothing(material: TemplateInputs) -> list[Step]:
     """Steps that move classes towards their genus, then towards their class; sonotypes, unlike there, are no genus."""
     groups = taxonomy_groups(material.taxonomy)
     shares = (("genus", GENUS_SHARE), ("class", CLASS_SHARE))
-    return [Step("share_in_groups", {"groups": groups[rank], "share": share}) for rank, share in shares if groups[rank]]
+    return [
+        Step("smooth_in_groups", {"groups": groups[rank], "share": share}) for rank, share in shares if groups[rank]
+    ]
 
 
-def file_scale(top_windows: int, power: float) -> Step:
+def file_scale_step(top_windows: int, power: float) -> Step:
     """The step that lowers classes which the file as a whole does not show."""
     return Step("scale_by_file", {"top_windows": top_windows, "power": power})
 
 
-def lasting_gate(member: str, against: str) -> Step:
+def sustained_gate(member: str, against: str) -> Step:
     """Public gate 2: where one branch hears a class on and on, and the other does not hear it."""
     weights = [(1 + (offset / 1.2) ** 2 / 2) ** -1.5 for offset in range(-3, 4)]  # Student's t, scale 1.2 windows
     kernel = [weight / sum(weights) for weight in weights]
     return Step(
-        "gate_lasting",
+        "gate_sustained",
         {
             "member": member,
             "member_against": against,
             "kernel": kernel,
-            "lasting_above": 0.88,
+            "sustained_above": 0.88,
             "rank_above": 0.75,
             "below": 0.12,
             "share": 0.15,
@@ -57,7 +59,7 @@ def lasting_gate(member: str, against: str) -> Step:
     )
 
 
-def mirrors(material: Material) -> list[Step]:
+def mirror_steps(material: TemplateInputs) -> list[Step]:
     """Public gate 4: sonotypes that are one sound in the labels take the highest of them.
 
     There the four groups are named. Here they are learned: of the same windows always, in two soundscapes at least.

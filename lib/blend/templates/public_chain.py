@@ -14,12 +14,12 @@ from lib.blend.templates.common import (
     PROTO_SHARE,
     SED,
     SED_SHARE,
-    file_scale,
-    lasting_gate,
-    mirrors,
+    file_scale_step,
+    mirror_steps,
+    sustained_gate,
     taxonomy_smoothing,
 )
-from lib.blend.templates.roles import Cast, Material, Role, Template
+from lib.blend.templates.roles import Assignment, Role, Template, TemplateInputs
 
 MLPS = Role("mlps", "small networks a class on Perch's embeddings and logits", ("mlps", "linear", "zero"))
 PROTO_SHARE_MAPPED, PROTO_SHARE_UNMAPPED = 0.60, 0.35  # stage E, by whether Perch knows the class
@@ -33,7 +33,7 @@ FIRST, PROCESSED, SMOOTHED, BLENDED = "first pass", "processed proto", "smoothed
 PROTO_RANKS, SED_RANKS = "ranks of proto", "ranks of sed"
 
 
-def first_pass(cast: Cast, material: Material, strength: float = PRIOR_STRENGTH) -> list[Mix]:
+def first_pass(cast: Assignment, material: TemplateInputs, strength: float = PRIOR_STRENGTH) -> list[Mix]:
     """Stage E: ProtoSSM with the per-class networks and their prior, by logits; less where Perch knows nothing."""
     prior = Step("add_prior", {"member": cast["prior"], "strength": strength})
     parts = [Part(cast["proto"], PROTO_SHARE_MAPPED), Part(cast["mlps"], 1 - PROTO_SHARE_MAPPED, [prior])]
@@ -42,7 +42,7 @@ def first_pass(cast: Cast, material: Material, strength: float = PRIOR_STRENGTH)
     return [Mix(FIRST, "logit", parts, class_weights=unmapped)]
 
 
-def post_processed(cast: Cast, material: Material, strength: float = PRIOR_STRENGTH) -> list[Mix]:
+def with_post_processing(cast: Assignment, material: TemplateInputs, strength: float = PRIOR_STRENGTH) -> list[Mix]:
     """Stage F after stage E, without its thresholds by class: they change no order."""
     slow = material.taxon(*SLOW_TAXA)
     others = [label for label in material.taxonomy.primary_label if label not in slow]
@@ -51,46 +51,46 @@ def post_processed(cast: Cast, material: Material, strength: float = PRIOR_STREN
         for labels, temperature in ((slow, SLOW_TEMPERATURE), (others, TEMPERATURE))
     ]
     after = [
-        file_scale(FILE_TOP, FILE_POWER),
-        file_scale(1, RANK_AWARE_POWER),
+        file_scale_step(FILE_TOP, FILE_POWER),
+        file_scale_step(1, RANK_AWARE_POWER),
         Step("smooth_unsure_windows", {"share": DELTA_SHARE}),
     ]
     return [*first_pass(cast, material, strength), Mix(PROCESSED, "prob", [Part(FIRST, 1.0, temper)], after)]
 
 
-def with_sed(cast: Cast, material: Material, strength: float = PRIOR_STRENGTH) -> list[Mix]:
+def with_sed(cast: Assignment, material: TemplateInputs, strength: float = PRIOR_STRENGTH) -> list[Mix]:
     """Stages G and H: the network, smoothed, and both branches blended by ranks."""
     smooth = Step("smooth_windows", {"sigma": SED_SIGMA})
     return [
-        *post_processed(cast, material, strength),
+        *with_post_processing(cast, material, strength),
         Mix(SMOOTHED, "prob", [Part(cast["sed"], 1.0, [smooth])]),
         Mix(BLENDED, "rank", [Part(PROCESSED, PROTO_SHARE), Part(SMOOTHED, SED_SHARE)]),
     ]
 
 
-def gated(cast: Cast, material: Material, strength: float = PRIOR_STRENGTH) -> list[Mix]:
+def with_gates(cast: Assignment, material: TemplateInputs, strength: float = PRIOR_STRENGTH) -> list[Mix]:
     """Stage H with its five gates."""
     *before, blended = with_sed(cast, material, strength)
     quiet = {"labels": material.taxon(*QUIET_TAXA), "margin": QUIET_MARGIN, "factor": QUIET_FACTOR}
     ranks = [Mix(PROTO_RANKS, "rank", [Part(PROCESSED, 1.0)]), Mix(SED_RANKS, "rank", [Part(SMOOTHED, 1.0)])]
     gates = [
         _gate_alone(PROCESSED, SMOOTHED, above=0.5, below=0.05, share=0.08),  # gate 1, of probabilities
-        lasting_gate(PROCESSED, SMOOTHED),
+        sustained_gate(PROCESSED, SMOOTHED),
         _gate_alone(SED_RANKS, PROTO_RANKS, above=0.95, below=0.80, share=0.12),  # gate 3, of ranks
-        *mirrors(material),
+        *mirror_steps(material),
         Step("damp_below_mean", quiet),
     ]
     return [*before, *ranks, replace(blended, steps=gates)]
 
 
-def eos9(cast: Cast, material: Material) -> list[Mix]:
+def eos9(cast: Assignment, material: TemplateInputs) -> list[Mix]:
     """The gated chain with EoS9's stronger prior, and taxonomy smoothing."""
-    *before, blended = gated(cast, material, PRIOR_STRENGTH_EOS9)
+    *before, blended = with_gates(cast, material, PRIOR_STRENGTH_EOS9)
     return [*before, replace(blended, steps=[*blended.steps, *taxonomy_smoothing(material)])]
 
 
 def _gate_alone(member: str, against: str, **numbers: float) -> Step:
-    return Step("gate_alone", {"member": member, "member_against": against, **numbers})
+    return Step("gate_window", {"member": member, "member_against": against, **numbers})
 
 
 _ALONE, _BOTH = (PROTO, MLPS, PRIOR), (PROTO, MLPS, PRIOR, SED)
@@ -107,7 +107,7 @@ CHAIN_TEMPLATES = (
         "chain_a, temperatures, file scale, rank-aware scale, adaptive smoothing",
         "no thresholds by class: they change no order",
         _ALONE,
-        post_processed,
+        with_post_processing,
     ),
     Template(
         "chain_c",
@@ -116,7 +116,9 @@ CHAIN_TEMPLATES = (
         _BOTH,
         with_sed,
     ),
-    Template("chain_d", "chain_c and gates 1 to 5", "a cell may pass several gates; mirrors are learned", _BOTH, gated),
+    Template(
+        "chain_d", "chain_c and gates 1 to 5", "a cell may pass several gates; mirrors are learned", _BOTH, with_gates
+    ),
     Template(
         "chain_e",
         "chain_d with EoS9's prior 0.75, taxonomy smoothing",

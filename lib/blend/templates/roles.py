@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lib.blend.evaluate import evaluate
-from lib.blend.recipe import RecipeMember, Mix, Recipe, Step
+from lib.blend.recipe import Mix, Recipe, RecipeMember, Step
 from lib.blend.sidecar.apply import SidecarSettings
 from lib.blend.sidecar.gate import Gate, SidecarGateSettings, coverage_caps, fit_gate
 from lib.competition.scores import Labels, Scores
@@ -102,7 +102,9 @@ def make_mixes(template: Template, roles: Assignment, material: TemplateInputs) 
     return TemplateMixes(recipe.mixes, gates, tuple(left_out))
 
 
-def template_recipe(labels: Labels, template: Template, roles: Assignment, material: TemplateInputs, base: Recipe) -> Recipe:
+def template_recipe(
+    labels: Labels, template: Template, roles: Assignment, material: TemplateInputs, base: Recipe
+) -> Recipe:
     """The base recipe's members with the template's mixes, as these labels make them."""
     mixes = make_mixes(template, roles, replace(material, labels=labels)).mixes
     return replace(base, name=template.name, mixes=mixes)
@@ -180,7 +182,9 @@ def _recipe(template: Template, names: Iterable[str], mixes: list[Mix]) -> Recip
     return Recipe(template.name, "", "", members, mixes, members[0].name, 0.0, [], 0)
 
 
-def _earned(sidecar: Sidecar, recipe: Recipe, material: TemplateInputs, member: str) -> tuple[dict[str, float], Gate | None]:
+def _earned(
+    sidecar: Sidecar, recipe: Recipe, material: TemplateInputs, member: str
+) -> tuple[dict[str, float], Gate | None]:
     """What the member may weigh in which class: by a gate fitted on what it would correct, or by its coverage."""
     side = material.parts[member]
     if sidecar.gate:

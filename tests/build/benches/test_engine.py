@@ -52,7 +52,7 @@ def test_a_difference_would_be_seen(world, opened, plain, monkeypatch):
 def test_models_answers_differ_between_windows_classes_and_folds(world, opened):
     heard = heard_by(world, opened, world.files)
     for name in (NETWORKS, *world.heads):
-        assert (np.ptp(heard.parts[name].values, axis=0) > 1e-3).all()
+        assert (np.ptp(heard.member_scores[name].values, axis=0) > 1e-3).all()
     folds = [path.read_bytes() for path in world.folds(NETWORKS)]
     assert len(set(folds)) == len(folds) == 2
 
@@ -71,7 +71,7 @@ def test_the_engine_asks_as_often_as_the_floor(world, opened):
     with timed_sessions() as seconds:
         heard_by(world, opened, world.files)
     assert len(seconds) == (len(world.folds(NETWORKS)) * (1 + len(world.heads)) + 1) * len(world.files)
-    assert OnnxFile.ask.__name__ == "ask"
+    assert OnnxFile.run_outputs.__name__ == "run_outputs"
 
 
 def test_the_share_in_sessions_is_of_all_that_a_call_takes(world, monkeypatch):
@@ -80,7 +80,7 @@ def test_the_share_in_sessions_is_of_all_that_a_call_takes(world, monkeypatch):
     monkeypatch.setattr(time, "process_time", lambda: next(now))
     session = OnnxFile(world.folds("linear")[0])
     values = {"embedding": np.zeros((1, 12, 1536), np.float32)}
-    cpu, wall = share_in_sessions(lambda: session.ask(["logit"], **values))
+    cpu, wall = share_in_sessions(lambda: session.run_outputs(["logit"], **values))
     assert cpu == (5.0 - 2.0) / 10.0
     assert 0 < wall < 1
 

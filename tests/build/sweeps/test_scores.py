@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from build.sweeps.one import _member
-from build.sweeps.report import judged_now
+from build.sweeps.report import judge_folder
 from build.sweeps.runs import Request, Run
-from build.sweeps.scores import stored
-from lib.blend.recipe import Ingredient, Mix, Part, Recipe, save_recipe
+from build.sweeps.scores import load_stored_scores
+from lib.blend.recipe import Mix, Part, Recipe, RecipeMember, save_recipe
 from lib.core import fingerprint
 from lib.core.records import from_json, read_json, write_json
 from lib.judge.ledger import LedgerLine
@@ -33,7 +33,7 @@ def mixed(name, share):
 def blended(runs, folder, prepared, number, share, blind=None, names=("poor", "good")):
     """The record of a run of 05 whose recipe `safe` has so much of the good member, and blind to a fold `blind`."""
     members = [
-        Ingredient(name, fingerprint.of_file(runs / "02_fold_training/members" / name / "manifest.json"), 0.1)
+        RecipeMember(name, fingerprint.of_file(runs / "02_fold_training/members" / name / "manifest.json"), 0.1)
         for name in names
     ]
     by_fold = {str(fold): [mixed("blend", share if blind is None else blind)] for fold in prepared.folds.numbers}
@@ -54,7 +54,7 @@ def test_a_better_recipe_is_promoted_by_its_members_scores(world):
     folder = a_blend_sweep(runs, "blends")
     for number, share in ((1, 0.0), (2, 1.0)):
         blended(runs, folder, prepared, number, share)
-    _, better = judged_now(folder).last
+    _, better = judge_folder(folder).last
     assert better.decision.verdict == "promote"
     lifted = {
         name: judge(prepared.labels, a_member(runs / name, prepared, lift, int(lift))).macro
@@ -68,7 +68,7 @@ def test_a_recipe_is_judged_on_each_fold_without_that_folds_labels(world):
     runs, prepared = world
     folder = a_blend_sweep(runs, "blind")
     records = [blended(runs, folder, prepared, 1, 0.0)[0], blended(runs, folder, prepared, 2, 1.0, blind=0.0)[0]]
-    kept, notes = stored(folder, read_json(folder / "sweep.json"), records)
+    kept, notes = load_stored_scores(folder, read_json(folder / "sweep.json"), records)
     scores = [judge(kept.labels, kept.scores[record.id]).macro for record in records]
     assert scores[0] == scores[1]
     assert kept.seconds[records[0].id] == pytest.approx(0.2)
@@ -84,7 +84,7 @@ def test_recipes_that_cannot_be_judged_are_named_and_left_out(world):
     elsewhere = [replace(recipes[1].members[0], manifest="0" * 16), recipes[1].members[1]]
     save_recipe(folder / output(2, "05_blend") / "recipes", replace(recipes[1], members=elsewhere))
     (folder / output(3, "05_blend") / "recipes/safe.json").unlink()
-    kept, notes = stored(folder, read_json(folder / "sweep.json"), records)
+    kept, notes = load_stored_scores(folder, read_json(folder / "sweep.json"), records)
     assert set(kept.scores) == {records[3].id}
     assert [note.split(":")[0].split(" is ")[0] for note in notes] == ["Run 1", "Run 2"]
     assert "knows the labels of fold 0" in notes[0]
@@ -104,7 +104,7 @@ def test_a_student_is_found_where_it_was_laid_and_its_teacher_among_the_inputs(w
         assert set(per_fold) == {str(fold) for fold in prepared.folds.numbers}
         found.append(recorded(folder, number, {"a": number}, score=0.7, interval=[0.6, 0.8], member=member))
     assert [record.member.split("/")[-2:] for record in found] == [["members", "pupil_r1"], ["discarded", "pupil_r1"]]
-    kept, notes = stored(folder, read_json(folder / "sweep.json"), found)
+    kept, notes = load_stored_scores(folder, read_json(folder / "sweep.json"), found)
     assert (len(kept.scores), notes) == (2, [])
 
 
@@ -117,7 +117,7 @@ def test_a_student_of_a_member_that_has_met_the_rows_is_left_out(world):
     pupil = output(1, "04_pseudo_labels") / "members/pupil_r1"
     a_member(folder / pupil, prepared, 1.5, 1, teachers=("good",))
     record = recorded(folder, 1, {}, score=0.7, interval=[0.6, 0.8], member=pupil.as_posix())
-    kept, notes = stored(folder, read_json(folder / "sweep.json"), [record])
+    kept, notes = load_stored_scores(folder, read_json(folder / "sweep.json"), [record])
     assert kept is None
     assert "claims scores of rows it has seen" in notes[0]
 
@@ -126,7 +126,7 @@ def test_a_run_is_scored_in_the_same_classes_of_a_fold_as_any_other(world):
     runs, prepared = world
     folder = a_sweep(runs, "folds", points=[{"a": 0}])
     record = ran(folder, prepared, 1, {"a": 0}, 1.5, 1)
-    kept, _ = stored(folder, read_json(folder / "sweep.json"), [record])
+    kept, _ = load_stored_scores(folder, read_json(folder / "sweep.json"), [record])
     fold = prepared.labels.take(
         [row for row, of in zip(prepared.labels.row_ids, prepared.labels.strata, strict=True) if of == 0]
     )

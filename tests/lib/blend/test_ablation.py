@@ -10,7 +10,7 @@ from lib.blend.evaluate import count_won_pairs, evaluate, evaluation_folds, exec
 from lib.blend.recipe import Mix, Part, Step
 from lib.competition.scores import concat_scores
 from lib.judge.bootstrap import bootstrap
-from lib.judge.compare import paired
+from lib.judge.compare import paired_interval
 from lib.judge.metric import judge
 from tests.support.tinyblend import heard_by, labels_of, recipe_of
 
@@ -67,7 +67,7 @@ def test_intervals_are_the_judges_on_shared_draws(recipe, parts, labels):
     named = {"with": evaluate(recipe, parts, labels), "less": evaluate(recipe.without({"fair"}), parts, labels)}
     drawn = bootstrap(labels, named, draws=80)
     scored = {name: judge(labels, scores).macro for name, scores in named.items()}
-    expected = paired(scored, drawn, "with", "less")
+    expected = paired_interval(scored, drawn, "with", "less")
     assert (row.low, row.high) == pytest.approx((expected.low, expected.high))
 
 

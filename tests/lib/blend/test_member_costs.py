@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from lib.blend.member_costs import ingredient, used, without_zero_parts
-from lib.blend.recipe import Ingredient, Mix, Part, Recipe, Step
+from lib.blend.member_costs import drop_unused_members, recipe_member, used_members
+from lib.blend.recipe import Mix, Part, Recipe, RecipeMember, Step
 from lib.core.records import check_seal
 from lib.models.member.card import read_card
 
 
 def recipe(*steps, class_weights=None):
-    members = [Ingredient(name, "m", 0.1) for name in "pqrst"]
+    members = [RecipeMember(name, "m", 0.1) for name in "pqrst"]
     weights = {"p": 0.0, "q": 0.6, "r": 0.4, "s": 0.0}
     mixed = Mix("blend", "rank", [Part(*pair) for pair in weights.items()], list(steps), class_weights or {})
     return Recipe("bold", "hash", "folds", members, [mixed], "p", 0.0, [0.0, 0.0], 0)
@@ -20,35 +20,35 @@ def recipe(*steps, class_weights=None):
 def test_a_member_costs_what_its_card_says(members, classes):
     folder = members / "l1_statistics"
     card = read_card(folder, classes)
-    assert ingredient(card, folder) == Ingredient(card.name, check_seal(folder), card.seconds_per_soundscape)
+    assert recipe_member(card, folder) == RecipeMember(card.name, check_seal(folder), card.seconds_per_soundscape)
 
 
 def test_a_head_costs_its_own_seconds_and_shares_its_embedders(members, classes):
     folder = members / "l1_statistics"
     head = replace(read_card(folder, classes), config={"seconds": {"head": 0.01, "embedder": 0.5}, "embedder": "perch"})
-    made = ingredient(head, folder)
+    made = recipe_member(head, folder)
     assert (made.seconds_per_soundscape, made.shared) == (0.01, {"perch": 0.5})
 
 
 def test_used_are_those_with_a_weight_anywhere_and_those_whom_a_step_looks_at():
-    assert used(recipe()) == {"q", "r"}
-    assert used(recipe(class_weights={"a": [0.0, 0.5, 0.0, 0.5]})) == {"q", "r", "s"}
-    assert used(recipe(Step("add_prior", {"member": "t", "strength": 0.1}))) == {"q", "r", "t"}
+    assert used_members(recipe()) == {"q", "r"}
+    assert used_members(recipe(class_weights={"a": [0.0, 0.5, 0.0, 0.5]})) == {"q", "r", "s"}
+    assert used_members(recipe(Step("add_prior", {"member": "t", "strength": 0.1}))) == {"q", "r", "t"}
 
 
 def test_who_speaks_only_without_some_folds_labels_is_set_aside_and_costs_a_submission_nothing():
     blind = {"0": [Mix("blend", "rank", [Part("q", 0.5), Part("s", 0.5)])], "1": recipe().mixes}
-    kept = without_zero_parts(replace(recipe(), by_fold=blind), {"q": 0.02}, {"p"})
+    kept = drop_unused_members(replace(recipe(), by_fold=blind), {"q": 0.02}, {"p"})
     assert [member.name for member in kept.members] == ["p", "q", "r"]
-    assert kept.set_aside == [Ingredient("s", "m", 0.1)]
+    assert kept.fold_only_members == [RecipeMember("s", "m", 0.1)]
     assert kept.by_fold["0"] == blind["0"]
     assert [part.name for part in kept.by_fold["1"][0].parts] == ["p", "q", "r", "s"]
-    again = without_zero_parts(kept, {}, {"p"})
-    assert (again.set_aside, again.by_fold) == (kept.set_aside, kept.by_fold)
+    again = drop_unused_members(kept, {}, {"p"})
+    assert (again.fold_only_members, again.by_fold) == (kept.fold_only_members, kept.by_fold)
 
 
 def test_trimming_keeps_the_answer_and_the_required_and_writes_down_what_each_is_worth():
-    kept = without_zero_parts(recipe(), {"q": 0.02, "r": 0.01}, {"p", "q"})
+    kept = drop_unused_members(recipe(), {"q": 0.02, "r": 0.01}, {"p", "q"})
     assert {member.name: (member.required, member.value) for member in kept.members} == {
         "p": (True, 0.0),
         "q": (True, 0.02),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib.blend.mix import mix, percentile_ranks
-from lib.blend.recipe import Ingredient, Mix, Part, Recipe, Step, load_recipe, load_recipes, save_recipe
+from lib.blend.recipe import Mix, Part, Recipe, RecipeMember, Step, load_recipe, load_recipes, save_recipe
 from lib.blend.sidecar.apply import SidecarSettings, correct
 from lib.blend.steps.registry import apply_step
 from lib.competition.row_ids import row_ids
@@ -38,10 +38,10 @@ def made():
         class_hash="hash",
         fold_version="folds",
         members=[
-            Ingredient("p", "m1", 0.0),
-            Ingredient("q", "m2", 0.1, {"perch": 0.5}, required=False, value=0.02),
-            Ingredient("r", "m3", 0.2, required=False),
-            Ingredient("s", "m4", 0.2, required=False),
+            RecipeMember("p", "m1", 0.0),
+            RecipeMember("q", "m2", 0.1, {"perch": 0.5}, required=False, value=0.02),
+            RecipeMember("r", "m3", 0.2, required=False),
+            RecipeMember("s", "m4", 0.2, required=False),
         ],
         mixes=[
             Mix("networks", "logit", [Part("q", 0.6, [smooth]), Part("r", 0.4)]),
@@ -59,7 +59,7 @@ def knowing(made):
     """The same, and what it is without the labels of fold 0, where q weighs more, and of fold 3, where t speaks."""
     more = Mix("all", "rank", [Part("p", 0.1), Part("q", 0.9)], [made.mixes[1].steps[1]], {"b": [1.0, 0.0]})
     other = Mix("all", "rank", [Part("q", 0.5), Part("t", 0.5)], [Step("add_prior", {"member": "r", "strength": 0.1})])
-    return replace(made, by_fold={"0": [more], "3": [other]}, set_aside=[Ingredient("t", "m5", 0.3)])
+    return replace(made, by_fold={"0": [more], "3": [other]}, fold_only_members=[RecipeMember("t", "m5", 0.3)])
 
 
 def test_a_recipe_survives_its_file(made, knowing, tmp_path):
@@ -69,9 +69,9 @@ def test_a_recipe_survives_its_file(made, knowing, tmp_path):
 
 
 def test_a_recipe_blind_to_a_fold_is_what_it_was_made_without_that_folds_labels(knowing, made, parts):
-    assert knowing.blind_to(0).weights == pytest.approx({"p": 0.1, "q": 0.9, "r": 0.0, "s": 0.0, "t": 0.0})
-    assert knowing.blind_to(3).mixes == knowing.by_fold["3"]
-    said = knowing.blind_to(3).execute(parts | {"t": scores(9)}).scores
+    assert knowing.for_fold(0).weights == pytest.approx({"p": 0.1, "q": 0.9, "r": 0.0, "s": 0.0, "t": 0.0})
+    assert knowing.for_fold(3).mixes == knowing.by_fold["3"]
+    said = knowing.for_fold(3).execute(parts | {"t": scores(9)}).scores
     assert (said.values != made.execute(parts).scores.values).any()
 
 
@@ -83,9 +83,9 @@ def test_what_is_carried_along_changes_no_answer(knowing, made, parts):
 @pytest.mark.parametrize("fold", [1, 4])
 def test_a_recipe_that_knows_a_folds_labels_may_not_teach_there(knowing, made, fold):
     with pytest.raises(BadInput, match=rf"knows the labels of fold {fold}(.|\n)*\['0', '3'\](.|\n)*anew by 05"):
-        knowing.blind_to(fold)
+        knowing.for_fold(fold)
     with pytest.raises(BadInput, match="knows the labels of fold 0"):
-        made.blind_to(0)
+        made.for_fold(0)
 
 
 def test_a_recipe_executes_what_it_says(made, parts):
@@ -131,10 +131,10 @@ def test_a_mix_whose_parts_are_all_gone_goes_too_and_overruled_classes_follow(ma
 def test_without_members_it_is_blind_to_folds_as_far_as_somebody_is_left_there(knowing):
     less = knowing.without({"q", "s", "t"})
     assert (less.weights, list(less.by_fold)) == (pytest.approx({"p": 0.25, "r": 0.75}), ["0"])
-    assert less.blind_to(0).mixes == [Mix("all", "rank", [Part("p", 1.0)], [], {"b": [1.0]})]
-    assert less.set_aside == []
+    assert less.for_fold(0).mixes == [Mix("all", "rank", [Part("p", 1.0)], [], {"b": [1.0]})]
+    assert less.fold_only_members == []
     with pytest.raises(BadInput, match="knows the labels of fold 3"):
-        less.blind_to(3)
+        less.for_fold(3)
     assert knowing.without({"r"}).by_fold["3"][0].steps == []
 
 
@@ -164,10 +164,10 @@ def test_a_required_member_that_is_absent_is_named(made, parts):
         (lambda r: {"by_fold": {"2": r.mixes[::-1]}}, "all wants networks, without fold 2"),
         (lambda r: {"by_fold": {"2": [Mix("all", "rank", [Part("t", 1.0)])]}}, "all wants t, without fold 2"),
         (
-            lambda r: {"mixes": [Mix("all", "rank", [Part("t", 1.0)])], "set_aside": [replace(r.members[0], name="t")]},
+            lambda r: {"mixes": [Mix("all", "rank", [Part("t", 1.0)])], "fold_only_members": [replace(r.members[0], name="t")]},
             "all wants t",
         ),
-        (lambda r: {"set_aside": r.members[:1]}, "p twice"),
+        (lambda r: {"fold_only_members": r.members[:1]}, "p twice"),
         (lambda r: {"mixes": [replace(r.mixes[0], parts=[Part("p", 0.9)])]}, "0.9"),
         (lambda r: {"mixes": [replace(r.mixes[0], class_weights={"a": [0.5, 0.6]})]}, "0.6"),
     ],

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from scipy.stats import rankdata
 
-from lib.blend.recipe import Ingredient, Mix, Part, Recipe
+from lib.blend.recipe import RecipeMember, Mix, Part, Recipe
 from lib.competition.folds import Folds
 from lib.competition.row_ids import parse_soundscape, row_ids
 from lib.competition.scores import Labels, Scores
-from lib.judge.subgroups import Slice
+from lib.judge.subgroups import Subgroup
 from lib.pseudo.student_gain import kept_table, teachers_scores
 from lib.pseudo.teachers import TeacherBlend, in_order
 
@@ -38,8 +38,8 @@ def test_the_kept_share_is_of_what_the_teacher_gains_and_none_of_what_is_next_to
     teacher = of_classes(a=0.9 * some, b=np.where(at == 0, 0.5, flat), c=np.where(at == 0, 0.5, flat), d=0.9 * ~half)
     student = of_classes(a=np.where(at < 6, 0.5, flat), b=0.9 * half, c=flat, d=0.9 * half)
     whole = np.ones(120, bool)
-    parts = [Slice("class", name, whole, np.array(list("abcd")) == name) for name in "abcd"]
-    parts += [Slice("rows", "silent", ~half, np.ones(4, bool)), Slice("rows", "first", half, np.ones(4, bool))]
+    parts = [Subgroup("class", name, whole, np.array(list("abcd")) == name) for name in "abcd"]
+    parts += [Subgroup("rows", "silent", ~half, np.ones(4, bool)), Subgroup("rows", "first", half, np.ones(4, bool))]
     table = kept_table(labels, student, teacher, floor, parts)
     assert list(table) == ["view", "part", "windows", "classes", "floor", "teacher", "student", "kept"]
     assert table.part.tolist() == [*"abcd", "silent", "first"]
@@ -77,7 +77,7 @@ def test_a_recipe_is_executed_within_each_fold_by_what_it_is_without_its_labels(
         "bold",
         "hash",
         "folds",
-        [Ingredient(name, "m", 0.1) for name in "pqr"],
+        [RecipeMember(name, "m", 0.1) for name in "pqr"],
         [Mix("all", "rank", [Part("p", 1.0)])],
         "p",
         0.5,

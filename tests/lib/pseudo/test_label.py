@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from lib.blend.recipe import Ingredient
+from lib.blend.recipe import RecipeMember
 from lib.competition.classes import ClassList
 from lib.competition.folds import Folds
 from lib.competition.prepared import load_prepared
@@ -93,7 +93,7 @@ def test_labels_are_what_the_teachers_models_of_each_fold_say(labelled, folders,
     for number, file in enumerate(files):
         hearing = SoundscapeInputs(parse_soundscape(file.stem), decode(file))
         for fold in prepared.folds.numbers:
-            prior, classical = (members[name].by_fold(fold)(hearing) for name in (PRIOR, CLASSICAL))
+            prior, classical = (members[name].for_fold(fold)(hearing) for name in (PRIOR, CLASSICAL))
             np.testing.assert_allclose(labels.of_fold(fold)[number], 0.25 * prior + 0.75 * classical, atol=1e-3)
     assert np.abs(labels.of_fold(0)[:] - labels.of_fold(1)[:]).max() > 0.01
     assert "labelling, 2 soundscapes at a time: 3/3" in capsys.readouterr().out
@@ -196,7 +196,7 @@ def test_teachers_of_a_recipe_are_those_it_was_made_with(labelled, recipe, prepa
     others = [replace(recipe.members[0], manifest="another"), recipe.members[1]]
     with pytest.raises(BadInput, match=r"l0_prior is not the one of the recipe(.|\n)*manifest another"):
         labelled(teaching=TeacherBlend.of_recipe(replace(knowing, members=others)))
-    absent = replace(knowing, set_aside=[Ingredient("owl", "m", 0.1)])
+    absent = replace(knowing, fold_only_members=[RecipeMember("owl", "m", 0.1)])
     with pytest.raises(BadInput, match="no owl; there are l0_prior, l1_statistics"):
         labelled(teaching=TeacherBlend.of_recipe(absent))
 
@@ -233,11 +233,11 @@ def test_a_teacher_that_fails_on_a_soundscape_that_can_be_decoded_is_an_error(la
     def failing(folder, classes):
         member = open_member(folder, classes)
 
-        def by_fold(fold):
-            score = member.by_fold(fold)
+        def for_fold(fold):
+            score = member.for_fold(fold)
             return lambda hearing: 1 / 0 if (hearing.soundscape.stem, fold) == (files[4].stem, 2) else score(hearing)
 
-        return replace(member, by_fold=by_fold)
+        return replace(member, for_fold=for_fold)
 
     monkeypatch.setattr(said, "CHUNK", 30)
     monkeypatch.setattr("lib.submit.stream._MAY_FAIL", 0.5)

@@ -19,7 +19,7 @@ from lib.core.errors import BadInput
 from lib.core.paths import find_artifacts, manifest_kind
 from lib.core.records import check_seal, read_json, seal, to_json, write_json
 from lib.judge.bootstrap import Interval
-from lib.judge.leakage import training_on
+from lib.judge.leakage import crossfit_training
 from lib.learn.network.config import NetworkPlan, override
 from lib.learn.soft_labels.store import open_soft_labels
 from lib.pseudo import predictions as said
@@ -50,7 +50,7 @@ def write_member(folder, auc, teachers=(), **met):
     """A sealed member that is so good."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    training = training_on(FOLDS)
+    training = crossfit_training(FOLDS)
     met = training.soundscapes | met
     write_json(folder / "training.json", to_json(replace(training, soundscapes=met, teachers=list(teachers))))
     scores_of(auc).save(folder / "oof.parquet")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.blend.recipe import Ingredient, Mix, Part, Recipe
+from lib.blend.recipe import RecipeMember, Mix, Part, Recipe
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput
@@ -20,7 +20,7 @@ PARTS = {
 
 def recipe_of(**weights):
     parts = [Part(name, weight) for name, weight in weights.items()]
-    members = [Ingredient(name, f"manifest of {name}", 0.1) for name in weights]
+    members = [RecipeMember(name, f"manifest of {name}", 0.1) for name in weights]
     return Recipe("bold", "hash", "folds", members, [Mix("all", "rank", parts)], "p", 0.5, [0.4, 0.6], 3)
 
 
@@ -28,7 +28,7 @@ def recipe_of(**weights):
 def knowing():
     """Before all labels q and p speak; without those of fold 1, r does too."""
     blind = {"0": [Mix("all", "rank", [Part("p", 1.0)])], "1": [Mix("all", "rank", [Part("q", 0.25), Part("r", 0.75)])]}
-    return replace(recipe_of(p=0.5, q=0.5), by_fold=blind, set_aside=[Ingredient("r", "manifest of r", 0.1)])
+    return replace(recipe_of(p=0.5, q=0.5), by_fold=blind, fold_only_members=[RecipeMember("r", "manifest of r", 0.1)])
 
 
 def test_chances_are_the_weighted_mean_whatever_the_weights_add_up_to():
@@ -59,7 +59,7 @@ def test_a_recipe_gives_the_order_and_its_members_mean_the_values_both_without_t
     weights = ({"p": 1.0}, {"q": 0.25, "r": 0.75})[fold]
     mean = sum(weight * PARTS[name].values for name, weight in weights.items())
     np.testing.assert_allclose(np.sort(chances, axis=0), np.sort(mean, axis=0), rtol=1e-6)
-    order = knowing.blind_to(fold).execute(PARTS).scores.values
+    order = knowing.for_fold(fold).execute(PARTS).scores.values
     for column in range(3):
         assert (np.diff(order[np.argsort(chances[:, column], kind="stable"), column]) >= 0).all()
 

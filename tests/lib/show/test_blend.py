@@ -7,7 +7,7 @@ import pytest
 from lib.blend.ablation import ablate
 from lib.blend.recipe import Step
 from lib.blend.search.nested import search
-from lib.blend.search.space import Space
+from lib.blend.search.space import SearchSpace
 from lib.show.blend import searched_against_nested, sidecar_gate_figure, waterfall, weights_by_fold
 from tests.support.tinyblend import heard_by, labels_of, recipe_of
 
@@ -17,7 +17,7 @@ def searched():
     labels = labels_of()
     parts = {name: heard_by(labels, noise, n) for n, (name, noise) in enumerate((("p", 1.0), ("q", 1.5)))}
     recipe = recipe_of("pq", steps=[Step("smooth_windows", {"sigma": 0.5})])
-    return search(Space(recipe, "all"), parts, labels), ablate(recipe, parts, labels, draws=30)
+    return search(SearchSpace(recipe, "all"), parts, labels), ablate(recipe, parts, labels, draws=30)
 
 
 def texts(axis):

@@ -32,8 +32,8 @@ def test_a_stage_takes_what_passes_inside(capsys):
 
 
 def test_only_the_scaled_stage_grows_with_the_contest():
-    clock = Clock({"opening": 30.0, "listening": 10.0, "writing": 30.0})
-    assert clock.projected_minutes(0.5, "listening") == pytest.approx((60 + 300) / 60)
+    clock = Clock({"opening": 30.0, "scoring": 10.0, "writing": 30.0})
+    assert clock.projected_minutes(0.5, "scoring") == pytest.approx((60 + 300) / 60)
 
 
 def test_the_target_comes_before_the_guard_and_the_guard_before_the_end():

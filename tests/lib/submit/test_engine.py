@@ -1,4 +1,4 @@
-"""The engine opens what the recipe names, and ranks every row, the unheard ones by the prior."""
+"""The engine opens what the recipe names, and ranks every row, the unscored ones by the prior."""
 
 import shutil
 from dataclasses import replace
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lib.blend.mix import percentile_ranks
-from lib.blend.recipe import Ingredient, Mix, Part, Step
+from lib.blend.recipe import Mix, Part, RecipeMember, Step
 from lib.competition.row_ids import row_ids
 from lib.competition.tables import read_solution
 from lib.core.errors import BadInput
@@ -32,28 +32,28 @@ def files(rerun):
     return sorted((rerun / "test_soundscapes").glob("*.ogg"))
 
 
-def hear_all(files, opened, classes):
+def score_all(files, opened, classes):
     rows = [row for file in files for row in row_ids(file.stem)]
     prior = prior_scores(rows, opened.members[opened.recipe.prior], classes)
-    return score_soundscapes(files, opened.members, opened.left.members, prior, Clock())
+    return score_soundscapes(files, opened.members, opened.usable_recipe.members, prior, Clock())
 
 
 @pytest.fixture(scope="module")
-def heard(files, opened, classes):
-    return hear_all(files, opened, classes)
+def result(files, opened, classes):
+    return score_all(files, opened, classes)
 
 
-def test_every_soundscape_has_twelve_rows_from_every_member(heard, files, opened):
+def test_every_soundscape_has_twelve_rows_from_every_member(result, files, opened):
     rows = [row for file in files for row in row_ids(file.stem)]
-    assert set(heard.parts) == set(opened.members)
-    assert all(list(part.row_ids) == rows for part in heard.parts.values())
-    assert heard.alarms == ()
+    assert set(result.member_scores) == set(opened.members)
+    assert all(list(part.row_ids) == rows for part in result.member_scores.values())
+    assert result.alarms == ()
 
 
-def test_the_result_does_not_depend_on_order_or_on_how_many_work(heard, files, opened, recipe, classes, monkeypatch):
+def test_the_result_does_not_depend_on_order_or_on_how_many_work(result, files, opened, recipe, classes, monkeypatch):
     monkeypatch.setattr(stream, "cpu_count", lambda: 1)
-    again = execute(recipe, hear_all(files[::-1], opened, classes)).scores
-    expected = execute(recipe, heard).scores
+    again = execute(recipe, score_all(files[::-1], opened, classes)).scores
+    expected = execute(recipe, result).scores
     np.testing.assert_array_equal(again.take(expected.row_ids).values, expected.values)
 
 
@@ -61,30 +61,30 @@ def test_an_unreadable_soundscape_takes_the_priors_ranks_and_gives_alarm(files, 
     copies = [shutil.copy(file, tmp_path / file.name) for file in files]
     copies[1].write_bytes(b"not an ogg")
     copies[2].write_bytes(b"")
-    heard = hear_all(copies, opened, classes)
-    blended = execute(recipe, heard).scores
-    assert len(heard.alarms) == 2
-    assert copies[1].name in heard.alarms[0]
+    result = score_all(copies, opened, classes)
+    blended = execute(recipe, result).scores
+    assert len(result.alarms) == 2
+    assert copies[1].name in result.alarms[0]
     assert blended.row_ids == tuple(row for file in copies for row in row_ids(file.stem))
     np.testing.assert_array_equal(
         blended.take(row_ids(copies[1].stem)).values,
-        percentile_ranks(heard.prior).take(row_ids(copies[1].stem)).values,
+        percentile_ranks(result.prior).take(row_ids(copies[1].stem)).values,
     )
 
 
-def test_if_nothing_can_be_read_the_prior_speaks_for_all(files, opened, recipe, classes, tmp_path):
+def test_if_nothing_can_be_read_all_rows_take_the_priors_ranks(files, opened, recipe, classes, tmp_path):
     silent = [tmp_path / file.name for file in files]
     for file in silent:
         file.write_bytes(b"x")
-    heard = hear_all(silent, opened, classes)
-    np.testing.assert_array_equal(execute(recipe, heard).scores.values, percentile_ranks(heard.prior).values)
-    assert len(heard.alarms) == len(files)
+    result = score_all(silent, opened, classes)
+    np.testing.assert_array_equal(execute(recipe, result).scores.values, percentile_ranks(result.prior).values)
+    assert len(result.alarms) == len(files)
 
 
 def test_the_first_submission_needs_names_only(public, opened, recipe, classes):
-    asked = required_rows(public)
-    scores = prior_scores(asked.row_ids, opened.members[recipe.prior], classes)
-    assert scores.row_ids == asked.row_ids
+    required = required_rows(public)
+    scores = prior_scores(required.row_ids, opened.members[recipe.prior], classes)
+    assert scores.row_ids == required.row_ids
     assert scores.kind == "prob"
 
 
@@ -126,54 +126,54 @@ def test_an_optional_member_that_cannot_be_opened_is_left_out_with_the_reason(
         replace(recipe, members=[recipe.members[0], side]), [f for f in folders if f.exists()], classes
     )
     assert list(opened.members) == ["l0_prior"]
-    assert list(opened.lost) == ["l1_statistics"]
+    assert list(opened.unavailable) == ["l1_statistics"]
     assert "\n" not in opened.alarms[0]
-    assert opened.left.mixes[0].parts == [Part("l0_prior", 1.0)]
+    assert opened.usable_recipe.mixes[0].parts == [Part("l0_prior", 1.0)]
     assert opened.recipe.members[1] == side
 
 
 FILES = soundscapes(4)
-INGREDIENTS = [Ingredient("prior", "m", 0.0), Ingredient("a", "m", 1.0), optional("b", 1.0, 0.01)]
+RECIPE_MEMBERS = [RecipeMember("prior", "m", 0.0), RecipeMember("a", "m", 1.0), optional("b", 1.0, 0.01)]
 
 
-def heard_of(names, heard_files=FILES, **spoilt):
-    parts = {name: spoilt.get(name, scores_of(name, heard_files)) for name in names}
+def result_of(names, scored_files=FILES, **spoilt):
+    parts = {name: spoilt.get(name, scores_of(name, scored_files)) for name in names}
     return StreamResult(parts, scores_of("prior", FILES), {}, (), Meter(), 4)
 
 
 def test_a_dropped_members_weight_goes_to_the_others():
-    heard = replace(heard_of(["prior", "a"]), dropped={"b": DroppedMember("slow", 3.0)})
-    outcome = execute(recipe_of(INGREDIENTS, [0.5, 0.5]), heard)
-    np.testing.assert_array_equal(outcome.scores.values, percentile_ranks(scores_of("a", FILES)).values)
-    assert outcome.alarms == ()
+    result = replace(result_of(["prior", "a"]), dropped={"b": DroppedMember("slow", 3.0)})
+    blend = execute(recipe_of(RECIPE_MEMBERS, [0.5, 0.5]), result)
+    np.testing.assert_array_equal(blend.scores.values, percentile_ranks(scores_of("a", FILES)).values)
+    assert blend.alarms == ()
 
 
-def test_if_all_who_are_mixed_are_dropped_the_prior_speaks_with_alarm():
-    recipe = recipe_of([INGREDIENTS[0], INGREDIENTS[2]], [1.0])
-    outcome = execute(recipe, replace(heard_of(["prior"]), dropped={"b": DroppedMember("slow", 3.0)}))
-    np.testing.assert_array_equal(outcome.scores.values, percentile_ranks(scores_of("prior", FILES)).values)
-    assert "nobody is left" in outcome.alarms[0]
+def test_if_all_members_with_a_weight_are_dropped_all_rows_take_the_priors_ranks_with_an_alarm():
+    recipe = recipe_of([RECIPE_MEMBERS[0], RECIPE_MEMBERS[2]], [1.0])
+    blend = execute(recipe, replace(result_of(["prior"]), dropped={"b": DroppedMember("slow", 3.0)}))
+    np.testing.assert_array_equal(blend.scores.values, percentile_ranks(scores_of("prior", FILES)).values)
+    assert "no member with a weight is left" in blend.alarms[0]
 
 
 @pytest.mark.parametrize("space", ["logit", "prob", "rank"])
-def test_unheard_rows_stand_among_the_others_by_rank_whatever_the_mix_is_in(space):
-    recipe = replace(recipe_of(INGREDIENTS), mixes=[Mix("blend", space, [Part("a", 1.0)])])
-    outcome = execute(recipe, heard_of(["prior", "a", "b"], FILES[1:]))
-    assert outcome.scores.kind == "rank"
+def test_unscored_rows_stand_among_the_others_by_rank_whatever_the_mix_is_in(space):
+    recipe = replace(recipe_of(RECIPE_MEMBERS), mixes=[Mix("blend", space, [Part("a", 1.0)])])
+    blend = execute(recipe, result_of(["prior", "a", "b"], FILES[1:]))
+    assert blend.scores.kind == "rank"
     expected = percentile_ranks(scores_of("a", FILES[1:]))
-    np.testing.assert_allclose(outcome.scores.take(expected.row_ids).values, expected.values, atol=1e-6)
+    np.testing.assert_allclose(blend.scores.take(expected.row_ids).values, expected.values, atol=1e-6)
     first = row_ids(FILES[0].stem)
     np.testing.assert_array_equal(
-        outcome.scores.take(first).values, percentile_ranks(scores_of("prior", FILES)).take(first).values
+        blend.scores.take(first).values, percentile_ranks(scores_of("prior", FILES)).take(first).values
     )
 
 
 def test_a_flat_class_gives_alarm_by_name():
     scores = scores_of("a", FILES)
     flat = scores.with_values(np.where(np.arange(5) == 3, 0.5, scores.values))
-    outcome = execute(recipe_of(INGREDIENTS[:2]), heard_of(["prior", "a"], a=flat))
-    assert flat_classes(outcome.scores) == [CLASSES[3]]
-    assert outcome.alarms == (f"the same for all rows in 1 of 5 classes: {CLASSES[3]}",)
+    blend = execute(recipe_of(RECIPE_MEMBERS[:2]), result_of(["prior", "a"], a=flat))
+    assert flat_classes(blend.scores) == [CLASSES[3]]
+    assert blend.alarms == (f"the same for all rows in 1 of 5 classes: {CLASSES[3]}",)
     assert flat_classes(scores.take(scores.row_ids[:1])) == []
 
 
@@ -186,13 +186,13 @@ def test_a_sidecar_that_breaks_its_guard_gives_alarm_and_the_anchor_stays(monkey
 
     monkeypatch.setitem(steps.STEPS, "refuse", steps.StepKind(refuse, False, False))
     recipe = replace(
-        recipe_of(INGREDIENTS), mixes=[Mix("blend", "rank", [Part("a", 1.0)], [Step("refuse", {"member": "b"})])]
+        recipe_of(RECIPE_MEMBERS), mixes=[Mix("blend", "rank", [Part("a", 1.0)], [Step("refuse", {"member": "b"})])]
     )
-    outcome = execute(recipe, heard_of(["prior", "a", "b"]))
-    assert outcome.alarms == ("refuse b: the anchor is kept, too far",)
-    np.testing.assert_array_equal(outcome.scores.values, percentile_ranks(scores_of("a", FILES)).values)
+    blend = execute(recipe, result_of(["prior", "a", "b"]))
+    assert blend.alarms == ("refuse b: the anchor is kept, too far",)
+    np.testing.assert_array_equal(blend.scores.values, percentile_ranks(scores_of("a", FILES)).values)
 
 
-def test_the_blend_knows_something(heard, recipe, mini, classes):
+def test_the_blend_scores_above_chance(result, recipe, mini, classes):
     labels = read_solution(mini / "hidden" / "solution.csv", classes)
-    assert judge(labels, execute(recipe, heard).scores).macro > 0.55
+    assert judge(labels, execute(recipe, result).scores).macro > 0.55

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.blend.recipe import Ingredient
+from lib.blend.recipe import RecipeMember
 from lib.submit.budget import Costs, make_plan, plan_table, planned_costs
 from tests.support.fakemachine import optional
 
@@ -13,7 +13,7 @@ def plan(members, soundscapes=600, workers=1, minutes=0.0, costs=None):
     )
 
 
-ANCHOR = Ingredient("anchor", "m", 3.0)
+ANCHOR = RecipeMember("anchor", "m", 3.0)
 
 
 def test_what_fits_the_target_to_the_second_is_kept_and_a_second_more_is_not():
@@ -23,7 +23,7 @@ def test_what_fits_the_target_to_the_second_is_kept_and_a_second_more_is_not():
 
 
 def test_workers_share_the_soundscapes():
-    assert plan([Ingredient("anchor", "m", 15.0)], workers=4).end_minutes == pytest.approx(37.5)
+    assert plan([RecipeMember("anchor", "m", 15.0)], workers=4).end_minutes == pytest.approx(37.5)
 
 
 def test_the_least_score_for_a_second_goes_first():
@@ -41,12 +41,12 @@ def test_what_went_first_comes_back_if_it_fits_after_all():
 
 
 def test_required_members_stay_whatever_they_cost():
-    made = plan([Ingredient("anchor", "m", 30.0), optional("a", 1.0, 0.1)])
+    made = plan([RecipeMember("anchor", "m", 30.0), optional("a", 1.0, 0.1)])
     assert made.kept == ("anchor",)
     assert made.end_minutes == 300.0
 
 
-def test_all_who_need_a_shared_thing_go_together_since_only_then_it_goes():
+def test_all_users_of_a_shared_computation_are_dropped_together_since_only_then_it_is_saved():
     heads = [optional("a", 0.01, 0.001, perch=3.0), optional("b", 0.01, 0.001, perch=3.0)]
     network = optional("network", 3.0, 0.02)
     assert plan([ANCHOR, *heads, network]).dropped == ("a", "b")
@@ -55,14 +55,14 @@ def test_all_who_need_a_shared_thing_go_together_since_only_then_it_goes():
 
 
 def test_heads_stay_while_a_required_member_needs_their_embedder():
-    anchor = Ingredient("anchor", "m", 0.0, {"perch": 6.0})
+    anchor = RecipeMember("anchor", "m", 0.0, {"perch": 6.0})
     for value in (0.0001, 0.001):  # worth less and worth more for a second than the network: it would save nothing
         made = plan([anchor, optional("head", 0.1, value, perch=6.0), optional("network", 3.0, 0.02)])
         assert made.dropped == ("network",)
 
 
-def test_whoever_costs_nothing_is_not_dropped():
-    assert plan([Ingredient("anchor", "m", 30.0), optional("free", 0.0, 0.0)]).dropped == ()
+def test_a_member_that_costs_nothing_is_not_dropped():
+    assert plan([RecipeMember("anchor", "m", 30.0), optional("free", 0.0, 0.0)]).dropped == ()
 
 
 def test_a_lost_hour_counts_and_slack_shrinks_with_what_is_left():
@@ -73,11 +73,11 @@ def test_a_lost_hour_counts_and_slack_shrinks_with_what_is_left():
     assert plan(members, soundscapes=8, minutes=83.8).dropped == ()  # one minute to come, and 1.13 fit
 
 
-def test_the_table_says_seconds_minutes_worth_and_fate():
+def test_the_table_has_seconds_minutes_value_and_plan():
     members = [ANCHOR, optional("a", 1.0, 0.02, perch=3.0), optional("slow", 20.0, 0.01)]
     costs = planned_costs(members)
     made = plan(members, workers=2)
-    table = plan_table(members, costs, made, workers=2).set_index("what")
+    table = plan_table(members, costs, made, workers=2).set_index("item")
     assert table.loc["slow", "plan"] == "dropped"
     assert table.loc["anchor", "plan"] == "kept"
     assert table.loc["a", "minutes for 600"] == 5.0
@@ -91,4 +91,4 @@ def test_measured_costs_may_name_shared_things_by_any_key():
     members = [ANCHOR, optional("a", 0.1, 0.1)]
     made = plan(members, costs=costs)
     assert made.dropped == ("a",)
-    assert "tokens, for 1 member" in set(plan_table(members, costs, made, workers=1).what)
+    assert "tokens, for 1 member" in set(plan_table(members, costs, made, workers=1).item)

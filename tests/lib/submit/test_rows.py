@@ -25,10 +25,10 @@ def resample(folder, change):
 
 
 def test_an_empty_test_folder_means_public_mode_with_the_samples_rows(public):
-    asked = required_rows(public)
-    assert asked.mode == "public"
-    assert len(asked.row_ids) == 3
-    assert asked.soundscapes == ()
+    required = required_rows(public)
+    assert required.mode == "public"
+    assert len(required.row_ids) == 3
+    assert required.soundscapes == ()
 
 
 def test_an_empty_test_folder_in_the_rerun_is_an_error(public, monkeypatch):
@@ -37,12 +37,12 @@ def test_an_empty_test_folder_in_the_rerun_is_an_error(public, monkeypatch):
         required_rows(public)
 
 
-def test_the_rerun_asks_twelve_rows_a_file_and_ignores_the_readme(folder):
-    asked = required_rows(folder)
+def test_the_rerun_requires_twelve_rows_a_file_and_ignores_the_readme(folder):
+    required = required_rows(folder)
     assert (folder / "test_soundscapes" / "readme.txt").exists()
-    assert asked.mode == "rerun"
-    assert len(asked.row_ids) == 12 * len(asked.soundscapes)
-    assert asked.alarms == ()
+    assert required.mode == "rerun"
+    assert len(required.row_ids) == 12 * len(required.soundscapes)
+    assert required.alarms == ()
 
 
 def test_the_samples_order_is_kept(folder):
@@ -50,12 +50,12 @@ def test_the_samples_order_is_kept(folder):
     assert required_rows(folder).row_ids == tuple(pd.read_csv(folder / "sample_submission.csv").row_id)
 
 
-def test_a_sample_left_as_the_public_stub_gives_alarm_and_rows_from_the_files(folder, public):
+def test_a_sample_left_as_the_public_stub_gives_an_alarm_and_rows_from_the_files(folder, public):
     shutil.copy(public / "sample_submission.csv", folder)
     resample(folder, lambda f: f.assign(row_id=[f"BC2026_Test_9999_S01_20250101_000000_{end}" for end in (5, 10, 15)]))
-    asked = required_rows(folder)
-    assert len(asked.row_ids) == 12 * len(asked.soundscapes)
-    assert "names none" in asked.alarms[0]
+    required = required_rows(folder)
+    assert len(required.row_ids) == 12 * len(required.soundscapes)
+    assert "names none" in required.alarms[0]
 
 
 def test_a_sample_that_half_agrees_is_an_error_that_names_a_row(folder):

@@ -1,4 +1,4 @@
-"""Whatever a file or a member does, a soundscape has an answer that says so."""
+"""Whatever a file or a member does, a soundscape has a result that records it."""
 
 import time
 
@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from lib.models.member.open import Member
 from lib.models.runtime.onnx import in_session
 from lib.submit.budget import GUARD_MINUTES, Clock
-from lib.submit.soundscape import hear
+from lib.submit.soundscape import score_soundscape
 from tests.support.fakemachine import CLASSES, table_of
 
 STEM = "BC2026_Test_0001_S05_20250227_010002"
@@ -22,9 +22,9 @@ def member(score):
     return Member(None, needs_audio=True, score=score)
 
 
-def of_windows(hearing):
+def of_windows(inputs):
     """Twelve means of the windows' loudness, in every class."""
-    return np.repeat(np.abs(hearing.windows()).mean(axis=1, keepdims=True), len(CLASSES), axis=1)
+    return np.repeat(np.abs(inputs.windows()).mean(axis=1, keepdims=True), len(CLASSES), axis=1)
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def sound(tmp_path):
     return write
 
 
-def answer(file, members, clock=None):
-    return hear(file, members, len(CLASSES), clock or Clock())
+def run(file, members, clock=None):
+    return score_soundscape(file, members, len(CLASSES), clock or Clock())
 
 
 ODD = [(60, 32_000, 1), (1, 32_000, 1), (75, 32_000, 1), (60, 44_100, 1), (60, 32_000, 2), (3, 48_000, 2)]
@@ -46,54 +46,54 @@ ODD = [(60, 32_000, 1), (1, 32_000, 1), (75, 32_000, 1), (60, 44_100, 1), (60, 3
 
 @pytest.mark.parametrize(("seconds", "rate", "channels"), ODD)
 def test_odd_lengths_rates_and_channels_give_the_same_twelve_windows(sound, seconds, rate, channels):
-    table = answer(sound(seconds, rate, channels), {"a": member(of_windows)}).tables["a"]
+    table = run(sound(seconds, rate, channels), {"a": member(of_windows)}).tables["a"]
     np.testing.assert_allclose(table, 1 / np.pi, atol=0.01)  # the mean of half a rectified sine, everywhere
 
 
 @pytest.mark.parametrize("content", [b"", b"not an ogg", b"OggS" + bytes(100)])
-def test_a_corrupt_file_is_unreadable_by_name_and_nobody_is_asked(tmp_path, content):
+def test_a_corrupt_file_is_unreadable_by_name_and_no_member_runs(tmp_path, content):
     (tmp_path / f"{STEM}.ogg").write_bytes(content)
-    got = answer(tmp_path / f"{STEM}.ogg", {"a": member(lambda hearing: pytest.fail("asked"))})
-    assert got.unreadable.startswith(f"{STEM}.ogg: ")
-    assert got.unreadable.count(STEM) == 1
-    assert (got.tables, got.faults) == ({}, {})
+    got = run(tmp_path / f"{STEM}.ogg", {"a": member(lambda inputs: pytest.fail("must not run"))})
+    assert got.read_error.startswith(f"{STEM}.ogg: ")
+    assert got.read_error.count(STEM) == 1
+    assert (got.tables, got.failures) == ({}, {})
 
 
 def test_a_file_that_is_gone_is_unreadable_too(tmp_path):
-    assert STEM in answer(tmp_path / f"{STEM}.ogg", {}).unreadable
+    assert STEM in run(tmp_path / f"{STEM}.ogg", {}).read_error
 
 
-FAULTS = {
-    "raises": (lambda hearing: 1 / 0, "ZeroDivisionError"),
-    "NaN": (lambda hearing: np.where(np.arange(5) == 2, np.nan, GOOD), "not finite"),
-    "infinite": (lambda hearing: GOOD + np.inf, "not finite"),
-    "thirteen windows": (lambda hearing: np.concatenate([GOOD, GOOD[:1]]), r"shape (13, 5) instead of (12, 5)"),
-    "classes": (lambda hearing: GOOD[:, 1:], r"shape (12, 4)"),
-    "nothing": (lambda hearing: None, "shape ()"),
-    "over one": (lambda hearing: GOOD + 1, "outside [0, 1]"),
-    "below zero": (lambda hearing: -GOOD, "outside [0, 1]"),
+FAILURES = {
+    "raises": (lambda inputs: 1 / 0, "ZeroDivisionError"),
+    "NaN": (lambda inputs: np.where(np.arange(5) == 2, np.nan, GOOD), "not finite"),
+    "infinite": (lambda inputs: GOOD + np.inf, "not finite"),
+    "thirteen windows": (lambda inputs: np.concatenate([GOOD, GOOD[:1]]), r"shape (13, 5) instead of (12, 5)"),
+    "classes": (lambda inputs: GOOD[:, 1:], r"shape (12, 4)"),
+    "nothing": (lambda inputs: None, "shape ()"),
+    "over one": (lambda inputs: GOOD + 1, "outside [0, 1]"),
+    "below zero": (lambda inputs: -GOOD, "outside [0, 1]"),
 }
 
 
-@pytest.mark.parametrize(("score", "fault"), FAULTS.values(), ids=FAULTS.keys())
-def test_a_faulty_member_is_named_and_the_others_are_heard(sound, score, fault):
-    got = answer(sound(1), {"bad": member(score), "good": member(lambda hearing: GOOD)})
-    assert fault in got.faults["bad"]
+@pytest.mark.parametrize(("score", "failure"), FAILURES.values(), ids=FAILURES.keys())
+def test_a_failing_member_is_named_and_the_others_are_scored(sound, score, failure):
+    got = run(sound(1), {"bad": member(score), "good": member(lambda inputs: GOOD)})
+    assert failure in got.failures["bad"]
     assert set(got.tables) == {"good"}
     np.testing.assert_array_equal(got.tables["good"], GOOD)
 
 
-def test_a_fault_that_does_not_come_back_is_none(sound):
+def test_a_failure_that_does_not_come_back_is_none(sound):
     tries = []
 
-    def score(hearing):
+    def score(inputs):
         tries.append(1)
         if len(tries) == 1:
             raise ValueError
         return GOOD
 
-    got = answer(sound(1), {"a": member(score)})
-    assert got.faults == {}
+    got = run(sound(1), {"a": member(score)})
+    assert got.failures == {}
     np.testing.assert_array_equal(got.tables["a"], GOOD)
     assert len(tries) == 2
 
@@ -110,9 +110,9 @@ def expand(times):
 
 
 def test_time_inside_sessions_is_part_of_the_members_time(sound, tmp_path):
-    tables = {"a": member(lambda hearing: wait(0.02) or GOOD), "b": member(lambda hearing: GOOD)}
-    spent = answer(sound(1), tables).spent
-    assert 0.02 <= spent.sessions <= spent.own["a"]
+    tables = {"a": member(lambda inputs: wait(0.02) or GOOD), "b": member(lambda inputs: GOOD)}
+    seconds = run(sound(1), tables).seconds
+    assert 0.02 <= seconds.sessions <= seconds.own["a"]
 
 
 def wait(seconds):
@@ -120,38 +120,38 @@ def wait(seconds):
         time.sleep(seconds)
 
 
-def no_memory(hearing):
+def no_memory(inputs):
     raise MemoryError
 
 
-@pytest.mark.parametrize("score", [no_memory, lambda hearing: expand(1 << 46)], ids=["Python", "ONNX Runtime"])
-def test_the_end_of_the_memory_is_the_members_fault_at_the_last_try_only(sound, score):
+@pytest.mark.parametrize("score", [no_memory, lambda inputs: expand(1 << 46)], ids=["Python", "ONNX Runtime"])
+def test_out_of_memory_is_the_members_failure_in_the_final_attempt_only(sound, score):
     with pytest.raises(MemoryError):
-        answer(sound(1), {"a": member(score)})
-    got = hear(sound(1), {"a": member(score)}, len(CLASSES), Clock(), last_try=True)
-    assert "emory" in got.faults["a"]
-    assert "\n" not in got.faults["a"]
+        run(sound(1), {"a": member(score)})
+    got = score_soundscape(sound(1), {"a": member(score)}, len(CLASSES), Clock(), final_attempt=True)
+    assert "emory" in got.failures["a"]
+    assert "\n" not in got.failures["a"]
 
 
-def test_after_the_guard_nobody_more_is_asked(sound):
+def test_after_the_guard_no_further_member_runs(sound):
     at = [0.0]
 
-    def slow(hearing):
+    def slow(inputs):
         at[0] += 60 * GUARD_MINUTES
         return GOOD
 
-    never = member(lambda hearing: pytest.fail("asked after the guard"))
-    got = answer(sound(1), {"slow": member(slow), "never": never}, Clock(now=lambda: at[0]))
-    assert got.late
+    never = member(lambda inputs: pytest.fail("must not run after the guard"))
+    got = run(sound(1), {"slow": member(slow), "never": never}, Clock(now=lambda: at[0]))
+    assert got.timed_out
     assert got.tables == {}
 
 
-def test_who_was_dropped_meanwhile_is_not_asked(sound):
+def test_a_member_dropped_meanwhile_does_not_run(sound):
     members = {}
 
-    def drop(hearing):
+    def drop(inputs):
         del members["b"]
         return GOOD
 
-    members |= {"a": member(drop), "b": member(lambda hearing: pytest.fail("asked"))}
-    assert set(answer(sound(1), members).tables) == {"a"}
+    members |= {"a": member(drop), "b": member(lambda inputs: pytest.fail("must not run"))}
+    assert set(run(sound(1), members).tables) == {"a"}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib.blend.evaluate import evaluate
-from lib.blend.per_class.accept import stack, worth_keeping
+from lib.blend.per_class.accept import decide_acceptance, stack
 from lib.core.errors import BadInput
 from lib.judge.metric import judge
 from tests.support.tinyblend import heard_by, labels_of, recipe_of
@@ -65,7 +65,7 @@ def test_a_gain_that_is_not_sure_is_left():
     labels = labels_of()
     noise = [heard_by(labels, 1e6, seed) for seed in range(6)]
     _, _, low, high, _, _ = sorted(noise, key=lambda scores: judge(labels, scores).macro)
-    verdict = worth_keeping(labels, low, high)
+    verdict = decide_acceptance(labels, low, high)
     assert verdict.gain > 0
     assert not verdict.keep
 

@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from lib.blend.evaluate import evaluation_folds
 from lib.blend.mix import mix
-from lib.blend.per_class.fit import RegressionSettings, _logistic, _ridge, by_regression
+from lib.blend.per_class.fit import RegressionSettings, _logistic, _ridge, regression_fit
 from lib.competition.scores import Labels
 from lib.core.errors import BadInput
 from tests.lib.blend.per_class.test_accept import complementary
@@ -15,8 +15,8 @@ from tests.support.tinyblend import heard_by, labels_of, recipe_of
 ALONE = [["a"], ["b"], ["c"], ["d"]]
 FREE = {how: RegressionSettings(how, half_at=0.0) for how in ("ridge", "logistic")}
 FITS = {
-    "ridge": lambda groups, half_at=0.0: by_regression(groups, RegressionSettings("ridge", half_at=half_at)),
-    "logistic": lambda groups, half_at=0.0: by_regression(groups, RegressionSettings("logistic", half_at=half_at)),
+    "ridge": lambda groups, half_at=0.0: regression_fit(groups, RegressionSettings("ridge", half_at=half_at)),
+    "logistic": lambda groups, half_at=0.0: regression_fit(groups, RegressionSettings("logistic", half_at=half_at)),
 }
 
 
@@ -106,6 +106,6 @@ def test_what_cannot_be_regressed_is_refused():
     labels = labels_of()
     folds = evaluation_folds(complementary(labels), labels)
     with pytest.raises(BadInput, match="unknown way"):
-        by_regression(ALONE, RegressionSettings("magic"))
+        regression_fit(ALONE, RegressionSettings("magic"))
     with pytest.raises(BadInput, match="rank or logit"):
-        by_regression(ALONE)(recipe_of("pq", space="geometric"), "all", folds)
+        regression_fit(ALONE)(recipe_of("pq", space="geometric"), "all", folds)

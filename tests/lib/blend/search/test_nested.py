@@ -9,16 +9,16 @@ import pytest
 from lib.blend.evaluate import evaluate, evaluation_folds
 from lib.blend.recipe import Step
 from lib.blend.search.methods import ROUNDS, ascent, greedy
-from lib.blend.search.nested import METHODS, evidence_weights, search
+from lib.blend.search.nested import METHODS, excess_weights, search
 from lib.blend.search.objective import Objective
-from lib.blend.search.space import Choice, Knob, Space
+from lib.blend.search.space import Candidate, SearchParameter, SearchSpace
 from lib.competition.scores import Labels
 from lib.core.errors import BadInput
 from lib.judge.metric import judge
 from tests.support.tinyblend import heard_by, labels_of, recipe_of
 
 SMOOTH = Step("smooth_windows", {"sigma": 0.5})
-SIGMA = Knob("all", "smooth_windows", "sigma", (0.0, 0.5, 2.0))
+SIGMA = SearchParameter("all", "smooth_windows", "sigma", (0.0, 0.5, 2.0))
 
 
 @pytest.fixture(params=sorted(METHODS))
@@ -37,7 +37,7 @@ def members(labels, *noise, first=0):
 
 def test_the_better_member_gets_the_weight(method):
     labels = labels_of()
-    found = search(Space(recipe_of("pq"), "all"), members(labels, 50.0, 0.5), labels, method=method)
+    found = search(SearchSpace(recipe_of("pq"), "all"), members(labels, 50.0, 0.5), labels, method=method)
     assert found.choice.weights[1] >= 0.8
     assert found.nested_score > 0.9
     assert found.recipe.mixes[0].parts[1].weight == found.choice.weights[1]
@@ -46,15 +46,15 @@ def test_the_better_member_gets_the_weight(method):
 
 def test_two_that_err_apart_are_both_used(method):
     labels = labels_of()
-    found = search(Space(recipe_of("pqr"), "all"), members(labels, 1.0, 1.0, 40.0), labels, method=method)
+    found = search(SearchSpace(recipe_of("pqr"), "all"), members(labels, 1.0, 1.0, 40.0), labels, method=method)
     assert min(found.choice.weights[:2]) > 0.25
     assert found.choice.weights[2] < 0.2
 
 
-def test_a_knob_is_turned_where_it_helps(method):
+def test_a_parameter_is_turned_where_it_helps(method):
     labels = labels_of()
     lasting = Labels(np.repeat(labels.values[::12], 12, axis=0), labels.row_ids, labels.classes, labels.strata)
-    space, chosen = Space(recipe_of("pq", steps=[SMOOTH]), "all", (SIGMA,)), []
+    space, chosen = SearchSpace(recipe_of("pq", steps=[SMOOTH]), "all", (SIGMA,)), []
     for truth in (lasting, labels):
         found = search(space, members(truth, 1.5, 1.5), truth, method=method)
         assert found.recipe.mixes[0].steps[0].parameters["sigma"] == found.choice.values[0]
@@ -65,9 +65,9 @@ def test_a_knob_is_turned_where_it_helps(method):
 
 def test_the_same_seed_gives_the_same_result(method):
     labels = labels_of(rate=0.2)
-    space, parts = Space(recipe_of("pqr", steps=[SMOOTH]), "all", (SIGMA,)), members(labels, 2.0, 2.0, 3.0)
+    space, parts = SearchSpace(recipe_of("pqr", steps=[SMOOTH]), "all", (SIGMA,)), members(labels, 2.0, 2.0, 3.0)
     first, again = (search(space, parts, labels, method=method, seed=3) for _ in range(2))
-    assert (first.choice, first.by_fold, first.tried) == (again.choice, again.by_fold, again.tried)
+    assert (first.choice, first.by_fold, first.evaluated) == (again.choice, again.by_fold, again.evaluated)
     np.testing.assert_array_equal(first.nested.values, again.nested.values)
 
 
@@ -79,7 +79,7 @@ def test_a_fold_is_scored_by_a_choice_that_did_not_see_it(method):
     turned = Labels(
         np.where(here[:, None], ~labels.values, labels.values), labels.row_ids, labels.classes, labels.strata
     )
-    space = Space(recipe_of("pqr"), "all")
+    space = SearchSpace(recipe_of("pqr"), "all")
     before, after = (search(space, parts, truth, method=method) for truth in (labels, turned))
     assert before.by_fold[1] == after.by_fold[1]
     np.testing.assert_array_equal(before.nested.values[here], after.nested.values[here])
@@ -90,7 +90,7 @@ def test_on_pure_noise_the_search_is_optimistic_and_the_nested_score_is_not():
     searched, nested = [], []
     for seed in range(10):
         labels = labels_of(seed, files=3)
-        found = search(Space(recipe_of("pqr"), "all"), members(labels, 1e6, 1e6, 1e6), labels)
+        found = search(SearchSpace(recipe_of("pqr"), "all"), members(labels, 1e6, 1e6, 1e6), labels)
         searched.append(found.searched)
         nested.append(found.nested_score)
     assert np.mean(searched) > 0.52
@@ -100,7 +100,7 @@ def test_on_pure_noise_the_search_is_optimistic_and_the_nested_score_is_not():
 def test_searched_and_nested_are_the_judges_scores_of_what_is_returned():
     labels = labels_of()
     parts = members(labels, 1.0, 1.5)
-    space = Space(recipe_of("pq"), "all")
+    space = SearchSpace(recipe_of("pq"), "all")
     found = search(space, parts, labels)
     assert found.searched == judge(labels, evaluate(found.recipe, parts, labels)).macro
     assert found.nested_score == judge(labels, found.nested).macro
@@ -115,7 +115,7 @@ def test_searched_and_nested_are_the_judges_scores_of_what_is_returned():
 
 def test_no_exchange_improves_what_ascent_found():
     labels = labels_of(rate=0.2)
-    space, parts = Space(recipe_of("pqr"), "all"), members(labels, 1.0, 1.3, 2.0)
+    space, parts = SearchSpace(recipe_of("pqr"), "all"), members(labels, 1.0, 1.3, 2.0)
     found = search(space, parts, labels, method="ascent")
     objective = Objective(space, evaluation_folds(parts, labels))
     best = objective.scores([found.choice], (0, 1, 2))[0]
@@ -126,7 +126,7 @@ def test_no_exchange_improves_what_ascent_found():
 def test_where_nothing_can_be_gained_ascent_stays():
     labels = labels_of()
     part = heard_by(labels, 1.0)
-    space = Space(recipe_of("pq", weights=[0.3, 0.7]), "all")
+    space = SearchSpace(recipe_of("pq", weights=[0.3, 0.7]), "all")
     objective = Objective(space, evaluation_folds({"p": part, "q": part}, labels))
     assert ascent(objective, space.start, (0, 1, 2), 0) == space.start
 
@@ -134,31 +134,31 @@ def test_where_nothing_can_be_gained_ascent_stays():
 def test_greedy_returns_to_the_best_bag_that_it_met(monkeypatch):
     monkeypatch.setattr("lib.blend.search.methods.ROUNDS", 3)
     labels = labels_of(files=3)
-    space = Space(recipe_of("pq", weights=[0.1, 0.9]), "all")
+    space = SearchSpace(recipe_of("pq", weights=[0.1, 0.9]), "all")
     objective = Objective(space, evaluation_folds(members(labels, 1.0, 1.0), labels))
-    even, *rest = (Choice(weights) for weights in ((500, 500), (667, 333), (333, 667)))
+    even, *rest = (Candidate(weights) for weights in ((500, 500), (667, 333), (333, 667)))
     assert objective.scores([even], (0, 1, 2)) > objective.scores(rest, (0, 1, 2)).max()
     assert greedy(objective, space.start, (0, 1, 2), 0) == even
 
 
-def test_a_knob_stays_where_it_is_when_no_value_is_better():
+def test_a_parameter_stays_where_it_is_when_no_value_is_better():
     labels = labels_of()
     sharp = Step("smooth_windows", {"sigma": 0.0})
-    wide = Knob("all", "smooth_windows", "sigma", (2.0, 4.0))
-    found = search(Space(recipe_of("pq", steps=[sharp]), "all", (wide,)), members(labels, 1.0, 1.0), labels)
+    wide = SearchParameter("all", "smooth_windows", "sigma", (2.0, 4.0))
+    found = search(SearchSpace(recipe_of("pq", steps=[sharp]), "all", (wide,)), members(labels, 1.0, 1.0), labels)
     assert found.choice.values == (0.0,)
 
 
 def test_greedy_takes_the_best_first_and_counts_how_often():
     """q alone is perfect: it is selected first, and nothing that comes later is better than it alone."""
     labels = labels_of()
-    found = search(Space(recipe_of("pq"), "all"), members(labels, 3.0, 1e-3), labels)
-    assert found.choice.thousandths == (0, 1000)
+    found = search(SearchSpace(recipe_of("pq"), "all"), members(labels, 3.0, 1e-3), labels)
+    assert found.choice.permille == (0, 1000)
 
 
 def test_greedy_weights_are_counts_of_a_bag():
     labels = labels_of(rate=0.2)
-    found = search(Space(recipe_of("pqr"), "all"), members(labels, 1.0, 1.2, 1.4), labels)
+    found = search(SearchSpace(recipe_of("pqr"), "all"), members(labels, 1.0, 1.2, 1.4), labels)
     sizes = [
         size
         for size in range(1, ROUNDS + 1)
@@ -169,13 +169,13 @@ def test_greedy_weights_are_counts_of_a_bag():
 
 
 def test_evidence_weights_follow_the_lower_ends():
-    assert evidence_weights([0.4, 0.7, 0.6], "abc") == pytest.approx((0.0, 2 / 3, 1 / 3))
-    assert evidence_weights([0.4, 0.5], "ab") == (0.5, 0.5)
+    assert excess_weights([0.4, 0.7, 0.6], "abc") == pytest.approx((0.0, 2 / 3, 1 / 3))
+    assert excess_weights([0.4, 0.5], "ab") == (0.5, 0.5)
 
 
 def test_too_few_folds_and_unknown_methods_are_refused():
     labels = labels_of(folds=2)
-    space, parts = Space(recipe_of("pq"), "all"), members(labels, 1.0, 1.0)
+    space, parts = SearchSpace(recipe_of("pq"), "all"), members(labels, 1.0, 1.0)
     search(space, parts, labels)
     one = labels.take(labels.row_ids[:24])
     with pytest.raises(BadInput, match="fold to judge on"):
@@ -188,26 +188,26 @@ def test_without_optuna_the_search_says_what_to_do(monkeypatch):
     labels = labels_of()
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(BadInput, match="requirements-sweeps"):
-        search(Space(recipe_of("pq"), "all"), members(labels, 1.0, 1.0), labels, method="tpe")
+        search(SearchSpace(recipe_of("pq"), "all"), members(labels, 1.0, 1.0), labels, method="tpe")
 
 
 def test_tpe_tries_the_start_first_and_keeps_within_the_ranges(monkeypatch):
     pytest.importorskip("optuna")
     monkeypatch.setattr("lib.blend.search.methods.TRIALS", 8)
     labels = labels_of()
-    space = Space(recipe_of("pqr", steps=[SMOOTH], weights=[0.6, 0.3, 0.1]), "all", (SIGMA,))
+    space = SearchSpace(recipe_of("pqr", steps=[SMOOTH], weights=[0.6, 0.3, 0.1]), "all", (SIGMA,))
     objective = Objective(space, evaluation_folds(members(labels, 1.0, 1.0, 1.0), labels))
     asked, scores = [], objective.scores
     monkeypatch.setattr(objective, "scores", lambda choices, chosen: asked.extend(choices) or scores(choices, chosen))
     METHODS["tpe"](objective, space.start, (0, 1), 0)
-    assert asked[0] == Choice((600, 300, 100), (0.5,))
+    assert asked[0] == Candidate((600, 300, 100), (0.5,))
     assert all(0.0 <= choice.values[0] <= 2.0 for choice in asked)
     assert all(one != other for one, other in pairwise(asked))
 
 
 def test_members_of_one_voice_have_one_vote_together():
-    alone = evidence_weights([0.6, 0.7], ["perch", "own"])
-    together = evidence_weights([0.6, 0.6, 0.6, 0.7], ["perch", "perch", "perch", "own"])
+    alone = excess_weights([0.6, 0.7], ["perch", "own"])
+    together = excess_weights([0.6, 0.6, 0.6, 0.7], ["perch", "perch", "perch", "own"])
     assert sum(together[:3]) == pytest.approx(alone[0])
     assert together[3] == pytest.approx(alone[1])
-    assert evidence_weights([0.4, 0.5], ["a", "a"]) == (0.5, 0.5)
+    assert excess_weights([0.4, 0.5], ["a", "a"]) == (0.5, 0.5)

@@ -7,16 +7,16 @@ import pytest
 
 from lib.blend.evaluate import evaluate, evaluation_folds
 from lib.blend.recipe import Step
-from lib.blend.search.objective import Objective, exchanged
-from lib.blend.search.space import Choice, Knob, Space
+from lib.blend.search.objective import Objective, exchange_weight
+from lib.blend.search.space import Candidate, SearchParameter, SearchSpace
 from lib.competition.scores import Labels
 from lib.judge.metric import judge
 from tests.support.tinyblend import heard_by, labels_of, recipe_of
 
 SMOOTH = Step("smooth_windows", {"sigma": 0.5})
-SIGMA = Knob("all", "smooth_windows", "sigma", (0.0, 1.0))
+SIGMA = SearchParameter("all", "smooth_windows", "sigma", (0.0, 1.0))
 CHOICES = [
-    Choice(weights, (sigma,)) for weights in ((1000, 0, 0), (307, 312, 381), (0, 453, 547)) for sigma in (0.0, 1.0)
+    Candidate(weights, (sigma,)) for weights in ((1000, 0, 0), (307, 312, 381), (0, 453, 547)) for sigma in (0.0, 1.0)
 ]
 
 
@@ -38,43 +38,43 @@ def parts(labels):
 
 
 @pytest.mark.parametrize(
-    ("steps", "part_steps", "counts"), [([], [SMOOTH], True), ([SMOOTH], [], False)], ids=["counted", "executed"]
+    ("steps", "part_steps", "counts_pairs"), [([], [SMOOTH], True), ([SMOOTH], [], False)], ids=["counted", "executed"]
 )
 @pytest.mark.parametrize("chosen", [(0, 1, 2), (0, 2), (1,)], ids=str)
-def test_it_is_the_judges_score_on_those_folds(labels, parts, steps, part_steps, counts, chosen):
-    space = Space(recipe_of("pqr", steps=steps, part_steps=part_steps), "all", (SIGMA,))
+def test_it_is_the_judges_score_on_those_folds(labels, parts, steps, part_steps, counts_pairs, chosen):
+    space = SearchSpace(recipe_of("pqr", steps=steps, part_steps=part_steps), "all", (SIGMA,))
     objective = Objective(space, evaluation_folds(parts, labels))
-    assert objective.counts is counts
+    assert objective.counts_pairs is counts_pairs
     rows = [row for row, fold in zip(labels.row_ids, labels.strata, strict=True) if fold in chosen]
     expected = [judge(labels.take(rows), evaluate(space.made(choice), parts, labels)).macro for choice in CHOICES]
     np.testing.assert_allclose(objective.scores(CHOICES, chosen), expected, atol=1e-6)
-    assert objective.tried == len(CHOICES)
+    assert objective.evaluated == len(CHOICES)
 
 
 @pytest.mark.parametrize("step", [[], [SMOOTH]], ids=["counted", "executed"])
 def test_a_line_is_scored_as_its_points_are(labels, parts, step):
-    objective = Objective(Space(recipe_of("pqr", steps=step), "all"), evaluation_folds(parts, labels))
-    start = Choice((200, 300, 500))
+    objective = Objective(SearchSpace(recipe_of("pqr", steps=step), "all"), evaluation_folds(parts, labels))
+    start = Candidate((200, 300, 500))
     moved, macro = objective.line(start, 1, 2, (0, 2))
     assert moved[0] == -500
     assert moved[-1] == 300
     assert 0 in moved
-    points = [exchanged(start, 1, 2, int(step)) for step in moved[::7]]
+    points = [exchange_weight(start, 1, 2, int(step)) for step in moved[::7]]
     np.testing.assert_allclose(macro[::7], objective.scores(points, (0, 2)), atol=1e-9)
 
 
 def test_a_choice_is_executed_once_however_many_folds_ask(labels, parts, monkeypatch):
-    objective = Objective(Space(recipe_of("pqr", space="logit"), "all"), evaluation_folds(parts, labels))
-    objective.scores([Choice((200, 300, 500))], (0, 1))
-    monkeypatch.setattr("lib.blend.search.objective.tally", None)
-    objective.scores([Choice((200, 300, 500))], (1, 2))
+    objective = Objective(SearchSpace(recipe_of("pqr", space="logit"), "all"), evaluation_folds(parts, labels))
+    objective.scores([Candidate((200, 300, 500))], (0, 1))
+    monkeypatch.setattr("lib.blend.search.objective.count_won_pairs", None)
+    objective.scores([Candidate((200, 300, 500))], (1, 2))
 
 
 def test_a_fold_without_pairs_adds_nothing(labels, parts):
     truth = labels.values.copy()
     truth[labels.strata == 1] = False
     silent = Labels(truth, labels.row_ids, labels.classes, labels.strata)
-    objective = Objective(Space(recipe_of("pqr"), "all"), evaluation_folds(parts, silent))
-    choice = [Choice((200, 300, 500))]
+    objective = Objective(SearchSpace(recipe_of("pqr"), "all"), evaluation_folds(parts, silent))
+    choice = [Candidate((200, 300, 500))]
     assert objective.scores(choice, (0, 1, 2)) == objective.scores(choice, (0, 2))
     assert replace(objective.folds[1]).pairs.sum() == 0

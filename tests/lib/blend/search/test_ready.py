@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.blend.evaluate import evaluation_folds, executed
+from lib.blend.evaluate import evaluation_folds, execute_by_fold
 from lib.blend.recipe import Mix, Part, Step
 from lib.blend.search.objective import fixed_parts, precompute_fixed_parts
 from lib.blend.search.space import with_weights
@@ -29,7 +29,8 @@ def test_the_answer_is_the_same_whatever_the_weights(folds, space, weights):
     recipe = replace(recipe, mixes=[replace(recipe.mixes[0], class_weights={"b": [0.1, 0.9, 0.0]})])
     ready, begun = precompute_fixed_parts(recipe, "all", folds)
     answers = [
-        executed(with_weights(one, "all", weights), some).values for one, some in ((recipe, folds), (ready, begun))
+        execute_by_fold(with_weights(one, "all", weights), some).values
+        for one, some in ((recipe, folds), (ready, begun))
     ]
     np.testing.assert_allclose(*answers, atol=1e-6)
 
@@ -38,7 +39,7 @@ def test_mixes_before_and_after_and_steps_that_look_at_them_are_kept(folds):
     recipe = recipe_of("pqr", space="logit")
     top = Mix("top", "rank", [Part("all", 0.4731, [SMOOTH]), Part("q", 0.5269)])
     look = Step(
-        "gate_alone", {"member": "all ranks", "member_against": "top", "above": 0.5, "below": 0.9, "share": 0.5}
+        "gate_window", {"member": "all ranks", "member_against": "top", "above": 0.5, "below": 0.9, "share": 0.5}
     )
     ranks = Mix("all ranks", "rank", [Part("all", 1.0)])
     last = Mix("last", "rank", [Part("top", 0.7193), Part("p", 0.2807)], [look])
@@ -46,7 +47,8 @@ def test_mixes_before_and_after_and_steps_that_look_at_them_are_kept(folds):
     for mix, weights in (("top", (0.1327, 0.8673)), ("last", (0.4119, 0.5881)), ("all", (0.0, 0.4, 0.6))):
         ready, begun = precompute_fixed_parts(recipe, mix, folds)
         answers = [
-            executed(with_weights(one, mix, weights), some).values for one, some in ((recipe, folds), (ready, begun))
+            execute_by_fold(with_weights(one, mix, weights), some).values
+            for one, some in ((recipe, folds), (ready, begun))
         ]
         np.testing.assert_allclose(*answers, atol=1e-6)
 

@@ -8,20 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.blend.recipe import Mix, Part, Step
-from lib.blend.search.space import Choice, Knob, Space, only_ranks, towards, whole
+from lib.blend.search.space import (
+    Candidate,
+    SearchParameter,
+    SearchSpace,
+    is_plain_rank_blend,
+    shrink_towards,
+    to_permille,
+)
 from lib.core.errors import BadInput
 from tests.support.tinyblend import recipe_of
 
 SMOOTH = Step("smooth_windows", {"sigma": 0.5})
 WARM = Step("temper", {"labels": ["a"], "temperature": 2.0})
 RANKS = Step("percentile_ranks", {})
-SIGMA = Knob("all", "smooth_windows", "sigma", (0.0, 1.0))
-TEMPERATURE = Knob("all", "temper", "temperature", (0.5, 2.0))
+SIGMA = SearchParameter("all", "smooth_windows", "sigma", (0.0, 1.0))
+TEMPERATURE = SearchParameter("all", "temper", "temperature", (0.5, 2.0))
 
 
 def test_a_choice_lands_in_the_recipe():
     recipe = recipe_of("pq", steps=[SMOOTH, WARM], part_steps=[SMOOTH], space="logit")
-    made = Space(recipe, "all", (SIGMA,)).made(Choice((250, 750), (1.0,)))
+    made = SearchSpace(recipe, "all", (SIGMA,)).made(Candidate((250, 750), (1.0,)))
     assert [part.weight for part in made.mixes[0].parts] == [0.25, 0.75]
     wide = Step("smooth_windows", {"sigma": 1.0})
     assert made.mixes[0].steps == [wide, WARM]
@@ -30,26 +37,26 @@ def test_a_choice_lands_in_the_recipe():
 
 
 def test_the_start_is_the_recipe_as_it_is():
-    space = Space(recipe_of("pq", steps=[SMOOTH], weights=[0.9, 0.1]), "all", (SIGMA,))
-    assert space.start == Choice((900, 100), (0.5,))
+    space = SearchSpace(recipe_of("pq", steps=[SMOOTH], weights=[0.9, 0.1]), "all", (SIGMA,))
+    assert space.start == Candidate((900, 100), (0.5,))
     assert space.made(space.start) == space.recipe
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=9).filter(lambda shares: sum(shares) > 1e-3))
 def test_whole_weights_sum_to_a_thousand_and_are_nearest(shares):
-    thousandths = whole(shares)
-    assert sum(thousandths) == 1000
-    assert np.abs(np.array(thousandths) - 1000 * np.array(shares) / sum(shares)).max() < 1.0
+    permille = to_permille(shares)
+    assert sum(permille) == 1000
+    assert np.abs(np.array(permille) - 1000 * np.array(shares) / sum(shares)).max() < 1.0
 
 
 def test_the_way_home():
-    assert towards((0.8, 0.2), (0.5, 0.5), 0.0) == (800, 200)
-    assert towards((0.8, 0.2), (0.5, 0.5), 0.5) == (650, 350)
-    assert towards((0.8, 0.2), (0.5, 0.5), 1.0) == (500, 500)
+    assert shrink_towards((0.8, 0.2), (0.5, 0.5), 0.0) == (800, 200)
+    assert shrink_towards((0.8, 0.2), (0.5, 0.5), 0.5) == (650, 350)
+    assert shrink_towards((0.8, 0.2), (0.5, 0.5), 1.0) == (500, 500)
 
 
 @pytest.mark.parametrize(
-    ("recipe", "knob"),
+    ("recipe", "parameter"),
     [
         (recipe_of("pq", space="logit", steps=[WARM]), TEMPERATURE),
         (recipe_of("pq", space="logit", steps=[WARM, RANKS]), TEMPERATURE),
@@ -59,9 +66,9 @@ def test_the_way_home():
     ],
     ids=["last", "then ranks", "before ranks", "before ranks and smoothing", "of one part"],
 )
-def test_a_rank_neutral_knob_is_refused_as_a_waste(recipe, knob):
+def test_a_rank_neutral_knob_is_refused_as_a_waste(recipe, parameter):
     with pytest.raises(BadInput, match=r"waste[\s\S]*every value has the same score"):
-        Space(recipe, "all", (knob,))
+        SearchSpace(recipe, "all", (parameter,))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +82,7 @@ def test_a_rank_neutral_knob_is_refused_as_a_waste(recipe, knob):
     ids=["smoothed later", "before a mean of logits", "smoothed before ranks", "of one part, smoothed"],
 )
 def test_a_rank_neutral_knob_that_something_feels_is_not_refused(recipe):
-    Space(recipe, "all", (TEMPERATURE,))
+    SearchSpace(recipe, "all", (TEMPERATURE,))
 
 
 def stacked(second, space="logit"):
@@ -85,36 +92,36 @@ def stacked(second, space="logit"):
 
 def test_what_a_later_mix_makes_of_a_neutral_step_counts():
     with pytest.raises(BadInput, match="waste"):
-        Space(stacked(Mix("top", "rank", [Part("all", 0.5), Part("p", 0.5)]), "rank"), "all", (TEMPERATURE,))
-    Space(stacked(Mix("top", "logit", [Part("all", 0.5), Part("p", 0.5)])), "all", (TEMPERATURE,))
-    Space(stacked(Mix("top", "logit", [Part("all", 1.0, [SMOOTH])])), "all", (TEMPERATURE,))
+        SearchSpace(stacked(Mix("top", "rank", [Part("all", 0.5), Part("p", 0.5)]), "rank"), "all", (TEMPERATURE,))
+    SearchSpace(stacked(Mix("top", "logit", [Part("all", 0.5), Part("p", 0.5)])), "all", (TEMPERATURE,))
+    SearchSpace(stacked(Mix("top", "logit", [Part("all", 1.0, [SMOOTH])])), "all", (TEMPERATURE,))
     looks = Step("add_prior", {"member": "all", "strength": 0.5})
-    Space(stacked(Mix("top", "logit", [Part("p", 1.0)], [looks])), "all", (TEMPERATURE,))
+    SearchSpace(stacked(Mix("top", "logit", [Part("p", 1.0)], [looks])), "all", (TEMPERATURE,))
 
 
 @pytest.mark.parametrize(
-    ("recipe", "mix", "knobs", "fault"),
+    ("recipe", "mix", "parameters", "fault"),
     [
         (recipe_of("pq"), "nobody", (), "no mix nobody"),
         (recipe_of("p"), "all", (), "nothing to search"),
         (recipe_of("pq"), "all", (SIGMA,), "cannot be turned"),
-        (recipe_of("pq", steps=[SMOOTH]), "all", (replace(SIGMA, parameter="width"),), "cannot be turned"),
+        (recipe_of("pq", steps=[SMOOTH]), "all", (replace(SIGMA, name="width"),), "cannot be turned"),
         (recipe_of("pq", steps=[SMOOTH]), "all", (replace(SIGMA, values=(1.0,)),), "cannot be turned"),
         (recipe_of("pq", steps=[SMOOTH]), "all", (replace(SIGMA, values=(1.0, 0.5)),), "cannot be turned"),
     ],
 )
-def test_what_cannot_be_searched_is_refused(recipe, mix, knobs, fault):
+def test_what_cannot_be_searched_is_refused(recipe, mix, parameters, fault):
     with pytest.raises(BadInput, match=fault):
-        Space(recipe, mix, knobs)
+        SearchSpace(recipe, mix, parameters)
 
 
 def test_only_a_plain_mean_of_ranks_can_be_counted():
-    assert only_ranks(recipe_of("pq"), "all")
-    assert only_ranks(recipe_of("pq", steps=[RANKS], part_steps=[SMOOTH]), "all")
-    assert not only_ranks(recipe_of("pq", space="logit"), "all")
-    assert not only_ranks(recipe_of("pq", steps=[SMOOTH]), "all")
+    assert is_plain_rank_blend(recipe_of("pq"), "all")
+    assert is_plain_rank_blend(recipe_of("pq", steps=[RANKS], part_steps=[SMOOTH]), "all")
+    assert not is_plain_rank_blend(recipe_of("pq", space="logit"), "all")
+    assert not is_plain_rank_blend(recipe_of("pq", steps=[SMOOTH]), "all")
     weighed = recipe_of("pq")
     own = [replace(weighed.mixes[0], class_weights={"a": [1.0, 0.0]})]
-    assert not only_ranks(replace(weighed, mixes=own), "all")
+    assert not is_plain_rank_blend(replace(weighed, mixes=own), "all")
     later = [*weighed.mixes, Mix("top", "rank", [Part("all", 1.0)])]
-    assert not only_ranks(replace(weighed, mixes=later), "all")
+    assert not is_plain_rank_blend(replace(weighed, mixes=later), "all")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lib.blend.mix import mix
-from lib.blend.steps.agreement_gate import gate_alone, gate_lasting
+from lib.blend.steps.agreement_gate import gate_sustained, gate_window
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput
@@ -31,7 +31,7 @@ def test_a_gate_moves_the_cells_it_opens_by_its_share_and_no_other():
     blend = Scores([[0.4], [0.4], [0.4], [0.4]], rows, ["a"], "rank")
     one = Scores([[0.9], [0.6], [0.8], [0.1]], rows, ["a"], "prob")  # ranks 1, .5, .75, .25
     other = Scores([[0.01], [0.01], [0.05], [0.01]], rows, ["a"], "prob")  # .05 is not below .05
-    after = gate_alone(blend, member=one, member_against=other, above=0.5, below=0.05, share=0.5)
+    after = gate_window(blend, member=one, member_against=other, above=0.5, below=0.05, share=0.5)
     np.testing.assert_allclose(after.values[:, 0], [0.7, 0.45, 0.4, 0.4], rtol=1e-6)
 
 
@@ -39,7 +39,7 @@ def test_ranked_members_make_the_third_gate():
     one, other = members(3)
     ranks = [part.with_values(pandas_ranks(part.values), "rank") for part in (one, other)]
     blend = mix([one, other], [0.6, 0.4], space="rank")
-    after = gate_alone(blend, member=ranks[1], member_against=ranks[0], above=0.95, below=0.8, share=0.12)
+    after = gate_window(blend, member=ranks[1], member_against=ranks[0], above=0.95, below=0.8, share=0.12)
     opened = (ranks[1].values > 0.95) & (ranks[0].values < 0.8)
     assert opened.any()
     expected = np.where(opened, 0.88 * blend.values + 0.12 * ranks[1].values, blend.values)
@@ -49,12 +49,12 @@ def test_ranked_members_make_the_third_gate():
 def test_the_lasting_gate_follows_the_formula():
     one, other = members(4)
     blend = mix([one, other], [0.6, 0.4], space="rank")
-    after = gate_lasting(
+    after = gate_sustained(
         blend,
         member=one,
         member_against=other,
         kernel=KERNEL,
-        lasting_above=0.88,
+        sustained_above=0.88,
         rank_above=0.75,
         below=0.12,
         share=0.15,
@@ -80,4 +80,4 @@ def test_both_members_must_fit_the_thresholds_and_the_rows(which):
         (pair[which].take(ROWS[::-1]), "other row_ids"),
     ):
         with pytest.raises(BadInput, match=reason):
-            gate_alone(blend, **{**pair, which: wrong}, above=0.5, below=0.05, share=0.08)
+            gate_window(blend, **{**pair, which: wrong}, above=0.5, below=0.05, share=0.08)

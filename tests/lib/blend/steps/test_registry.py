@@ -33,7 +33,7 @@ class Case:
 
 
 BOTH = {"member": "one", "member_against": "other"}
-LASTING = {"kernel": [0.25, 0.5, 0.25], "lasting_above": 0.6, "rank_above": 0.5, "below": 0.6}
+LASTING = {"kernel": [0.25, 0.5, 0.25], "sustained_above": 0.6, "rank_above": 0.5, "below": 0.6}
 CASES = {
     "smooth_windows": Case({"sigma": 0.65}, {"sigma": 0.0}, ALL, windows=True),
     "smooth_by_kernel": Case({"kernel": [0.1, 0.6, 0.3]}, {"kernel": [0.0, 1.0, 0.0]}, ALL, windows=True),
@@ -46,19 +46,21 @@ CASES = {
     "temper": Case(
         {"labels": ["e", "a"], "temperature": 1.5}, {"labels": ["a"], "temperature": 1.0}, ("logit", "prob")
     ),
-    "share_in_groups": Case(
+    "smooth_in_groups": Case(
         {"groups": [["e", "a"], ["b", "c"]], "share": 0.3}, {"groups": [["a", "b"]], "share": 0}, ALL
     ),
     "mirror_in_groups": Case({"groups": [["e", "a", "c"]]}, {"groups": []}, ALL),
     "damp_below_mean": Case(
         {"labels": ["d", "a"], "margin": 0.05, "factor": 0.9}, {"labels": ["a"], "margin": 0.1, "factor": 1.0}, BOUNDED
     ),
-    "gate_alone": Case(
+    "gate_window": Case(
         {**BOTH, "above": 0.6, "below": 0.4, "share": 0.5},
         {**BOTH, "above": 0.1, "below": 0.9, "share": 0.0},
         ("rank",),
     ),
-    "gate_lasting": Case({**BOTH, **LASTING, "share": 0.5}, {**BOTH, **LASTING, "share": 0.0}, ("rank",), windows=True),
+    "gate_sustained": Case(
+        {**BOTH, **LASTING, "share": 0.5}, {**BOTH, **LASTING, "share": 0.0}, ("rank",), windows=True
+    ),
     "percentile_ranks": Case({}, {}, ALL),
 }
 EACH = [(name, kind) for name, case in CASES.items() for kind in case.kinds]
@@ -228,15 +230,15 @@ def test_a_member_of_other_rows_or_classes_is_refused(name):
         ("add_prior", {"strength": -0.4}),
         ("temper", {"temperature": 0.0}),
         ("temper", {"labels": ["nobody"]}),
-        ("share_in_groups", {"share": 2.0}),
-        ("share_in_groups", {"groups": [["a", "b"], ["b", "c"]]}),
+        ("smooth_in_groups", {"share": 2.0}),
+        ("smooth_in_groups", {"groups": [["a", "b"], ["b", "c"]]}),
         ("mirror_in_groups", {"groups": [["a", "nobody"]]}),
         ("damp_below_mean", {"factor": 0.0}),
         ("damp_below_mean", {"margin": 1.5}),
-        ("gate_alone", {"share": 1.5}),
-        ("gate_alone", {"above": float("nan")}),
-        ("gate_lasting", {"below": -0.5}),
-        ("gate_lasting", {"kernel": [0.5, 0.5]}),
+        ("gate_window", {"share": 1.5}),
+        ("gate_window", {"above": float("nan")}),
+        ("gate_sustained", {"below": -0.5}),
+        ("gate_sustained", {"kernel": [0.5, 0.5]}),
         ("temper", {"degrees": 1.0}),
         ("percentile_ranks", {"axis": 1}),
     ],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.blend.steps.classes import damp_below_mean, mirror_in_groups, share_in_groups
+from lib.blend.steps.classes import damp_below_mean, mirror_in_groups, smooth_in_groups
 from lib.competition.scores import Scores
 
 CLASSES = ["frog1", "bird1", "frog2", "bird2", "cow"]
@@ -16,15 +16,15 @@ def scores(values, kind="prob"):
 
 @pytest.mark.parametrize("kind", ["logit", "prob", "rank"])
 def test_relatives_move_towards_their_mean_by_the_share(kind):
-    after = share_in_groups(scores([[0.8, 0.2, 0.4, 0.6, 1.0]], kind), groups=[["frog1", "frog2"]], share=0.5)
+    after = smooth_in_groups(scores([[0.8, 0.2, 0.4, 0.6, 1.0]], kind), groups=[["frog1", "frog2"]], share=0.5)
     np.testing.assert_allclose(after.values, [[0.7, 0.2, 0.5, 0.6, 1.0]], rtol=1e-6)
 
 
 def test_taxonomy_smoothing_is_sharing_by_genus_and_then_by_class():
     values = np.random.default_rng(0).random((7, 5))
     genera, taxa = [["frog1", "frog2"]], [["frog2", "frog1"], ["bird1", "bird2"]]
-    part = share_in_groups(scores(values), groups=genera, share=0.15)
-    part = share_in_groups(part, groups=taxa, share=0.05)
+    part = smooth_in_groups(scores(values), groups=genera, share=0.15)
+    part = smooth_in_groups(part, groups=taxa, share=0.05)
     expected = values.copy()
     for columns, share in (([0, 2], 0.15), ([0, 2], 0.05), ([1, 3], 0.05)):
         expected[:, columns] = (1 - share) * expected[:, columns] + share * expected[:, columns].mean(1, keepdims=True)

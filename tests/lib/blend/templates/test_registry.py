@@ -10,12 +10,12 @@ from scipy.special import expit, logit
 from scipy.stats import rankdata
 
 from lib.blend.evaluate import evaluate
-from lib.blend.recipe import Ingredient, Recipe, load_recipe, save_recipe
+from lib.blend.recipe import Recipe, RecipeMember, load_recipe, save_recipe
 from lib.blend.search.nested import nested_scores, refit_without_each_fold
 from lib.blend.sidecar.apply import SidecarSettings
 from lib.blend.sidecar.gate import fit_gate
-from lib.blend.templates.registry import TEMPLATES, overview, template_named
-from lib.blend.templates.roles import Material, default_roles, make_mixes, read_roles
+from lib.blend.templates.registry import TEMPLATES, find_template, template_table
+from lib.blend.templates.roles import TemplateInputs, default_roles, make_mixes, parse_roles
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Labels, Scores
 from lib.competition.tables import TAXONOMY
@@ -63,11 +63,11 @@ def cast_of(template):
 
 def material(names, **strengths):
     parts = {name: member(seed + 1, strengths.get(name.removeprefix("m "), 1.0)) for seed, name in enumerate(names)}
-    return Material(TABLE, Labels(truth(), ROWS, CLASSES, FOLD), parts, MAPPED)
+    return TemplateInputs(TABLE, Labels(truth(), ROWS, CLASSES, FOLD), parts, MAPPED)
 
 
 def recipe_of(made):
-    members = [Ingredient(name, "", 0.0) for name in made.members]
+    members = [RecipeMember(name, "", 0.0) for name in made.members]
     return Recipe("safe", "hash", "folds", members, made.mixes, members[0].name, 0.5, [0.4, 0.6], 9)
 
 
@@ -120,7 +120,7 @@ def test_without_a_required_role_a_template_names_its_roles(name):
     with pytest.raises(BadInput, match=f"nobody as {roles[-1]}") as refusal:
         made_of(name, roles=[role.name for role in TEMPLATES[name].roles if role.name != roles[-1]])
     for role in TEMPLATES[name].roles:
-        assert f"{role.name}{'' if role.required else ' (optional)'}: {role.stands_for}" in str(refusal.value)
+        assert f"{role.name}{'' if role.required else ' (optional)'}: {role.description}" in str(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_s4s_anchor_shows_the_sources_own_digits():
 @pytest.mark.parametrize("name", ["s2", "s4", "chain_e"])
 def test_relatives_share_and_sonotypes_are_no_genus(name):
     made, *_ = made_of(name)
-    genus, taxon = steps_named(made, "share_in_groups")
+    genus, taxon = steps_named(made, "smooth_in_groups")
     assert genus == {"groups": [["bird1", "bird2"], ["frog1", "frog2"]], "share": 0.15}
     assert taxon == {"groups": [["bird1", "bird2", "bird3"], ["frog1", "frog2"], INSECTS], "share": 0.05}
 
@@ -225,11 +225,11 @@ def test_the_chains_numbers_are_in_its_steps():
     ]
     assert steps_named(made, "smooth_unsure_windows") == [{"share": 0.2}]
     assert made.mixes[2].parts[0].steps[0].parameters == {"sigma": 0.65}
-    first, third = steps_named(made, "gate_alone")
+    first, third = steps_named(made, "gate_window")
     assert [first[key] for key in ("above", "below", "share")] == [0.5, 0.05, 0.08]
     assert [third[key] for key in ("above", "below", "share")] == [0.95, 0.80, 0.12]
-    (second,) = steps_named(made, "gate_lasting")
-    assert [second[key] for key in ("lasting_above", "rank_above", "below", "share")] == [0.88, 0.75, 0.12, 0.15]
+    (second,) = steps_named(made, "gate_sustained")
+    assert [second[key] for key in ("sustained_above", "rank_above", "below", "share")] == [0.88, 0.75, 0.12, 0.15]
     assert np.array(second["kernel"]) / second["kernel"][3] == pytest.approx(
         [0.1197, 0.2707, 0.6396, 1.0, 0.6396, 0.2707, 0.1197], abs=1e-3
     )
@@ -242,7 +242,7 @@ def test_the_chains_numbers_are_in_its_steps():
 def test_the_gates_hold_the_branches_against_each_other_in_the_units_of_the_source():
     made, *_ = made_of("chain_d")
     spaces = {mix.name: mix.space for mix in made.mixes}
-    first, third = steps_named(made, "gate_alone")
+    first, third = steps_named(made, "gate_window")
     assert [spaces[first[key]] for key in ("member", "member_against")] == ["prob", "prob"]
     assert [spaces[third[key]] for key in ("member", "member_against")] == ["rank", "rank"]
     assert ("sed" in third["member"], "sed" in first["member_against"]) == (True, True)
@@ -301,7 +301,7 @@ def test_the_insects_specialist_is_heard_in_insects_only_and_weighs_there_what_t
     other = recipe.execute({**parts, "m insects": member(99)}).scores.values
     changed = {label for n, label in enumerate(CLASSES) if (other[:, n] != outcome.scores.values[:, n]).any()}
     assert changed == set(INSECTS)
-    assert [step.name for step in made.mixes[-1].steps] == ["gate_lasting", "mirror_in_groups", "scale_by_file"]
+    assert [step.name for step in made.mixes[-1].steps] == ["gate_sustained", "mirror_in_groups", "scale_by_file"]
     assert made.mixes[-1].steps[-1].parameters == {"top_windows": 2, "power": 0.4}
 
 
@@ -311,7 +311,7 @@ def test_second_is_gated_by_the_mean_of_its_networks():
         [0.25 / 1.1, 0.25 / 1.1, 0.2 / 1.1, 0.2 / 1.1, 0.2 / 1.1]
     )
     assert [part.name for part in made.mixes[0].parts] == ["m xc", "m round1", "m round3", "m round4", "m round5"]
-    (gate,) = steps_named(made, "gate_lasting")
+    (gate,) = steps_named(made, "gate_sustained")
     assert (gate["member"], gate["member_against"]) == ("m proto", made.mixes[0].name)
 
 
@@ -424,17 +424,17 @@ def test_casting_does_not_hang_on_the_order_of_the_members():
 
 
 def test_the_overview_tells_of_each_template_and_an_unknown_one_is_refused():
-    table = overview()
+    table = template_table()
     assert table.template.tolist() == list(TEMPLATES)
     assert table.set_index("template").roles["chain_c"] == "proto, (mlps), (prior), sed"
-    assert template_named("s4") is TEMPLATES["s4"]
+    assert find_template("s4") is TEMPLATES["s4"]
     with pytest.raises(BadInput, match="s5"):
-        template_named("s5")
+        find_template("s5")
 
 
 def test_roles_are_read_from_text_and_what_cannot_be_read_is_refused():
-    assert read_roles("") == {}
-    assert read_roles("proto:l3_mlps, sed:small_sed") == {"proto": "l3_mlps", "sed": "small_sed"}
+    assert parse_roles("") == {}
+    assert parse_roles("proto:l3_mlps, sed:small_sed") == {"proto": "l3_mlps", "sed": "small_sed"}
     for text in ("proto", "proto:", ":l3", "proto=l3"):
         with pytest.raises(BadInput, match="role:member"):
-            read_roles(text)
+            parse_roles(text)
