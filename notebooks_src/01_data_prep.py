@@ -23,6 +23,10 @@ n_folds: int = 5  # folds of the primary split
 seed: int = 2026  # breaks ties in the assignment of groups to folds
 planted_copies: int = 8  # clips that are copied in several ways, to see how many copies the echoprints find
 
+# %% [markdown]
+# ## Inputs
+# The competition folder, and the folder that this run writes to.
+
 # %%
 from lib.competition.classes import read_class_list
 from lib.competition.eda.columns import metadata_roles
@@ -45,10 +49,10 @@ from lib.core.paths import find_competition, output_folder
 from lib.show.eda import (
     activity,
     cooccurrence_matrix,
-    copies,
+    duplicates_figure,
     durations,
     example_of_each_taxon,
-    minute_of,
+    labelled_minute,
     quality,
     review_gallery,
 )
@@ -112,7 +116,7 @@ sound = sound_loader(competition)
 trial = sampled_recall_table(
     clip_sounds[clip_sounds.name.isin(clips.filename)], sound, planted_copies, related_pairs(qa)
 )
-copies(qa[qa.check == "near copy"], cluster_sizes(related_pairs(qa)), trial)
+duplicates_figure(qa[qa.check == "near copy"], cluster_sizes(related_pairs(qa)), trial)
 
 # %% [markdown]
 # ## Folds, frozen
@@ -201,10 +205,10 @@ example_of_each_taxon(clips, taxonomy, sound)
 # %%
 usable = soundscape_sounds.name[soundscape_sounds.problem == ""].str.removesuffix(".ogg")
 voices = windows.labels.str.len().groupby(windows.stem).sum().reindex(usable, fill_value=0)
-minute_of(voices.idxmax(), windows, taxonomy, sound)
+labelled_minute(voices.idxmax(), windows, taxonomy, sound)
 
 # %%
-minute_of(voices.idxmin(), windows, taxonomy, sound)
+labelled_minute(voices.idxmin(), windows, taxonomy, sound)
 
 # %% [markdown]
 # ## To be reviewed

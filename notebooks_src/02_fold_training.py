@@ -53,6 +53,10 @@ also: str = (
     ""  # any other settings of lib/learn/network/config.py, comma separated, each a name, an equals sign and a value
 )
 
+# %% [markdown]
+# ## Packages and inputs
+# Wheels that Kaggle's image lacks, then the tables and folds that 01 prepared.
+
 # %%
 from lib.core.wheels import ensure
 
@@ -67,7 +71,7 @@ from IPython.display import display
 from lib.competition.prepared import load_prepared
 from lib.core.paths import cache_folder, find_artifact, find_competition, ledger_path, output_folder
 from lib.judge.bootstrap import score_table, score_with_interval
-from lib.judge.leakage import unseen_scores
+from lib.judge.leakage import load_oof_scores
 from lib.judge.ledger import log_run
 from lib.learn.baseline.crossfit import ClassicalSettings, fit_prior_member, fit_statistics_member
 from lib.learn.baseline.logistic import LogisticSettings
@@ -77,7 +81,7 @@ from lib.learn.network.gallery import activity_over_time, loudest_crop, compare_
 from lib.learn.network.presets import find_front_end, find_preset
 from lib.learn.network.tta_member import find_tta, write_tta_member
 from lib.models.member.prior import PriorSettings
-from lib.show.audio import Card, gallery
+from lib.show.audio import ReviewCard, gallery
 from lib.show.html import table
 from lib.show.plots import auc_against_clips
 from lib.show.training import attention_over_time, learning_curves, spectrogram_row
@@ -150,8 +154,8 @@ first, other = (loudest_crop(competition / "train_audio" / name, plan.crop) for 
 after = waveform_examples(first, other, plan.augment, seed)
 chance = {name: getattr(plan.augment, f"{name}_p") for name in after}
 gallery(
-    [Card("as it is", shown.iloc[0], {"": first})]
-    + [Card(name, f"chance {chance[name]:g}", {"": sound}) for name, sound in after.items()]
+    [ReviewCard("as it is", shown.iloc[0], {"": first})]
+    + [ReviewCard(name, f"chance {chance[name]:g}", {"": sound}) for name, sound in after.items()]
 )
 
 # %%
@@ -223,7 +227,7 @@ for name, view in views.items() if fitted and fitted.card else ():
 
 # %%
 scores = {
-    card.name: unseen_scores(output / "members" / card.name, prepared.folds, related=prepared.related) for card in cards
+    card.name: load_oof_scores(output / "members" / card.name, prepared.folds, related=prepared.related) for card in cards
 }
 of_card = {card.name: (card.config_fingerprint, card.seed) for card in cards}
 if fitted and not fitted.card:

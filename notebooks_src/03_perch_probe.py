@@ -35,6 +35,10 @@ heads: str = "zero_shot linear mlps sequence proto_ssm residual_ssm"  # which he
 seeds: int = 1  # heads of each fold, averaged
 scheduler: str = ""  # address of a Dask scheduler whose workers hear the recordings; empty: this machine's cores
 
+# %% [markdown]
+# ## Packages and inputs
+# Wheels that Kaggle's image lacks, the tables and folds that 01 prepared, and the embedder.
+
 # %%
 from lib.core.wheels import ensure
 
@@ -54,10 +58,10 @@ from lib.competition.tables import Findings, read_taxonomy
 from lib.core.errors import BadInput
 from lib.core.paths import cache_folder, find_artifact, find_competition, ledger_path, output_folder
 from lib.judge.bootstrap import score_table, scores_with_intervals
-from lib.judge.leakage import unseen_scores
+from lib.judge.leakage import load_oof_scores
 from lib.judge.ledger import log_run
 from lib.judge.metric import judge
-from lib.judge.subgroups import slices, view_table
+from lib.judge.subgroups import list_subgroups, subgroup_table
 from lib.learn.block_probe.probe import block_probe
 from lib.learn.block_probe.vectors import block_vectors
 from lib.learn.cache.choose_embedder import choose_embedder
@@ -71,7 +75,7 @@ from lib.models.embedder.base import find_labels, read_labels
 from lib.models.embedder.labels import label_coverage, map_labels
 from lib.models.embedder.pack import exposable_blocks, pack_embedder
 from lib.models.embedder.packed import open_embedder
-from lib.show.block_probe import block_bars, cost_bars, coverage_bars, flat_maps, trajectories
+from lib.show.block_probe import block_bars, cost_bars, coverage_bars, project_blocks, trajectories
 
 competition = find_competition(competition_dir)
 output = output_folder("03_perch_probe", output_dir)
@@ -122,7 +126,7 @@ block_bars(report)
 
 # %%
 last = dict(list(clips.vectors.items())[-6:])
-trajectories(flat_maps(last, trajectories_by, seed=0), trajectories_by, clips.species)
+trajectories(project_blocks(last, trajectories_by, seed=0), trajectories_by, clips.species)
 
 # %% [markdown]
 # ## Heard once, kept
@@ -167,7 +171,7 @@ list(cards)
 
 # %%
 parts = {
-    member: unseen_scores(output / "members" / member, prepared.folds, related=prepared.related) for member in cards
+    member: load_oof_scores(output / "members" / member, prepared.folds, related=prepared.related) for member in cards
 }
 scored = scores_with_intervals(prepared.labels, parts)
 head_ms, embedder_ms = (
@@ -185,7 +189,7 @@ cost_bars(name, {name: max(embedder_ms.values()), **head_ms})
 
 # %%
 taxon_of = dict(zip(taxonomy.primary_label, taxonomy.class_name, strict=True))
-view_table(prepared.labels, parts, slices(prepared, taxon_of)).round(3)
+subgroup_table(prepared.labels, parts, list_subgroups(prepared, taxon_of)).round(3)
 
 # %% [markdown]
 # ## What it must not be credited for
@@ -199,7 +203,7 @@ claimed = judge(prepared.labels, load_scores(leaky / "oof.parquet")).macro
 honest = scored["l3_linear"].macro if "l3_linear" in scored else float("nan")
 print(f"claimed {claimed:.3f}, honest {honest:.3f}")
 try:
-    unseen_scores(leaky, prepared.folds, related=prepared.related)
+    load_oof_scores(leaky, prepared.folds, related=prepared.related)
 except BadInput as refused:
     print(refused)
 

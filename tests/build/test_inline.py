@@ -11,7 +11,7 @@ import pytest
 
 from build import inline
 from build.kernels.cells import lib_cells
-from build.kernels.metadata import slugify
+from build.kernels.metadata import checked, for_owner, kernel_names, slugify
 from build.kernels.variants import assignments
 from build.project import ROOT
 from lib.core.errors import BadInput
@@ -402,3 +402,13 @@ def test_a_missing_source_and_an_unknown_kernel_are_refused(tmp_path):
 
 def test_the_digest_is_that_of_the_files():
     assert inline.lib_digest({"lib/a.py": b""}) == of_json({"a.py": "e3b0c44298fc1c14"})
+
+
+@pytest.mark.parametrize("name", kernel_names(ROOT))
+def test_the_story_of_each_kernel_begins_within_ten_cells_and_lib_takes_one_cell_per_room(name):
+    made = inline.built_kernel(ROOT, name, for_owner(checked(ROOT)[name], "alice"), {})
+    cells = nbformat.reads(made.notebook, as_version=4).cells
+    headings = [index for index, cell in enumerate(cells) if cell.source.startswith("## ")]
+    assert headings[0] < 10
+    rooms = [cell.source.split("\n")[0] for cell in cells if cell.source.startswith("%%lib_files")]
+    assert len(rooms) == len(set(rooms)) <= 10
