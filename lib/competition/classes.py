@@ -1,4 +1,4 @@
-"""The class list: the columns of the sample submission, in their order, and the hash that every artifact carries."""
+"""The class list: the columns of the sample submission, in their order, and the hash that every artifact stores."""
 
 import csv
 from dataclasses import dataclass
@@ -18,10 +18,13 @@ class ClassList:
     labels: tuple[str, ...]
 
     def __post_init__(self):
-        doubled = sorted({label for label in self.labels if self.labels.count(label) > 1})
-        if doubled or not self.labels:
+        duplicates = sorted({label for label in self.labels if self.labels.count(label) > 1})
+        if duplicates or not self.labels:
             raise BadInput(
-                "the class list is not usable", expected="unique labels", got=doubled or "none", do="mend it"
+                "the class list is not usable",
+                expected="unique labels",
+                got=duplicates or "none",
+                do="fix the columns of sample_submission.csv",
             )
 
     @cached_property
@@ -47,7 +50,7 @@ class ClassList:
                         "a label is not in the class list",
                         expected="a column of sample_submission.csv",
                         got=label,
-                        do="check the table it came from",
+                        do="fix the label in the table it came from",
                     )
                 table[row, self.index[label]] = True
         return table
@@ -59,19 +62,19 @@ class ClassList:
                 f"{where} was made for another class list",
                 expected=f"class hash {self.hash} ({len(self)} classes: {shorten(self.labels, 3)})",
                 got=f"class hash {other}",
-                do="make it anew from this competition folder",
+                do="make it again from this competition folder",
             )
 
 
 def read_class_list(competition: Path) -> ClassList:
     """The class list of a competition folder, read from its sample submission."""
     with (competition / "sample_submission.csv").open(newline="", encoding="utf-8") as file:
-        columns = next(csv.reader(file), [])  # not pandas, which renames doubled columns
+        columns = next(csv.reader(file), [])  # not pandas, which renames duplicate columns
     if columns[:1] != ["row_id"]:
         raise BadInput(
             "sample_submission.csv is not usable",
             expected="row_id as first column",
             got=columns[:1],
-            do="take the file as the competition gives it",
+            do="use the file as the competition provides it",
         )
     return ClassList(tuple(columns[1:]))

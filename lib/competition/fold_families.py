@@ -1,6 +1,6 @@
-"""Families of folds: ways to hold recordings out, from the most optimistic to the strictest, to be compared.
+"""Families of folds: cross-validation splits from the most optimistic to the strictest, to be compared.
 
-All put each author's clips in one fold, as the frozen folds do. `hybrid` is what 01 freezes.
+All put each author's clips in one fold, as the frozen folds do. `hybrid` is the family that notebook 01 freezes.
 """
 
 import itertools
@@ -13,30 +13,30 @@ from lib.competition.classes import ClassList
 from lib.competition.folds import Folds, assign_folds, make_folds
 from lib.core.errors import BadInput
 
-SHADOW_SITES = 2  # at most so many sites are held out
+SHADOW_SITES = 2  # at most this many sites are held out
 SHADOW_SHARE = 0.3  # and at most this share of the labelled soundscapes
 
 
 def random_windows(clips, windows: pd.DataFrame, classes: ClassList, *, n_folds: int, seed: int) -> Folds:
-    """Windows at random, classes spread evenly: neighbours in time meet across folds, which nobody should believe."""
+    """Windows at random, classes spread evenly: neighbours in time lie in different folds, so scores are inflated."""
     table = _items(windows, "row_id", "row_id")
     return _stratified("window", table, clips, windows, classes, n_folds=n_folds, seed=seed)
 
 
 def random_soundscapes(clips, windows: pd.DataFrame, classes: ClassList, *, n_folds: int, seed: int) -> Folds:
-    """Whole soundscapes at random, classes spread evenly; two of one site and day may meet."""
+    """Whole soundscapes at random, classes spread evenly; two of one site and day may lie in different folds."""
     table = _items(windows, "stem", "stem")
     return _stratified("soundscape", table, clips, windows, classes, n_folds=n_folds, seed=seed)
 
 
 def site_and_day(clips, windows: pd.DataFrame, classes: ClassList, *, n_folds: int, seed: int) -> Folds:
-    """Soundscapes of one site and day together, the folds alike in size and in nothing else."""
+    """Soundscapes of one site and day together, the folds balanced in size but not in classes."""
     table = _items(windows, "stem", "group").assign(labels=[()] * windows.stem.nunique())
     return _stratified("soundscape", table, clips, windows, classes, n_folds=n_folds, seed=seed)
 
 
 def site(clips, windows: pd.DataFrame, classes: ClassList, *, n_folds: int, seed: int) -> Folds:
-    """Whole sites together, in as many folds as there are sites, or fewer: every row is judged at an unseen site."""
+    """Whole sites together, in as many folds as there are sites, or fewer: every row is scored at an unseen site."""
     table = _items(windows, "stem", "site")
     n_folds = min(n_folds, table.group.nunique())
     return _stratified("soundscape", table, clips, windows, classes, n_folds=n_folds, seed=seed)
@@ -47,7 +47,7 @@ def date_blocks(clips, windows: pd.DataFrame, classes: ClassList, *, n_folds: in
     table = _items(windows, "stem", "date").sort_values(["group", "item"], ignore_index=True)
     first = table.groupby("group").item.transform(lambda items: items.index[0])
     block = np.unique(first * n_folds // len(table), return_inverse=True)[1]
-    return _frozen("soundscape", table.assign(fold=block), clips, windows, classes, seed=seed)
+    return _with_clip_folds("soundscape", table.assign(fold=block), clips, windows, classes, seed=seed)
 
 
 FAMILIES: dict[str, Callable[..., Folds]] = {
@@ -67,9 +67,9 @@ def fold_of_rows(folds: Folds, windows: pd.DataFrame) -> np.ndarray:
 
 
 def shadow_split(clips: pd.DataFrame, windows: pd.DataFrame) -> Folds:
-    """The stress test: fold 0 holds out whole sites, which no tuning may look at; fold 1 is the rest, with all clips.
+    """The stress test: fold 0 holds out whole sites, never used for tuning; fold 1 is the rest, with all clips.
 
-    Of the sites and pairs of sites that are not too large, those with the most classes that are also heard elsewhere.
+    Of the sites and pairs of sites that are not too large, it takes those with most classes that also occur elsewhere.
     """
     table = _items(windows, "stem", "site")
     sites = sorted(table.group.unique())
@@ -80,13 +80,13 @@ def shadow_split(clips: pd.DataFrame, windows: pd.DataFrame) -> Folds:
             "no site can be held out as a shadow",
             expected=f"a site with at most {SHADOW_SHARE:.0%} of the labelled soundscapes",
             got=table.group.value_counts(normalize=True).round(2).to_dict(),
-            do="judge without a shadow split",
+            do="evaluate without a shadow split",
         )
 
     def shared(held: tuple[str, ...]) -> int:
         inside = table.group.isin(held)
-        heard = [{label for labels in part.labels for label in labels} for part in (table[inside], table[~inside])]
-        return len(heard[0] & heard[1])
+        present = [{label for labels in part.labels for label in labels} for part in (table[inside], table[~inside])]
+        return len(present[0] & present[1])
 
     held = max(sets, key=shared)  # the first of equals: single sites, in order of their names
     soundscapes = table.assign(kind="soundscape", fold=np.where(table.group.isin(held), 0, 1))
@@ -95,7 +95,7 @@ def shadow_split(clips: pd.DataFrame, windows: pd.DataFrame) -> Folds:
 
 
 def _items(windows: pd.DataFrame, item: str, group: str) -> pd.DataFrame:
-    """One row an item: item, group, and the labels that are heard in any of its windows."""
+    """One row an item: item, group, and the labels of any of its windows."""
     rows = windows.assign(kept_together=windows[group]).groupby(item, sort=True)
     united = rows.labels.agg(lambda lists: tuple(sorted({label for labels in lists for label in labels})))
     return pd.DataFrame({"item": united.index, "group": rows.kept_together.first().to_numpy(), "labels": united.values})
@@ -103,10 +103,10 @@ def _items(windows: pd.DataFrame, item: str, group: str) -> pd.DataFrame:
 
 def _stratified(kind: str, table: pd.DataFrame, clips, windows, classes: ClassList, *, n_folds: int, seed: int):
     fold = assign_folds(table.group.tolist(), classes.multi_hot(table.labels.tolist()), n_folds=n_folds, seed=seed)
-    return _frozen(kind, table.assign(fold=fold), clips, windows, classes, seed=seed)
+    return _with_clip_folds(kind, table.assign(fold=fold), clips, windows, classes, seed=seed)
 
 
-def _frozen(kind: str, table: pd.DataFrame, clips, windows, classes: ClassList, *, seed: int) -> Folds:
+def _with_clip_folds(kind: str, table: pd.DataFrame, clips, windows, classes: ClassList, *, seed: int) -> Folds:
     """The family's folds, with the clips folded by author as the frozen folds do."""
     frozen = make_folds(clips, windows, classes, n_folds=table.fold.nunique(), seed=seed).table
     items = table.assign(kind=kind)[["item", "kind", "group", "fold"]]

@@ -1,4 +1,8 @@
-"""Folds: made once, frozen, fingerprinted. Soundscapes are kept together by site and date, clips by author."""
+"""Cross-validation folds: made once, frozen, fingerprinted. Soundscapes are grouped by site and date, clips by author.
+
+Items that belong together are given as pairs: pairs become clusters, and clusters change the groups that folds keep
+whole.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,23 +17,23 @@ from lib.core.errors import BadInput, shorten
 
 
 def clusters(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Each item of the pairs with the first name of its cluster."""
-    leader: dict[str, str] = {}
+    """Each item of the pairs with the first name of its cluster (union-find)."""
+    parent: dict[str, str] = {}
 
-    def led_by(item: str) -> str:
-        while leader.setdefault(item, item) != item:
-            leader[item] = leader[leader[item]]
-            item = leader[item]
+    def root(item: str) -> str:
+        while parent.setdefault(item, item) != item:
+            parent[item] = parent[parent[item]]
+            item = parent[item]
         return item
 
     for one, other in pairs:
-        first, last = sorted((led_by(one), led_by(other)))
-        leader[last] = first
-    return {item: led_by(item) for item in leader}
+        first, last = sorted((root(one), root(other)))
+        parent[last] = first
+    return {item: root(item) for item in parent}
 
 
 def move_related_items(items: list[str], groups: list[str], related: Iterable[tuple[str, str]]) -> list[str]:
-    """The items' groups, where all items of a cluster lie in the group of its first; the rest of a group stays put."""
+    """The items' groups, with all items of a cluster moved to the group of its first; the rest of a group stays."""
     cluster = clusters(related)
     group_of: dict[str, str] = {}
     for item, group in sorted(zip(items, groups, strict=True)):
@@ -38,14 +42,14 @@ def move_related_items(items: list[str], groups: list[str], related: Iterable[tu
 
 
 def merge_related_groups(items: list[str], groups: list[str], related: Iterable[tuple[str, str]]) -> list[str]:
-    """The items' groups, where groups that hold items of one cluster have become one, under the first of their names.
+    """The items' groups, with groups that hold items of one cluster merged into one, under the first of their names.
 
     A cluster holds together through items that are not listed: two labelled soundscapes through an unlabelled one.
     """
     cluster = clusters(related)
-    met: dict[str, str] = {}
+    group_of: dict[str, str] = {}
     pairs = [
-        (met.setdefault(cluster[item], group), group)
+        (group_of.setdefault(cluster[item], group), group)
         for item, group in zip(items, groups, strict=True)
         if item in cluster
     ]
@@ -55,7 +59,7 @@ def merge_related_groups(items: list[str], groups: list[str], related: Iterable[
 
 @dataclass(frozen=True, eq=False)
 class Folds:
-    """Which fold holds out which item: columns item, kind (clip or soundscape), group, fold."""
+    """The table of folds and the items that each holds out: columns item, kind (clip or soundscape), group, fold."""
 
     table: pd.DataFrame
 
@@ -90,7 +94,7 @@ class Folds:
 
 
 def read_folds(path: Path, version: str) -> Folds:
-    """The frozen folds; another version than the one recorded is an error."""
+    """The frozen folds; a version other than the one recorded is an error."""
     folds = Folds(pd.read_csv(path, dtype={"item": str, "kind": str, "group": str}))
     if folds.version != version:
         raise BadInput(
@@ -105,27 +109,27 @@ def read_folds(path: Path, version: str) -> Folds:
 def make_folds(clips: pd.DataFrame, windows: pd.DataFrame, classes, *, n_folds: int, seed: int, related=()) -> Folds:
     """Folds for all clips (grouped by author) and labelled soundscapes (grouped by site and date).
 
-    `related` names pairs of one recording. A copied clip goes with its original's author, for that is who made it;
-    days that share a recording become one group, for their other soundscapes share their sound too.
+    `related` are pairs of the same recording. A copied clip goes with its original's author, who made it; days that
+    share a recording become one group, because their other soundscapes share their sound too.
     """
     by_clip = classes.multi_hot([(label,) for label in clips.primary_label])
-    authors = clips.author.where(clips.author != "", clips.filename)  # an unnamed author is nobody's twin
+    authors = clips.author.where(clips.author != "", clips.filename)  # clips without an author are not one group
     authors = move_related_items(clips.filename.tolist(), authors.tolist(), related)
     clip_folds = assign_folds(authors, by_clip, n_folds=n_folds, seed=seed)
     stems = windows.groupby("stem", sort=True)
     union = classes.multi_hot([sorted({label for labels in group.labels for label in labels}) for _, group in stems])
-    nights = stems.group.first()
-    groups = merge_related_groups(nights.index.tolist(), nights.tolist(), related)
+    group_of_stem = stems.group.first()
+    groups = merge_related_groups(group_of_stem.index.tolist(), group_of_stem.tolist(), related)
     soundscape_folds = assign_folds(groups, union, n_folds=n_folds, seed=seed)
     parts = [
         pd.DataFrame({"item": clips.filename, "kind": "clip", "group": authors, "fold": clip_folds}),
-        pd.DataFrame({"item": nights.index, "kind": "soundscape", "group": groups, "fold": soundscape_folds}),
+        pd.DataFrame({"item": group_of_stem.index, "kind": "soundscape", "group": groups, "fold": soundscape_folds}),
     ]
     return Folds(pd.concat(parts, ignore_index=True))
 
 
 def assign_folds(groups: list[str], labels: np.ndarray, *, n_folds: int, seed: int) -> np.ndarray:
-    """(items,) fold numbers; groups stay whole, classes are spread evenly, rare ones first."""
+    """(items,) fold numbers: groups stay whole, classes are spread evenly, rare ones first."""
     names, group_of = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     if len(names) < n_folds:
         raise BadInput(
@@ -138,11 +142,11 @@ def assign_folds(groups: list[str], labels: np.ndarray, *, n_folds: int, seed: i
     np.add.at(counts[:, :-1], group_of, labels)
     np.add.at(counts[:, -1], group_of, 1.0)  # the last column balances the folds' sizes
     shares = counts / np.maximum(counts.sum(axis=0), 1.0)
-    noise = np.random.default_rng(seed).random(len(names)) * 1e-9  # breaks ties, the same way each time
+    noise = np.random.default_rng(seed).random(len(names)) * 1e-9  # breaks ties, the same for the same seed
     load = np.zeros((n_folds, counts.shape[1]))
     fold_of = np.empty(len(names), dtype=int)
     for group in np.argsort(-(shares.max(axis=1) + noise)):
-        # the rise of the sum of squares, were the group put into each fold
+        # the rise of the sum of squares if the group were put into each fold
         rise = (2 * load * shares[group] + shares[group] ** 2).sum(axis=1)
         fold_of[group] = np.lexsort((load[:, -1], rise))[0]
         load[fold_of[group]] += shares[group]

@@ -1,4 +1,4 @@
-"""What 01 leaves for the others: clean clips, labelled windows, frozen folds, the QA table, and the data's version."""
+"""Output of notebook 01 for the others: clean clips, labelled windows, frozen folds, QA table, the data's version."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ _TUPLES = {"clips": ("secondary", "kinds"), "windows": ("labels",)}
 
 @dataclass(frozen=True)
 class PreparedFacts:
-    """`prepared.json`."""
+    """The fields of `prepared.json`."""
 
     labels: list[str]
     class_hash: str
@@ -40,12 +40,12 @@ class Prepared:
 
     @property
     def related(self) -> dict[str, str]:
-        """The cluster of each clip and soundscape that is not alone with its recording: to meet one is to meet all."""
+        """The cluster of each clip and soundscape that has copies: training on one item is training on its cluster."""
         return clusters(related_pairs(self.qa))
 
     @property
     def labels(self) -> Labels:
-        """The labelled windows as booleans, each fold a stratum."""
+        """The labelled windows as booleans, with each fold a stratum."""
         fold_of_row = self.windows.stem.map(self.folds.of("soundscape")).to_numpy()
         return replace(window_labels(self.windows, self.classes), strata=fold_of_row)
 
@@ -81,7 +81,7 @@ def load_prepared(folder: Path) -> Prepared:
 
 
 def data_version(competition: Path) -> str:
-    """The fingerprint of the contest's training data: its tables' bytes and the sizes of its sounds."""
+    """The fingerprint of the contest's training data: its tables' bytes and the sizes of its sound files."""
     tables = ("train.csv", "taxonomy.csv", "train_soundscapes_labels.csv")
     sounds = [*competition.glob("train_audio/*/*"), *competition.glob("train_soundscapes/*")]
     sizes = {str(path.relative_to(competition)): path.stat().st_size for path in sorted(sounds)}

@@ -1,4 +1,7 @@
-"""The QA table: what is wrong with which item, who found it, and what is done. Nothing is left out but through it."""
+"""The QA table: each problem of an item, the function that found it, and the action. Every exclusion is a row of it.
+
+The checks below need no sound: the tables must agree with each other, with the files, and within themselves.
+"""
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
@@ -27,38 +30,37 @@ def qa_rows(by: Callable, kind: str, check: str, action: str, rows: Iterable[tup
             "a QA row cannot be made",
             expected=f"one of {ITEM_KINDS} and one of {ACTIONS}",
             got=(kind, action),
-            do="name the kind and the action as lib.competition.qa lists them",
+            do="use a kind of ITEM_KINDS and an action of ACTIONS",
         )
     lines = [(item, kind, check, partner, detail, provenance(by), action) for item, partner, detail in rows]
     return pd.DataFrame(lines, columns=QA_COLUMNS, dtype=str)
 
 
 def provenance(by: Callable) -> str:
-    """The function's full name and the fingerprint of the file it stands in."""
-    source = inspect.getsourcefile(by)
-    return f"{by.__module__}.{by.__qualname__} @ {fingerprint.of_file(Path(source))}"
+    """The function's full name and the fingerprint of the file it is defined in."""
+    return f"{by.__module__}.{by.__qualname__} @ {fingerprint.of_file(Path(inspect.getfile(by)))}"
 
 
 def qa_table(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """The whole table, in the order of discovery, each line once."""
+    """The complete table, in the order of discovery, each line once."""
     parts = [part for part in parts if len(part)]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=QA_COLUMNS, dtype=str)
     return table.drop_duplicates(ignore_index=True)
 
 
 def excluded_items(qa: pd.DataFrame, kind: str) -> set[str]:
-    """The items of that kind that nothing may be trained or judged on."""
+    """The items of that kind that are used for neither training nor evaluation."""
     return set(qa["item"][(qa.action == "exclude") & (qa.kind == kind)])
 
 
 def related_pairs(qa: pd.DataFrame) -> list[tuple[str, str]]:
-    """The pairs of one recording: they must lie in one fold, and whoever has met one has met the other."""
+    """The pairs of the same recording: they must share a fold, and a model trained on one was trained on the other."""
     rows = qa[qa.action == "group"]
     return list(zip(rows["item"], rows.partner, strict=True))
 
 
 def drop_excluded(clips: pd.DataFrame, windows: pd.DataFrame, qa: pd.DataFrame, findings: Findings):
-    """The clips and the labelled windows that the table leaves, the windows' loss noted in the findings."""
+    """The clips and labelled windows that are not excluded; excluded windows are added to the findings."""
     lost = windows.stem.isin(excluded_items(qa, "soundscape")) | windows.row_id.isin(excluded_items(qa, "window"))
     table = "train_soundscapes_labels.csv"
     findings.add(table, "labelled windows of excluded soundscapes", windows.row_id[lost].tolist(), "excluded")
@@ -67,7 +69,7 @@ def drop_excluded(clips: pd.DataFrame, windows: pd.DataFrame, qa: pd.DataFrame, 
 
 
 def report_qa(qa: pd.DataFrame, findings: Findings) -> None:
-    """Add a line a check and action to the findings; what the inventory has reported is not said twice."""
+    """Add a line for each check and action to the findings, without those that the inventory has reported."""
     done = {"exclude": "excluded", "group": "kept in one fold", "review": "to be reviewed", "none": "noted"}
     fresh = qa[~qa.check.isin(REPORTED)]
     for (kind, check, action), rows in fresh.groupby(["kind", "check", "action"], sort=False):
@@ -75,7 +77,7 @@ def report_qa(qa: pd.DataFrame, findings: Findings) -> None:
 
 
 def qa_summary(qa: pd.DataFrame) -> pd.DataFrame:
-    """How many items each check found, by action."""
+    """The number of items that each check found, by action."""
     counts = qa.groupby(["check", "kind", "action", "provenance"], sort=False)
     table = counts["item"].agg(items="nunique", example="first").reset_index()
     return table.assign(provenance=table.provenance.str.partition(" @ ")[0])[
@@ -84,13 +86,13 @@ def qa_summary(qa: pd.DataFrame) -> pd.DataFrame:
 
 
 def pairs_across_folds(pairs: Iterable[tuple[str, str]], fold_of: dict[str, int]) -> list[tuple[str, str]]:
-    """The pairs whose two items lie in different folds, so that one fold's training hears the other's answer."""
+    """The pairs whose two items lie in different folds, so that training on one leaks the label of the other."""
     both = [(one, other) for one, other in pairs if one in fold_of and other in fold_of]
     return [(one, other) for one, other in both if fold_of[one] != fold_of[other]]
 
 
 def cluster_sizes(pairs: list[tuple[str, str]]) -> pd.Series:
-    """How many clusters there are of each size: a size of 2 is a pair."""
+    """The number of clusters of each size: a size of 2 is a pair."""
     sizes = pd.Series(clusters(pairs), dtype=str).value_counts()
     return sizes.value_counts().sort_index().rename_axis("items").rename("clusters")
 
@@ -107,7 +109,7 @@ def refuse_excluded(clips: pd.DataFrame, windows: pd.DataFrame, qa: pd.DataFrame
             "prepared tables hold excluded items",
             expected="nothing that the QA table excludes",
             got=shorten(sorted(left)),
-            do="pass the tables through without_excluded",
+            do="pass the tables through drop_excluded",
         )
 
 
@@ -122,7 +124,7 @@ def read_qa(prepared_folder: Path) -> pd.DataFrame:
 
 
 _POOR_RATING = 1.0
-_SURPRISE = 0.01  # how unlikely so few meetings must be, were the two classes strangers
+_IMPROBABLE = 0.01  # a probability, were the two classes independent, of so few shared soundscapes
 _SAME_AS_TAXONOMY = ("scientific_name", "common_name", "class_name", "inat_taxon_id")
 
 
@@ -137,14 +139,14 @@ def check_label_map(clips: pd.DataFrame, taxonomy: pd.DataFrame) -> pd.DataFrame
         for row, name in zip(clips[differs].itertuples(), official[column][differs], strict=True):
             rows.append((row.filename, "", f"{column} is {getattr(row, column)}, the taxonomy says {name}"))
     shared = taxonomy[taxonomy.scientific_name.duplicated(keep=False)]
-    twins = [
+    same_name = [
         (row.primary_label, "", f"scientific name {row.scientific_name} is another class's too")
         for row in shared.itertuples()
     ]
     return pd.concat(
         [
             qa_rows(check_label_map, "clip", "label map", "review", rows),
-            qa_rows(check_label_map, "class", "label map", "review", twins),
+            qa_rows(check_label_map, "class", "label map", "review", same_name),
         ]
     )
 
@@ -152,7 +154,7 @@ def check_label_map(clips: pd.DataFrame, taxonomy: pd.DataFrame) -> pd.DataFrame
 def check_joins(
     clips: pd.DataFrame, windows: pd.DataFrame, clip_files: Sequence[str], stems: Sequence[str]
 ) -> pd.DataFrame:
-    """Rows without a file are excluded; files without a row are never read."""
+    """Rows without a file, which are excluded, and files without a row, which are never read."""
     known = set(clip_files)
     rowless = sorted(known - set(clips.filename))
     fileless = [name for name in clips.filename if name not in known]
@@ -166,36 +168,37 @@ def check_joins(
 
 
 def check_ratings(clips: pd.DataFrame) -> pd.DataFrame:
-    """Clips that their listeners rated 1 or worse; a rating of 0 is no rating."""
+    """Clips rated 1 or worse by listeners; a rating of 0 is no rating."""
     poor = clips[(clips.rating > 0) & (clips.rating <= _POOR_RATING)]
     rows = [(row.filename, "", f"rated {row.rating:g} of 5") for row in poor.itertuples()]
     return qa_rows(check_ratings, "clip", "poor rating", "review", rows)
 
 
 def check_cooccurrence(labels: Labels, stems: Sequence[str]) -> pd.DataFrame:
-    """Classes that are the same in every window, and windows with two classes that otherwise avoid each other."""
+    """Classes with identical labels in every window, and windows with two classes that otherwise do not co-occur."""
     groups = mirror_groups(labels)
     mirrors = [(group[0], other, "positive in the same windows, always") for group in groups for other in group[1:]]
     _, owner = np.unique(np.asarray(stems), return_inverse=True)
-    heard = np.zeros((owner.max() + 1, labels.values.shape[1]))
-    np.maximum.at(heard, owner, labels.values)
-    met, expected = heard.T @ heard, np.outer(heard.sum(axis=0), heard.sum(axis=0)) / len(heard)
-    rare = np.exp(-expected) * (1 + expected) < _SURPRISE  # the chance of one meeting or none
+    present = np.zeros((owner.max() + 1, labels.values.shape[1]))
+    np.maximum.at(present, owner, labels.values)
+    together, totals = present.T @ present, present.sum(axis=0)
+    expected = np.outer(totals, totals) / len(present)
+    rare = np.exp(-expected) * (1 + expected) < _IMPROBABLE  # the Poisson probability of one co-occurrence or none
     rows = []
-    for one, other in np.argwhere(np.triu(rare & (met == 1), k=1)):
+    for one, other in np.argwhere(np.triu(rare & (together == 1), k=1)):
         for row in np.flatnonzero(labels.values[:, one] & labels.values[:, other]):
             pair = f"{labels.classes[one]} with {labels.classes[other]}"
             rows.append((labels.row_ids[row], "", f"{pair}: one soundscape, {expected[one, other]:.1f} by chance"))
     return pd.concat(
         [
             qa_rows(check_cooccurrence, "class", "mirrored classes", "none", mirrors),
-            qa_rows(check_cooccurrence, "window", "improbable company", "review", rows),
+            qa_rows(check_cooccurrence, "window", "improbable co-occurrence", "review", rows),
         ]
     )
 
 
 def mirror_groups(labels: Labels) -> list[list[str]]:
-    """Groups of classes that are positive in exactly the same windows, classes never heard left out."""
+    """Groups of classes that are positive in exactly the same windows, without classes that are never positive."""
     by_pattern: dict[bytes, list[str]] = {}
     for column in np.flatnonzero(labels.values.any(axis=0)):
         by_pattern.setdefault(labels.values[:, column].tobytes(), []).append(labels.classes[column])

@@ -1,4 +1,4 @@
-"""Soundscape names, windows and row ids: the only place where any of them is parsed or made."""
+"""Soundscape names, windows and row ids: all are parsed and made in this module."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _NAME = re.compile(r"BC2026_(Train|Test)_(\d+)_S(\d+)_(\d{8})_(\d{6})(?:\.ogg)?"
 
 @dataclass(frozen=True)
 class Soundscape:
-    """What a soundscape's file name tells: where and when (UTC) it was recorded."""
+    """The parts of a soundscape's file name: where and when (UTC) it was recorded."""
 
     stem: str
     split: str
@@ -65,7 +65,7 @@ def window_ends() -> list[int]:
 
 
 def row_id(stem: str, end_s: int) -> str:
-    """The submission's name of one window: the file stem and the second at which the window ends."""
+    """The submission's id of one window: the file stem and the second at which the window ends."""
     if end_s not in range(WINDOW_S, SOUNDSCAPE_S + 1, WINDOW_S):
         raise BadInput(
             f"no window of {stem} ends at second {end_s}",

@@ -1,6 +1,7 @@
-"""Readers of the contest's tables. Each checks what it reads, repairs what is known to be wrong, and reports it."""
+"""Readers of the contest's tables. Each checks its table, repairs known defects, and reports them as findings."""
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,30 +16,30 @@ from lib.core.errors import BadInput, shorten
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report."""
+    """One line of the report: a defect in a table, the number of items, and the action taken."""
 
     table: str
     what: str
     count: int
-    done: str
+    action: str
     examples: str = ""
 
 
 @dataclass
 class Findings:
-    """The report, growing as tables and sounds are read."""
+    """The report on defects in the data, added to as tables and sounds are read; every repair is listed."""
 
     lines: list[Finding] = field(default_factory=list)
 
-    def add(self, table: str, what: str, items, done: str) -> None:
-        """Note what was found in a table (items, or a count) and what was done about it; nothing found, no line."""
+    def add(self, table: str, what: str, items: int | Sequence[str], action: str) -> None:
+        """Add a line on items (or a count of them) of a table and the action taken; no items, no line."""
         count, examples = (items, "") if isinstance(items, int) else (len(items), shorten(items, 3))
         if count:
-            self.lines.append(Finding(table, what, count, done, examples))
+            self.lines.append(Finding(table, what, count, action, examples))
 
     def frame(self) -> pd.DataFrame:
         """The report as a table, in the order of discovery."""
-        columns = ["table", "what", "count", "done", "examples"]
+        columns = ["table", "what", "count", "action", "examples"]
         return pd.DataFrame([[getattr(line, column) for column in columns] for line in self.lines], columns=columns)
 
 
@@ -81,7 +82,7 @@ def read_table(competition: Path, name: str, columns: tuple[str, ...]) -> pd.Dat
             f"{name} lacks columns",
             expected=", ".join(columns),
             got=f"no {', '.join(absent)}",
-            do="take the table as the competition gives it",
+            do="use the table as the competition provides it",
         )
     return table
 
@@ -96,7 +97,7 @@ def read_taxonomy(competition: Path, classes: ClassList, findings: Findings) -> 
             "taxonomy.csv and sample_submission.csv differ",
             expected="the same labels, once each",
             got=shorten(odd),
-            do="take both from the same competition folder",
+            do="use both from the same competition folder",
         )
     if labels != list(classes.labels):
         findings.add("taxonomy.csv", "rows in another order than the submission's columns", len(labels), "reordered")
@@ -107,8 +108,8 @@ def read_clips(competition: Path, classes: ClassList, findings: Findings) -> pd.
     """train.csv, with `secondary` (tuple of known labels), `kinds` (tuple of call types) and numbers as numbers."""
     table = read_table(competition, "train.csv", TRAIN)
     _refuse_unknown("train.csv", table.primary_label, classes)
-    if doubled := list(table.filename[table.filename.duplicated()]):
-        findings.add("train.csv", "rows with a file name seen before", doubled, "dropped, first kept")
+    if duplicates := list(table.filename[table.filename.duplicated()]):
+        findings.add("train.csv", "rows with a file name seen before", duplicates, "dropped, first kept")
         table = table.drop_duplicates("filename", ignore_index=True)
     named = [
         _literal_list(text, f"train.csv row {row}, secondary_labels") for row, text in enumerate(table.secondary_labels)
@@ -126,9 +127,11 @@ def read_clips(competition: Path, classes: ClassList, findings: Findings) -> pd.
             "train.csv", f"rows without a readable {column}", list(table.filename[table[column].isna()]), "left empty"
         )
     silent = [label for label in classes.labels if label not in set(table.primary_label)]
-    findings.add("train.csv", "classes without any focal clip", silent, "expected; they learn from soundscapes alone")
+    findings.add(
+        "train.csv", "classes without any focal clip", silent, "expected; soundscapes are their only training data"
+    )
     if len(classes) == 234 and len(silent) != LABELS_WITHOUT_AUDIO:
-        findings.add("train.csv", f"classes without clips, where 2026 has {LABELS_WITHOUT_AUDIO}", len(silent), "look")
+        findings.add("train.csv", f"classes without clips, where 2026 has {LABELS_WITHOUT_AUDIO}", len(silent), "check")
     return table.drop(columns=["secondary_labels", "type"])
 
 
@@ -139,14 +142,14 @@ def read_windows(competition: Path, classes: ClassList, findings: Findings) -> p
     fresh = table.drop_duplicates(ignore_index=True)
     findings.add(name, "rows that repeat another exactly", len(table) - len(fresh), "dropped")
     rows: dict[str, dict] = {}
-    united = []
+    merged = []
     for number, line in enumerate(fresh.itertuples(index=False)):
         labels = tuple(label for label in line.primary_label.split(";") if label)
         _refuse_unknown(f"{name} row {number}", pd.Series(labels, dtype=object), classes)
         soundscape, end_s = parse_soundscape(line.filename), _window_end(line.start, line.end, f"{name} row {number}")
         row = row_id(soundscape.stem, end_s)
         if row in rows:
-            united.append(row)
+            merged.append(row)
             rows[row]["labels"] = tuple(sorted({*rows[row]["labels"], *labels}))
             continue
         rows[row] = {
@@ -159,7 +162,7 @@ def read_windows(competition: Path, classes: ClassList, findings: Findings) -> p
             "end_s": end_s,
             "labels": tuple(sorted(labels)),
         }
-    findings.add(name, "windows labelled more than once, differently", united, "their labels united")
+    findings.add(name, "windows labelled more than once, differently", merged, "their labels merged")
     windows = pd.DataFrame(rows.values()).sort_values(["stem", "end_s"], ignore_index=True)
     per_file = windows.groupby("stem").size()
     partial = per_file[per_file < len(window_ends())]
@@ -177,7 +180,7 @@ def window_labels(windows: pd.DataFrame, classes: ClassList) -> Labels:
 
 
 def read_solution(path: Path, classes: ClassList) -> Labels:
-    """The hidden answers of a miniature competition, in class order."""
+    """The hidden labels of a miniature competition, in class order."""
     table = pd.read_csv(path, dtype={"row_id": str})
     if absent := [label for label in classes.labels if label not in table.columns]:
         raise BadInput(f"{path.name} lacks classes", expected="a column a class", got=shorten(absent), do="rebuild it")
@@ -200,7 +203,7 @@ def _refuse_unknown(where: str, labels: pd.Series, classes: ClassList) -> None:
             f"{where}: label outside the class list",
             expected="a column of sample_submission.csv",
             got=shorten(odd),
-            do="check that the tables belong to the same competition",
+            do="use tables of the same competition",
         )
 
 
@@ -210,11 +213,11 @@ def _literal_list(text: str, where: str) -> tuple[str, ...]:
         value = ast.literal_eval(text) if text.strip() else []
     except (ValueError, SyntaxError) as error:
         raise BadInput(
-            f"{where} cannot be read", expected="a list such as ['a', 'b']", got=text, do="mend the cell"
+            f"{where} cannot be read", expected="a list such as ['a', 'b']", got=text, do="fix the cell"
         ) from error
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise BadInput(
-            f"{where} is not a list of strings", expected="a list such as ['a', 'b']", got=text, do="mend the cell"
+            f"{where} is not a list of strings", expected="a list such as ['a', 'b']", got=text, do="fix the cell"
         )
     return tuple(item for item in value if item)
 
@@ -227,7 +230,7 @@ def _window_end(start: str, end: str, where: str) -> int:
             f"{where}: not one of the twelve windows",
             expected="five seconds, ending at 5, 10, … 60 s",
             got=f"{start} to {end}",
-            do="mend the row",
+            do="fix the row's start and end",
         )
     return end_s
 
@@ -235,6 +238,6 @@ def _window_end(start: str, end: str, where: str) -> int:
 def _seconds(clock: str, where: str) -> int:
     parts = clock.split(":")
     if len(parts) != 3 or not all(part.isdigit() for part in parts):
-        raise BadInput(f"{where}: time cannot be read", expected="HH:MM:SS", got=clock, do="mend the row")
+        raise BadInput(f"{where}: time cannot be read", expected="HH:MM:SS", got=clock, do="fix the row")
     hours, minutes, seconds = map(int, parts)
     return hours * 3600 + minutes * 60 + seconds

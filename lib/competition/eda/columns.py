@@ -1,4 +1,4 @@
-"""Metadata roles: what each column is for, how complete it is, and how much it tells of the label without any sound."""
+"""Metadata roles: each column's use, completeness, and how well it predicts the label without any sound."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from lib.competition.tables import TRAIN, read_table
 
 _EMPTY_TEXT = ("", "[]", "['']")
 _NUMBERS = ("latitude", "longitude", "seconds", "rms")
-_SLICES = 20  # numbers are cut into so many slices of as many clips
+_QUANTILES = 20  # numbers are cut into this many bins of equally many clips
 ROLES = {
-    "primary_label": ("target", "what a clip is of"),
-    "secondary_labels": ("target", "what else is in it: incomplete, so its absence is no proof"),
+    "primary_label": ("target", "the species of a clip"),
+    "secondary_labels": ("target", "other species in it: incomplete, so its absence is no proof"),
     "type": ("feature", "song or call; absent from test"),
     "latitude": ("split key", "where; absent from test, where the site stands in for it"),
     "longitude": ("split key", "as latitude"),
@@ -20,7 +20,7 @@ ROLES = {
     "common_name": ("target", "another name of the label"),
     "class_name": ("target", "the label's animal class"),
     "inat_taxon_id": ("target", "another name of the label"),
-    "author": ("split key", "one person's recorder, place and voice: clips of an author share a fold"),
+    "author": ("split key", "one person's recorder, location and voice: clips of an author share a fold"),
     "license": ("leakage risk", "belongs to source and author, not to sound"),
     "rating": ("feature", "a weight for training; 0 is no rating, and absent from test"),
     "url": ("leakage risk", "names the recording"),
@@ -31,16 +31,16 @@ ROLES = {
     "site": ("split key", "shadow split: whole sites held out; a feature where test sites are known"),
     "date": ("split key", "with site, the group of a soundscape"),
     "group": ("split key", "site and date: a fold never splits one"),
-    "hour": ("feature", "of the day, in UTC: a test file's name tells it"),
-    "month": ("feature", "season: a test file's name tells it"),
+    "hour": ("feature", "of the day, in UTC: part of a test file's name"),
+    "month": ("feature", "season: part of a test file's name"),
 }
 
 
 def metadata_roles(competition: Path, clips: pd.DataFrame, windows: pd.DataFrame) -> pd.DataFrame:
-    """One row a column of train.csv or derived key: role, missing share, distinct values, example, what it tells, why.
+    """One row a column of train.csv or derived key: role, missing share, distinct values, example, prediction, reason.
 
-    `tells the label` is how often the commonest label of the other clips with the same value (numbers: in the same
-    twentieth) is the clip's own; by chance, with nothing known, it would be the share of the commonest label.
+    `predicts the label` is how often the commonest label of the other clips with the same value (numbers: in the same
+    twentieth) is the clip's own; by chance, without the column, it would be the share of the commonest label.
     """
     raw = read_table(competition, "train.csv", TRAIN).drop_duplicates("filename", ignore_index=True)
     rated = pd.to_numeric(raw.rating, errors="coerce") > 0
@@ -51,9 +51,10 @@ def metadata_roles(competition: Path, clips: pd.DataFrame, windows: pd.DataFrame
         ("decoded clips", clips[["seconds", "rms"]].round(3), clips.primary_label),
         ("soundscape names", files, None),
     )
-    rows = [_row(where, table[column], labels) for where, table, labels in tables for column in table.columns]
-    told = f"tells the label ({_commonest(clips.primary_label):.0%} by chance)"
-    return pd.DataFrame(rows, columns=["where", "column", "role", "missing", "distinct", "example", told, "why"])
+    rows = [_row(name, table[column], labels) for name, table, labels in tables for column in table.columns]
+    predicts = f"predicts the label ({_commonest(clips.primary_label):.0%} by chance)"
+    columns = ["table", "column", "role", "missing", "distinct", "example", predicts, "reason"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def label_information(values: pd.Series, labels: pd.Series) -> float:
@@ -65,21 +66,22 @@ def label_information(values: pd.Series, labels: pd.Series) -> float:
     return float(first[first - 1 > alone].sum() / len(labels))
 
 
-def _row(where: str, column: pd.Series, labels: pd.Series | None) -> tuple:
-    role, why = ROLES.get(column.name, ("leakage risk", "unknown to this project: look before use"))
+def _row(table: str, column: pd.Series, labels: pd.Series | None) -> tuple:
+    role, reason = ROLES.get(str(column.name), ("leakage risk", "unknown to this project: check before use"))
     text = column.astype(str)
     known = text[~text.isin(_EMPTY_TEXT)]
     example = known.iloc[0][:24] if len(known) else ""
-    told = "" if labels is None else f"{label_information(_sliced(column), labels):.0%}"
-    return where, column.name, role, f"{(len(text) - len(known)) / len(text):.0%}", known.nunique(), example, told, why
+    predicts = "" if labels is None else f"{label_information(_binned(column), labels):.0%}"
+    missing = f"{(len(text) - len(known)) / len(text):.0%}"
+    return table, column.name, role, missing, known.nunique(), example, predicts, reason
 
 
-def _sliced(column: pd.Series) -> pd.Series:
-    """The column, or the slice in which each of its numbers lies."""
+def _binned(column: pd.Series) -> pd.Series:
+    """The column as text, or the quantile bin of each of its numbers."""
     if column.name not in _NUMBERS:
         return column.astype(str)
     numbers = pd.to_numeric(column, errors="coerce")
-    return pd.qcut(numbers.rank(method="dense"), _SLICES, labels=False, duplicates="drop").fillna(-1)
+    return pd.qcut(numbers.rank(method="dense"), _QUANTILES, labels=False, duplicates="drop").fillna(-1)
 
 
 def _commonest(labels: pd.Series) -> float:

@@ -50,7 +50,7 @@ def onsets_s(song: Song) -> np.ndarray:
 
 
 def seconds(song: Song) -> float:
-    """How long one rendering of the song lasts."""
+    """The length in seconds of one rendering of the song."""
     return float(onsets_s(song)[-1] + song.syllable_s)
 
 

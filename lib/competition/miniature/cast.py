@@ -1,4 +1,4 @@
-"""The cast: every species with its song, its hours and company, how common it is, and whether the test hears it."""
+"""The cast: every species with its song, its hours and guild, its abundance, and its presence in the test."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ _BIRD_BANDS_HZ = (1250.0, 1900.0, 2700.0, 3700.0, 5000.0)
 _FROG_BANDS_HZ = (650.0, 1150.0, 1900.0, 2700.0)
 _INSECT_BANDS_HZ = (4300.0, 5600.0, 7200.0)
 
-# Forms that share a band have the same mean spectrum: only time tells them apart, which is what a network must learn.
+# Forms that share a band have the same mean spectrum: only time separates them, which is what a network must learn.
 _BIRD_FORMS = (
     Song("voice", 1.0, 0.42, syllables=2, gap_s=0.12, sweep_octaves=0.5),
     Song("voice", 1.0, 0.42, syllables=2, gap_s=0.12, sweep_octaves=-0.5),
@@ -79,7 +79,7 @@ _ABUNDANCE = {"Aves": 0.5, "Amphibia": 0.8, "Insecta": 0.7, "Mammalia": 0.28, "R
 
 @dataclass(frozen=True)
 class Species:
-    """One class of the contest: its taxonomy row and everything that decides when and how it sounds."""
+    """One class of the contest: its taxonomy row, its song, and the habits that decide when it calls."""
 
     taxon: Taxon
     focal: bool
@@ -113,7 +113,7 @@ def make_cast(spec: MiniatureSpec) -> list[Species]:
         for troupe in troupes
         for index, taxon in enumerate(troupe)
     ]
-    cast = _with_test_roles(spec, _with_twins(spec, cast))
+    cast = _with_test_roles(spec, _with_mirrors(spec, cast))
     return sorted(cast, key=lambda species: species.label)
 
 
@@ -171,7 +171,7 @@ def _song(class_name: str, index: int, rng: np.random.Generator) -> Song:
     return replace(song, pitch_hz=song.pitch_hz * 2 ** rng.normal(0, 0.1))
 
 
-def _with_twins(spec: MiniatureSpec, cast: list[Species]) -> list[Species]:
+def _with_mirrors(spec: MiniatureSpec, cast: list[Species]) -> list[Species]:
     """The cast with the later members of every mirror group bound to the first."""
     leader = {
         f"47158son{number:02d}": f"47158son{group[0]:02d}" for group in spec.mirrors for number in sorted(group)[1:]
@@ -180,7 +180,7 @@ def _with_twins(spec: MiniatureSpec, cast: list[Species]) -> list[Species]:
 
 
 def _with_test_roles(spec: MiniatureSpec, cast: list[Species]) -> list[Species]:
-    """The cast with the share of species that the test never hears; the commonest of a class are always heard."""
+    """The cast with a share of the species absent from the test; the commonest of a class are always in it."""
     leaders = {species.label for species in cast if species.rank == 0} | {species.mirror_of for species in cast}
     optional = [s.label for s in cast if s.label not in leaders and not s.mirror_of]
     n_absent = min(len(optional), round((1 - spec.test_share) * len(cast)))

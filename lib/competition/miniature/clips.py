@@ -19,7 +19,7 @@ _AUDIBLE_SHARE = 0.7
 
 @dataclass(frozen=True)
 class Clip:
-    """One file of train_audio: what it says about itself, what is in it, and what is wrong with it."""
+    """One file of train_audio: its metadata, the species in it, and its planted fault."""
 
     filename: str
     label: str
@@ -29,7 +29,7 @@ class Clip:
     channels: int = 1
     fault: str = ""
     secondary: tuple[str, ...] = ()
-    background: tuple[str, ...] = ()  # the part of `secondary` that can be heard
+    background: tuple[str, ...] = ()  # the part of `secondary` that is audible
 
 
 def plan_clips(spec: MiniatureSpec, cast: list[Species]) -> list[Clip]:
@@ -109,7 +109,7 @@ def _counts(spec: MiniatureSpec, cast: list[Species]) -> list[int]:
 
 
 def _with_company(clips: list[Clip], cast: list[Species], rng: np.random.Generator) -> list[Clip]:
-    """The clips, about an eighth of them with other species of the same guild listed, most of which can be heard."""
+    """The clips, about an eighth of them with other species of the same guild listed, most of which are audible."""
     guilds = {species.label: species.guild for species in cast}
     focal = [species.label for species in cast if species.focal]
     out = []

@@ -1,4 +1,4 @@
-"""What a model trained elsewhere has heard: the miniature's species, sung by other individuals in other places."""
+"""Training data of a model trained elsewhere: the miniature's species, sung by other individuals at other sites."""
 
 from dataclasses import replace
 
@@ -9,18 +9,18 @@ from lib.competition.miniature.clips import Clip, render_clip
 from lib.competition.miniature.spec import MiniatureSpec
 from lib.competition.row_ids import SAMPLE_RATE, WINDOW_S, WINDOW_SAMPLES
 
-_RELATIVE = "vicina"  # the epithet of the relative whose calls stand for those of a frog that nobody caught
-_NOISE_DB = (-5.0, 15.0)  # above the call: what is heard in the field is mostly noise
+_RELATIVE = "vicina"  # the epithet of the relative whose calls stand for those of a frog without clips
+_NOISE_DB = (-5.0, 15.0)  # above the call: recordings in the field are mostly noise
 
 
 def recordings_from_elsewhere(spec: MiniatureSpec, windows: int = 8) -> dict[str, np.ndarray]:
-    """Scientific name -> (windows, 160000) float32 calls of every bird, frog, insect and mammal that can be caught.
+    """Scientific name -> (windows, 160000) float32 calls of every bird, frog, insect and mammal in such collections.
 
-    Sonotypes and reptiles are in no such collection; a frog without clips is there by a relative that sings alike.
+    Sonotypes and reptiles are in no collection; a frog without clips is represented by a relative that sings alike.
     Every other window is a clean clip, the rest lie under noise.
     """
     cast = {species.label: species for species in make_cast(spec)}
-    other = replace(spec, seed=spec.seed + 1)  # other individuals: what it learned from must not be the contest's own
+    other = replace(spec, seed=spec.seed + 1)  # other individuals: its training data must not be the contest's own
     return {
         _name(species): np.stack([_window(other, cast, species.label, number) for number in range(windows)])
         for species in cast.values()

@@ -1,4 +1,4 @@
-"""Make the miniature competition on disk: whole or not at all, and only when it is not there yet."""
+"""Make the miniature competition on disk: complete or not at all, and only when it does not exist yet."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def make_miniature(root: Path, spec: MiniatureSpec | None = None, *, workers: in
 
 
 def read_info(root: Path) -> dict:
-    """What miniature.json of the folder says: spec, fingerprint, counts and quirks; empty when there is none."""
+    """The contents of miniature.json: spec, fingerprint, counts and quirks; empty when there is none."""
     path = Path(root) / INFO_FILE
     return json.loads(path.read_text()) if path.is_file() else {}
 
@@ -75,7 +75,7 @@ def _refuse_foreign(root: Path) -> None:
             f"{root} holds something that is not a miniature competition",
             expected=f"a new or empty folder, or one with {INFO_FILE}",
             got="other files",
-            do="name another folder, or empty this one yourself",
+            do="give another folder, or empty this one yourself",
         )
 
 
@@ -119,13 +119,13 @@ def _build(root: Path, spec: MiniatureSpec, workers: int) -> None:
     _write_csv(solution_table(spec, test, classes), hidden / "solution.csv")
     _write_csv(truth_table(train, classes), hidden / "truth.csv")
     _write_csv(event_table(scenes), hidden / "events.csv")
-    passport = {
+    info = {
         "fingerprint": spec.fingerprint(),
         "spec": asdict(spec),
         "counts": _counts(cast, clips, scenes),
         "quirks": quirk_table(cast, clips, table, scenes, partly, corrupt),
     }
-    (root / INFO_FILE).write_text(json.dumps(passport, indent=1, ensure_ascii=False) + "\n")
+    (root / INFO_FILE).write_text(json.dumps(info, indent=1, ensure_ascii=False) + "\n")
 
 
 def _write_public_tables(
@@ -183,8 +183,8 @@ def _write_clip(spec: MiniatureSpec, clip: Clip, cast: dict[str, Species], path:
 
 
 def _run(jobs: list[Callable[[], None]], workers: int) -> None:
-    """Run the jobs in threads: the encoder and numpy's transforms let go of the interpreter, and threads need no guard
-    around the caller's main module, which a notebook does not have."""
+    """Run the jobs in threads: the encoder and numpy's transforms release the interpreter lock, and threads need no
+    guard around the caller's main module, which a notebook does not have."""
     with ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(job) for job in jobs]
         try:
@@ -196,7 +196,7 @@ def _run(jobs: list[Callable[[], None]], workers: int) -> None:
 
 
 def _link_tree(public: Path, rerun: Path) -> None:
-    """The files of `public` under `rerun` too, hard-linked where the file system can, but for the sample submission."""
+    """Link the files of `public` into `rerun`, or copy them across file systems; not the sample submission."""
     for path in sorted(public.rglob("*")):
         target = rerun / path.relative_to(public)
         if path.is_dir():

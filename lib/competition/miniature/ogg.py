@@ -1,4 +1,4 @@
-"""Vorbis files that are equal byte for byte whenever the sound is: libsndfile numbers each stream at random."""
+"""Reproducible Ogg Vorbis: equal bytes for equal sound, although libsndfile numbers each stream at random."""
 
 import io
 import struct
@@ -26,7 +26,7 @@ def encode_ogg(sound: np.ndarray, sample_rate: int, name: str) -> bytes:
 
 
 def renumber_stream(ogg: bytes, serial: int) -> bytes:
-    """The same ogg stream with `serial` as its number and the checksum of every page made anew."""
+    """The same ogg stream with `serial` as its number and the checksum of every page recomputed."""
     out = bytearray(ogg)
     start = 0
     while start < len(out):
@@ -37,7 +37,7 @@ def renumber_stream(ogg: bytes, serial: int) -> bytes:
                 "these bytes are not an ogg stream",
                 expected=f"a whole page from byte {start} on",
                 got=f"{bytes(out[start : start + 4])!r} and {len(out) - start} bytes",
-                do="give the whole output of an encoder",
+                do="pass the whole output of an encoder",
             )
         struct.pack_into("<I", out, start + 14, serial)
         struct.pack_into("<I", out, start + 22, 0)

@@ -1,4 +1,4 @@
-"""Places and times: the sites with their noise, and the name, date and hour of every soundscape."""
+"""Sites with their noise, and the name, date and hour of every soundscape."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -18,7 +18,7 @@ _FIRST_DAY, _DAYS = date(2021, 1, 1), 1825
 
 @dataclass(frozen=True)
 class Site:
-    """A recording place: its noise floor (dB full scale per root hertz at 1 kHz), its colour, and who lives there."""
+    """A recording site: its noise floor (dB full scale per root hertz at 1 kHz), its colour, and its guilds."""
 
     name: str
     floor_db: float

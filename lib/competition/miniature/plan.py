@@ -1,4 +1,4 @@
-"""Who calls when: every soundscape as a list of events and weather, decided before a sample is made."""
+"""The plan of every soundscape: a list of calls (events) and weather, decided before a sample is rendered."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from lib.competition.row_ids import SOUNDSCAPE_S, WINDOW_S, WINDOWS_PER_SOUNDSCA
 AUDIBLE_DB = -3.0  # below this, an expert who hears the window would not write the species down
 AUDIBLE_S = 0.2
 SNR_RANGE_DB = (-5.0, 15.0)
-STRANGER = "stranger"  # in the list of events: a voice that is no class of the contest
+STRANGER = "stranger"  # in the list of events: a call that is no class of the contest
 _STRANGERS_PER_MINUTE = 2.5
 _SNR_MEAN_DB, _SNR_SPREAD_DB = 2.5, 4.5
 _LEAST_WINDOWS = 3  # of a class that shall be scored or can be learned from soundscapes only
@@ -26,7 +26,7 @@ _MASKED_HZ = {"rain": (500.0, 16000.0), "wind": (0.0, 450.0), "chorus": (4500.0,
 
 @dataclass(frozen=True)
 class Event:
-    """One call of one individual in one soundscape; `heard` says whether an expert would notice it."""
+    """One call of one individual in one soundscape; `heard` is true if an expert would notice it."""
 
     label: str
     onset_s: float
@@ -90,7 +90,7 @@ def audible_windows(event: Event) -> list[int]:
 
 
 def _scene(spec: MiniatureSpec, cast: list[Species], recording: Recording, site: Site) -> Scene:
-    """A scene as chance, habits and company make it."""
+    """A random scene: the calls of each species by its abundance, its hours, the site and its guild's mood."""
     rng = spec.stream("scene", recording.stem)
     weather = tuple(_episode(kind, rng) for kind, odds in _WEATHER_ODDS.items() if rng.random() < odds)
     moods = dict(zip(GUILDS, rng.lognormal(-0.3, 0.8, len(GUILDS)), strict=True))  # guilds call together, or not at all
@@ -108,9 +108,9 @@ def _scene(spec: MiniatureSpec, cast: list[Species], recording: Recording, site:
 
 
 def _strangers(spec: MiniatureSpec, cast: list[Species], scene: Scene, rng: np.random.Generator) -> list[Event]:
-    """Calls that nobody labels: they share a species' band, but not its rhythm and direction.
+    """Unlabelled calls that share a species' band, but not its rhythm and direction.
 
-    Without them a mean spectrum would be enough to tell who calls; with them it takes an ear for time.
+    Without them a mean spectrum would be enough to identify a species; with them a model must use time.
     """
     events: list[Event] = []
     for _ in range(rng.poisson(_STRANGERS_PER_MINUTE * spec.activity)):
@@ -130,7 +130,7 @@ def _strangers(spec: MiniatureSpec, cast: list[Species], scene: Scene, rng: np.r
 
 
 def hour_weight(species: Species, hour: int) -> float:
-    """How readily the species calls at that hour of the day, from .06 to 1.06."""
+    """The relative calling activity of the species at that hour of the day, from .06 to 1.06."""
     turns = 2 * np.pi * (hour + 0.5 - np.asarray(species.peak_hours)) / 24
     return float(0.06 + np.exp(7 * (np.cos(turns) - 1)).max())
 
@@ -159,7 +159,7 @@ def _event(
 
 
 def _masks(weather: Weather, event: Event) -> bool:
-    """Whether the episode covers more than half of the call, in time, and its pitch."""
+    """True if the episode covers more than half of the call in time, and its pitch."""
     overlap_s = min(weather.offset_s, event.offset_s) - max(weather.onset_s, event.onset_s)
     low_hz, high_hz = band_hz(event.song)
     low, high = _MASKED_HZ[weather.kind]
@@ -190,26 +190,26 @@ def _without_empty_windows(spec: MiniatureSpec, cast: list[Species], scene: Scen
     return scene
 
 
-def _topped_up(spec: MiniatureSpec, scenes: list[Scene], wanted: list[Species], role: str) -> list[Scene]:
-    """The scenes with calls added until every wanted species is heard in three windows of that role, in two files."""
-    places = [index for index, scene in enumerate(scenes) if scene.recording.role == role]
+def _topped_up(spec: MiniatureSpec, scenes: list[Scene], required: list[Species], role: str) -> list[Scene]:
+    """The scenes with calls added until every required species is heard in three windows of that role, in two files."""
+    of_role = [index for index, scene in enumerate(scenes) if scene.recording.role == role]
     scenes = list(scenes)
-    for species in wanted:
+    for species in required:
         rng = spec.stream("top up", role, species.label)
-        order = [places[index] for index in rng.permutation(len(places))]
+        order = [of_role[index] for index in rng.permutation(len(of_role))]
         quiet_first = sorted(order, key=lambda index: scenes[index].recording.site == NOISY_SITE)
-        while not _enough(scenes, places, species.label):
+        while not _enough(scenes, of_role, species.label):
             index = quiet_first.pop(0)
             quiet_first.append(index)
             scenes[index] = _clear_call(spec, species, scenes[index], int(rng.integers(WINDOWS_PER_SOUNDSCAPE)), rng)
     return scenes
 
 
-def _enough(scenes: list[Scene], places: list[int], label: str) -> bool:
-    """Whether the label is heard in three windows and two different groups of site and day."""
+def _enough(scenes: list[Scene], indices: list[int], label: str) -> bool:
+    """True if the label is heard in three windows and two different groups of site and day."""
     heard = [
         (index, window)
-        for index in places
+        for index in indices
         for e in scenes[index].events
         if e.label == label
         for window in audible_windows(e)
@@ -220,15 +220,15 @@ def _enough(scenes: list[Scene], places: list[int], label: str) -> bool:
 
 def _mirrored(cast: list[Species], scene: Scene) -> Scene:
     """The scene with every call of a mirrored sonotype repeated, in its own voice, by its twins."""
-    twins = [species for species in cast if species.mirror_of]
+    mirrors = [species for species in cast if species.mirror_of]
     added = [
         replace(
             event,
-            label=twin.label,
-            song=replace(event.song, pitch_hz=twin.song.pitch_hz, rough_hz=twin.song.rough_hz),
+            label=mirror.label,
+            song=replace(event.song, pitch_hz=mirror.song.pitch_hz, rough_hz=mirror.song.rough_hz),
         )
-        for twin in twins
+        for mirror in mirrors
         for event in scene.events
-        if event.label == twin.mirror_of
+        if event.label == mirror.mirror_of
     ]
     return replace(scene, events=tuple(sorted((*scene.events, *added), key=lambda e: (e.onset_s, e.label))))

@@ -1,4 +1,4 @@
-"""The list of everything that was planted, by name, so that a test can find each quirk and a reader can look at it."""
+"""The list of all planted quirks, by name, so that a test can find each and a reader can inspect it."""
 
 from collections import Counter
 

@@ -33,7 +33,7 @@ def band_loudness(site: Site, low_hz: float, high_hz: float) -> float:
 
 
 def _floor(site: Site, hertz: np.ndarray) -> np.ndarray:
-    """The site's noise as amplitude per root hertz, at each frequency; below 60 Hz the recorder hears nothing."""
+    """The site's noise as amplitude per root hertz, at each frequency; the recorder's response ends at 60 Hz."""
     slope = site.tilt_db_per_octave / (20 * np.log10(2))
     amplitude = 10 ** (site.floor_db / 20) * (np.maximum(hertz, 60.0) / 1000) ** slope
     low = hertz[: np.searchsorted(hertz, 5.5 * _HUM_HZ)]
@@ -80,7 +80,7 @@ def _wind(site: Site, n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _chorus(site: Site, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Insects far away that nobody labels: two bands with a slow beat."""
+    """Distant insects without a label: two bands with a slow beat."""
     level = 10 ** ((site.floor_db + rng.uniform(0, 8)) / 20)
     centres = rng.uniform((4700, 6000), (5600, 6700))
     widths = rng.uniform(60, 250, 2)

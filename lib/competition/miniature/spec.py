@@ -1,4 +1,4 @@
-"""What a miniature competition shall contain: one frozen dataclass, its fingerprint and its named random streams."""
+"""The spec of a miniature competition: one frozen dataclass, its fingerprint and its named random streams."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from lib.core.errors import BadInput
 
 @dataclass(frozen=True)
 class MiniatureSpec:
-    """Sizes and temper of a miniature competition; the defaults are the demo."""
+    """Sizes and activity of a miniature competition; the defaults are the demo."""
 
     seed: int = 2026
     n_aves: int = 18
@@ -133,7 +133,7 @@ class MiniatureSpec:
         return np.random.default_rng([self.seed, *(crc32(name.encode()) for name in names)])
 
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits of the spec and of the code that obeys it: other code makes another miniature."""
+        """Sixteen hexadecimal digits of the spec and of the code that reads it: other code makes another miniature."""
         digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
         for source in sorted(Path(__file__).parent.glob("*.py")):
             digest.update(source.read_bytes())
@@ -141,7 +141,7 @@ class MiniatureSpec:
 
 
 def with_settings(spec: MiniatureSpec, settings: Iterable[str]) -> MiniatureSpec:
-    """The spec with `name=value` texts applied, each value read as JSON and held to its field's type."""
+    """The spec with `name=value` texts applied, each value read as JSON and checked against its field's type."""
     types = {field.name: field.type for field in fields(spec)}
     changes = {}
     for setting in settings:
@@ -158,7 +158,7 @@ def with_settings(spec: MiniatureSpec, settings: Iterable[str]) -> MiniatureSpec
 
 
 def _typed(name: str, text: str, kind: object) -> object:
-    """The value that a setting's text means for a field of this type."""
+    """The value of a setting's text for a field of this type."""
     try:
         value = json.loads(text)
     except json.JSONDecodeError:

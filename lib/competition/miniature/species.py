@@ -144,8 +144,8 @@ def frogs(count: int, mute: int) -> list[Taxon]:
 
 
 def insects(count: int, sonotypes: int) -> list[Taxon]:
-    """`count` insects, the sonotypes (heard, never caught) first."""
-    heard = [
+    """`count` insects, the sonotypes (known by sound alone) first."""
+    sonotype_taxa = [
         Taxon(
             f"{SONOTYPE_TAXON}son{number:02d}",
             SONOTYPE_TAXON,
@@ -155,7 +155,7 @@ def insects(count: int, sonotypes: int) -> list[Taxon]:
         )
         for number in range(1, sonotypes + 1)
     ]
-    return heard + _numbered(_INSECTS, count - sonotypes, "Insecta", 800_100)
+    return sonotype_taxa + _numbered(_INSECTS, count - sonotypes, "Insecta", 800_100)
 
 
 def mammals(count: int) -> list[Taxon]:

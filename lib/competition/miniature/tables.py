@@ -1,4 +1,4 @@
-"""The csv tables of the contest and the hidden ones, quirks included."""
+"""CSV tables of the contest and the hidden ones, quirks included."""
 
 import numpy as np
 import pandas as pd
@@ -116,10 +116,12 @@ def sample_table(stems: list[str], classes: list[str]) -> pd.DataFrame:
 
 
 def truth_table(scenes: list[Scene], classes: list[str]) -> pd.DataFrame:
-    """row_id and one 0/1 column per class: what can be heard in every window of the scenes."""
+    """row_id and one 0/1 column per class: the species audible in every window of the scenes."""
     ids = [row for scene in scenes for row in row_ids(scene.recording.stem)]
-    heard = [[int(label in labels) for label in classes] for scene in scenes for labels in planned_window_labels(scene)]
-    return _wide(ids, classes, np.array(heard, dtype=int))
+    audible = [
+        [int(label in labels) for label in classes] for scene in scenes for labels in planned_window_labels(scene)
+    ]
+    return _wide(ids, classes, np.array(audible, dtype=int))
 
 
 def solution_table(spec: MiniatureSpec, scenes: list[Scene], classes: list[str]) -> pd.DataFrame:

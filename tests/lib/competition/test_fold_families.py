@@ -88,7 +88,7 @@ def test_fewer_sites_than_folds_make_fewer_folds(prepared):
     assert folds.numbers == [0, 1]
 
 
-def test_the_shadow_holds_out_whole_sites_that_hear_what_others_hear(prepared):
+def test_the_shadow_holds_out_whole_sites_whose_classes_occur_elsewhere(prepared):
     windows = windows_of(
         [("S01", f"202501{day:02d}", ("a", "b")) for day in range(1, 8)]  # the dominant site: too large
         + [("S02", "20250101", ("c",)), ("S03", "20250101", ("a",)), ("S04", "20250102", ("a", "b"))]

@@ -42,7 +42,7 @@ def test_every_fold_is_used_and_a_class_in_as_many_groups_as_folds_is_in_every_f
     assert np.bincount(fold).min() >= 9
 
 
-def test_the_same_seed_gives_the_same_folds_and_the_version_tells_others_apart(folds, public, classes):
+def test_the_same_seed_gives_the_same_folds_and_the_version_differs_for_others(folds, public, classes):
     made, clips, windows = folds
     assert make_folds(clips, windows, classes, n_folds=4, seed=1).version == made.version
     assert make_folds(clips, windows, classes, n_folds=3, seed=1).version != made.version
@@ -71,7 +71,7 @@ def test_too_few_groups_is_an_error():
         assign_folds(["a", "b"], np.ones((2, 1), dtype=bool), n_folds=5, seed=0)
 
 
-def test_clips_without_an_author_are_nobodys_twins(folds, classes):
+def test_clips_without_an_author_are_not_one_group(folds, classes):
     _, clips, windows = folds
     made = make_folds(clips.assign(author=""), windows, classes, n_folds=4, seed=1)
     assert made.table[made.table.kind == "clip"].group.nunique() == len(clips)

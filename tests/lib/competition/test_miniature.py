@@ -36,8 +36,8 @@ class Made:
             root / "rerun/birdclef-2026",
             root / "hidden",
         )
-        self.passport = read_info(root)
-        self.quirks = self.passport["quirks"]
+        self.info = read_info(root)
+        self.quirks = self.info["quirks"]
         self.train = pd.read_csv(self.public / "train.csv", dtype=str, keep_default_na=False)
         self.taxonomy = pd.read_csv(self.public / "taxonomy.csv", dtype=str)
         self.labels = pd.read_csv(self.public / "train_soundscapes_labels.csv", dtype=str)
@@ -184,7 +184,7 @@ def test_solution_scores_most_classes_and_splits_usage_by_file(made):
 # --- sound files ----------------------------------------------------------------------------------------------------
 
 
-def test_broken_clips_are_broken_each_in_its_way(made):
+def test_broken_clips_have_each_its_fault(made):
     assert made.clip("zero_byte_clip").stat().st_size == 0
     assert made.clip("zero_sample_clip").stat().st_size > 0
     assert soundfile.info(made.clip("zero_sample_clip")).frames == 0
@@ -258,7 +258,7 @@ def test_noisy_site_is_the_loudest(made):
     assert max(typical, key=typical.get) == "S22"
 
 
-def test_events_are_where_the_list_says(made):
+def test_events_are_at_the_listed_seconds(made):
     """In the band of a tonal call, the sound is louder while the call lasts than it is in the rest of the file."""
     cast = {species.label: species for species in make_cast(MiniatureSpec.tiny())}
     counted = made.events[made.events["heard"] == 1]
@@ -349,7 +349,7 @@ def test_full_width_has_the_class_counts_of_the_contest(tmp_path):
     assert len(made.quirks["mirrored_sonotypes"]) == 4
 
 
-def test_corrupt_test_soundscapes_come_only_when_asked_for(tmp_path, made):
+def test_corrupt_test_soundscapes_come_only_on_request(tmp_path, made):
     assert made.quirks["corrupt_test_soundscape"] == []
     spec = with_settings(MiniatureSpec.tiny(), ["corrupt_test=2", "n_unlabelled=1", "n_labelled=6", "n_clips=26"])
     broken = Made(make_miniature(tmp_path / "broken", spec))
@@ -400,7 +400,7 @@ def test_every_species_sounds_inside_its_band():
         assert np.isfinite(call).all()
 
 
-def test_loudness_one_of_a_square_wave_and_of_silence():
+def test_unit_loudness_of_a_square_wave_and_of_silence():
     assert unit_loudness(np.array([3.0, -3.0, 3.0])).tolist() == [1.0, -1.0, 1.0]
     assert unit_loudness(np.zeros(3)).tolist() == [0.0, 0.0, 0.0]
 
@@ -436,7 +436,7 @@ def test_settings_that_mean_nothing_are_refused(setting):
         with_settings(MiniatureSpec.tiny(), [setting])
 
 
-def test_command_says_what_it_made_and_refuses_unknown_fields(made, capsys):
+def test_command_reports_what_it_made_and_refuses_unknown_fields(made, capsys):
     assert miniature_command.main([str(made.root), "--preset", "tiny"]) == 0
     assert "12 classes, 40 clips" in capsys.readouterr().out
     assert miniature_command.main([str(made.root), "--set", "classes=9"]) == 2

@@ -72,7 +72,7 @@ def test_clusters_are_counted_by_size():
     assert cluster_sizes([("a", "b"), ("b", "c"), ("x", "y"), ("p", "q")]).to_dict() == {2: 2, 3: 1}
 
 
-def test_each_line_says_which_function_found_it_in_which_version_of_its_file():
+def test_each_line_names_the_function_that_found_it_and_the_version_of_its_file():
     by, _, version = provenance(related_pairs).partition(" @ ")
     assert by == "lib.competition.qa.related_pairs"
     assert len(version) == 16
@@ -97,11 +97,11 @@ def test_the_table_is_read_back_as_it_was(tmp_path):
     assert len(read_qa(tmp_path)) == 0
 
 
-def test_a_line_said_twice_is_kept_once():
+def test_a_repeated_line_is_kept_once():
     assert len(a_table(("clip", "none", ("a", "", "")), ("clip", "none", ("a", "", "")))) == 1
 
 
-def test_the_summary_counts_items_and_the_report_says_what_was_done():
+def test_the_summary_counts_items_and_the_report_names_the_actions():
     qa = a_table(
         ("clip", "group", ("a", "b", "")), ("clip", "group", ("a", "c", "")), ("window", "review", ("w", "", ""))
     )
@@ -110,4 +110,4 @@ def test_the_summary_counts_items_and_the_report_says_what_was_done():
     assert table.action.tolist() == ["group", "review"]
     findings = Findings()
     report_qa(pd.concat([qa, qa_rows(a_table, "clip", "bad sound", "exclude", [("z", "", "")])]), findings)
-    assert [line.done for line in findings.lines] == ["kept in one fold", "to be reviewed"]
+    assert [line.action for line in findings.lines] == ["kept in one fold", "to be reviewed"]

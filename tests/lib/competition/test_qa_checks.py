@@ -60,9 +60,9 @@ def test_classes_that_are_always_together_mirror_each_other():
     assert found[["item", "partner", "action"]].to_numpy().tolist() == [["c0", "c1", "none"]]
 
 
-def test_two_common_classes_that_met_once_are_shown_and_two_that_meet_by_chance_are_not():
+def test_two_common_classes_that_cooccur_once_are_listed_and_two_that_do_so_by_chance_are_not():
     one, other = np.arange(60) < 31, np.arange(60) >= 30
     labels, stems = labels_of([one, other])
-    assert items(check_cooccurrence(labels, stems), "improbable company", "review") == [labels.row_ids[30]]
+    assert items(check_cooccurrence(labels, stems), "improbable co-occurrence", "review") == [labels.row_ids[30]]
     labels, stems = labels_of([one, np.arange(60) % 2 == 0])
-    assert items(check_cooccurrence(labels, stems), "improbable company", "review") == []
+    assert items(check_cooccurrence(labels, stems), "improbable co-occurrence", "review") == []

@@ -1,4 +1,4 @@
-"""Names of soundscapes, windows and rows are parsed and made in one place, and nothing odd slips through."""
+"""Names of soundscapes, windows and rows are parsed and made in one module, and nothing odd slips through."""
 
 import pickle
 
@@ -10,7 +10,7 @@ from lib.core.errors import BadInput, shorten
 NAME = "BC2026_Train_0039_S22_20211231_201500.ogg"
 
 
-def test_a_name_tells_where_and_when():
+def test_a_name_gives_site_and_time():
     soundscape = parse_soundscape(NAME)
     assert (soundscape.site, soundscape.date, soundscape.hour, soundscape.split) == ("S22", "20211231", 20, "Train")
     assert soundscape.group == "S22_20211231"

@@ -67,7 +67,7 @@ def test_joining_keeps_rows_in_order_and_refuses_doubles():
         concat_scores([scores, scores])
 
 
-def test_labels_held_by_scores_are_the_rows_that_both_have_in_the_labels_order():
+def test_labels_restricted_to_scores_are_the_rows_that_both_have_in_the_labels_order():
     labels = Labels([[True], [False], [True]], ("a", "b", "c"), ("x",), strata=np.array([0, 1, 2]))
     held = labels.restrict_to(Scores([[0.5], [0.1]], ("c", "a"), ("x",), "prob"))
     assert held.row_ids == ("a", "c")

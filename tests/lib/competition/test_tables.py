@@ -32,7 +32,7 @@ def test_labels_that_look_like_numbers_stay_text(public, classes, quirks):
     assert set(quirks["numeric_label"]) <= set(read_taxonomy(public, classes, Findings()).primary_label)
 
 
-def test_doubled_label_rows_are_dropped_and_counted(public, classes):
+def test_duplicate_label_rows_are_dropped_and_counted(public, classes):
     findings = Findings()
     windows = read_windows(public, classes, findings)
     raw = pd.read_csv(public / "train_soundscapes_labels.csv", dtype=str)
@@ -77,7 +77,7 @@ def test_code_in_a_list_literal_is_not_run(tables, classes):
         read_clips(tables, classes, Findings())
 
 
-def test_windows_labelled_differently_are_united(tables, classes):
+def test_windows_labelled_differently_are_merged(tables, classes):
     def add(frame):
         other = next(label for label in classes.labels if label not in frame.primary_label[0].split(";"))
         return pd.concat([frame, frame.iloc[[0]].assign(primary_label=other)])
@@ -139,7 +139,7 @@ def test_a_spoilt_table_is_refused(tables, classes, table, change, message):
         _ = [read(tables, classes, Findings()) for read in readers]
 
 
-def test_doubled_file_names_keep_the_first(tables, classes):
+def test_duplicate_file_names_keep_the_first(tables, classes):
     before = read_clips(tables, classes, Findings())
     spoil(tables, "train.csv", lambda f: pd.concat([f, f.iloc[:2]]))
     findings = Findings()
@@ -154,7 +154,7 @@ def test_the_class_list_is_the_submissions_columns_in_order(public, classes):
     assert read_class_list(public).hash == classes.hash
 
 
-def test_doubled_columns_are_refused(tables):
+def test_duplicate_columns_are_refused(tables):
     path = tables / "sample_submission.csv"
     first, *rest = path.read_text().splitlines()
     path.write_text("\n".join([first + "," + first.split(",")[1], *rest]))

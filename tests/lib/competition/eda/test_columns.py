@@ -1,4 +1,4 @@
-"""Each column has a role, its gaps and values are counted, and what it tells of the label is a fair guess."""
+"""Each column has a role, its gaps and values are counted, and its prediction of the label is a fair guess."""
 
 import pandas as pd
 import pytest
@@ -13,12 +13,12 @@ LABELS = pd.Series(list("aaabbbcc"))
     ("values", "share"),
     [
         (list("aaabbbcc"), 1.0),  # another name of the label
-        (list("12345678"), 0.0),  # alone with its value, an item has nobody to ask
+        (list("12345678"), 0.0),  # alone with its value, an item has no other to predict from
         (list("xxxxxxyy"), 2 / 8),  # among the x, an a has two other a and three b against it, as a b has; c is alone
         (list("xxxxyyyy"), 3 / 8),  # among the x, a wins; among the y, a b has one other b and two c against it
     ],
 )
-def test_a_column_tells_what_the_other_items_with_its_value_say(values, share):
+def test_a_column_predicts_the_commonest_label_of_the_other_items_with_its_value(values, share):
     assert label_information(pd.Series(values), LABELS) == share
 
 
@@ -53,13 +53,13 @@ def test_roles_count_gaps_values_and_name_the_unknown(spoilt, classes):
     assert roles.missing["rating"] == f"{3 / len(clips):.0%}" != "0%"
     assert roles.distinct["rating"] == 1
     assert roles.role["weather"] == "leakage risk"
-    assert "unknown" in roles.why["weather"]
+    assert "unknown" in roles.reason["weather"]
     assert roles.distinct["month"] == windows.date.str[4:6].nunique()
     share = clips.primary_label.value_counts(normalize=True).iloc[0]
-    told = roles[f"tells the label ({share:.0%} by chance)"]
-    assert told["site"] == ""
-    assert told["filename"] == "0%"
-    assert told["seconds"] == told["weather"] == told["secondary_labels"] == f"{share:.0%}"
+    predicts = roles[f"predicts the label ({share:.0%} by chance)"]
+    assert predicts["site"] == ""
+    assert predicts["filename"] == "0%"
+    assert predicts["seconds"] == predicts["weather"] == predicts["secondary_labels"] == f"{share:.0%}"
 
 
 def test_each_role_is_one_of_four():

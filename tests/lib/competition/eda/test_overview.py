@@ -53,13 +53,13 @@ def test_each_class_is_counted_in_clips_and_in_soundscapes():
     ]
 
 
-def test_coverage_says_which_fold_hears_what():
+def test_coverage_counts_the_classes_of_each_fold():
     table = memo.label_sources(PREPARED, TAXONOMY)
     assert list(table.columns) == [
         "animal class",
         "classes",
         "with clips",
-        "heard",
+        "with labelled windows",
         "fold 0",
         "fold 1",
         "in one fold only",
@@ -77,11 +77,11 @@ def test_sites_are_counted_with_labels_and_without():
     table = memo.site_table(WINDOWS, [f"{ONE}.ogg", f"{TWO}.ogg", f"{THREE}.ogg", *stray]).set_index("site")
     assert table.loc["S01"].tolist() == [2, 2, 1, 3, 2, 1.3, 1, 0]
     assert table.loc["S02"].tolist() == [1, 1, 1, 1, 1, 1.0, 0, 0]
-    assert table.loc["S03"].drop("voices a window").tolist() == [0, 0, 0, 0, 0, 1, 1]
-    assert pd.isna(table["voices a window"]["S03"])
+    assert table.loc["S03"].drop("labels per window").tolist() == [0, 0, 0, 0, 0, 1, 1]
+    assert pd.isna(table["labels per window"]["S03"])
 
 
-def test_company_is_ranked_by_how_far_it_is_beyond_chance():
+def test_cooccurrence_is_ranked_by_how_far_it_is_beyond_chance():
     rows = [
         (ONE, 5, ("a", "b")),
         (TWO, 5, ("a", "b")),
@@ -108,5 +108,5 @@ def test_the_similarity_is_read_from_the_detail():
 
 
 @pytest.mark.parametrize("most", [0, 1])
-def test_no_more_pairs_than_asked_for(most):
+def test_no_more_pairs_than_requested(most):
     assert len(memo.cooccurring_pairs(PREPARED.labels, NAMES, most)) == most

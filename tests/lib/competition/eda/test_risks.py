@@ -1,4 +1,4 @@
-"""Each risk is named when it is planted, with its number, and is absent from the clean twin."""
+"""Each risk is named when it is planted, with its number, and is absent from the clean control."""
 
 import pandas as pd
 import pytest
@@ -64,7 +64,7 @@ def with_clips(**columns) -> dict:
 def without(labels: tuple[str, ...], where=lambda table: slice(None)):
     table = EVERYTHING.copy()
     table.loc[where(table), "labels"] = table.loc[where(table), "labels"].map(
-        lambda heard: tuple(label for label in heard if label not in labels)
+        lambda present: tuple(label for label in present if label not in labels)
     )
     return table
 
@@ -73,7 +73,7 @@ def copies(*lines: dict) -> dict:
     return {"qa": pd.DataFrame(lines)}
 
 
-def test_the_clean_twin_has_no_risk():
+def test_the_clean_control_has_no_risk():
     assert evidence(risks(CLEAN, CLIP_SOUNDS, SCENE_SOUNDS)) == {}
 
 
@@ -84,10 +84,10 @@ PLANTED = {
         with_windows(EVERYTHING[(EVERYTHING.site == "S01") | (EVERYTHING.end_s <= 10)]),
         "S01 has 38% of the labelled windows",
     ),
-    "classes that cannot be judged": (with_windows(without(("d",))), "1 of 4 classes are heard in no labelled window"),
-    "classes that one fold judges": (
+    "classes that cannot be evaluated": (with_windows(without(("d",))), "1 of 4 classes are in no labelled window"),
+    "classes evaluated by one fold": (
         with_windows(without(("d",), lambda table: EVEN)),
-        "1 of 4 heard classes are heard in one fold only",
+        "1 of 4 classes with labelled windows are in one fold only",
     ),
     "few recordings": (
         with_windows(EVERYTHING[FEW]),
@@ -112,21 +112,21 @@ PLANTED = {
         ),
         "3 pairs of one recording, in 2 clusters",
     ),
-    "classes without a difference": (
+    "mirrored classes": (
         copies(qa_line("a", "class", "mirrored classes", "none", "b")),
-        "1 labelled in just the same windows as another",
+        "1 labelled in exactly the same windows as another",
     ),
 }
 
 
 @pytest.mark.parametrize("risk", PLANTED)
 def test_a_planted_risk_is_named_with_its_number_and_alone(risk):
-    changes, said = PLANTED[risk]
+    changes, found = PLANTED[risk]
     tables = {"clips": CLEAN.clips, "windows": CLEAN.windows, "folds": CLEAN.folds, **changes}
-    assert evidence(risks(prepared(**tables), CLIP_SOUNDS, SCENE_SOUNDS)) == {risk: said}
+    assert evidence(risks(prepared(**tables), CLIP_SOUNDS, SCENE_SOUNDS)) == {risk: found}
 
 
-def test_sites_and_hours_that_nobody_labelled_are_named():
+def test_sites_and_hours_without_labels_are_named():
     strange = ["BC2026_Train_9_S77_20250101_130000.ogg", "BC2026_Train_9_S01_20250101_210000.ogg"]
     found = evidence(risks(CLEAN, CLIP_SOUNDS, sounds([*SCENE_SOUNDS.name, *strange])))
     assert found == {
@@ -135,19 +135,19 @@ def test_sites_and_hours_that_nobody_labelled_are_named():
     }
 
 
-@pytest.mark.parametrize(("clip_db", "said"), [(12.9, False), (13.1, True), (6.9, True)])
-def test_clips_are_not_soundscapes_where_their_medians_differ(clip_db, said):
+@pytest.mark.parametrize(("clip_db", "expected"), [(12.9, False), (13.1, True), (6.9, True)])
+def test_clips_are_not_soundscapes_where_their_medians_differ(clip_db, expected):
     names = [*CLIP_SOUNDS.name, *(f"bad{n}.ogg" for n in range(60))]
     loud = sounds(names, snr_db=[clip_db] * 48 + [10.0] * 60, problem=[""] * 48 + ["no samples"] * 60)
-    assert ("clips are not soundscapes" in evidence(risks(CLEAN, loud, SCENE_SOUNDS))) == said
+    assert ("clips are not soundscapes" in evidence(risks(CLEAN, loud, SCENE_SOUNDS))) == expected
 
 
-def test_an_unnamed_author_is_nobody():
+def test_an_unnamed_author_is_no_author():
     nameless = prepared(clips=CLEAN_CLIPS.assign(author=""), windows=CLEAN.windows, folds=CLEAN.folds)
     assert evidence(risks(nameless, CLIP_SOUNDS, SCENE_SOUNDS)) == {}
 
 
-def test_every_risk_has_an_answer():
+def test_every_risk_has_a_mitigation():
     found = risks(PREPARED, CLIP_SOUNDS, SCENE_SOUNDS)
     assert len(found) > 3
-    assert found.answer.str.len().min() > 10
+    assert found.mitigation.str.len().min() > 10
