@@ -4,7 +4,8 @@ All put each author's clips in one fold, as the frozen folds do. `hybrid` is the
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,8 @@ def random_soundscapes(clips, windows: pd.DataFrame, classes: ClassList, *, n_fo
 
 def site_and_day(clips, windows: pd.DataFrame, classes: ClassList, *, n_folds: int, seed: int) -> Folds:
     """Soundscapes of one site and day together, the folds balanced in size but not in classes."""
-    table = _items(windows, "stem", "group").assign(labels=[()] * windows.stem.nunique())
+    no_labels: list[Any] = [()] * windows.stem.nunique()
+    table = _items(windows, "stem", "group").assign(labels=no_labels)
     return _stratified("soundscape", table, clips, windows, classes, n_folds=n_folds, seed=seed)
 
 
@@ -97,8 +99,13 @@ def shadow_split(clips: pd.DataFrame, windows: pd.DataFrame) -> Folds:
 def _items(windows: pd.DataFrame, item: str, group: str) -> pd.DataFrame:
     """One row an item: item, group, and the labels of any of its windows."""
     rows = windows.assign(kept_together=windows[group]).groupby(item, sort=True)
-    united = rows.labels.agg(lambda lists: tuple(sorted({label for labels in lists for label in labels})))
-    return pd.DataFrame({"item": united.index, "group": rows.kept_together.first().to_numpy(), "labels": united.values})
+    union = rows.labels.agg(_union)
+    return pd.DataFrame({"item": union.index, "group": rows.kept_together.first().to_numpy(), "labels": union.values})
+
+
+def _union(label_sets: Iterable[tuple[str, ...]]) -> Any:
+    """The labels of any of the sets, sorted, as a tuple."""
+    return tuple(sorted({label for labels in label_sets for label in labels}))
 
 
 def _stratified(kind: str, table: pd.DataFrame, clips, windows, classes: ClassList, *, n_folds: int, seed: int):

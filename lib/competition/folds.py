@@ -114,15 +114,15 @@ def make_folds(clips: pd.DataFrame, windows: pd.DataFrame, classes, *, n_folds: 
     """
     by_clip = classes.multi_hot([(label,) for label in clips.primary_label])
     authors = clips.author.where(clips.author != "", clips.filename)  # clips without an author are not one group
-    authors = move_related_items(clips.filename.tolist(), authors.tolist(), related)
-    clip_folds = assign_folds(authors, by_clip, n_folds=n_folds, seed=seed)
+    by_author = move_related_items(clips.filename.tolist(), authors.tolist(), related)
+    clip_folds = assign_folds(by_author, by_clip, n_folds=n_folds, seed=seed)
     stems = windows.groupby("stem", sort=True)
     union = classes.multi_hot([sorted({label for labels in group.labels for label in labels}) for _, group in stems])
     group_of_stem = stems.group.first()
     groups = merge_related_groups(group_of_stem.index.tolist(), group_of_stem.tolist(), related)
     soundscape_folds = assign_folds(groups, union, n_folds=n_folds, seed=seed)
     parts = [
-        pd.DataFrame({"item": clips.filename, "kind": "clip", "group": authors, "fold": clip_folds}),
+        pd.DataFrame({"item": clips.filename, "kind": "clip", "group": by_author, "fold": clip_folds}),
         pd.DataFrame({"item": group_of_stem.index, "kind": "soundscape", "group": groups, "fold": soundscape_folds}),
     ]
     return Folds(pd.concat(parts, ignore_index=True))

@@ -6,6 +6,7 @@ The checks below need no sound: the tables must agree with each other, with the 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ REPORTED = ("bad sound", "row without file")  # the inventory's report names the
 _FILE = "qa.csv"
 
 
-def qa_rows(by: Callable, kind: str, check: str, action: str, rows: Iterable[tuple[str, str, str]]) -> pd.DataFrame:
+def qa_rows(by: Callable, kind: str, check: str, action: str, rows: Iterable[tuple[Any, str, str]]) -> pd.DataFrame:
     """A part of the table from (item, partner, detail); `by` is the function that found them."""
     if kind not in ITEM_KINDS or action not in ACTIONS:
         raise BadInput(
@@ -73,7 +74,7 @@ def report_qa(qa: pd.DataFrame, findings: Findings) -> None:
     done = {"exclude": "excluded", "group": "kept in one fold", "review": "to be reviewed", "none": "noted"}
     fresh = qa[~qa.check.isin(REPORTED)]
     for (kind, check, action), rows in fresh.groupby(["kind", "check", "action"], sort=False):
-        findings.add("QA", f"{kind}: {check}", rows["item"].tolist(), done[action])
+        findings.add("QA", f"{kind}: {check}", rows["item"].tolist(), done[str(action)])
 
 
 def qa_summary(qa: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """`Scores`, the one type passed from every model to the writer, and `Labels`, the truth they are evaluated against."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -67,13 +67,14 @@ class Labels:
     values: np.ndarray
     row_ids: tuple[str, ...]
     classes: tuple[str, ...]
-    strata: np.ndarray | None = None
+    strata: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))  # empty: all rows are one stratum
 
     def __post_init__(self):
         object.__setattr__(self, "values", np.ascontiguousarray(self.values, dtype=bool))
         object.__setattr__(self, "row_ids", tuple(self.row_ids))
         object.__setattr__(self, "classes", tuple(self.classes))
-        object.__setattr__(self, "strata", np.zeros(len(self.row_ids), int) if self.strata is None else self.strata)
+        if not len(self.strata):
+            object.__setattr__(self, "strata", np.zeros(len(self.row_ids), dtype=int))
         check_table(self.values, self.row_ids, self.classes)
 
     def take(self, row_ids: Sequence[str]) -> "Labels":

@@ -143,10 +143,11 @@ def read_windows(competition: Path, classes: ClassList, findings: Findings) -> p
     findings.add(name, "rows that repeat another exactly", len(table) - len(fresh), "dropped")
     rows: dict[str, dict] = {}
     merged = []
-    for number, line in enumerate(fresh.itertuples(index=False)):
-        labels = tuple(label for label in line.primary_label.split(";") if label)
+    lines = zip(fresh.filename, fresh.start, fresh.end, fresh.primary_label, strict=True)
+    for number, (filename, start, end, named) in enumerate(lines):
+        labels = tuple(label for label in named.split(";") if label)
         _refuse_unknown(f"{name} row {number}", pd.Series(labels, dtype=object), classes)
-        soundscape, end_s = parse_soundscape(line.filename), _window_end(line.start, line.end, f"{name} row {number}")
+        soundscape, end_s = parse_soundscape(filename), _window_end(start, end, f"{name} row {number}")
         row = row_id(soundscape.stem, end_s)
         if row in rows:
             merged.append(row)

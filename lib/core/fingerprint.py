@@ -7,7 +7,7 @@ from pathlib import Path
 _LENGTH = 16
 
 
-def of_bytes(data: bytes) -> str:
+def of_bytes(data: bytes | memoryview) -> str:
     """Sixteen hexadecimal digits of the data's SHA-256."""
     return hashlib.sha256(data).hexdigest()[:_LENGTH]
 

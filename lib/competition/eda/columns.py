@@ -62,8 +62,8 @@ def label_information(values: pd.Series, labels: pd.Series) -> float:
     counts = labels.groupby([values.to_numpy(), labels.to_numpy()]).size().rename_axis(["value", "label"])
     ordered = counts.sort_values(ascending=False, kind="stable").groupby("value")
     first, second = ordered.nth(0).droplevel("label"), ordered.nth(1).droplevel("label")
-    alone = second.reindex(first.index, fill_value=0)
-    return float(first[first - 1 > alone].sum() / len(labels))
+    highest, next_highest = first.to_numpy(), second.reindex(first.index, fill_value=0).to_numpy()
+    return float(highest[highest - 1 > next_highest].sum() / len(labels))
 
 
 def _row(table: str, column: pd.Series, labels: pd.Series | None) -> tuple:

@@ -66,7 +66,7 @@ def label_sources(prepared: Prepared, taxonomy: pd.DataFrame) -> pd.DataFrame:
     folds = prepared.folds.numbers
     present = np.stack([labels.values[labels.strata == fold].any(axis=0) for fold in folds])
     table = pd.DataFrame({"classes": 1, "with clips": [label in clips for label in labels.classes]})
-    table["with labelled windows"] = present.any(axis=0)
+    table["with labelled windows"] = np.asarray(present.any(axis=0))
     table = pd.concat([table, pd.DataFrame({f"fold {fold}": present[n] for n, fold in enumerate(folds)})], axis=1)
     table["in one fold only"] = present.sum(axis=0) == 1
     table = table.astype(int).groupby(taxon.to_numpy()).sum()

@@ -106,7 +106,7 @@ def _voice(song: Song, sample_rate: int, rng: np.random.Generator) -> np.ndarray
     octaves = octaves + song.vibrato_octaves * np.sin(2 * np.pi * song.vibrato_hz * time_s)
     hertz = song.pitch_hz * np.exp2(melody[:, None] + octaves[None])
     phase = (2 * np.pi / sample_rate * np.cumsum(hertz, axis=1)).astype(np.float32)
-    sound = np.zeros_like(phase)
+    sound: np.ndarray = np.zeros_like(phase)
     for number, loud in enumerate(song.partials, start=1):
         if number * hertz.max() < 0.45 * sample_rate:
             sound += np.float32(loud) * np.sin(number * phase)

@@ -24,7 +24,7 @@ class Site:
     floor_db: float
     tilt_db_per_octave: float
     hum_db: float  # of a mains-like hum above the floor, at 120 Hz and its multiples
-    guild_weights: tuple[float, float, float, float]
+    guild_weights: tuple[float, ...]  # one for each guild
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,13 @@ def _labelled_slots(spec: MiniatureSpec, rng: np.random.Generator, days: list[da
     sites = [NOISY_SITE] * min(n_noisy, spec.n_labelled - 4)
     others = (*LABELLED_SITES[2:], _TRIPLET_SITE)
     sites += [others[index % len(others)] for index in range(spec.n_labelled - 3 - len(sites))]
-    previous = ("", None)
+    previous_site, previous_day = "", triplet_day
     for index, site in enumerate(sites):
-        again = index % 5 == 4 and site == previous[0]  # a fifth of the files share the site and day of the one before
-        day = previous[1] if again else days.pop()
+        same_day = index % 5 == 4 and site == previous_site  # a fifth of the files share site and day with the previous
+        day = previous_day if same_day else days.pop()
         hour = int(rng.choice((20, 21, 22, 23, 9, 10, 1), p=(0.2, 0.2, 0.2, 0.14, 0.1, 0.1, 0.06)))
         slots.append(("labelled", site, day, hour, _clock(hour, rng)))
-        previous = (site, day)
+        previous_site, previous_day = site, day
     return slots
 
 

@@ -28,7 +28,8 @@ def render_scene(spec: MiniatureSpec, scene: Scene) -> np.ndarray:
 
 def band_loudness(site: Site, low_hz: float, high_hz: float) -> float:
     """The root mean square of the site's noise floor between two frequencies."""
-    hertz = np.arange(low_hz, min(high_hz, SAMPLE_RATE / 2), 1.0, np.float32)  # fine enough to meet the lines of a hum
+    # steps of 1 Hz are fine enough for the lines of a hum
+    hertz = np.arange(low_hz, min(high_hz, SAMPLE_RATE / 2), 1.0, dtype=np.float32)
     return float(np.sqrt(np.sum(np.square(_floor(site, hertz)))))
 
 
@@ -87,8 +88,11 @@ def _chorus(site: Site, n: int, rng: np.random.Generator) -> np.ndarray:
     time_s = np.arange(n, dtype=np.float32) / SAMPLE_RATE
     sound = np.zeros(n, np.float32)
     for centre, width in zip(centres, widths, strict=True):
-        band = _noise(n, lambda hertz, c=centre, w=width: level * np.exp(-0.5 * np.square((hertz - c) / w)), rng)
-        sound += band * (0.7 + 0.3 * np.sin(2 * np.pi * rng.uniform(3, 15) * time_s))
+
+        def band(hertz: np.ndarray, centre: float = centre, width: float = width) -> np.ndarray:
+            return level * np.exp(-0.5 * np.square((hertz - centre) / width))
+
+        sound += _noise(n, band, rng) * (0.7 + 0.3 * np.sin(2 * np.pi * rng.uniform(3, 15) * time_s))
     return sound
 
 

@@ -6,6 +6,7 @@ import typing
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -143,7 +144,7 @@ class MiniatureSpec:
 def with_settings(spec: MiniatureSpec, settings: Iterable[str]) -> MiniatureSpec:
     """The spec with `name=value` texts applied, each value read as JSON and checked against its field's type."""
     types = {field.name: field.type for field in fields(spec)}
-    changes = {}
+    changes: dict[str, Any] = {}
     for setting in settings:
         name, _, text = setting.partition("=")
         if name not in types:

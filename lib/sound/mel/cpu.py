@@ -50,7 +50,7 @@ def file_peak_db(audio: np.ndarray, front_end: FrontEnd) -> float:
     return float(decibels(mel if front_end.magnitude_power == 2 else np.square(mel)).max())
 
 
-def mel_power(windows: Sequence[np.ndarray], front_end: FrontEnd) -> np.ndarray:
+def mel_power(windows: Sequence[np.ndarray] | np.ndarray, front_end: FrontEnd) -> np.ndarray:
     """(windows, mels, frames) mel energies of (windows, samples + 2 context) audio, before any scaling."""
     centres = _centres(front_end, len(windows[0]) - 2 * front_end.context_samples)
     power = np.empty((len(windows), front_end.n_mels, len(centres)), dtype=np.float32)

@@ -27,6 +27,11 @@ class MelSpectrogram(nn.Module):
     Leave torch's "highest" precision of float32 products alone: a lower one would round the mel bank.
     """
 
+    taper: torch.Tensor
+    bank: torch.Tensor
+    smoother: torch.Tensor
+    past: torch.Tensor
+
     def __init__(self, front_end: FrontEnd):
         super().__init__()
         self.front_end = front_end

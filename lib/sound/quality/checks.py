@@ -109,7 +109,7 @@ def poor_recordings(kind: str, inventory: pd.DataFrame) -> pd.DataFrame:
     ]
     rows = []
     for position, name in enumerate(usable.name):
-        if found := [text.iloc[position] for wrong, text in reasons if wrong.iloc[position]]:
+        if found := [str(text.iloc[position]) for wrong, text in reasons if wrong.iloc[position]]:
             rows.append((name, "", ", ".join(found)))
     return qa_rows(poor_recordings, kind, "poor recording", "review", rows)
 
@@ -126,5 +126,8 @@ def silent_windows(windows: pd.DataFrame, inventory: pd.DataFrame) -> pd.DataFra
     labelled = labelled.assign(level_db=level)
     usual = labelled.groupby("site").level_db.transform("median")
     silent = labelled[(labelled.level_db < _SILENT_DB) | (labelled.level_db < usual - _BELOW_SITE_DB)]
-    rows = [(row.row_id, "", f"{row.level_db:.0f} dB, labelled {';'.join(row.labels)}") for row in silent.itertuples()]
+    rows = [
+        (row_id, "", f"{level_db:.0f} dB, labelled {';'.join(labels)}")
+        for row_id, level_db, labels in zip(silent.row_id, silent.level_db, silent.labels, strict=True)
+    ]
     return qa_rows(silent_windows, "window", "silent window with labels", "review", rows)

@@ -36,7 +36,9 @@ def audit(
     stems = by_stem(soundscape_sounds)
     files = sorted(str(path.relative_to(competition / "train_audio")) for path in competition.glob("train_audio/*/*"))
     label_of = dict(zip(clips.filename, clips.primary_label, strict=True))
-    labels_of = {stem: str(list(zip(rows.end_s, rows.labels, strict=True))) for stem, rows in windows.groupby("stem")}
+    labels_of = {
+        str(stem): str(list(zip(rows.end_s, rows.labels, strict=True))) for stem, rows in windows.groupby("stem")
+    }
     certain = qa_table(
         [
             check_joins(clips, windows, files, stems.name.tolist()),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,7 @@ def take_inventory(folder: Path, names: Sequence[str], what: str) -> pd.DataFram
 
 def _inspect(path: Path, name: str) -> dict:
     """The row of one file."""
-    row = {"name": name, "problem": "no such file", "bytes": 0, "file_hash": "", "sound_hash": ""}
+    row: dict[str, Any] = {"name": name, "problem": "no such file", "bytes": 0, "file_hash": "", "sound_hash": ""}
     row |= {**dict.fromkeys(_MEASURES, 0.0), "levels_db": np.zeros(0), "echoprint": echoprint(np.zeros(0, np.float32))}
     if not path.is_file():
         return row

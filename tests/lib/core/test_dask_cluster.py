@@ -61,7 +61,7 @@ def test_a_cluster_makes_the_same_bytes_though_one_of_its_workers_is_killed_in_t
     cache = fill_embeddings(items, embedder, CLASSES, folder, clip_windows=1, scheduler=cluster.scheduler_address)
     murder.join()
     assert killed[0] < len(items)
-    assert not cache.unheard
+    assert not cache.failed
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0})
     fill_embeddings(items, embedder, CLASSES, tmp_path / "here", clip_windows=1)
     assert contents(folder) == contents(tmp_path / "here")

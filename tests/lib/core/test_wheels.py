@@ -156,7 +156,7 @@ def test_the_pinned_wheels_serve_kaggle_s_python_and_the_next_one():
 
 
 def test_every_kernel_that_needs_a_wheel_attaches_them_and_ensures_it_first_and_no_other_does():
-    for name, described in metadata.checked(ROOT).items():
+    for name, described in metadata.load_metadata(ROOT).items():
         source = metadata.source_of(name)
         closure = closure_of(ROOT, source)
         needed = [package for package in wheels.ALWAYS if package in closure.third_party]
