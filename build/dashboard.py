@@ -1,4 +1,4 @@
-"""Write two pages: the dashboard of all members and blends, and the error analysis with pictures and players.
+"""Write two pages: the dashboard of all members and blends, and the error analysis with spectrograms and players.
 
 python -m build.dashboard                              of `make demo`
 python -m build.dashboard --runs runs/real --data DIR  of other runs, with their competition folder
@@ -20,11 +20,18 @@ from lib.core.progress import progress
 from lib.judge import ledger
 from lib.judge.bootstrap import score_table
 from lib.judge.compare import rank_correlation
-from lib.judge.decisions import ALIKE, HARM, REPLAY_GAIN, SHAKY, UNSAFE_SHARE
-from lib.judge.subgroups import class_subgroups, fold_spread, rare_precision, slices, view_table
+from lib.judge.decisions import HARM, REPLAY_GAIN, SAME_RANKING, UNSAFE_SHARE, UNSTABLE_RATIO
+from lib.judge.subgroups import class_table, fold_spread, list_subgroups, rare_precision, subgroup_table
 from lib.show.audio import player
 from lib.show.dashboard import correlation_heatmap, fold_dots, ledger_history, ledger_table, subgroup_heatmap
-from lib.show.error_analysis import failure_modes, losses, mode_table, signal_to_noise, window_figure, worst_windows
+from lib.show.error_analysis import (
+    failure_modes,
+    mode_table,
+    rank_losses,
+    signal_to_noise,
+    window_figure,
+    worst_windows,
+)
 from lib.show.html import write_page
 from lib.show.plots import ladder
 from lib.sound.decode import decode, soundscape_windows
@@ -32,11 +39,12 @@ from lib.submit.budget import BUDGET_MINUTES, CONTEST_SOUNDSCAPES
 
 _WORST = 3  # windows shown of each failure mode
 
-_RULES = f"""A candidate is promoted when its gain over the reference, with all compared at once, is above zero, no
-subgroup loses more than {HARM} beyond its interval, and its folds vary less than {SHAKY} times the reference's. What
-takes more than {UNSAFE_SHARE:.0%} of the {BUDGET_MINUTES:.0f} minutes, or is not above chance, is killed. What is not
-told from the reference joins the pool (merge) when it ranks otherwise, with a rank correlation under {ALIKE}; when it
-ranks alike, it waits for a replay (park) if it gains {REPLAY_GAIN} or more, and is killed if not."""
+_RULES = f"""A candidate is promoted when its gain over the reference, adjusted for all comparisons, is above zero, no
+subgroup loses more than {HARM} beyond its interval, and its folds vary less than {UNSTABLE_RATIO} times the
+reference's. What takes more than {UNSAFE_SHARE:.0%} of the {BUDGET_MINUTES:.0f} minutes, or is not above chance, is
+killed. What is not distinguishable from the reference joins the pool (merge) when it ranks differently, with a rank
+correlation under {SAME_RANKING}; when it ranks alike, it waits for a replay (park) if it gains {REPLAY_GAIN} or more,
+and is killed if not."""
 
 
 def dashboard_parts(board: Board, taxonomy: pd.DataFrame, lines: list[ledger.LedgerLine]) -> list:
@@ -50,18 +58,20 @@ def dashboard_parts(board: Board, taxonomy: pd.DataFrame, lines: list[ledger.Led
             "model": each.name,
             f"gain over {board.reference}": f"{each.gain:+.4f}",
             "90 % interval": f"[{each.interval.low:+.4f}, {each.interval.high:+.4f}]",
-            "all at once": f"[{each.adjusted.low:+.4f}, {each.adjusted.high:+.4f}]",
-            "would gain as much by luck": f"{each.lucky:.2f} of {len(board.differences)}" if each.gain > 0 else "–",
+            "adjusted": f"[{each.adjusted.low:+.4f}, {each.adjusted.high:+.4f}]",
+            "would gain as much by chance": f"{each.by_chance:.2f} of {len(board.differences)}"
+            if each.gain > 0
+            else "–",
         }
         for each in board.differences.values()
     )
-    alike = pd.DataFrame(
+    correlations = pd.DataFrame(
         {b: {a: rank_correlation(labels, board.scores[a], board.scores[b]) for a in names} for b in names}
     )
     taxa = dict(zip(taxonomy.primary_label, taxonomy.class_name, strict=True))
-    views = view_table(labels, board.scores, slices(prepared, taxa))
+    subgroups = subgroup_table(labels, board.scores, list_subgroups(prepared, taxa))
     spreads = {name: fold_spread(labels, board.scores[name]) for name in names}
-    classes = class_subgroups(prepared, {board.reference: board.scores[board.reference]})
+    classes = class_table(prepared, {board.reference: board.scores[board.reference]})
     classes.insert(1, "name", classes["class"].map(taxonomy.set_index("primary_label").common_name))
     _, chance, rare = rare_precision(labels, board.scores[board.reference])
     sites = prepared.windows.site.nunique()
@@ -75,25 +85,25 @@ def dashboard_parts(board: Board, taxonomy: pd.DataFrame, lines: list[ledger.Led
         numbers,
         f"Minutes are for {CONTEST_SOUNDSCAPES} soundscapes at the seconds that the members' cards measured; model MB "
         "is what the model files weigh. Diversity is 1 minus the rank correlation with the reference, "
-        f"{board.reference}. Rare AP is the mean average precision of the {len(rare)} classes heard in few windows; "
-        f"scores that know nothing would have {chance:.3f}.",
+        f"{board.reference}. Rare AP is the mean average precision of the {len(rare)} classes present in few windows; "
+        f"constant scores would have {chance:.3f}.",
         *[f"Left out: {text}" for text in board.left_out],
         "# Go or no-go",
         _RULES,
         pd.DataFrame({"model": row.model, "verdict": row.decision, "why": row.why} for row in table.itertuples()),
-        "# Gains, and luck",
+        "# Gains",
         *([compared] if len(compared) else []),
         f"{board.effect}.".capitalize(),
         *[f"Over seeds, {config} varies by {std:.4f}." for config, std in board.seeds.items()],
-        "# How alike",
-        correlation_heatmap(alike),
+        "# Rank correlations",
+        correlation_heatmap(correlations),
         "# Folds",
         fold_dots({name: spread.scores for name, spread in spreads.items()}, len(spreads[names[0]].classes)),
         "# Subgroups",
-        "Beside each part: its windows × the classes that can be scored in it. Parts with other classes do not compare "
-        "with each other, only their columns do; the table names the classes that each lacks.",
-        subgroup_heatmap(views, names),
-        views[["view", "part", "windows", "classes", "lacks"]],
+        "Beside each subgroup: its windows × the classes that can be scored in it. Subgroups with different classes do "
+        "not compare with each other, only their columns do; the table names the classes not scored in each.",
+        subgroup_heatmap(subgroups, names),
+        subgroups[["grouping", "subgroup", "windows", "classes", "unscored"]],
         "# Classes",
         "AUC and average precision (AP) of the reference, rarest first.",
         classes,
@@ -104,22 +114,23 @@ def dashboard_parts(board: Board, taxonomy: pd.DataFrame, lines: list[ledger.Led
 
 
 def error_parts(board: Board, competition: Path, taxonomy: pd.DataFrame) -> list:
-    """The error page's parts: the modes and their counts, then the worst windows of each to look at and listen to."""
+    """The error page's parts: the failure modes and their counts, then the worst windows of each with their sound."""
     labels, scores = board.prepared.labels, board.scores[board.reference]
     audio, snr = {}, {}
     stems = sorted(set(board.prepared.windows.stem))
-    for stem in progress(stems, "listening to soundscapes", len(stems)):
+    for stem in progress(stems, "measuring soundscapes", len(stems)):
         windows = soundscape_windows(decode(competition / "train_soundscapes" / f"{stem}.ogg"))
         audio[stem] = windows
         ends = [WINDOW_S * n for n in range(1, WINDOWS_PER_SOUNDSCAPE + 1)]
         snr |= {f"{stem}_{end}": float(level) for end, level in zip(ends, signal_to_noise(windows), strict=True)}
-    modes, lost = failure_modes(labels, scores, snr), losses(labels, scores)
+    modes, lost = failure_modes(labels, scores, snr), rank_losses(labels, scores)
     common = dict(zip(taxonomy.primary_label, taxonomy.common_name, strict=True))
     parts = [
         f"Failures of {board.reference}, the reference, on {len(labels.row_ids)} labelled windows, each scored by the "
-        "fold's model that never met it. A heard class is missed in a window when half or more of the fold's windows "
-        "without it rank above. A way to miss matters where its rate lies above the rate elsewhere, that of the heard "
-        "cells not exposed to it; a miss may have several. False claims are held against claims made at random.",
+        "model of the fold that holds it out. A present class is missed in a window when half or more of the fold's "
+        "windows without it rank above. A failure mode matters where its rate lies above the rate elsewhere, that of "
+        "the present cells not exposed to it; a miss may have several modes. False positives are compared with random "
+        "detections.",
         mode_table(modes, [common[name] for name in labels.classes]),
     ]
     shown: set[int] = set()
@@ -148,7 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         board = assess(options.runs)
         taxonomy = read_taxonomy(options.data, board.prepared.classes, Findings())
-        lines = ledger.read(ledger_path(options.runs))
+        lines = ledger.read_ledger(ledger_path(options.runs))
         errors = options.page.with_name("errors.html")
         write_page(options.page, "Dashboard", dashboard_parts(board, taxonomy, lines))
         write_page(errors, "Error analysis", error_parts(board, options.data, taxonomy))

@@ -8,6 +8,7 @@ python -m build.judge --reference l1_statistics --ledger   one line a candidate 
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from build.project import ROOT
-from build.studies.candidates import Candidate, gather
+from build.studies.candidates import Candidate, gather_candidates
 from lib.blend.recipe import RECIPES
 from lib.competition.prepared import Prepared
 from lib.competition.scores import Scores
@@ -28,15 +29,15 @@ from lib.judge.compare import (
     Difference,
     MinimumEffect,
     compare_all,
-    gains_by_part,
+    gains_by_subgroup,
     minimum_effect,
-    paired,
+    paired_interval,
     rank_correlation,
     seed_spread,
 )
 from lib.judge.decisions import Decision, Evidence, decide
 from lib.judge.ledger import log_run
-from lib.judge.subgroups import DECISIVE, fold_spread, rare_precision, slices
+from lib.judge.subgroups import DECISIVE, fold_spread, list_subgroups, rare_precision
 from lib.submit.budget import BUDGET_MINUTES, CONTEST_SOUNDSCAPES
 
 _PAIRS_SHOWN = 6
@@ -44,7 +45,7 @@ _PAIRS_SHOWN = 6
 
 @dataclass(frozen=True, eq=False)
 class Board:
-    """All candidates on one set of rows and draws, and what the rules say of them."""
+    """All candidates on one set of rows and draws, with the decisions on them."""
 
     prepared: Prepared
     candidates: dict[str, Candidate]
@@ -73,21 +74,21 @@ class Board:
 
     @property
     def table(self) -> pd.DataFrame:
-        """The board of the experiment: one row a candidate, best first."""
+        """One row a candidate, best first."""
         rows = []
-        for name in sorted(self.macro, key=self.macro.get, reverse=True):
-            known, decision = self.evidence[name], self.decisions[name]
+        for name in sorted(self.macro, key=self.macro.__getitem__, reverse=True):
+            evidence, decision = self.evidence[name], self.decisions[name]
             rows.append(
                 {
                     "model": name,
-                    "mean": known.score,
-                    "90 % interval": str(known.interval),
+                    "mean": evidence.score,
+                    "90 % interval": str(evidence.interval),
                     "classes": self.scored[name].classes,
-                    "fold std": known.fold_std,
+                    "fold std": evidence.fold_std,
                     "rare AP": rare_precision(self.prepared.labels, self.scores[name])[0],
-                    "minutes of 90": known.budget_share * BUDGET_MINUTES,
+                    "minutes of 90": evidence.budget_share * BUDGET_MINUTES,
                     "model MB": self.candidates[name].model_mb,
-                    "diversity": 1 - known.correlation,
+                    "diversity": 1 - evidence.correlation,
                     "decision": decision.verdict,
                     "why": ". ".join(decision.reasons),
                 }
@@ -104,25 +105,25 @@ class Board:
         return seed_spread(found)
 
 
-def assess(runs: Path, members: str = "all", blends: list[str] = (), reference: str = "", seed: int = 0) -> Board:
-    """The board: every candidate against the reference (by default the safe recipe, else the highest lower end)."""
-    prepared, candidates, left_out = gather(runs, members, blends)
+def assess(runs: Path, members: str = "all", blends: Sequence[str] = (), reference: str = "", seed: int = 0) -> Board:
+    """Judge every candidate against the reference (by default the safe recipe, else the highest lower bound)."""
+    prepared, candidates, left_out = gather_candidates(runs, members, blends)
     labels, scores = prepared.labels, {name: candidate.scores for name, candidate in candidates.items()}
     scored = scores_with_intervals(labels, scores, seed=seed)
     best = max(scored, key=lambda name: scored[name].low)
     reference = reference or (RECIPES[0] if RECIPES[0] in scores else best)
     if reference not in scores:
         raise BadInput(
-            "the reference is not judged here",
+            "the reference is not among the candidates",
             expected=f"one of {', '.join(scores)}",
             got=reference,
-            do="; ".join(left_out) or "name it among the members",
+            do="; ".join(left_out) or "add it to --members",
         )
     macro = {name: each.macro for name, each in scored.items()}
     drawn = {name: each.drawn for name, each in scored.items()}
     differences = compare_all(macro, drawn, reference) if len(drawn) > 1 else {}
-    decisive = [part for part in slices(prepared) if part.view in DECISIVE]
-    gains = gains_by_part(labels, scores, reference, decisive, seed=seed)
+    decisive = [part for part in list_subgroups(prepared) if part.grouping in DECISIVE]
+    gains = gains_by_subgroup(labels, scores, reference, decisive, seed=seed)
     stds = {name: fold_spread(labels, part).std for name, part in scores.items()}
     evidence = {}
     for name, part in scores.items():
@@ -134,12 +135,12 @@ def assess(runs: Path, members: str = "all", blends: list[str] = (), reference: 
             difference=differences.get(name),
             fold_std=stds[name],
             reference_fold_std=stds[reference],
-            parts=tuple(gains[name]),
+            subgroups=tuple(gains[name]),
             budget_share=minutes / BUDGET_MINUTES,
             correlation=rank_correlation(labels, part, scores[reference]),
             weight_in_reference=candidates[reference].parts.get(name, 0.0),
         )
-    decisions = {name: decide(known) for name, known in evidence.items()}
+    decisions = {name: decide(each) for name, each in evidence.items()}
     return Board(
         prepared,
         candidates,
@@ -170,7 +171,7 @@ def log_candidates(ledger: Path, board: Board, seed: int, seconds: float) -> Non
 
 
 def report(board: Board) -> str:
-    """The board as text: the table, the reasons, the pairs when there are few, and what is worth believing."""
+    """The board as text: the table, the reasons, the pairs when there are few, and the minimum detectable gain."""
     numbers = board.table.drop(columns="why").to_string(index=False, float_format=lambda value: f"{value:.3f}")
     lines = [numbers, "", f"diversity is 1 - rank correlation with {board.reference}, the reference", ""]
     lines += [
@@ -179,12 +180,14 @@ def report(board: Board) -> str:
     if 1 < len(board.macro) <= _PAIRS_SHOWN:
         lines += ["", "pairwise differences, 90 %:"]
         for one, other in combinations(board.macro, 2):
-            sure = paired(board.macro, board.drawn, one, other)
+            sure = paired_interval(board.macro, board.drawn, one, other)
             lines.append(f"  {one} - {other}: {board.macro[one] - board.macro[other]:+.4f} {sure}")
     lines.append("")
     for each in board.differences.values():
-        luck = f"; by luck {each.lucky:.1f} of {len(board.differences)} would gain as much" if each.gain > 0 else ""
-        lines.append(f"{each}{luck}")
+        chance = (
+            f"; by chance {each.by_chance:.1f} of {len(board.differences)} would gain as much" if each.gain > 0 else ""
+        )
+        lines.append(f"{each}{chance}")
     lines.append(str(board.effect))
     lines += [f"over seeds, {config} varies by {std:.4f}" for config, std in board.seeds.items()]
     return "\n".join([*lines, *(f"left out: {text}" for text in board.left_out)])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from build.notebooks.source import shown
+from build.notebooks.source import display_path
 from build.project import ROOT
 from lib.blend.member_costs import recipe_member, seconds_together, used_members
 from lib.blend.recipe import Recipe, RecipeMember, load_recipes
@@ -100,9 +100,9 @@ def _verdict(recipe: Recipe, best: str, scored: dict[str, ScoreWithInterval]) ->
     rung, macro = _rung(recipe), {name: each.macro for name, each in scored.items()}
     sure = paired_interval(macro, {name: each.drawn for name, each in scored.items()}, rung, best)
     gain = f"{rung} - {best}: {macro[rung] - macro[best]:+.3f} {sure}"
-    if recipe.searched is None:
+    if recipe.searched_score is None:
         return f"{gain}; nothing was searched"
-    return f"{gain}; searched {recipe.searched:.3f}, nested {recipe.score:.3f}"
+    return f"{gain}; searched {recipe.searched_score:.3f}, nested {recipe.score:.3f}"
 
 
 def _rung(recipe: Recipe) -> str:
@@ -144,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     prose = "Macro ROC-AUC on the hidden test soundscapes, with 90 % intervals over redrawn recordings."
     figure = ladder(rows.assign(name=rows.name.where(rows["stand-in"] == "", rows.name + " (stand-in)")))
     write_page(options.page, "The ladder", [prose, *notes, figure, table, *verdicts])
-    print(f"page: {shown(options.page)}")
+    print(f"page: {display_path(options.page)}")
     return 0
 
 

@@ -192,17 +192,17 @@ if template:
     taxonomy = read_taxonomy(find_competition(competition_dir), prepared.classes, Findings())
     embedders = {folder.parents[1] / "embedders" for folder in folders.values()}
     packed = [folder for place in embedders if place.is_dir() for folder in sorted(place.iterdir())]
-    material = TemplateInputs(taxonomy, labels, parts, classes_with_own_label(packed, prepared.classes))
+    template_inputs = TemplateInputs(taxonomy, labels, parts, classes_with_own_label(packed, prepared.classes))
     played = find_template(template)
-    cast = default_roles(played, list(cards.values())) | parse_roles(roles)
-    made = make_mixes(played, cast, material)
-    play = partial(template_recipe, template=played, roles=cast, material=material, base=safe)
+    assignment = default_roles(played, list(cards.values())) | parse_roles(roles)
+    made = make_mixes(played, assignment, template_inputs)
+    play = partial(template_recipe, template=played, roles=assignment, inputs=template_inputs, base=safe)
     by_fold = refit_without_each_fold(play, labels)
     recipes[template] = (replace(safe, name=template, mixes=made.mixes), nested_scores(by_fold, parts, labels), by_fold)
     print(*made.left_out, sep="\n")
-    display(pd.DataFrame([{"role": role, "member": name} for role, name in cast.items()]))
+    display(pd.DataFrame([{"role": role, "member": name} for role, name in assignment.items()]))
     for role, earned in made.gates.items():
-        display(sidecar_gate_figure(earned.table, f"{template}: {role} by {cast[role]}"))
+        display(sidecar_gate_figure(earned.table, f"{template}: {role} by {assignment[role]}"))
 table(template_table()[lambda rows: rows.template == template] if template else template_table())
 
 # %% [markdown]

@@ -1,4 +1,4 @@
-"""Which folds, which replay and which final picks can be trusted? Tried on ideas of which some are fragile by design.
+"""Test families of folds, the replay and rules for final picks, on ideas of which some are fragile by design.
 
 python -m build.studies.stability                          the miniature of `make demo`, against its hidden test
 python -m build.studies.stability --data DIR --runs DIR    any other, against a shadow split: unseen sites
@@ -23,7 +23,14 @@ from lib.core.paths import find_artifact
 from lib.core.progress import progress
 from lib.judge.bootstrap import scores_with_intervals
 from lib.judge.metric import judge
-from lib.judge.studies.leaderboard import AVERAGE, recommend, regrets, rules, shake_up_stats, simulate_board
+from lib.judge.studies.leaderboard import (
+    AVERAGE,
+    picks_by_rule,
+    recommend,
+    regret_table,
+    shake_up_stats,
+    simulate_board,
+)
 from lib.judge.studies.replay import ReplaySettings, replay_agreement, triage
 from lib.judge.studies.separation import mean_place, separation
 from lib.learn.fold_study.baselines import BASELINE, IDEAS
@@ -36,24 +43,19 @@ RANDOM_BLENDS = 24
 
 
 def families_table(judged: dict[str, dict[str, float]], true: dict[str, float]) -> pd.DataFrame:
-    """One row a family, and one for the truth itself."""
+    """One row a family, and one for the truth."""
     rows = [{"family": family} | separation(scores, true, FRAGILE) for family, scores in judged.items()]
-    return (
-        pd.DataFrame([*rows, {"family": "the truth", "fragile place": mean_place(true, FRAGILE)}])
-        .astype(object)
-        .fillna("–")
-    )
+    truth = {"family": "the truth", "fragile place": mean_place(true, FRAGILE)}
+    return pd.DataFrame([*rows, truth]).astype(object).fillna("–")
 
 
-def entered_on_the_board(
-    true: dict[str, Scores], labels: Labels, offline: dict[str, Scores]
-) -> tuple[dict, dict, dict]:
-    """What competes: the ideas' better half out of fold, their average and random blends.
+def board_entries(true: dict[str, Scores], labels: Labels, offline: dict[str, Scores]) -> tuple[dict, dict, dict]:
+    """The simulated board's entries: the ideas' better half out of fold, their average and random blends.
 
-    Returns each entry's scores where the truth is, its offline score, and how far below it the interval reaches.
+    Returns each entry's scores on the hidden test, its offline score, and how far below it the interval reaches.
     """
     macro = {name: judge(labels, scores).macro for name, scores in offline.items()}
-    names = sorted(macro, key=macro.get, reverse=True)[: len(macro) // 2]
+    names = sorted(macro, key=macro.__getitem__, reverse=True)[: len(macro) // 2]
     drawn = np.random.default_rng(0).dirichlet(np.ones(len(names)), RANDOM_BLENDS)
     recipes = {AVERAGE: np.full(len(names), 1 / len(names))}
     recipes |= {f"blend {number}": weights for number, weights in enumerate(drawn, start=1)}
@@ -76,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=mini / "public/birdclef-2026", help="the competition folder")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where the notebooks' outputs are")
     parser.add_argument("--competition-with-test", type=Path, help="the same with test soundscapes")
-    parser.add_argument("--solution", type=Path, help="the answers to them")
+    parser.add_argument("--solution", type=Path, help="their labels")
     parser.add_argument("--page", type=Path, default=ROOT / "dist/stability.html", help="where the page goes")
     given = parser.parse_args(arguments)
     if (given.solution is None) != (given.competition_with_test is None):
@@ -113,7 +115,7 @@ def report(trial: FoldStudy, page: Path) -> None:
     parts = [
         *families_parts(trial, judged, macros(trial.truth, true)),
         *replay_parts(macros(*quick), judged[PRIMARY], settings, cost),
-        *board_parts(trial, *entered_on_the_board(true, *full[PRIMARY])),
+        *board_parts(trial, *board_entries(true, *full[PRIMARY])),
     ]
     for part in parts:
         if isinstance(part, pd.DataFrame):
@@ -130,31 +132,31 @@ def macros(labels: Labels, scores: dict[str, Scores]) -> dict[str, float]:
 
 
 def families_parts(trial: FoldStudy, judged: dict[str, dict[str, float]], true: dict[str, float]) -> list:
-    """The page's part on families: the table, the picture, and every idea."""
+    """The page's part on families: the table, the figure, and every idea."""
     kinds = ["fragile" if name in FRAGILE else "robust" for name in true]
     ideas = pd.DataFrame({"truth": true} | judged).rename_axis("idea").reset_index()
     ideas.insert(1, "by design", kinds)
-    alike = {name: replay_agreement(list(scores.values()), list(true.values())) for name, scores in judged.items()}
-    closest = max(alike, key=lambda name: alike[name].spearman)
-    worse = [name for name in alike if alike[name].interval.high < alike[closest].interval.low]
+    agreement = {name: replay_agreement(list(scores.values()), list(true.values())) for name, scores in judged.items()}
+    closest = max(agreement, key=lambda name: agreement[name].spearman)
+    worse = [name for name in agreement if agreement[name].interval.high < agreement[closest].interval.low]
     windows = trial.data.windows
     return [
-        "# Which folds tell robust ideas from fragile ones",
-        f"{len(IDEAS)} ideas, {len(FRAGILE)} of them fragile by design: they know the place or the recording rather "
-        f"than what calls. Each is scored out of fold in each family of folds, and on {trial.where}, which says who is "
-        "right. The interval of the rank correlation speaks of further ideas like these.",
+        "# Which folds separate robust ideas from fragile ones",
+        f"{len(IDEAS)} ideas, {len(FRAGILE)} of them fragile by design: they detect the place or the recording rather "
+        f"than the animal. Each is scored out of fold in each family of folds, and on {trial.where}, which is taken as "
+        "the truth. The interval of the rank correlation is for further ideas like these.",
         f"Closest to the truth is '{closest}'; clearly worse: {', '.join(worse) or 'none'}. There are "
         f"{windows.stem.nunique()} soundscapes of {windows.group.nunique()} sites and days: where the two numbers are "
         "near each other, whole soundscapes at random are nearly whole sites and days.",
         families_table(judged, true),
-        figures.families(judged, true, FRAGILE, trial.where),
+        figures.family_figure(judged, true, FRAGILE, trial.where),
         ideas.sort_values("truth", ascending=False),
     ]
 
 
 def replay_parts(quick: dict[str, float], full: dict[str, float], settings: ReplaySettings, cost: float) -> list:
-    """The page's part on the replay: how alike it orders the ideas, and what triage would have cost."""
-    alike = replay_agreement(list(quick.values()), list(full.values()))
+    """The page's part on the replay: its rank correlation with full validation, and what triage would have cost."""
+    agreement = replay_agreement(list(quick.values()), list(full.values()))
     verdicts = triage(quick, BASELINE, settings)
     better = {name for name in full if full[name] > full[BASELINE]}
     rows = []
@@ -162,22 +164,24 @@ def replay_parts(quick: dict[str, float], full: dict[str, float], settings: Repl
         named = {name for name in verdicts if verdicts[name] == verdict} - {BASELINE}
         rows.append({"verdict": verdict, "ideas": len(named), "better than the baseline in full": len(named & better)})
     return [
-        "# Can a replay stand in for full validation?",
+        "# Can a replay replace full validation?",
         f"The replay takes {cost:.0%} of the time of full validation and orders the ideas with a rank correlation of "
-        f"{alike.spearman:.2f} {alike.interval}. An idea is promoted at a gain of {settings.promote:+.2f} over "
+        f"{agreement.spearman:.2f} {agreement.interval}. An idea is promoted at a gain of {settings.promote:+.2f} over "
         f"'{BASELINE}' and killed below {settings.kill:+.2f}.",
         pd.DataFrame(rows),
-        figures.replay(quick, full, BASELINE, FRAGILE, settings),
+        figures.replay_figure(quick, full, BASELINE, FRAGILE, settings),
     ]
 
 
-def board_parts(trial: FoldStudy, tested: dict[str, Scores], offline: dict[str, float], doubt: dict[str, float]) -> list:
-    """The page's part on the board: the shake-up, what each rule of selection costs, and which two to choose."""
+def board_parts(
+    trial: FoldStudy, tested: dict[str, Scores], offline: dict[str, float], margin: dict[str, float]
+) -> list:
+    """The page's part on the leaderboard: the shake-up, the regret of each rule, and the two final picks."""
     board = simulate_board(trial.truth, tested)
-    picked = rules(board, offline, doubt)
+    picked = picks_by_rule(board, offline, margin)
     shake, advice = shake_up_stats(board), recommend(board, picked)
     files = len({row.rpartition("_")[0] for row in trial.truth.row_ids})
-    table = regrets(board, picked)
+    table = regret_table(board, picked)
     return [
         "# What the public board is worth",
         f"{len(board.entries)} entries on {len(board.public)} partitions of the {files} soundscapes of {trial.where}, "
@@ -186,7 +190,7 @@ def board_parts(trial: FoldStudy, tested: dict[str, Scores], offline: dict[str, 
         f"{shake.mean_rank_change:.1f} places, and the leader loses {shake.leader_lost:.3f} more than the mean entry.",
         table,
         figures.regret_of_rules(table),
-        figures.leaders_fate(board),
+        figures.leader_private_ranks(board),
         *advice.reasons,
     ]
 

@@ -1,6 +1,6 @@
-"""The page of a sweep: what was asked, the verdict, every run, what each parameter did, and what to do next.
+"""The page of a sweep: the question, the verdict, every run, the effect of each parameter, and what to do next.
 
-python -m build.sweeps.report runs/mini/sweeps/front_end    write the page of a sweep anew
+python -m build.sweeps.report runs/mini/sweeps/front_end    write the page of a sweep again
 """
 
 import argparse
@@ -22,9 +22,11 @@ from build.sweeps.runs import one_line
 from build.sweeps.verdicts import JudgedSweep, Verdict, format_interval, judge_sweep
 from lib.core.errors import BadInput
 from lib.core.records import read_json, write_json, write_text
+from lib.judge.compare import Difference
 from lib.judge.effects import UNSET, Effect, value_name
-from lib.judge.ledger import append, read
-from lib.show.dashboard import short
+from lib.judge.gains import Gain
+from lib.judge.ledger import append_ledger_line, read_ledger
+from lib.show.dashboard import short_name
 from lib.show.html import Html, write_page
 from lib.show.plots import ladder
 from lib.show.sweeps import effect_dots, parallel_coordinates
@@ -49,12 +51,12 @@ def write_table(folder: Path, judged: JudgedSweep) -> None:
 def append_lines(ledger: Path, judged: JudgedSweep) -> None:
     """Add the line that counts of each run that ended well to a ledger, once."""
     sweep = judged.sweep
-    there = {tag for line in read(ledger) if "sweep" in line.tags for tag in line.tags}
+    there = {tag for line in read_ledger(ledger) if "sweep" in line.tags for tag in line.tags}
     for record in judged.records:
         if record.id not in there and record.status == "done" and record.ledger:
-            tags, verdict_sentences = ("sweep", sweep["name"], record.id), judged.decided(record) or "park"
-            line = record.line(sweep["metric"])
-            append(ledger, replace(line, question=sweep["question"], tags=tags, verdict=verdict_sentences))
+            tags, verdict = ("sweep", sweep["name"], record.id), judged.verdict_of(record) or "park"
+            if line := record.line(sweep["metric"]):
+                append_ledger_line(ledger, replace(line, question=sweep["question"], tags=tags, verdict=verdict))
 
 
 def _run_row(record: RunRecord, judged: JudgedSweep) -> dict:
@@ -65,14 +67,14 @@ def _run_row(record: RunRecord, judged: JudgedSweep) -> dict:
         "low": low,
         "high": high,
         "seconds": record.seconds,
-        "verdict": judged.decided(record),
+        "verdict": judged.verdict_of(record),
         "error": record.error,
         "notebook": record.notebook,
     }
 
 
 def runs_table(folder: Path, judged: JudgedSweep) -> Html:
-    """Every run: what it set, what came out, and its page; the decisive stage first, the best first, failures last."""
+    """Every run: its parameters, its score and its page; the decisive stage first, the best first, failures last."""
     records = sorted(
         judged.records,
         key=lambda record: (record.status != "done", _STAGES[record.stage], -(record.score or 0), record.number),
@@ -85,7 +87,7 @@ def runs_table(folder: Path, judged: JudgedSweep) -> Html:
 
 
 def _row(folder: Path, record: RunRecord, judged: JudgedSweep, staged: bool) -> tuple[str, dict]:
-    """The row's look and its cells."""
+    """The row's CSS class and its cells."""
     found = judged.of(record)
     set_ = {name: value_name(effective_parameters(record).get(name, UNSET)) for name in judged.names}
     if len(set_) > _COLUMNS:
@@ -114,7 +116,7 @@ def _row(folder: Path, record: RunRecord, judged: JudgedSweep, staged: bool) -> 
 
 
 def verdict_word(record: RunRecord, found: Verdict | None) -> str:
-    """The verdict on a run, in a word."""
+    """The verdict on a run, as a word."""
     if record.status != "done" or found is None:
         return record.status
     return "baseline" if found.setting.name == "the baseline" else found.decision.verdict
@@ -142,7 +144,7 @@ _UNREPEATED = (
 
 
 def verdict_sentences(judged: JudgedSweep) -> str:
-    """The answer to what was asked, in one sentence or two."""
+    """The answer to the sweep's question, in one sentence or two."""
     if not judged.tried:
         return "No run ended well, so there is nothing to choose from."
     if judged.tried == 1:
@@ -152,26 +154,26 @@ def verdict_sentences(judged: JudgedSweep) -> str:
 
 
 def advice_sentences(judged: JudgedSweep) -> list[str]:
-    """Further sentences: what each parameter does, and what is not known."""
-    said = []
+    """Further sentences: the effect of each parameter, and what is not known."""
+    advice = []
     if judged.tried > 1 and not judged.repeated:
-        said.append(_UNREPEATED)
+        advice.append(_UNREPEATED)
     by_parameter: dict[str, list[Effect]] = {}
     for effect in judged.effects:
         by_parameter.setdefault(effect.parameter, []).append(effect)
     for name, found in by_parameter.items():
-        said += _parameter_advice(name, found, judged)
+        advice += _parameter_advice(name, found, judged)
     quiet = [name for name, found in by_parameter.items() if not any(_has_shown_effect(effect) for effect in found)]
     unknown = [name for name in quiet if not any(effect.gain and effect.gain.interval for effect in by_parameter[name])]
     if shown := [name for name in quiet if name not in unknown]:
-        said.append(f"No effect beyond luck is shown for {', '.join(shown)}.")
+        advice.append(f"No effect beyond luck is shown for {', '.join(shown)}.")
     if unknown:
-        said.append(f"Nothing was repeated that would tell the effect of {', '.join(unknown)} from luck: add seeds.")
+        advice.append(f"Nothing was repeated, so effects of {', '.join(unknown)} may be luck: add seeds.")
     if judged.effects and not any(effect.gain and effect.gain.folds > 1 for effect in judged.effects):
-        said.append("Without scores of several folds, the luck of recordings is in none of these effects.")
+        advice.append("Without scores of several folds, the luck of recordings is in none of these effects.")
     if judged.sweep["search"]:
-        said.append("A search tries more where it scored well: its effects are hints, to be asked again as a grid.")
-    return said
+        advice.append("A search tries more where it scored well: its effects are hints, to be tested again as a grid.")
+    return advice
 
 
 def _stand_in_sentence(judged: JudgedSweep) -> str:
@@ -183,7 +185,7 @@ def _stand_in_sentence(judged: JudgedSweep) -> str:
 
 
 def _lead_sentence(judged: JudgedSweep) -> str:
-    """Which setting leads, or which value, or that none is shown to."""
+    """The sentence on the setting that leads, or the value, or that none is shown to."""
     if not judged.last:
         sent = [each.setting.name for each in judged.verdicts["replay"] if each.decision.verdict == "promote"]
         return f"Only the replay has ended; to be fitted in full: {', '.join(sent) or 'none'}."
@@ -192,35 +194,34 @@ def _lead_sentence(judged: JudgedSweep) -> str:
     if promoted:
         best, more = promoted[0], len(promoted) - 1
         others = f" {more} other{'s are' if more > 1 else ' is'} promoted too." if more else ""
-        gained, folds, over = best.over_recordings, best.over_folds, f"folds{' and seeds' * judged.repeated}"
+        over = f"folds{' and seeds' * judged.repeated}"
         return (
-            f"Promote {best.setting.name}: it gains {gained.gain:+.4f} over {reference}, all judged at once "
-            f"{format_interval(gained.adjusted)} over recordings and {format_interval(folds.adjusted)} over {over}."
+            f"Promote {best.setting.name}: it gains {_gain(best):+.4f} over {reference}, all judged at once "
+            f"{_adjusted(best.over_recordings)} over recordings and {_adjusted(best.over_folds)} over {over}."
             f"{others}{_helping_values_sentence(best, judged)}"
         )
     sure = [effect for effect in judged.effects if _sure(effect, judged)]
-    lead = max(sure, key=lambda effect: effect.gain.gain, default=None)
+    lead = max(sure, key=_effect_gain, default=None)
     if lead:
         return (
             f"No single setting is shown to beat {reference}, but one value is, over all else that was tried: "
-            f"{lead.parameter}={lead.value}, {lead.gain.gain:+.4f} over {lead.reference}."
+            f"{lead.parameter}={lead.value}, {_effect_gain(lead):+.4f} over {lead.reference}."
         )
-    best = max(judged.last[1:], key=_gain, default=None)
-    if best is None:
+    if not judged.last[1:]:
         return f"Only {reference} has a score in the stage that decides: there is nothing to compare it with."
+    best = max(judged.last[1:], key=_gain)
     if _gain(best) <= 0:
         return f"Keep {reference}: none of the {settings} others scores above it."
     luck = best.over_recordings
-    by_luck = f", as {luck.lucky:.1f} of {settings} would by luck over recordings alone" if luck else ""
-    gained = f"{_gain(best):+.4f}{by_luck}"
+    by_luck = f", as {luck.by_chance:.1f} of {settings} would by luck over recordings alone" if luck else ""
     near = [each.setting.name for each in judged.last if each.over_recordings and each.over_recordings.adjusted.low > 0]
-    more = f" Over recordings alone it is for {', '.join(near)}: more seeds would tell." if near else ""
-    told = f"the best other, {best.setting.name}, gains {gained}, and is not shown to be better"
-    return f"Keep {reference}: {told}.{more}"
+    hint = f" Over recordings alone it is for {', '.join(near)}: more seeds would decide." if near else ""
+    found = f"the best other, {best.setting.name}, gains {_gain(best):+.4f}{by_luck}, and is not shown to be better"
+    return f"Keep {reference}: {found}.{hint}"
 
 
 def _helping_values_sentence(best: Verdict, judged: JudgedSweep) -> str:
-    """A sentence on which of a setting's values are shown to help, where it sets several."""
+    """A sentence naming those of a setting's values that are shown to help, where it sets several."""
     set_ = {name: value_name(effective_parameters(best.setting.records[0]).get(name, UNSET)) for name in judged.names}
     moved = [effect for effect in judged.effects if effect.gain and set_.get(effect.parameter) == effect.value]
     helping = [f"{effect.parameter}={effect.value}" for effect in moved if _better(effect)]
@@ -237,8 +238,8 @@ def _gain(each: Verdict) -> float:
 
 
 def _parameter_advice(name: str, found: list[Effect], judged: JudgedSweep) -> list[str]:
-    """What is sure about a parameter: the best value to set, or those to leave, or one to repeat."""
-    better = sorted((effect for effect in found if _better(effect)), key=lambda effect: -effect.gain.gain)
+    """The sentence on a parameter with a sure effect: the best value to set, or those to leave, or one to repeat."""
+    better = sorted((effect for effect in found if _better(effect)), key=_effect_gain, reverse=True)
     worse = [effect for effect in found if effect.gain and effect.gain.worse]
     if sure := [effect for effect in better if _sure(effect, judged)]:
         best = sure[0]
@@ -254,7 +255,17 @@ def _parameter_advice(name: str, found: list[Effect], judged: JudgedSweep) -> li
 
 def _gain_text(effect: Effect) -> str:
     """A gain with the interval that holds for all."""
-    return f"{effect.gain.gain:+.4f} {format_interval(effect.gain.adjusted)}"
+    return f"{_effect_gain(effect):+.4f} {_adjusted(effect.gain)}"
+
+
+def _effect_gain(effect: Effect) -> float:
+    """The gain of a value over the reference value; zero where it is none."""
+    return effect.gain.gain if effect.gain else 0.0
+
+
+def _adjusted(gain: Gain | Difference | None) -> str:
+    """The interval of a gain that holds for all judged at once, as text."""
+    return format_interval(gain.adjusted if gain else None)
 
 
 def _better(effect: Effect) -> bool:
@@ -265,14 +276,14 @@ def _sure(effect: Effect, judged: JudgedSweep) -> bool:
     """True for a gain that more than one pair of runs shows; or one pair, whose setting is promoted for it."""
     led = [each.setting.records[0] for each in judged.last if each.decision.verdict == "promote"]
     promoted = {value_name(effective_parameters(record).get(effect.parameter, UNSET)) for record in led}
-    return _better(effect) and (effect.gain.pairs != 1 or effect.value in promoted)
+    return effect.gain is not None and effect.gain.better and (effect.gain.pairs != 1 or effect.value in promoted)
 
 
 def _has_shown_effect(effect: Effect) -> bool:
     return effect.gain is not None and (effect.gain.better or effect.gain.worse)
 
 
-_BEST = 8  # settings in the picture of the best
+_BEST = 8  # settings in the figure of the best
 _WIDE = Html("""<style>body{max-width:84rem}.runs{max-height:42rem;overflow:auto}.runs table{font-size:.82rem}
 .runs th{position:sticky;top:0;background:#fff}.runs td{white-space:nowrap}
 .runs td.text{white-space:normal;min-width:22rem}
@@ -303,18 +314,18 @@ def judge_folder(folder: Path) -> JudgedSweep:
 
 
 def read_records(folder: Path, sweep: dict) -> list[RunRecord]:
-    """The records of the runs that have ended, by their number; those that it no longer asks for stay out."""
+    """The records of the runs that have ended, by their number; those that it no longer contains are left out."""
     found = [record for identity in sweep["runs"] if (record := read_record(folder, identity))]
     return sorted(found, key=lambda record: record.number)
 
 
 def page_parts(folder: Path, judged: JudgedSweep) -> list:
     """The page's parts, from the question to every decision and its reasons."""
-    asked = f"Asked: {judged.sweep['question']}"
+    question = f"Question: {judged.sweep['question']}"
     if not judged.records:
-        return [asked, "No run has ended yet."]
+        return [question, "No run has ended yet."]
     parts = [
-        asked,
+        question,
         _count_sentence(judged),
         "# Verdict",
         verdict_sentences(judged),
@@ -362,7 +373,7 @@ def effects_table(found: list[Effect]) -> pd.DataFrame:
 
 
 def _compared(effect: Effect) -> str:
-    """What the gain is a mean of."""
+    """The pairs or means that the gain is computed from."""
     gain = effect.gain
     if gain is None:
         return ""
@@ -374,12 +385,12 @@ def _compared(effect: Effect) -> str:
 
 
 def _count_sentence(judged: JudgedSweep) -> str:
-    """How many runs ended how, what they cost, and how many are to come."""
-    records, asked = judged.records, len(judged.sweep["runs"])
+    """The sentence that counts runs by outcome, with their cost and the number to come."""
+    records, wanted = judged.records, len(judged.sweep["runs"])
     status, stages = Counter(record.status for record in records), Counter(record.stage for record in records)
     how = ", ".join(f"{status[word]} {word}" for word in ("done", "failed", "pruned") if status[word])
     first = f"; {stages['replay']} of them replays" if stages["replay"] else ""
-    to_come = f"; {asked - len(records)} to come" if asked > len(records) else ""
+    to_come = f"; {wanted - len(records)} to come" if wanted > len(records) else ""
     minutes = sum(record.seconds for record in records) / 60
     return f"{len(records)} run{'s' if len(records) > 1 else ''}: {how}{first}; {minutes:.1f} minutes{to_come}."
 
@@ -402,7 +413,7 @@ def _ladder(verdicts: list[Verdict]) -> Figure:
         score, stored = each.setting.score, each.setting.records[0].interval
         low, high = (each.interval.low, each.interval.high) if each.interval else stored or (score, score)
         rungs.append(
-            {"name": short(each.setting.name), "score": score, "low": min(low, score), "high": max(high, score)}
+            {"name": short_name(each.setting.name), "score": score, "low": min(low, score), "high": max(high, score)}
         )
     return ladder(pd.DataFrame(rungs))
 
@@ -434,7 +445,7 @@ def _spread(each: Verdict) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the page anew; 0 when it could be made."""
+    """Write the page again; 0 on success."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the sweep's folder, below RUNS/sweeps")
     options = parser.parse_args(arguments)

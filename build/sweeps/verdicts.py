@@ -1,8 +1,8 @@
-"""What a sweep's runs are worth: the judge's rules over what they stored, and what each parameter did.
+"""Verdicts on a sweep's settings by the judge's rules, and the effect of each parameter.
 
 The unit is the setting: runs that differ by their seed alone are one setting, tried several times. A setting leads only
-when its gain holds over redrawn recordings and over folds and seeds, both with all that was tried judged at once; for
-among many that are no better one will always look so.
+when its gain holds over redrawn recordings and over folds and seeds, both with all that was tried judged at once: among
+many that are no better, one will always look so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,17 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from build.sweeps.config import Setting, effective, settings_of, varied
+from build.sweeps.config import Setting, effective_parameters, settings_by_stage, varied_parameters
 from build.sweeps.record import RunRecord
-from build.sweeps.scores import Stored, stored
+from build.sweeps.scores import StoredScores, load_stored_scores
 from lib.judge.bootstrap import Interval, bootstrap, interval
-from lib.judge.compare import Difference, compare_all, gains_by_part, rank_correlation
+from lib.judge.compare import Difference, compare_all, gains_by_subgroup, rank_correlation
 from lib.judge.decisions import Decision, Evidence, decide
 from lib.judge.effects import Effect, SweepRun, effects, setting_differences
 from lib.judge.gains import Gain, paired_gains
 from lib.judge.metric import judge
 from lib.judge.studies.replay import ReplaySettings, triage
-from lib.judge.subgroups import DECISIVE, fold_spread, slices
+from lib.judge.subgroups import DECISIVE, fold_spread, list_subgroups
 from lib.submit.budget import BUDGET_MINUTES, CONTEST_SOUNDSCAPES
 
 STAND_IN = "stands in for the baseline, which has no score in this stage"
@@ -39,8 +39,8 @@ class Verdict:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
-    """A sweep, judged: settings by stage, the baseline first where it ended well, and effects of parameters."""
+class JudgedSweep:
+    """A judged sweep: settings by stage, the baseline first where it ended well, and effects of parameters."""
 
     sweep: Mapping  # its sweep.json
     records: tuple[RunRecord, ...]
@@ -57,7 +57,7 @@ class Judged:
 
     @property
     def tried(self) -> int:
-        """How many settings were tried, in the stage with the most."""
+        """The number of settings tried, in the stage with the most."""
         return max((len(each) for each in self.verdicts.values()), default=0)
 
     @property
@@ -70,62 +70,70 @@ class Judged:
         every = (each for stage in self.verdicts.values() for each in stage)
         return next((each for each in every if record in each.setting.records), None)
 
-    def decided(self, record: RunRecord) -> str:
-        """The verdict on the run in a word; empty where it has no score."""
+    def verdict_of(self, record: RunRecord) -> str:
+        """The verdict on the run as a word; empty where it has no score."""
         found = self.of(record)
         return found.decision.verdict if found else ""
 
 
-def judge_sweep(folder: Path, sweep: Mapping, records: Sequence[RunRecord]) -> Judged:
+def judge_sweep(folder: Path, sweep: Mapping, records: Sequence[RunRecord]) -> JudgedSweep:
     """All verdicts and effects of a sweep; `sweep` is its sweep.json."""
-    settings, baseline_ran = settings_of(sweep, records)
+    settings, baseline_ran = settings_by_stage(sweep, records)
     tried = max((len(each) for each in settings.values()), default=1) - 1
     verdicts, trials, notes = {}, {}, []
     for stage, each in settings.items():
-        kept, said = stored(folder, sweep, [record for setting in each for record in setting.records])
-        trials[stage] = {record.id: trial(record, kept) for setting in each for record in setting.records}
+        kept, wrong = load_stored_scores(folder, sweep, [record for setting in each for record in setting.records])
+        trials[stage] = {record.id: as_sweep_run(record, kept) for setting in each for record in setting.records}
         gained = _gains(each, trials[stage], tried)
         if stage == "replay":
-            verdicts[stage] = _replayed(sweep, each, settings.get("full", []), gained)
+            verdicts[stage] = _replay_verdicts(sweep, each, settings.get("full", []), gained)
         else:
-            verdicts[stage] = _decided(each, kept, gained, baseline_ran)
-        notes += said
+            verdicts[stage] = _stage_verdicts(each, kept, gained, baseline_ran)
+        notes += wrong
     widest = list(max(trials.values(), key=len, default={}).values())
     found = effects(widest, widest[0].parameters) if widest else []
-    return Judged(sweep, tuple(records), varied(records), verdicts, baseline_ran, found, tuple(dict.fromkeys(notes)))
+    return JudgedSweep(
+        sweep, tuple(records), varied_parameters(records), verdicts, baseline_ran, found, tuple(dict.fromkeys(notes))
+    )
 
 
-def trial(record: RunRecord, kept: Stored | None) -> SweepRun:
-    """A run as the effects see it; its scores by fold are made anew where all its scores are at hand."""
+def as_sweep_run(record: RunRecord, kept: StoredScores | None) -> SweepRun:
+    """The run as `effects` takes it; its scores by fold are computed anew where all its scores are at hand."""
     per_fold = kept.per_fold(record.id) if kept and record.id in kept.scores else record.per_fold
-    return SweepRun(effective(record), record.seed, record.score, per_fold)
+    assert record.score is not None, "a run without a score is in no setting"
+    return SweepRun(effective_parameters(record), record.seed, record.score, per_fold)
 
 
-def _replayed(sweep: Mapping, settings: list[Setting], full: list[Setting], gained: dict[str, Gain]) -> list[Verdict]:
-    """The triage of a replay: who is fitted in full, who waits, who goes."""
+def _replay_verdicts(
+    sweep: Mapping, settings: list[Setting], full: list[Setting], gained: dict[str, Gain]
+) -> list[Verdict]:
+    """The triage of a replay: each setting is promoted to a full fit, parked or killed."""
     promotion = sweep["promote"] or {}
     limits = ReplaySettings()
     if promotion.get("gain") is not None:
         limits = replace(limits, promote=promotion["gain"])
     found = triage({setting.name: setting.score for setting in settings}, settings[0].name, limits)
-    went_on = {_varied(setting, promotion) for setting in full}
+    went_on = {_key_across_stages(setting, promotion) for setting in full}
     verdicts = []
     for setting in settings:
         gain, verdict = setting.score - settings[0].score, found[setting.name]
-        if _varied(setting, promotion) in went_on:
+        if _key_across_stages(setting, promotion) in went_on:
             verdict, why = "promote", f"{gain:+.4f} in the replay: fitted in full"
         elif verdict == "promote" and full:
             verdict, why = "park", f"{gain:+.4f} in the replay, but others went first"
         else:
-            why = f"{gain:+.4f} in the replay, which asks for {limits.promote:+.3f}, and kills below {limits.kill:+.3f}"
+            thresholds = f"which promotes from {limits.promote:+.3f}, and kills below {limits.kill:+.3f}"
+            why = f"{gain:+.4f} in the replay, {thresholds}"
         verdicts.append(Verdict(setting, Decision(verdict, (why,)), over_folds=gained.get(setting.name)))
     return verdicts
 
 
-def _varied(setting: Setting, promotion: Mapping) -> str:
-    """What tells a setting from others in either stage: all it sets that the replay leaves alone."""
+def _key_across_stages(setting: Setting, promotion: Mapping) -> str:
+    """The setting's key in either stage: all it sets that the replay leaves alone."""
     replay = promotion.get("replay", {})
-    return repr(sorted((name, value) for name, value in effective(setting.records[0]).items() if name not in replay))
+    return repr(
+        sorted((name, value) for name, value in effective_parameters(setting.records[0]).items() if name not in replay)
+    )
 
 
 def _gains(settings: list[Setting], trials: Mapping[str, SweepRun], tried: int) -> dict[str, Gain]:
@@ -139,28 +147,29 @@ def _gains(settings: list[Setting], trials: Mapping[str, SweepRun], tried: int) 
     return dict(zip(tables, paired_gains(list(tables.values()), tried), strict=True))
 
 
-def _decided(
-    settings: list[Setting], kept: Stored | None, gained: dict[str, Gain], baseline_ran: bool
+def _stage_verdicts(
+    settings: list[Setting], kept: StoredScores | None, gained: dict[str, Gain], baseline_ran: bool
 ) -> list[Verdict]:
     """The rules' decision on each setting of the stage that counts."""
     first = settings[0]
     known = [setting for setting in settings if kept and any(record.id in kept.scores for record in setting.records)]
-    evidence = _evidence(known, kept) if first in known else {}
+    evidence = _evidence(known, kept) if kept and first in known else {}
     verdicts = []
     for setting in settings:
         gain, facts = gained.get(setting.name), evidence.get(setting.name)
         if setting is first:
             decision = Decision("park", ("what all others must beat" if baseline_ran else STAND_IN,))
         elif facts is None:
-            decision = _unstored(setting, first, gain)
+            decision = _decide_without_scores(setting, first, gain)
         else:
-            decision = _within_luck(decide(facts), facts, gain)
-        verdicts.append(Verdict(setting, decision, facts and facts.difference, gain, facts and facts.interval))
+            decision = _park_within_luck(decide(facts), facts, gain)
+        difference, span = (facts.difference, facts.interval) if facts else (None, None)
+        verdicts.append(Verdict(setting, decision, difference, gain, span))
     return verdicts
 
 
-def _evidence(settings: list[Setting], kept: Stored) -> dict[str, Evidence]:
-    """What is known of each setting, the first being the reference; means over seeds."""
+def _evidence(settings: list[Setting], kept: StoredScores) -> dict[str, Evidence]:
+    """The evidence on each setting, the first being the reference; means over seeds."""
     runs = {setting.name: [record.id for record in setting.records if record.id in kept.scores] for setting in settings}
     of_run = {run: judge(kept.labels, kept.scores[run]).macro for each in runs.values() for run in each}
     drawn_run = bootstrap(kept.labels, {run: kept.scores[run] for run in of_run})
@@ -170,8 +179,8 @@ def _evidence(settings: list[Setting], kept: Stored) -> dict[str, Evidence]:
     compared = compare_all(macro, drawn, reference) if len(drawn) > 1 else {}
     first = {name: kept.scores[each[0]] for name, each in runs.items()}
     better = {name: first[name] for name, each in compared.items() if each.adjusted.low > 0}
-    parts = [part for part in slices(kept.prepared) if part.view in DECISIVE] if better else []
-    harm = gains_by_part(kept.labels, better | {reference: first[reference]}, reference, parts, seed=0)
+    parts = [part for part in list_subgroups(kept.prepared) if part.grouping in DECISIVE] if better else []
+    harm = gains_by_subgroup(kept.labels, better | {reference: first[reference]}, reference, parts, seed=0)
     stds = {
         name: float(np.mean([fold_spread(kept.labels, kept.scores[run]).std for run in each]))
         for name, each in runs.items()
@@ -184,7 +193,7 @@ def _evidence(settings: list[Setting], kept: Stored) -> dict[str, Evidence]:
             difference=compared.get(name),
             fold_std=stds[name],
             reference_fold_std=stds[reference],
-            parts=tuple(harm.get(name, ())),
+            subgroups=tuple(harm.get(name, ())),
             budget_share=kept.seconds[each[0]] * CONTEST_SOUNDSCAPES / 60 / BUDGET_MINUTES,
             correlation=rank_correlation(kept.labels, first[name], first[reference]),
         )
@@ -192,30 +201,32 @@ def _evidence(settings: list[Setting], kept: Stored) -> dict[str, Evidence]:
     }
 
 
-def _within_luck(decision: Decision, facts: Evidence, gain: Gain | None) -> Decision:
-    """The decision; parked where folds and seeds do not bear out a gain, or where only a blend could use it."""
-    if decision.verdict == "merge":
-        told = f"{facts.difference.gain:+.4f} {signed(facts.difference.interval)} over {facts.difference.reference}"
-        why = f"not told apart, {told}; ranks otherwise, correlation {facts.correlation:.2f}: a blend could use it"
-        return Decision("park", (why, *decision.reasons[1:]))  # a sweep asks which setting to keep, not what to blend
+def _park_within_luck(decision: Decision, facts: Evidence, gain: Gain | None) -> Decision:
+    """The decision; parked where folds and seeds do not confirm a gain, or where only a blend could use it."""
+    if decision.verdict == "merge" and (found := facts.difference):  # a sweep decides what to keep, not what to blend
+        gained = f"{found.gain:+.4f} {format_interval(found.interval)} over {found.reference}"
+        ranks = f"ranks differently, correlation {facts.correlation:.2f}"
+        return Decision("park", (f"no sure difference, {gained}; {ranks}: a blend could use it", *decision.reasons[1:]))
     if decision.verdict != "promote" or (gain is not None and gain.better):
         return decision
     if gain is None or gain.adjusted is None:
         why = "trained once, in one fold: luck of training is not known; repeat it with seeds"
     else:
-        why = f"over folds and seeds {gain.gain:+.4f}, all judged at once {signed(gain.adjusted)}: may be luck"
+        why = f"over folds and seeds {gain.gain:+.4f}, all judged at once {format_interval(gain.adjusted)}: may be luck"
     return Decision("park", (f"{decision.reasons[0]}; but {why}", *decision.reasons[1:]))
 
 
-def _unstored(setting: Setting, reference: Setting, gain: Gain | None) -> Decision:
-    """The decision where recordings cannot be redrawn, as no scores were stored: nobody leads by that."""
+def _decide_without_scores(setting: Setting, reference: Setting, gain: Gain | None) -> Decision:
+    """The decision where recordings cannot be redrawn, as no scores were stored: never a promotion."""
     if gain is not None and gain.worse:
-        return Decision("kill", (f"{gain.gain:+.4f} over folds and seeds, all judged at once {signed(gain.adjusted)}",))
+        return Decision(
+            "kill", (f"{gain.gain:+.4f} over folds and seeds, all judged at once {format_interval(gain.adjusted)}",)
+        )
     return Decision(
-        "park", (f"{setting.score - reference.score:+.4f}; no scores by window are stored to tell it from luck",)
+        "park", (f"{setting.score - reference.score:+.4f}; no scores by window are stored to separate it from luck",)
     )
 
 
-def signed(span: Interval) -> str:
-    """An interval of a gain, with signs."""
-    return f"[{span.low:+.4f}, {span.high:+.4f}]"
+def format_interval(span: Interval | None) -> str:
+    """An interval of a gain as text, with signs; empty where there is none."""
+    return "" if span is None else f"[{span.low:+.4f}, {span.high:+.4f}]"

@@ -1,4 +1,4 @@
-"""Show the ledger and the sweeps in MLflow's own pages: export them into its store below RUNS, and open its server.
+"""Export the ledger and the sweeps to MLflow's store below RUNS, and open its server.
 
 python -m build.tracking.mlflow_export            export what is new, then serve on this machine alone, until Ctrl-C
 python -m build.tracking.mlflow_export --dry      only export
@@ -17,22 +17,23 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from build.project import ROOT
-from build.tracking.mlflow_runs import Tracked, tracked
+from build.tracking.mlflow_runs import TrackedRun, iterate_runs
 from lib.core.errors import BadInput
 
 _LOOPBACK = "127.0.0.1"
-_PAGE = 1000  # runs asked for at once
+_PAGE = 1000  # runs requested at once
 _ID, _CONTENT = "pantanal.id", "pantanal.content"
 
 
-def export(runs: Path, store: str) -> Counter:
+def export(runs: Path, store: str) -> Counter[str]:
     """Put the ledger and the sweeps of RUNS into the store, and return how many runs are new, changed and there."""
     _refuse_without_mlflow()
     from mlflow.tracking import MlflowClient  # here, for it takes seconds, and only sweeps' requirements bring it
 
-    client, counted = MlflowClient(tracking_uri=store), Counter()
+    client = MlflowClient(tracking_uri=store)
+    counted: Counter[str] = Counter()
     known: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {}
-    for run in tracked(runs):
+    for run in iterate_runs(runs):
         if run.experiment not in known:
             experiment = _experiment(client, run.experiment, runs)
             known[run.experiment] = experiment, dict(_exported(client, experiment))
@@ -71,28 +72,28 @@ def serve(store: str, port: int) -> int:
         return 0
 
 
-_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}  # it would tell its makers what is called
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}  # it would send its makers usage data
 
 
-def store_of(runs: Path) -> str:
+def store_address(runs: Path) -> str:
     """The address of the database below RUNS."""
     return f"sqlite:///{(runs / 'mlflow' / 'mlflow.db').resolve()}"
 
 
 def _refuse_without_mlflow() -> None:
-    """Refuse where MLflow cannot be imported; and keep it from calling home where it can."""
+    """Refuse where MLflow cannot be imported; disable its telemetry where it can."""
     os.environ.update(_QUIET)
     if find_spec("mlflow") is None:
         raise BadInput(
             "MLflow is not installed here",
             expected="the packages of requirements-sweeps.txt",
             got=sys.executable,
-            do="make mlflow, or pip install -r requirements-sweeps.txt",
+            do="run make mlflow, or pip install -r requirements-sweeps.txt",
         )
 
 
 def _experiment(client, name: str, runs: Path) -> str:
-    """The number of the experiment of that name, made if need be; one that was deleted by hand is an error."""
+    """The id of the experiment of that name, made if need be; one that was deleted by hand is an error."""
     found = client.get_experiment_by_name(name)
     if found is None:
         return client.create_experiment(name, artifact_location=(runs / "mlflow" / "artifacts").resolve().as_uri())
@@ -107,7 +108,7 @@ def _experiment(client, name: str, runs: Path) -> str:
 
 
 def _exported(client, experiment: str) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Of each run that an export left: its id here, and its number and content there."""
+    """Each run of an earlier export: its id here, and its MLflow id and content."""
     token = None
     while True:
         page = client.search_runs([experiment], max_results=_PAGE, page_token=token)
@@ -119,8 +120,8 @@ def _exported(client, experiment: str) -> Iterator[tuple[str, tuple[str, str]]]:
             return
 
 
-def _log(client, experiment: str, run: Tracked) -> None:
-    """Write one run; its content last of all, so that one torn by an interrupt is written anew."""
+def _log(client, experiment: str, run: TrackedRun) -> None:
+    """Write one run; its content last, so that one torn by an interrupt is written anew."""
     from mlflow.entities import Metric, Param
 
     made = client.create_run(
@@ -133,20 +134,20 @@ def _log(client, experiment: str, run: Tracked) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Export, and serve unless told otherwise; 0 when all went well."""
+    """Export, and serve unless --dry is given; 0 when all went well."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="whose ledger and sweeps")
     parser.add_argument("--port", type=int, default=5000, help="of MLflow's pages")
     parser.add_argument("--dry", action="store_true", help="only export")
     options = parser.parse_args(arguments)
-    store = store_of(options.runs)
+    store = store_address(options.runs)
     try:
         (options.runs / "mlflow").mkdir(parents=True, exist_ok=True)
         counted = export(options.runs, store)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
-    print(", ".join(f"{counted[word]} {word}" for word in ("new", "changed", "there")) + f": {store}", flush=True)
+    print(", ".join(f"{counted[state]} {state}" for state in ("new", "changed", "there")) + f": {store}", flush=True)
     return 0 if options.dry else serve(store, options.port)
 
 

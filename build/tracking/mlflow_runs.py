@@ -1,4 +1,4 @@
-"""The ledger's lines and the sweeps' runs as MLflow knows runs: parameters, metrics, tags, and what they belong to."""
+"""Convert the ledger's lines and the sweeps' runs to MLflow runs: parameters, metrics, tags and experiment."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,15 +12,15 @@ from build.sweeps.report import read_records
 from lib.core import fingerprint
 from lib.core.paths import ledger_path
 from lib.core.records import read_json, to_json
-from lib.judge.ledger import LedgerLine, read
+from lib.judge.ledger import LedgerLine, read_ledger
 
 _STATUS = {"done": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
 _LONGEST = 4000  # characters of a text that MLflow's store still takes
 
 
 @dataclass(frozen=True)
-class Tracked:
-    """One run, ready for MLflow: the id tells it from others, its content whether it has changed."""
+class TrackedRun:
+    """One run, ready for MLflow: `id` identifies it, and `content` changes with it."""
 
     experiment: str
     id: str
@@ -34,21 +34,21 @@ class Tracked:
 
     @cached_property
     def content(self) -> str:
-        """The fingerprint of all that is told of it but when: a ledger's line does not know."""
+        """The fingerprint of all but its times, which a ledger's line does not have."""
         return fingerprint.of_json([self.name, self.status, self.parameters, self.metrics, self.tags])
 
 
-def tracked(runs: Path) -> Iterator[Tracked]:
-    """The runs of all sweeps below RUNS, then the lines of its ledger that no sweep's run has told already."""
-    told = set()
+def iterate_runs(runs: Path) -> Iterator[TrackedRun]:
+    """The runs of all sweeps below RUNS, then the lines of its ledger that belong to no run of a sweep."""
+    exported: set[str] = set()
     for sweep in sorted(runs.glob("sweeps/*/sweep.json")):
         for each in _of_sweep(sweep.parent):
-            told.add(each.tags["run"])
+            exported.add(each.tags["run"])
             yield each
-    yield from _of_ledger(ledger_path(runs), told)
+    yield from _of_ledger(ledger_path(runs), exported)
 
 
-def _of_sweep(folder: Path) -> Iterator[Tracked]:
+def _of_sweep(folder: Path) -> Iterator[TrackedRun]:
     """The runs of one sweep that have ended."""
     sweep = read_json(folder / "sweep.json")
     results = folder / "results.json"
@@ -58,7 +58,7 @@ def _of_sweep(folder: Path) -> Iterator[Tracked]:
         metrics = {"score": record.score, "seconds": record.seconds}
         metrics |= dict(zip(("low", "high"), record.interval or (), strict=False))
         metrics |= {f"fold_{fold}": score for fold, score in record.per_fold.items()}
-        yield Tracked(
+        yield TrackedRun(
             experiment=f"sweep {folder.name}",
             id=f"{folder.name}/{record.id}",
             name=f"{record.number} {record.stage}",
@@ -72,7 +72,7 @@ def _of_sweep(folder: Path) -> Iterator[Tracked]:
 
 
 def _tags(folder: Path, sweep: Mapping, record: RunRecord, verdicts: Mapping[str, str]) -> dict[str, str]:
-    """What else is known of a run of a sweep, and where its files lie."""
+    """Further facts about a run of a sweep, and the paths of its files."""
     page = Path(record.notebook).with_suffix(".html")
     places = {"page": page, "notebook": record.notebook, "member": record.member}
     tags = {
@@ -88,21 +88,21 @@ def _tags(folder: Path, sweep: Mapping, record: RunRecord, verdicts: Mapping[str
     return {name: text for name, text in tags.items() if text} | {"mlflow.note.content": "\n".join(links)}
 
 
-def _of_ledger(path: Path, told: set[str]) -> Iterator[Tracked]:
+def _of_ledger(path: Path, exported: set[str]) -> Iterator[TrackedRun]:
     """The ledger's lines; the second of two equal ones is a run of its own."""
     seen: Counter[str] = Counter()
     ended = int(path.stat().st_mtime * 1000) if path.is_file() else 0
-    for line in read(path):
+    for line in read_ledger(path):
         identity = fingerprint.of_json(to_json(line))
         seen[identity] += 1
-        if not ("sweep" in line.tags and told.intersection(line.tags)):
+        if not ("sweep" in line.tags and exported.intersection(line.tags)):
             yield _of_line(line, f"ledger/{identity}/{seen[identity]}", ended)
 
 
-def _of_line(line: LedgerLine, identity: str, ended_ms: int) -> Tracked:
-    """One line; it does not say when, so it ends when the ledger was last written to."""
+def _of_line(line: LedgerLine, identity: str, ended_ms: int) -> TrackedRun:
+    """One line; it has no time, so it ends when the ledger was last written to."""
     facts = ("config", "fold_version", "data_version", "seed", "classes")
-    return Tracked(
+    return TrackedRun(
         experiment=line.question,
         id=identity,
         name=" ".join(line.tags) or line.config,

@@ -1,4 +1,4 @@
-"""How sure a score is: the cluster bootstrap, which draws whole recording groups, as their windows are not independent.
+"""Confidence intervals of scores by a cluster bootstrap over recording groups, as their windows are not independent.
 
 A draw counts each group some number of times, and a class's AUC is then a ratio of two quadratic forms in those counts:
 won pairs over pairs, between any two groups. Both tables are made once, so a thousand draws are a few matrix products.
@@ -89,12 +89,12 @@ def score_table(
         columns=["name", "score", "low", "high", "classes"],
     )
     for column, values in (columns or {}).items():
-        table[column] = [values.get(name) for name in scored]
+        table[column] = pd.Series([values.get(name) for name in scored])
     return table
 
 
 def recording_groups(labels: Labels) -> np.ndarray:
-    """(rows,) the number of the site and day that each row was recorded at."""
+    """(rows,) the number of each row's recording group, a site and day."""
     names = [split_row_id(row)[0].group for row in labels.row_ids]
     return np.unique(names, return_inverse=True)[1]
 
@@ -102,7 +102,7 @@ def recording_groups(labels: Labels) -> np.ndarray:
 def bootstrap(
     labels: Labels, named: Mapping[Name, Scores], *, draws: int = 1000, seed: int = 0
 ) -> dict[Name, np.ndarray]:
-    """(draws,) macro scores for each of the named scores, all on the same redrawn recording groups, so they pair up."""
+    """(draws,) macro scores of each of the named scores, on the same redrawn recording groups: they are paired."""
     groups = recording_groups(labels)
     count = groups.max() + 1
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float32)
@@ -113,7 +113,7 @@ def bootstrap(
 
 
 def few_groups(groups: int) -> float:
-    """How much wider few groups make the truth's spread than their own redraws': Student's tails, and n over n - 1."""
+    """The factor that widens an interval for few groups: Student's tails over normal ones, and n over n - 1."""
     if groups < 2:
         return 1.0
     tail = (1 + LEVEL) / 2
@@ -127,21 +127,21 @@ def interval(score: float, drawn: np.ndarray) -> Interval:
 
 
 def macro_of_draws(labels: Labels, groups: np.ndarray, values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """(draws,) the mean AUC over the classes that a draw can score; `drawn` (draws, groups) counts each group."""
+    """(draws,) the mean AUC over the classes scorable in a draw; `drawn` (draws, groups) counts each group."""
     total, scored = np.zeros(len(drawn)), np.zeros(len(drawn))
     for column in np.flatnonzero(labels.values.any(axis=0) & ~labels.values.all(axis=0)):
         truth = labels.values[:, column]
         owners, won, pairs = _pair_tables(truth, values[:, column], groups, labels.strata, drawn.shape[1])
-        theirs = drawn[:, owners]
-        possible = ((theirs @ pairs) * drawn).sum(axis=1)
-        can = possible > 0
-        total[can] += (((theirs @ won) * drawn).sum(axis=1)[can]) / possible[can]
-        scored += can
+        own = drawn[:, owners]
+        possible = ((own @ pairs) * drawn).sum(axis=1)
+        scorable = possible > 0
+        total[scorable] += (((own @ won) * drawn).sum(axis=1)[scorable]) / possible[scorable]
+        scored += scorable
     return np.divide(total, scored, out=np.full(len(drawn), np.nan), where=scored > 0)
 
 
 def _pair_tables(truth: np.ndarray, values: np.ndarray, groups: np.ndarray, strata: np.ndarray, count: int):
-    """Groups with a positive; and tables (they, all groups): pairs won against each group, and pairs there are."""
+    """Groups with a positive; and two tables (those groups, all groups): pairs won, and all pairs."""
     positive, negative = np.flatnonzero(truth), np.flatnonzero(~truth)
     positive, negative = (rows[np.argsort(groups[rows], kind="stable")] for rows in (positive, negative))
     better = (values[positive][:, None] > values[negative]).astype(np.float32)

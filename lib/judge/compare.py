@@ -1,6 +1,6 @@
-"""Comparisons: paired differences, many at once without fooling oneself, and the smallest effect worth believing.
+"""Paired differences of scores, adjusted for multiple comparisons, and the minimum detectable effect.
 
-All rest on one bootstrap of all scores over the same redrawn recordings, so that luck which two scores share cancels.
+All rest on one bootstrap of all scores over the same redrawn recordings, so that noise which two scores share cancels.
 """
 
 from collections.abc import Mapping
@@ -14,48 +14,50 @@ from lib.competition.scores import Labels, Scores
 from lib.core.errors import BadInput
 from lib.judge.bootstrap import LEVEL, Interval, Name, bootstrap, interval
 from lib.judge.metric import class_auc
-from lib.judge.subgroups import Slice, cut_scores, cut_slice
+from lib.judge.subgroups import Subgroup, subgroup_labels, subgroup_scores
 
-SIBLINGS = 0.9  # how two variants of one model typically go up and down together over redrawn recordings
+SAME_MODEL_CORRELATION = 0.9  # typical correlation, over redrawn recordings, of two variants of one model
 _HALF = norm.ppf((1 + LEVEL) / 2)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much `name` scores above `reference`: alone, and seen as one of many that were tried."""
+    """The gain of `name` over `reference`, with its own interval and one adjusted for all that were compared."""
 
     name: str
     reference: str
     gain: float
     interval: Interval
     adjusted: Interval  # holds for all compared at once
-    lucky: float  # how many of those compared would show this gain, were none better than the reference
+    by_chance: float  # expected number of those compared with such a gain, were none better than the reference
 
     def __str__(self) -> str:
-        return f"{self.name} - {self.reference}: {self.gain:+.4f} {self.interval}, all at once {self.adjusted}"
+        return f"{self.name} - {self.reference}: {self.gain:+.4f} {self.interval}, adjusted {self.adjusted}"
 
 
-def paired(scored: Mapping[Name, float], drawn: Mapping[Name, np.ndarray], name: Name, reference: Name) -> Interval:
+def paired_interval(
+    scored: Mapping[Name, float], drawn: Mapping[Name, np.ndarray], name: Name, reference: Name
+) -> Interval:
     """The interval of the difference of two scores over the same draws."""
     return interval(scored[name] - scored[reference], drawn[name] - drawn[reference])
 
 
 def compare_all(scored: Mapping[str, float], drawn: Mapping[str, np.ndarray], reference: str) -> dict[str, Difference]:
-    """Each other score against the reference; the adjusted intervals hold together, by the largest |t| of each draw."""
+    """The difference of each other score to the reference; adjusted intervals hold together (largest |t| a draw)."""
     names = [name for name in drawn if name != reference]
     if reference not in drawn or not names:
         raise BadInput(
             "nothing to compare",
             expected="a reference and others",
             got=f"{reference} of {list(drawn)}",
-            do="name two members or more",
+            do="name a reference and at least one other member",
         )
     differences = np.stack([drawn[name] - drawn[reference] for name in names])
     differences = differences[:, np.isfinite(differences).all(axis=0)]
     noise = differences - differences.mean(axis=1, keepdims=True)
     spread = noise.std(axis=1, keepdims=True)
-    luck = np.divide(noise, spread, out=np.zeros_like(noise), where=spread > 0)  # (others, draws)
-    reach = float(np.quantile(np.abs(luck).max(axis=0), LEVEL))
+    t_values = np.divide(noise, spread, out=np.zeros_like(noise), where=spread > 0)  # (others, draws)
+    reach = float(np.quantile(np.abs(t_values).max(axis=0), LEVEL))
     found = {}
     for name, width in zip(names, spread[:, 0], strict=True):
         gain = scored[name] - scored[reference]
@@ -64,66 +66,65 @@ def compare_all(scored: Mapping[str, float], drawn: Mapping[str, np.ndarray], re
             name=name,
             reference=reference,
             gain=gain,
-            interval=paired(scored, drawn, name, reference),
+            interval=paired_interval(scored, drawn, name, reference),
             adjusted=Interval(float(gain - reach * width), float(gain + reach * width)),
-            lucky=float((luck >= height).mean(axis=1).sum()),
+            by_chance=float((t_values >= height).mean(axis=1).sum()),
         )
     return found
 
 
 @dataclass(frozen=True)
-class PartGain:
-    """The gain over the reference within one part of a view."""
+class SubgroupGain:
+    """The gain over the reference within one subgroup."""
 
-    view: str
-    part: str
+    grouping: str
+    subgroup: str
     gain: float
     interval: Interval
 
 
 @dataclass(frozen=True)
 class MinimumEffect:
-    """The half-width of a paired interval on the present data: a smaller gain cannot be told from none."""
+    """The half-width of a paired interval on the present data: a smaller gain cannot be distinguished from none."""
 
-    at_hand: float  # for two scores as alike as those at hand
-    correlation: float  # how alike those are over the draws, the median pair
-    siblings: float  # for two variants of one model, correlated by SIBLINGS
+    these_scores: float  # for two scores as correlated as those compared
+    correlation: float  # of those over the draws, the median pair
+    same_model: float  # for two variants of one model, correlated by SAME_MODEL_CORRELATION
 
     def __str__(self) -> str:
         return (
-            f"a gain worth believing: {self.at_hand:.3f} between scores as alike as these (correlation "
-            f"{self.correlation:.2f}), {self.siblings:.3f} between variants of one model (correlation {SIBLINGS})"
+            f"minimum detectable gain: {self.these_scores:.3f} between scores as correlated as these (correlation "
+            f"{self.correlation:.2f}), {self.same_model:.3f} between variants of one model "
+            f"(correlation {SAME_MODEL_CORRELATION})"
         )
 
 
 def minimum_effect(drawn: Mapping[str, np.ndarray]) -> MinimumEffect:
-    """The smallest gain that the labelled recordings can show, from the scores' own spread over the draws."""
+    """The smallest gain that the labelled recordings can show, from the spread of the scores over the draws."""
     spread = float(np.median([np.nanstd(values) for values in drawn.values()]))
-    alike = [_correlation(drawn[a], drawn[b]) for a, b in combinations(drawn, 2)]
-    correlation = float(np.median(alike)) if alike else SIBLINGS
+    correlations = [_correlation(drawn[a], drawn[b]) for a, b in combinations(drawn, 2)]
+    correlation = float(np.median(correlations)) if correlations else SAME_MODEL_CORRELATION
 
     def half(share: float) -> float:
         return float(_HALF * spread * np.sqrt(2 * (1 - share)))
 
-    return MinimumEffect(half(correlation), correlation, half(SIBLINGS))
+    return MinimumEffect(half(correlation), correlation, half(SAME_MODEL_CORRELATION))
 
 
-def gains_by_part(
-    labels: Labels, named: Mapping[str, Scores], reference: str, parts: list[Slice], *, seed: int
-) -> dict[str, list[PartGain]]:
-    """How much each gains over the reference in each part that can be scored."""
-    found: dict[str, list[PartGain]] = {name: [] for name in named}
-    for part in parts:
-        truth, sliced = (
-            cut_slice(labels, part),
-            {name: cut_scores(labels, scores, part) for name, scores in named.items()},
-        )
-        scored = {name: _macro(truth, scores) for name, scores in sliced.items()}
-        if np.isfinite(scored[reference]):  # whether a part can be scored is the labels' doing, the same for all
-            drawn = bootstrap(truth, sliced, seed=seed)
+def gains_by_subgroup(
+    labels: Labels, named: Mapping[str, Scores], reference: str, subgroups: list[Subgroup], *, seed: int
+) -> dict[str, list[SubgroupGain]]:
+    """The gains of each over the reference, in every subgroup that can be scored."""
+    found: dict[str, list[SubgroupGain]] = {name: [] for name in named}
+    for subgroup in subgroups:
+        truth = subgroup_labels(labels, subgroup)
+        parts = {name: subgroup_scores(labels, scores, subgroup) for name, scores in named.items()}
+        scored = {name: _macro(truth, scores) for name, scores in parts.items()}
+        if np.isfinite(scored[reference]):  # whether a subgroup can be scored depends on the labels, the same for all
+            drawn = bootstrap(truth, parts, seed=seed)
             for name, gains in found.items():
-                gain = scored[name] - scored[reference]
-                gains.append(PartGain(part.view, part.part, gain, paired(scored, drawn, name, reference)))
+                gain, sure = scored[name] - scored[reference], paired_interval(scored, drawn, name, reference)
+                gains.append(SubgroupGain(subgroup.grouping, subgroup.name, gain, sure))
     return found
 
 
@@ -134,7 +135,7 @@ def _macro(labels: Labels, scores: Scores) -> float:
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """How two scores go up and down together over the draws; 1 where either never moves."""
+    """The correlation of two scores over the draws; 1 where either is constant."""
     both = np.isfinite(one) & np.isfinite(other)
     if np.ptp(one[both]) == 0 or np.ptp(other[both]) == 0:
         return 1.0
@@ -142,7 +143,7 @@ def _correlation(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def rank_correlation(labels: Labels, one: Scores, other: Scores) -> float:
-    """How alike two scores rank the windows: Spearman within each fold and class, the mean over those that vary."""
+    """The mean Spearman correlation of two scores within each fold and class, over those in which both vary."""
     found = []
     for stratum in np.unique(labels.strata):
         rows = [row for row, there in zip(labels.row_ids, labels.strata, strict=True) if there == stratum]

@@ -1,7 +1,7 @@
-"""What a parameter does: the gain of each of its values over a reference value, with all else equal where it can be.
+"""Effects of a sweep's parameters: the gain of each value over a reference value, with all else equal where possible.
 
 Runs that share all but this parameter, seed included, are paired, and differ fold by fold. Where most runs of a value
-have no such partner, as in a random space, the means of all its runs are compared, and what else varied is luck.
+have no such partner, as in a random space, the means of all its runs are compared: what else varied counts as noise.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ _THIRDS = 3
 
 @dataclass(frozen=True)
 class SweepRun:
-    """A run that was scored: what was set, seed apart; its seed, its score, and its scores by fold."""
+    """A scored run: its parameters except the seed, its seed, its score, and its scores by fold."""
 
     parameters: Mapping[str, object]
     seed: int | None
@@ -28,7 +28,7 @@ class SweepRun:
 
 @dataclass(frozen=True)
 class Effect:
-    """What one value of a parameter does; the reference value has no gain over itself."""
+    """The gain of one value of a parameter; the reference value has none over itself."""
 
     parameter: str
     value: str
@@ -39,13 +39,13 @@ class Effect:
 
 
 def varying(parameters: Sequence[Mapping[str, object]]) -> list[str]:
-    """The parameters of more than one value, in the order they first appear; not to be set is a value too."""
+    """The parameters with more than one value, in the order of their first appearance; not being set is a value too."""
     names = dict.fromkeys(name for each in parameters for name in each)
     return [name for name in names if len({repr(each.get(name, UNSET)) for each in parameters}) > 1]
 
 
 def effects(trials: Sequence[SweepRun], reference: Mapping[str, object]) -> list[Effect]:
-    """The effect of each value of each parameter that varies, the reference's value first, all judged together."""
+    """The effect of each value of each parameter that varies, the reference's first, adjusted for all together."""
     designs = {name: _levels(trials, name, reference) for name in varying([trial.parameters for trial in trials])}
     together = sum(len(levels) - 1 for levels in designs.values())
     pairs = {
@@ -69,13 +69,13 @@ def effects(trials: Sequence[SweepRun], reference: Mapping[str, object]) -> list
 
 
 def setting_differences(pairs: Sequence[tuple[Sequence[SweepRun], Sequence[SweepRun]]]) -> np.ndarray:
-    """(pairs, folds) how much the second side of each pair scores above the first, in the folds that all have."""
+    """(pairs, folds) the second side's score minus the first's of each pair, in the folds that all have."""
     folds = _folds([trial for pair in pairs for side in pair for trial in side])
     return np.stack([_scores(theirs, folds) - _scores(ours, folds) for ours, theirs in pairs])
 
 
 def _folds(trials: Sequence[SweepRun]) -> list[str]:
-    """The folds that all trials have a score in."""
+    """The folds in which all trials have a score."""
     return sorted(set.intersection(*(set(trial.per_fold) for trial in trials)))
 
 
@@ -86,7 +86,7 @@ def _scores(trials: Sequence[SweepRun], folds: Sequence[str]) -> np.ndarray:
 
 
 def value_name(value: object) -> str:
-    """A parameter's value as a reader sees it; an empty text is how a notebook is told to choose by itself."""
+    """A parameter's value as text; an empty one, by which a notebook chooses itself, reads "(empty)"."""
     return (f"{value:.4g}" if type(value) is float else str(value)) or "(empty)"
 
 
@@ -108,7 +108,7 @@ def _levels(trials: Sequence[SweepRun], name: str, reference: Mapping[str, objec
 
 
 def _place(span: str, names: Mapping[str, str], values: Mapping[str, object]) -> tuple:
-    """Where a value stands among the others: numbers by size, then texts as they first came."""
+    """The sort key of a value: numbers by size, then texts in the order of their first appearance."""
     key = next(key for key, named in names.items() if named == span)
     number = type(values[key]) in (int, float)
     return (not number, values[key] if number else list(names).index(key))

@@ -1,8 +1,8 @@
-"""Gains that were repeated: over folds, over seeds, over all else that was tried; and how far luck alone carries one.
+"""Gains over folds, seeds and settings with intervals, from a random-effects model of pairs of runs and folds.
 
 Each fold has a model of its own, trained and judged on other recordings; a further seed trains all anew; another
-setting of the rest asks whether the gain holds there too. A gain is thus a table of differences, a row a pair of runs
-and a column a fold. Both are taken as drawn from many, so that what varies over either widens the interval.
+setting of the rest tests whether the gain holds there too. A gain is thus a table of differences, a row a pair of runs
+and a column a fold. Both are random effects: variation over either widens the interval.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _SHARED = 0.25  # the squared correlation of two differences that have one side 
 
 @dataclass(frozen=True)
 class Gain:
-    """How much one side scores above the other; no intervals where nothing was repeated."""
+    """The gain of one side over the other; without intervals where nothing was repeated."""
 
     gain: float
     interval: Interval | None
@@ -38,8 +38,8 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class _Luck:
-    """A mean square of luck and its degrees of freedom; none where nothing was repeated."""
+class _MeanSquare:
+    """A mean square of noise and its degrees of freedom."""
 
     square: float
     freedom: float
@@ -48,13 +48,13 @@ class _Luck:
 def paired_gains(tables: Sequence[np.ndarray], together: int) -> list[Gain]:
     """The mean of each (pairs, folds) table of differences; `together` is how many gains are judged at once.
 
-    How much folds and pairs vary is pooled over all tables: three folds alone tell little of their own spread.
+    The variances of folds and pairs are pooled over all tables: three folds alone estimate their own variance badly.
     """
     parts = [_squares(table) for table in tables]
-    pairs, folds, rest = (_pooled([part[n] for part in parts]) for n in range(3))
+    pairs, folds, rest = (_pool([part[n] for part in parts]) for n in range(3))
     found = []
     for table in tables:
-        square, freedom = _both(pairs, folds, rest)
+        square, freedom = _combine(pairs, folds, rest)
         intervals = _intervals(float(table.mean()), np.sqrt(square / table.size), freedom, together)
         found.append(Gain(float(table.mean()), *intervals, *table.shape))
     return found
@@ -63,7 +63,7 @@ def paired_gains(tables: Sequence[np.ndarray], together: int) -> list[Gain]:
 def unpaired_gains(groups: Sequence[np.ndarray], together: int) -> list[Gain]:
     """The gain of each further group's mean over the first's, where no two runs share all else.
 
-    A group is (settings, folds) scores. Settings differ in more than what is compared, and folds in how they take it.
+    A group is (settings, folds) scores. Settings differ in more than what is compared, and the gain varies over folds.
     """
     first, size = groups[0].mean(axis=0), len(groups[0])
     settings, folds, rest = [], [], []
@@ -76,7 +76,7 @@ def unpaired_gains(groups: Sequence[np.ndarray], together: int) -> list[Gain]:
     tables = [group.mean(axis=0) - first for group in groups[1:]]
     for table, share in zip(tables, shares, strict=True):
         folds.append((float(((table - table.mean()) ** 2).sum()) / share, len(table) - 1))
-    square, freedom = _both(_pooled(settings, 0.0), _pooled(folds), _pooled(rest, 0.0))
+    square, freedom = _combine(_pool(settings, 0.0), _pool(folds), _pool(rest, 0.0))
     found = []
     for table, share in zip(tables, shares, strict=True):
         gain, error = float(table.mean()), np.sqrt(square * share / len(table))
@@ -85,7 +85,7 @@ def unpaired_gains(groups: Sequence[np.ndarray], together: int) -> list[Gain]:
 
 
 def _squares(table: np.ndarray) -> list[tuple[float, int]]:
-    """Sums of squares and degrees of freedom: of the pairs, of the folds, of what neither explains."""
+    """Sums of squares and degrees of freedom of the pairs, of the folds and of the residual."""
     middle = table.mean()
     rows, columns = table.mean(axis=1) - middle, table.mean(axis=0) - middle
     rest = table - middle - rows[:, None] - columns
@@ -93,26 +93,26 @@ def _squares(table: np.ndarray) -> list[tuple[float, int]]:
     return [(sums[0], pairs - 1), (sums[1], folds - 1), (float((rest**2).sum()), (pairs - 1) * (folds - 1))]
 
 
-def _pooled(parts: list[tuple[float, int]], shared: float = _SHARED) -> _Luck | None:
-    """The mean square over all tables; tables that share a side tell less than so many on their own would."""
-    telling = [part for part in parts if part[1] > 0]
-    if not telling:
+def _pool(parts: list[tuple[float, int]], shared: float = _SHARED) -> _MeanSquare | None:
+    """The mean square over all tables; tables that share a side count less than as many independent ones."""
+    used = [part for part in parts if part[1] > 0]
+    if not used:
         return None
-    freedom = sum(part[1] for part in telling)
-    return _Luck(sum(part[0] for part in telling) / freedom, freedom / (1 + shared * (len(telling) - 1)))
+    freedom = sum(part[1] for part in used)
+    return _MeanSquare(sum(part[0] for part in used) / freedom, freedom / (1 + shared * (len(used) - 1)))
 
 
-def _both(pairs: _Luck | None, folds: _Luck | None, rest: _Luck | None) -> tuple[float, float]:
-    """The mean square of a table's mean, times its cells, when pairs and folds are both drawn; and its freedom."""
-    known = [luck for luck in (pairs, folds) if luck is not None]
+def _combine(pairs: _MeanSquare | None, folds: _MeanSquare | None, rest: _MeanSquare | None) -> tuple[float, float]:
+    """The mean square of a table's mean, times its cells, with pairs and folds as random effects; and its freedom."""
+    known = [part for part in (pairs, folds) if part is not None]
     if not known:
         return np.nan, 0.0
-    largest = max(known, key=lambda luck: luck.square)
-    total = sum(luck.square for luck in known) - (rest.square if rest and len(known) == 2 else 0.0)
+    largest = max(known, key=lambda part: part.square)
+    total = sum(part.square for part in known) - (rest.square if rest and len(known) == 2 else 0.0)
     if len(known) < 2 or total <= largest.square:
         return largest.square, largest.freedom
-    freedom = total**2 / sum(luck.square**2 / luck.freedom for luck in known)  # Satterthwaite's
-    return total, max(freedom, min(luck.freedom for luck in known))
+    freedom = total**2 / sum(part.square**2 / part.freedom for part in known)  # Satterthwaite's
+    return total, max(freedom, min(part.freedom for part in known))
 
 
 def _intervals(gain: float, error: float, freedom: float, together: int) -> tuple[Interval | None, Interval | None]:

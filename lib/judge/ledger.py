@@ -1,4 +1,4 @@
-"""The ledger: one JSON line a run, so that no result, good or bad, is forgotten."""
+"""The ledger: one JSON line a run, the negative results included."""
 
 import json
 from dataclasses import dataclass
@@ -35,8 +35,8 @@ class LedgerLine:
             raise BadInput("unknown verdict", expected=VERDICTS, got=self.verdict, do="set verdict to one of them")
 
 
-def append(path: Path, line: LedgerLine) -> None:
-    """Add one line, in one write, so that parallel runs do not tear each other's lines."""
+def append_ledger_line(path: Path, line: LedgerLine) -> None:
+    """Append one line, in one write, so that parallel runs do not tear each other's lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(to_json(line), sort_keys=True, allow_nan=False) + "\n")
@@ -68,11 +68,11 @@ def log_run(
         tags=tags,
         verdict=verdict,
     )
-    append(path, line)
+    append_ledger_line(path, line)
 
 
-def read(path: Path) -> list[LedgerLine]:
-    """All lines so far; a torn or foreign line is an error that gives its number."""
+def read_ledger(path: Path) -> list[LedgerLine]:
+    """All lines of the ledger; a torn or foreign line is an error with its number."""
     lines = path.read_text().splitlines() if path.is_file() else []
     try:
         return [from_json(LedgerLine, json.loads(text), f"{path} line {n}") for n, text in enumerate(lines, start=1)]

@@ -1,4 +1,4 @@
-"""The contest's metric, computed here alone: macro ROC-AUC over the classes that have a positive."""
+"""The competition's metric, the only implementation: macro ROC-AUC over the classes that have a positive."""
 
 from dataclasses import dataclass
 
@@ -32,27 +32,27 @@ def class_auc(truth: np.ndarray, values: np.ndarray, strata: np.ndarray | None =
     """(classes,) ROC-AUC of each column, ties counted half; NaN where a class lacks positives or negatives.
 
     With `strata` (rows,), only pairs within a stratum count. One list of several fold models' rows would measure how
-    their offsets differ: a class held out is rarer in its own fold's training, so pooling pushes it below .5.
+    their offsets differ: a class held out is rarer in its own fold's training data, so pooling pushes it below .5.
     """
     auc = np.full(truth.shape[1], np.nan)
-    heard = np.flatnonzero(truth.any(axis=0))  # most classes of a small truth have nothing to rank for
-    won, pairs = np.zeros(len(heard)), np.zeros(len(heard))
+    present = np.flatnonzero(truth.any(axis=0))  # most classes of a small truth have nothing to rank for
+    won, pairs = np.zeros(len(present)), np.zeros(len(present))
     groups = [slice(None)] if strata is None else [strata == stratum for stratum in np.unique(strata)]
     for rows in groups:
-        columns, marks = (np.ascontiguousarray(table[rows][:, heard].T) for table in (values, truth))
+        columns, marks = (np.ascontiguousarray(table[rows][:, present].T) for table in (values, truth))
         for n, (column, mark) in enumerate(zip(columns, marks, strict=True)):
             positives, negatives = column[mark], np.sort(column[~mark])
             won[n] += 0.5 * sum(negatives.searchsorted(positives, side).sum() for side in ("left", "right"))
             pairs[n] += len(positives) * len(negatives)
-    auc[heard] = np.divide(won, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+    auc[present] = np.divide(won, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
     return auc
 
 
 def judge(labels: Labels, scores: Scores) -> AucReport:
-    """The macro score on the labelled rows, pairs within a stratum; scores must hold each row, for the same classes."""
+    """The macro score on the labelled rows, pairs within a stratum; scores must cover them, for the same classes."""
     if labels.classes != scores.classes:
         raise BadInput(
-            "labels and scores have other classes",
+            "labels and scores have different classes",
             expected=shorten(labels.classes, 3),
             got=shorten(scores.classes, 3),
             do="make both from one competition folder",
@@ -78,19 +78,22 @@ def judge(labels: Labels, scores: Scores) -> AucReport:
 
 
 def official_score(solution: pd.DataFrame, submission: pd.DataFrame, row_id_column_name: str) -> float:
-    """The platform's score of two aligned frames, its refusals included: only classes without positives are skipped."""
+    """The platform's score of two aligned frames, with its refusals: only classes without positives are skipped."""
     solution, submission = (frame.drop(columns=row_id_column_name) for frame in (solution, submission))
     if not all(pd.api.types.is_numeric_dtype(submission[column]) for column in submission.columns):
         raise BadInput(
             "submission columns are not numeric",
             expected="numbers",
             got=set(map(str, submission.dtypes)),
-            do="write numbers",
+            do="write numeric columns",
         )
     scored = solution.columns[solution.sum(axis=0) > 0].tolist()
     if not scored:
         raise BadInput(
-            "the solution has no positive", expected="at least one class with a positive", got="none", do="look"
+            "the solution has no positive",
+            expected="at least one class with a positive",
+            got="none",
+            do="use a solution with positives",
         )
     values = submission[scored].to_numpy(dtype=np.float64)
     if not np.isfinite(values).all():
@@ -98,7 +101,7 @@ def official_score(solution: pd.DataFrame, submission: pd.DataFrame, row_id_colu
             "the submission holds NaN or infinity",
             expected="finite numbers",
             got=shorten(np.array(scored)[~np.isfinite(values).all(axis=0)]),
-            do="look",
+            do="fix the submission: write a number between 0 and 1 in each cell",
         )
     auc = class_auc(solution[scored].to_numpy() > 0, values)
     if not np.isfinite(auc).all():

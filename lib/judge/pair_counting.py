@@ -1,8 +1,8 @@
-"""Blends by the thousand: the exact macro AUC of weighted rank blends, by counting pairs of whole numbers.
+"""Fast exact macro AUC of weighted rank blends, by counting pairs in whole numbers.
 
 A blend's AUC needs no ranking: it counts, for each class, the pairs whose positive lies above their negative. Ranks are
 doubled (ties stand halfway) and weights are whole thousandths, so all sums are whole and ties stay exact. This is for
-searches only; what runs in a submission never comes here.
+searches only, never for a submission.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ RANK_SCALE = 1000  # the weights of a blend sum to this
 
 @dataclass(frozen=True, eq=False)
 class PairCounter:
-    """Positives and negatives of every class and stratum, member by member, ready to be compared."""
+    """The doubled ranks of positives and negatives of every class and stratum, by member."""
 
     classes: tuple[str, ...]
     positives: np.ndarray  # (members, positives of all segments) doubled ranks
@@ -29,21 +29,21 @@ class PairCounter:
 
     @property
     def members(self) -> int:
-        """How many members a weight vector must name."""
+        """The number of members, which is the length of a weight vector."""
         return len(self.positives)
 
     def macro(self, weights) -> float:
         """The macro AUC of the blend with these whole weights."""
-        return float(self.many(np.asarray(weights)[None])[0])
+        return float(self.macro_many(np.asarray(weights)[None])[0])
 
-    def many(self, weights: np.ndarray) -> np.ndarray:
-        """(blends,) macro AUC of (blends, members) whole weights, each row summing to WHOLE."""
+    def macro_many(self, weights: np.ndarray) -> np.ndarray:
+        """(blends,) macro AUC of (blends, members) whole weights, each row summing to RANK_SCALE."""
         weights = _whole(weights, self.members)
         won = _count_many(self.positives, self.negatives, self.segments, weights.astype(np.float32), len(self.pairs))
         return (won / (2 * self.pairs)).mean(axis=1)
 
     def exchange(self, weights, giver: int, taker: int) -> tuple[np.ndarray, np.ndarray]:
-        """All blends reached by moving weight from one member to another, exactly, in one pass over the pairs.
+        """The exact scores of all blends reached by moving weight between two members, in one pass over the pairs.
 
         Returns (steps,) how much is moved, from minus the taker's weight to the giver's, and (steps,) the macro AUC.
         """
@@ -89,7 +89,7 @@ def make_pair_counter(labels: Labels, parts: list[Scores]) -> PairCounter:
 
 
 def _whole(weights: np.ndarray, members: int) -> np.ndarray:
-    """The weights as whole numbers; refused when they are not, or do not sum to WHOLE."""
+    """The weights as whole numbers; refused when they are not, or do not sum to RANK_SCALE."""
     whole = np.rint(weights).astype(np.int64)
     if (
         weights.shape[1:] != (members,)
@@ -101,7 +101,7 @@ def _whole(weights: np.ndarray, members: int) -> np.ndarray:
             "blend weights are not usable",
             expected=f"{members} whole numbers that sum to {RANK_SCALE}",
             got=weights[:2].tolist(),
-            do="count weights in thousandths",
+            do="give weights in permille",
         )
     return whole
 

@@ -1,4 +1,4 @@
-"""Subgroup views: the score by fold, site, hour, rarity and overlap, each with the class set it is the mean of."""
+"""Scores by subgroup: fold, site, hour, rarity and overlap, each with the class set that it is the mean of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,38 +13,40 @@ from lib.judge.metric import class_auc
 
 UTC_OFFSET_H = -4  # the Pantanal's clocks
 DAY_HOURS = range(6, 18)  # local; the sun rises and sets near six there all year
-OVERLAP_LABELS = 3  # from so many voices in a window on, they hide each other
-RARE_WINDOWS = 20  # a class heard in fewer labelled windows is rare
+OVERLAP_LABELS = 3  # from so many vocalising classes in a window on, they mask each other
+RARE_WINDOWS = 20  # a class present in fewer labelled windows is rare
 RARE_CLIPS = 10  # and one with fewer focal clips is hard to learn
-# what a promotion must not harm; taxa, sites and folds are too small to decide anything
-DECISIVE = ("time of day", "site group", "windows of the class", "voices in the window")
+# groupings that a promotion must not harm; taxa, sites and folds are too small to decide anything
+DECISIVE = ("time of day", "site group", "windows of the class", "classes in the window")
 
 
 @dataclass(frozen=True, eq=False)
-class Slice:
-    """A part of the truth: the rows and classes that belong to it, as masks."""
+class Subgroup:
+    """One subgroup of a grouping, such as a site: the rows and classes of the truth that belong to it, as masks."""
 
-    view: str
-    part: str
+    grouping: str
+    name: str
     rows: np.ndarray
     classes: np.ndarray
 
 
-def cut_slice(labels: Labels, part: Slice) -> Labels:
-    """The labels of a slice."""
-    rows = [row for row, keep in zip(labels.row_ids, part.rows, strict=True) if keep]
-    classes = [name for name, keep in zip(labels.classes, part.classes, strict=True) if keep]
-    return Labels(labels.values[part.rows][:, part.classes], rows, classes, labels.strata[part.rows])
+def subgroup_labels(labels: Labels, subgroup: Subgroup) -> Labels:
+    """The labels of a subgroup."""
+    rows = [row for row, keep in zip(labels.row_ids, subgroup.rows, strict=True) if keep]
+    classes = [name for name, keep in zip(labels.classes, subgroup.classes, strict=True) if keep]
+    return Labels(labels.values[subgroup.rows][:, subgroup.classes], rows, classes, labels.strata[subgroup.rows])
 
 
-def cut_scores(labels: Labels, scores: Scores, part: Slice) -> Scores:
-    """The scores of a slice, rows as in the labels."""
-    sliced = cut_slice(labels, part)
-    return Scores(scores.take(sliced.row_ids).values[:, part.classes], sliced.row_ids, sliced.classes, scores.kind)
+def subgroup_scores(labels: Labels, scores: Scores, subgroup: Subgroup) -> Scores:
+    """The scores of a subgroup, rows as in the labels."""
+    sliced = subgroup_labels(labels, subgroup)
+    return Scores(scores.take(sliced.row_ids).values[:, subgroup.classes], sliced.row_ids, sliced.classes, scores.kind)
 
 
-def slices(prepared: Prepared, taxon_of: Mapping[str, str] | None = None, labels: Labels | None = None) -> list[Slice]:
-    """All parts of all views of the labels, by default those of labelled windows; taxa only where they are given."""
+def list_subgroups(
+    prepared: Prepared, taxon_of: Mapping[str, str] | None = None, labels: Labels | None = None
+) -> list[Subgroup]:
+    """All subgroups of all groupings of the labels, by default of the labelled windows; taxa only where given."""
     labels = labels or prepared.labels
     every_row, every_class = np.ones(len(labels.row_ids), bool), np.ones(len(labels.classes), bool)
     scenes = [split_row_id(row)[0] for row in labels.row_ids]
@@ -60,14 +62,14 @@ def slices(prepared: Prepared, taxon_of: Mapping[str, str] | None = None, labels
         ("site group", f"all but {most}", site != most),
         ("time of day", "day, 6 to 18 h local", day),
         ("time of day", "night", ~day),
-        ("voices in the window", f"{OVERLAP_LABELS} or more", crowded),
-        ("voices in the window", f"fewer than {OVERLAP_LABELS}", ~crowded),
+        ("classes in the window", f"{OVERLAP_LABELS} or more", crowded),
+        ("classes in the window", f"fewer than {OVERLAP_LABELS}", ~crowded),
     ]
-    heard = labels.values.sum(axis=0)
+    present = labels.values.sum(axis=0)
     clips = prepared.clips.primary_label.value_counts().reindex(labels.classes, fill_value=0).to_numpy()
     by_class = [
-        ("windows of the class", f"rare, under {RARE_WINDOWS}", heard < RARE_WINDOWS),
-        ("windows of the class", f"frequent, {RARE_WINDOWS} or more", heard >= RARE_WINDOWS),
+        ("windows of the class", f"rare, under {RARE_WINDOWS}", present < RARE_WINDOWS),
+        ("windows of the class", f"frequent, {RARE_WINDOWS} or more", present >= RARE_WINDOWS),
         ("clips of the class", "none", clips == 0),
         ("clips of the class", f"1 to {RARE_CLIPS - 1}", (clips > 0) & (clips < RARE_CLIPS)),
         ("clips of the class", f"{RARE_CLIPS} or more", clips >= RARE_CLIPS),
@@ -76,29 +78,29 @@ def slices(prepared: Prepared, taxon_of: Mapping[str, str] | None = None, labels
         taxon = np.array([taxon_of[name] for name in labels.classes])
         by_class += [("taxon", name, taxon == name) for name in dict.fromkeys(taxon)]
     return [
-        Slice("overall", "all", every_row, every_class),
-        *(Slice(view, part, rows, every_class) for view, part, rows in by_row),
-        *(Slice(view, part, every_row, columns) for view, part, columns in by_class),
+        Subgroup("overall", "all", every_row, every_class),
+        *(Subgroup(view, part, rows, every_class) for view, part, rows in by_row),
+        *(Subgroup(view, part, every_row, columns) for view, part, columns in by_class),
     ]
 
 
-def view_table(labels: Labels, named: Mapping[str, Scores], parts: list[Slice]) -> pd.DataFrame:
-    """One row a part: view, part, windows, classes (scored), lacks (scored overall, not here), and each one's macro."""
+def subgroup_table(labels: Labels, named: Mapping[str, Scores], parts: list[Subgroup]) -> pd.DataFrame:
+    """One row a subgroup: grouping, subgroup, windows, classes (scored), unscored (only here), and each one's macro."""
     tables = {name: scores.take(labels.row_ids).values for name, scores in named.items()}
-    overall = class_auc(labels.values, labels.values.astype(np.float32), labels.strata)  # NaN where nothing can be
+    overall = class_auc(labels.values, labels.values.astype(np.float32), labels.strata)  # NaN: not scorable at all
     rows = []
     for part in parts:
         truth, strata = labels.values[part.rows][:, part.classes], labels.strata[part.rows]
         auc = {name: class_auc(truth, values[part.rows][:, part.classes], strata) for name, values in tables.items()}
         scored = np.isfinite(next(iter(auc.values())))
-        lacking = np.array(labels.classes)[part.classes][~scored & np.isfinite(overall[part.classes])]
-        row = {"view": part.view, "part": part.part, "windows": len(truth), "classes": int(scored.sum())}
+        unscored = np.array(labels.classes)[part.classes][~scored & np.isfinite(overall[part.classes])]
+        row = {"grouping": part.grouping, "subgroup": part.name, "windows": len(truth), "classes": int(scored.sum())}
         means = {name: float(values[scored].mean()) if scored.any() else np.nan for name, values in auc.items()}
-        rows.append(row | {"lacks": ", ".join(lacking)} | means)
+        rows.append(row | {"unscored": ", ".join(unscored)} | means)
     return pd.DataFrame(rows)
 
 
-def class_subgroups(prepared: Prepared, named: Mapping[str, Scores]) -> pd.DataFrame:
+def class_table(prepared: Prepared, named: Mapping[str, Scores]) -> pd.DataFrame:
     """One row a class with a positive: label, clips, windows (positive), and each one's AUC and average precision."""
     labels = prepared.labels
     clips = prepared.clips.primary_label.value_counts().reindex(labels.classes, fill_value=0).to_numpy()
@@ -134,7 +136,7 @@ def class_precision(truth: np.ndarray, values: np.ndarray, strata: np.ndarray) -
 
 
 def rare_precision(labels: Labels, scores: Scores) -> tuple[float, float, tuple[str, ...]]:
-    """Mean average precision of the rare classes, what chance would give, and which classes they are."""
+    """Mean average precision of the rare classes, that of constant scores, and the names of these classes."""
     rare = (labels.values.sum(axis=0) < RARE_WINDOWS) & labels.values.any(axis=0)
     found = class_precision(labels.values, scores.take(labels.row_ids).values, labels.strata)
     use = rare & np.isfinite(found)
@@ -147,7 +149,7 @@ def rare_precision(labels: Labels, scores: Scores) -> tuple[float, float, tuple[
 
 @dataclass(frozen=True)
 class FoldSpread:
-    """How a score varies over folds, on the classes that every fold can score."""
+    """The score in each fold, over the classes that every fold can score."""
 
     scores: dict[int, float]
     classes: tuple[str, ...]

@@ -10,9 +10,9 @@ from lib.competition.folds import Folds
 from lib.competition.row_ids import split_row_id
 from lib.competition.scores import Labels, Scores, concat_scores
 from lib.judge.bootstrap import Interval, bootstrap
-from lib.judge.compare import paired
+from lib.judge.compare import paired_interval
 from lib.judge.metric import judge
-from lib.judge.subgroups import Slice, view_table
+from lib.judge.subgroups import Subgroup, subgroup_table
 from lib.pseudo.teachers import TeacherBlend
 
 
@@ -47,7 +47,7 @@ def gain_over(labels: Labels, control: Scores, student: Scores) -> StudentGain:
     held = labels.restrict_to(student)
     named = {"student": student, "control": control}
     scored = {name: judge(held, scores).macro for name, scores in named.items()}
-    sure = paired(scored, bootstrap(held, named), "student", "control")
+    sure = paired_interval(scored, bootstrap(held, named), "student", "control")
     return StudentGain(scored["student"], scored["control"], sure, len(held.row_ids))
 
 
@@ -63,15 +63,15 @@ def verdict_on(honest: StudentGain) -> RoundVerdict:
 LEAST_GAIN = 0.01  # a share of less than this is a share of noise
 
 
-def kept_table(labels: Labels, student: Scores, teacher: Scores, floor: Scores, parts: list[Slice]) -> pd.DataFrame:
-    """A row a part of the truth: view, part, windows, classes, the three scores, and `kept`, the share of the gain.
+def kept_table(labels: Labels, student: Scores, teacher: Scores, floor: Scores, parts: list[Subgroup]) -> pd.DataFrame:
+    """A row a subgroup: grouping, subgroup, windows, classes, the three scores, and `kept`, the share of the gain.
 
     `kept` is NaN where the teacher gains less than `LEAST_GAIN` over the floor.
     """
-    rows = view_table(labels, {"floor": floor, "teacher": teacher, "student": student}, parts)
+    rows = subgroup_table(labels, {"floor": floor, "teacher": teacher, "student": student}, parts)
     gained = rows.teacher - rows.floor
     kept = (rows.student - rows.floor) / gained.where(gained >= LEAST_GAIN, np.nan)
-    return rows.drop(columns="lacks").assign(kept=kept)
+    return rows.drop(columns="unscored").assign(kept=kept)
 
 
 def teachers_scores(teaching: TeacherBlend, members: Mapping[str, Scores], folds: Folds) -> Scores:

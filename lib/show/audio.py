@@ -47,7 +47,7 @@ _LEAD_FRAMES = 128
 
 
 @dataclass(frozen=True, eq=False)
-class Card:
+class ReviewCard:
     """Something to review: what it is, why, and the sounds (samples,) to hear, each under its name."""
 
     heading: str
@@ -55,7 +55,7 @@ class Card:
     sounds: Mapping[str, np.ndarray]
 
 
-def views(audio: np.ndarray, colour: str) -> Figure:
+def sound_figure(audio: np.ndarray, colour: str) -> Figure:
     """The four standard views of one sound: waveform, log-mel, PCEN, and each band's energy with its SNR proxy."""
     power = mel_power(audio[None], _FRONT_END)
     figure, axes = plt.subplots(1, 4, figsize=(13, 2.1), gridspec_kw={"width_ratios": [3, 3, 3, 2]})
@@ -78,7 +78,7 @@ def views(audio: np.ndarray, colour: str) -> Figure:
 
 def spectrogram_and_player(audio: np.ndarray, title: str, colour: str) -> Html:
     """The title, the four views as a picture, and a player below it."""
-    picture = _picture(views(audio, colour), dpi=78)
+    picture = _picture(sound_figure(audio, colour), dpi=78)
     return Html(f"<div><b>{html.escape(title)}</b><br>{picture}<br>{player(audio).html}</div>")
 
 
@@ -115,14 +115,14 @@ def minute_figure(audio: np.ndarray) -> Figure:
     return figure
 
 
-def gallery(cards: Sequence[Card]) -> Html:
+def gallery(cards: Sequence[ReviewCard]) -> Html:
     """The cards side by side: heading and reason, then of each sound a log-mel picture, its name and a player."""
     if not cards:
         return Html("<p>Nothing to review.</p>")
     return Html(f"<div style='display:flex;flex-wrap:wrap;gap:16px'>{''.join(map(_card, cards))}</div>")
 
 
-def _card(card: Card) -> str:
+def _card(card: ReviewCard) -> str:
     parts = [f"<b>{html.escape(card.heading)}</b><br>{html.escape(card.reason)}"]
     for name, audio in card.sounds.items():
         picture = _picture(_small_picture(audio), dpi=80, style="width:100%;display:block")

@@ -30,14 +30,14 @@ def waterfall(table: pd.DataFrame) -> Figure:
         axes[0].text(end, place, f" {row.gain:+.3f}", va="center", fontsize=8)
     low, high = min(start.min(), joining.score.min()), ends.max()
     axes[0].set_xlim(low - 0.03 * (high - low), high + 0.2 * (high - low))
-    axes[0].set_yticks(places, joining.what, fontsize=8)
+    axes[0].set_yticks(places, joining.component, fontsize=8)
     axes[0].set_xlabel("macro ROC-AUC out of fold, joining in order from chance", fontsize=8)
     places = np.arange(len(missed))[::-1]
     reach = [missed.gain - missed.low, missed.high - missed.gain]
     axes[1].errorbar(missed.gain, places, xerr=reach, fmt="none", ecolor="#444", capsize=3, lw=1)
     axes[1].scatter(missed.gain, places, color=_colours(missed), zorder=3, s=28)
     axes[1].axvline(0.0, color=_GREY, linewidth=1)
-    axes[1].set_yticks(places, missed.what, fontsize=8)
+    axes[1].set_yticks(places, missed.component, fontsize=8)
     axes[1].set_xlabel(f"lost when left out of the whole, with {LEVEL:.0%} intervals", fontsize=8)
     for axis in axes:
         axis.set_ylim(-0.7, len(axis.get_yticks()) - 0.3)
@@ -48,14 +48,14 @@ def waterfall(table: pd.DataFrame) -> Figure:
 
 def weights_by_fold(found: SearchResult, parts: Sequence[str]) -> Figure:
     """The chosen weight of each part, and what was chosen without each fold: dots far apart are luck."""
-    folds = np.array([choice.weights for choice in found.by_fold.values()])
+    folds = np.array([candidate.weights for candidate in found.by_fold.values()])
     figure, axis = plt.subplots(figsize=(8, 0.42 * len(parts) + 1.2))
     places = np.arange(len(parts))[::-1]
     axis.hlines(places, folds.min(axis=0), folds.max(axis=0), color=_PALE, linewidth=9)
     jitter = np.linspace(-0.18, 0.18, len(folds))
     for shift, weights in zip(jitter, folds, strict=True):
         axis.plot(weights, places + shift, "o", color=_GREY, markersize=4)
-    axis.plot(found.choice.weights, places, "D", color=_BLUE, markersize=7)
+    axis.plot(found.candidate.weights, places, "D", color=_BLUE, markersize=7)
     axis.set_yticks(places, parts)
     axis.set_ylim(-0.6, len(parts) - 0.4)
     axis.set_xlim(left=min(-0.02, folds.min()))
@@ -81,7 +81,7 @@ def searched_against_nested(found: Mapping[str, SearchResult], references: Mappi
     """For each search, the score it was searched on and the nested one; lines for blends that searched nothing."""
     figure, axis = plt.subplots(figsize=(8, 0.6 * len(found) + 1.4))
     places = np.arange(len(found))[::-1]
-    searched = np.array([one.searched for one in found.values()])
+    searched = np.array([one.searched_score for one in found.values()])
     nested = np.array([one.nested_score for one in found.values()])
     axis.barh(places + 0.19, searched, height=0.36, color=_PALE, label="searched: all folds chose and judged")
     axis.barh(places - 0.19, nested, height=0.36, color=_BLUE, label="nested: judged on the fold left out")

@@ -169,7 +169,7 @@ def _closed(figure: Figure) -> Figure:
 _COMPONENTS = 50  # what UMAP is given of wide blocks: the rest is noise to it, and slow
 
 
-def flat_maps(vectors: Mapping[str, np.ndarray], how: str, *, seed: int) -> dict[str, np.ndarray]:
+def project_blocks(vectors: Mapping[str, np.ndarray], how: str, *, seed: int) -> dict[str, np.ndarray]:
     """Each block's (clips, 2) places, by UMAP or by PCA."""
     if how not in ("UMAP", "PCA") or (how == "UMAP" and not importlib.util.find_spec("umap")):
         raise BadInput(
@@ -182,19 +182,19 @@ def flat_maps(vectors: Mapping[str, np.ndarray], how: str, *, seed: int) -> dict
     before = None
     for name, block in vectors.items():
         standard = standardise(block)
-        places = _round(_umap(standard, seed) if how == "UMAP" else principal(standard, 2))
-        before = maps[name] = places if before is None else turned(places, before)
+        places = _round(_umap(standard, seed) if how == "UMAP" else principal_components(standard, 2))
+        before = maps[name] = places if before is None else rotate_onto(places, before)
     return maps
 
 
-def principal(standard: np.ndarray, count: int) -> np.ndarray:
+def principal_components(standard: np.ndarray, count: int) -> np.ndarray:
     """(clips, count) the coordinates along which centred (clips, channels) vectors spread most."""
     left, sizes, _ = np.linalg.svd(standard, full_matrices=False)
     places = (left * sizes)[:, :count]
     return np.pad(places, ((0, 0), (0, count - places.shape[1])))
 
 
-def turned(places: np.ndarray, onto: np.ndarray) -> np.ndarray:
+def rotate_onto(places: np.ndarray, onto: np.ndarray) -> np.ndarray:
     """(clips, 2) the places rotated, or mirrored, to lie as near to `onto` as they can; distances stay."""
     left, _, right = np.linalg.svd(places.T @ onto)
     return places @ (left @ right)
@@ -204,7 +204,7 @@ def _umap(standard: np.ndarray, seed: int) -> np.ndarray:
     import umap  # optional, and seconds to import
 
     reducer = umap.UMAP(n_neighbors=min(15, len(standard) - 1), metric="cosine", random_state=seed, n_jobs=1)
-    return reducer.fit_transform(principal(standard, min(_COMPONENTS, *standard.shape)))
+    return reducer.fit_transform(principal_components(standard, min(_COMPONENTS, *standard.shape)))
 
 
 def _round(places: np.ndarray) -> np.ndarray:

@@ -11,14 +11,14 @@ VERDICT_COLOURS = {"promote": "#2d6a4f", "merge": "#2a6f97", "park": "#e9a03b", 
 _SHORT = 26  # letters of a name beside a figure
 
 
-def short(name: str) -> str:
+def short_name(name: str) -> str:
     """The name, cut where it would not fit beside a figure."""
     return name if len(name) <= _SHORT else f"{name[: _SHORT - 1]}…"
 
 
 def correlation_heatmap(table: pd.DataFrame) -> Figure:
     """How alike each pair ranks the windows: a square table of rank correlations."""
-    names = [short(name) for name in table.columns]
+    names = [short_name(name) for name in table.columns]
     figure = Figure(figsize=(0.9 * len(names) + 3.2, 0.6 * len(names) + 1.6))
     axis = figure.subplots()
     picture = axis.imshow(table, vmin=0, vmax=1, cmap="YlGnBu", aspect="auto")
@@ -38,11 +38,11 @@ def subgroup_heatmap(table: pd.DataFrame, names: list[str]) -> Figure:
     axis = figure.subplots()
     picture = axis.imshow(away, vmin=-limit, vmax=limit, cmap="RdBu", aspect="auto")
     _cells(axis, values, np.abs(away) > 0.65 * limit)
-    axis.set_xticks(range(len(names)), [short(name) for name in names], rotation=20, ha="left", fontsize=8)
+    axis.set_xticks(range(len(names)), [short_name(name) for name in names], rotation=20, ha="left", fontsize=8)
     axis.xaxis.tick_top()
-    shown = [f"{row.view}: {row.part}   {row.windows} × {row.classes}" for row in table.itertuples()]
+    shown = [f"{row.grouping}: {row.subgroup}   {row.windows} × {row.classes}" for row in table.itertuples()]
     axis.set_yticks(range(len(table)), shown, fontsize=8)
-    for line in np.flatnonzero(table.view.to_numpy()[1:] != table.view.to_numpy()[:-1]):
+    for line in np.flatnonzero(table.grouping.to_numpy()[1:] != table.grouping.to_numpy()[:-1]):
         axis.axhline(line + 0.5, color="white", linewidth=2.5)
     figure.colorbar(picture, ax=axis, label="above or below its score over all rows")
     return figure
@@ -57,7 +57,7 @@ def fold_dots(spreads: dict[str, dict[int, float]], classes: int) -> Figure:
         axis.scatter(scores.values(), [place] * len(scores), s=26, color="#2a6f97")
         for fold, score in scores.items():
             axis.annotate(str(fold), (score, place), xytext=(0, 5), textcoords="offset points", fontsize=7, ha="center")
-    axis.set_yticks(range(len(spreads)), [short(name) for name in reversed(spreads)], fontsize=8)
+    axis.set_yticks(range(len(spreads)), [short_name(name) for name in reversed(spreads)], fontsize=8)
     axis.set_ylim(-0.6, len(spreads) - 0.3)
     axis.set_xlabel(f"macro ROC-AUC in a fold (its number), over the {classes} classes that every fold can score")
     return figure

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from lib.competition.eda.overview import similarity
 from lib.competition.row_ids import WINDOW_S, split_row_id, window_ends
 from lib.competition.scores import Labels
-from lib.show.audio import Card, gallery, minute_browser, spectrogram_and_player
+from lib.show.audio import ReviewCard, gallery, minute_browser, spectrogram_and_player
 from lib.show.html import Html
 from lib.show.plots import TAXON_COLOURS
 from lib.sound.crops import loudest_stretch
@@ -132,7 +132,7 @@ def cooccurrence_matrix(labels: Labels, taxonomy: pd.DataFrame, mirrors: list[li
     return _done(figure)
 
 
-def copies(pairs: pd.DataFrame, sizes: pd.Series, trial: pd.DataFrame) -> Figure:
+def duplicates_figure(pairs: pd.DataFrame, sizes: pd.Series, trial: pd.DataFrame) -> Figure:
     """Which planted copies were found; how alike the near copies of the data are; how large the clusters of copies."""
     figure, axes = plt.subplots(1, 3, figsize=(12, 2.6), gridspec_kw={"width_ratios": [3, 2, 2]})
     axes[0].barh(trial.case, trial.recall, color="#52b788")
@@ -194,7 +194,7 @@ def example_of_each_taxon(clips: pd.DataFrame, taxonomy: pd.DataFrame, sound: Ca
     return Html("".join(parts))
 
 
-def minute_of(stem: str, windows: pd.DataFrame, taxonomy: pd.DataFrame, sound: Callable[[str], np.ndarray]) -> Html:
+def labelled_minute(stem: str, windows: pd.DataFrame, taxonomy: pd.DataFrame, sound: Callable[[str], np.ndarray]) -> Html:
     """The soundscape's twelve windows, with the names of what was heard in those that are labelled."""
     known = taxonomy.set_index("primary_label")
     names, colours = known.common_name, known.class_name.map(TAXON_COLOURS)
@@ -212,7 +212,7 @@ def review_gallery(qa: pd.DataFrame, sound: Callable[[str], np.ndarray]) -> Html
     rows = qa[((qa.action == "review") | (qa.check == "near copy")) & (qa.kind != "class")]
     rows = rows.iloc[similarity(rows).reset_index(drop=True).sort_values(kind="stable").index]
     shown = rows.drop_duplicates(["kind", "item"]).groupby("check", sort=False).head(_PER_CHECK)
-    return gallery([Card(row.check, row.detail, _heard(row, sound)) for row in shown.itertuples()])
+    return gallery([ReviewCard(row.check, row.detail, _heard(row, sound)) for row in shown.itertuples()])
 
 
 def _heard(row, sound: Callable[[str], np.ndarray]) -> dict[str, np.ndarray]:

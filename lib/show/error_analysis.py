@@ -36,7 +36,7 @@ class FailureMode:
     others_failed: np.ndarray
 
 
-def losses(labels: Labels, scores: Scores) -> np.ndarray:
+def rank_losses(labels: Labels, scores: Scores) -> np.ndarray:
     """(rows, classes) of a heard cell: the share of its fold's windows without the class that are ranked above it; of
     another: the share of the fold's windows with the class ranked below it. Ties count half; NaN without a counterpart.
     """
@@ -60,7 +60,7 @@ def signal_to_noise(windows: np.ndarray) -> np.ndarray:
 
 def failure_modes(labels: Labels, scores: Scores, snr: Mapping[str, float]) -> list[FailureMode]:
     """The failure modes of these scores; `snr` gives each labelled window's signal-to-noise in dB."""
-    truth, lost = labels.values, losses(labels, scores)
+    truth, lost = labels.values, rank_losses(labels, scores)
     heard = truth & np.isfinite(lost)
     missed = heard & (np.nan_to_num(lost) >= MISSED)
     level = np.array([snr[row] for row in labels.row_ids])

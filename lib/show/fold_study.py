@@ -12,7 +12,7 @@ from lib.judge.studies.replay import ReplaySettings
 ROBUST, FRAGILE = "#2a6f97", "#c1121f"
 
 
-def families(out_of_fold: dict[str, dict[str, float]], truth: dict[str, float], fragile: set[str], where: str):
+def family_figure(out_of_fold: dict[str, dict[str, float]], truth: dict[str, float], fragile: set[str], where: str):
     """One picture a family: each idea's out-of-fold score against its true one; on the line they agree."""
     columns = min(3, len(out_of_fold))
     rows = -(-len(out_of_fold) // columns)
@@ -32,7 +32,7 @@ def families(out_of_fold: dict[str, dict[str, float]], truth: dict[str, float], 
     return _closed(figure)
 
 
-def replay(replayed: dict[str, float], full: dict[str, float], baseline: str, fragile: set[str], settings):
+def replay_figure(replayed: dict[str, float], full: dict[str, float], baseline: str, fragile: set[str], settings):
     """Replay score against full validation, with the lines below which an idea is parked and killed."""
     figure, axis = plt.subplots(figsize=(6, 3.6))
     _ideas(axis, full, replayed, fragile)
@@ -74,7 +74,7 @@ def regret_of_rules(table: pd.DataFrame) -> Figure:
     return _closed(figure)
 
 
-def leaders_fate(board: SimulatedBoard) -> Figure:
+def leader_private_ranks(board: SimulatedBoard) -> Figure:
     """How often the public leader ends at each place of the private board."""
     leader = board.public.argmax(axis=1)
     theirs = board.private[np.arange(len(leader)), leader]

@@ -11,7 +11,7 @@ from matplotlib.transforms import Bbox
 from lib.competition.prepared import Prepared
 from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE
 from lib.learn.soft_labels.gate import GatedLabels
-from lib.show.audio import Card, gallery
+from lib.show.audio import ReviewCard, gallery
 from lib.show.html import Html
 from lib.show.plots import TAXON_COLOURS
 from lib.sound.decode import soundscape_windows
@@ -113,7 +113,7 @@ def label_gate_figure(table: pd.DataFrame) -> Figure:
     return _finished(figure)
 
 
-def review(
+def review_label_gate(
     prepared: Prepared,
     stems: Sequence[str],
     chances: np.ndarray,
@@ -143,7 +143,7 @@ def review(
         lowest = f", none below {chance[passed].min():.3f}" if passed.any() else ""
         known = f"labelled windows: {windows[column]}, clips: {clips[column]}"
         reason = f"{known}; windows that passed: {passed.sum()}{lowest}"
-        cards.append(Card(prepared.classes.labels[column], reason, sounds))
+        cards.append(ReviewCard(prepared.classes.labels[column], reason, sounds))
     return gallery(cards)
 
 
@@ -154,14 +154,14 @@ def kept_by_subgroup(table: pd.DataFrame) -> Figure:
     """
     rows = table[table[["floor", "teacher", "student"]].notna().all(axis=1)]
     texts, headings, places = [], [], []
-    for view, of_view in rows.groupby("view", sort=False):
-        if len(of_view) > 1:
+    for grouping, group in rows.groupby("grouping", sort=False):
+        if len(group) > 1:
             headings.append(len(texts))
-            texts.append(view)
-        for row in of_view.itertuples():
+            texts.append(grouping)
+        for row in group.itertuples():
             places.append(-len(texts))
-            part = row.part if len(of_view) > 1 else f"{view}, {row.part}"
-            texts.append(f"{part} ({row.windows} windows, {row.classes} classes)")
+            name = row.subgroup if len(group) > 1 else f"{grouping}, {row.subgroup}"
+            texts.append(f"{name} ({row.windows} windows, {row.classes} classes)")
     figure, axis = plt.subplots(figsize=(8.5, 0.24 * len(texts) + 1.2))
     axis.hlines(places, rows.student, rows.teacher, color="#bbb", linewidth=2, zorder=1)
     axis.plot(rows.floor, places, "|", color=_GREY, markersize=9, label="floor")

@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from lib.judge.effects import UNSET, Effect, value_name
-from lib.show.dashboard import short
+from lib.show.dashboard import short_name
 
 _LOPSIDED = 0.2  # of lowest and highest together: numbers whose median lies below are placed by magnitude
 _SPREAD = 0.06  # of an axis: how far runs of one value are drawn apart, so that they can be counted
@@ -39,7 +39,7 @@ def effect_dots(found: Sequence[Effect]) -> Figure:
         if found[n].parameter != found[n - 1].parameter:
             axis.axhline(places[n] + 0.5, color="#d8e2dc", linewidth=0.8)
     axis.axvline(0, color="#888", linewidth=1)
-    axis.set_yticks(places, [f"{short(effect.parameter)} = {short(effect.value)}" for effect in found], fontsize=9)
+    axis.set_yticks(places, [f"{short_name(effect.parameter)} = {short_name(effect.value)}" for effect in found], fontsize=9)
     axis.set_ylim(-0.7, len(found) - 0.3)
     axis.set_xlabel("gain in macro ROC-AUC over the parameter's reference value (|)")
     return figure
@@ -59,7 +59,7 @@ def parallel_coordinates(settings: pd.DataFrame, scores: np.ndarray) -> Figure:
         axis.axvline(n, color="#1d2b2a", linewidth=1, zorder=2.5)
         for tick, text in ticks:
             axis.annotate(
-                short(text),
+                short_name(text),
                 (n, tick),
                 xytext=(4, 0),
                 textcoords="offset points",
@@ -80,7 +80,7 @@ def parallel_coordinates(settings: pd.DataFrame, scores: np.ndarray) -> Figure:
             linewidth=2.4 if best else 1.1,
             zorder=3 if best else 2,
         )
-    axis.set_xticks(range(len(names)), [short(name) for name in names], fontsize=9)
+    axis.set_xticks(range(len(names)), [short_name(name) for name in names], fontsize=9)
     axis.set_xlim(-0.1, len(names) - 0.6)
     axis.set_ylim(-0.07, 1.07)
     axis.set_yticks([])

@@ -17,7 +17,14 @@ from lib.judge import ledger
 from lib.judge.metric import class_auc
 from lib.show import dashboard
 from lib.show.audio import player
-from lib.show.error_analysis import failure_modes, losses, mode_table, signal_to_noise, window_figure, worst_windows
+from lib.show.error_analysis import (
+    failure_modes,
+    mode_table,
+    rank_losses,
+    signal_to_noise,
+    window_figure,
+    worst_windows,
+)
 from lib.show.html import write_page
 from lib.sound.decode import ogg_bytes
 
@@ -43,7 +50,7 @@ def mode(name, labels, scores):
 def test_the_losses_of_heard_cells_add_up_to_what_the_auc_lacks():
     labels = Labels(a_truth(), ROWS, CLASSES, FOLDS)
     scores = Scores(np.random.default_rng(1).integers(5, size=labels.values.shape), ROWS, CLASSES, "logit")
-    lost = losses(labels, scores)
+    lost = rank_losses(labels, scores)
     for fold in (0, 1):
         here = fold == FOLDS
         auc = class_auc(labels.values[here], scores.values[here])
@@ -69,8 +76,8 @@ def test_a_rare_class_that_is_missed_is_found_and_named():
     modes = failure_modes(labels, scores, SNR)
     row = mode_table(modes, list(CLASSES)).iloc[0]
     assert (row["mode"], row.failed, row["rate elsewhere"], row["most often"]) == ("rare-class miss", 2, 0, "a 2")
-    assert worst_windows(modes[0], labels, losses(labels, scores), 3, set()) == [3, 60]
-    assert worst_windows(modes[0], labels, losses(labels, scores), 3, {3}) == [60]
+    assert worst_windows(modes[0], labels, rank_losses(labels, scores), 3, set()) == [3, 60]
+    assert worst_windows(modes[0], labels, rank_losses(labels, scores), 3, {3}) == [60]
 
 
 def test_what_fails_among_many_voices_or_in_noise_is_told_from_what_does_not():
@@ -123,7 +130,7 @@ def test_a_window_shows_what_was_heard_and_what_was_claimed():
     bars = window_figure(audio, 3, labels, scores, {"a": "Rare frog"}).axes[1]
     heard = int(labels.values[3].sum())
     assert len(bars.patches) == heard + min(4, len(CLASSES) - heard)
-    expected = sorted(1 - losses(labels, scores)[3][labels.values[3]], reverse=True)
+    expected = sorted(1 - rank_losses(labels, scores)[3][labels.values[3]], reverse=True)
     assert [bar.get_width() for bar in bars.patches[:heard]] == pytest.approx(expected)
     assert "Rare frog" in [text.get_text() for text in bars.get_yticklabels()]
 
@@ -149,7 +156,7 @@ def test_heatmaps_write_every_value_and_a_dash_where_there_is_none():
     table = pd.DataFrame({"a": [1.0, 0.25], "b": [0.25, 1.0]}, index=["a", "b"])
     texts = [text.get_text() for text in dashboard.correlation_heatmap(table).axes[0].texts]
     assert texts == ["1.00", "0.25", "0.25", "1.00"]
-    views = pd.DataFrame({"view": "x", "part": ["all", "p"], "windows": 9, "classes": 3, "a": [0.7, np.nan]})
+    views = pd.DataFrame({"grouping": "x", "subgroup": ["all", "p"], "windows": 9, "classes": 3, "a": [0.7, np.nan]})
     assert [text.get_text() for text in dashboard.subgroup_heatmap(views, ["a"]).axes[0].texts] == ["0.70", "–"]
 
 
@@ -168,7 +175,7 @@ def test_the_command_writes_both_pages(prepared_folder, members, public, tmp_pat
     arguments = ["--runs", str(runs), "--data", str(public), "--page", str(page)]
     assert command.main(arguments) == 0
     board, errors = page.read_text(), page.with_name("errors.html").read_text()
-    for heading in ("The board", "Go or no-go", "How alike", "Subgroups", "The ledger"):
+    for heading in ("The board", "Go or no-go", "Rank correlations", "Subgroups", "The ledger"):
         assert f"<h2>{heading}</h2>" in board
     assert "No line yet." in board
     coded = re.findall(r'data:audio/ogg;base64,([^"]+)"', errors)

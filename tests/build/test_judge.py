@@ -11,7 +11,7 @@ from lib.competition.qa import qa_rows, qa_table, read_qa, save_qa
 from lib.core.errors import BadInput
 from lib.core.records import seal
 from lib.judge.leakage import judge_member
-from lib.judge.ledger import read
+from lib.judge.ledger import read_ledger
 from lib.judge.metric import judge
 
 
@@ -20,7 +20,7 @@ def runs(prepared_folder, members, recipe, tmp_path):
     shutil.copytree(prepared_folder, tmp_path / "runs/tiny/01_data_prep/prepared")
     shutil.copytree(members, tmp_path / "runs/tiny/02_fold_training/members")
     save_recipe(tmp_path / "runs/tiny/05_blend/recipes", recipe)
-    bold = recipe.__class__(**(recipe.__dict__ | {"name": "bold", "searched": True}))
+    bold = recipe.__class__(**(recipe.__dict__ | {"name": "bold", "searched_score": True}))
     save_recipe(tmp_path / "runs/tiny/05_blend/recipes", bold)
     seal(tmp_path / "runs/tiny/05_blend/recipes", "recipes")
     return tmp_path / "runs/tiny"
@@ -63,11 +63,11 @@ def test_the_command_prints_the_board_and_appends_a_line_a_candidate(runs, capsy
         "fold std",
         "minutes of 90",
         "pairwise differences",
-        "a gain worth believing",
+        "minimum detectable gain",
         "left out: recipe bold",
     ):
         assert text in shown
-    lines = read(runs.parent / "ledger.jsonl")
+    lines = read_ledger(runs.parent / "ledger.jsonl")
     assert len(lines) == 4
     assert lines[0].tags == ("judge", "l0_prior")
 
@@ -78,7 +78,7 @@ def test_the_command_prints_the_board_and_appends_a_line_a_candidate(runs, capsy
         (["--members", "l0_prior,l7"], "members to judge are not there"),
         (["--blend", "l0_prior=1"], "a blend cannot be read"),
         (["--blend", "l0_prior:0.5,l1_statistics:0.6"], "weights are not usable"),
-        (["--reference", "bold"], "the reference is not judged here"),
+        (["--reference", "bold"], "the reference is not among the candidates"),
     ],
 )
 def test_what_cannot_be_judged_is_said(runs, capsys, arguments, said):

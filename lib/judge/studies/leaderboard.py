@@ -1,4 +1,4 @@
-"""The board simulator: whom a public leaderboard of a third of the files rewards, and what following it costs.
+"""Leaderboard simulation: what a public board of a third of the files rewards, and what it costs.
 
 Recordings of one site and day always fall on one side. A partition is a 0/1 count of each group, so that thousands are
 a few matrix products on the same tables of won pairs that the intervals use.
@@ -28,12 +28,12 @@ class SimulatedBoard:
     private: np.ndarray
 
     def regret(self, picks: np.ndarray) -> np.ndarray:
-        """(partitions,) how far the picked entry, one a partition or one for all, lies below the private best."""
+        """(partitions,) the private best minus the private score of the entry picked, one a partition or for all."""
         picks = np.broadcast_to(picks, len(self.private))
         return self.private.max(axis=1) - self.private[np.arange(len(picks)), picks]
 
 
-def partitions(labels: Labels, *, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def draw_partitions(labels: Labels, *, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(rows,) each row's recording group, and (count, groups) booleans: True where a group is public.
 
     Groups are drawn in random order until about three tenths of the files are public; both sides get at least one.
@@ -42,7 +42,7 @@ def partitions(labels: Labels, *, count: int, seed: int) -> tuple[np.ndarray, np
     files = pd.Series([split_row_id(row)[0].stem for row in labels.row_ids]).groupby(groups).nunique().to_numpy()
     if len(files) < 2:
         raise BadInput(
-            "too few recordings to part into public and private",
+            "too few recordings to split into public and private",
             expected="at least two sites or days",
             got=f"{len(files)}",
             do="simulate on more soundscapes",
@@ -59,7 +59,7 @@ def partitions(labels: Labels, *, count: int, seed: int) -> tuple[np.ndarray, np
 
 def simulate_board(labels: Labels, named: dict[str, Scores], *, count: int = 2000, seed: int = 0) -> SimulatedBoard:
     """The entries' scores on both sides of many partitions, each side over the classes that it can score."""
-    groups, public = partitions(labels, count=count, seed=seed)
+    groups, public = draw_partitions(labels, count=count, seed=seed)
     tables = [scores.take(labels.row_ids).values for scores in named.values()]
     sides = []
     for side in (public, ~public):
@@ -71,12 +71,12 @@ def simulate_board(labels: Labels, named: dict[str, Scores], *, count: int = 200
 
 @dataclass(frozen=True)
 class ShakeUpStats:
-    """What happens between the public and the private board."""
+    """Statistics of the shake-up between the public and the private board."""
 
     best_stays: float  # share of partitions in which a public best is a private best
     mean_rank_change: float  # places, over all entries
     leader_private_rank: float  # mean place of the public leader on the private board
-    leader_lost: float  # how much more than the mean entry the public leader loses
+    leader_lost: float  # the public leader's loss beyond the mean entry's
 
 
 def shake_up_stats(board: SimulatedBoard) -> ShakeUpStats:
@@ -93,12 +93,12 @@ def shake_up_stats(board: SimulatedBoard) -> ShakeUpStats:
     )
 
 
-def rules(board: SimulatedBoard, offline: dict[str, float], doubt: dict[str, float]) -> dict[str, np.ndarray]:
-    """What each rule picks: an entry a partition, or one for all.
+def picks_by_rule(board: SimulatedBoard, offline: dict[str, float], margin: dict[str, float]) -> dict[str, np.ndarray]:
+    """The entry that each rule picks: one a partition, or one for all.
 
-    `offline` is each entry's out-of-fold score; `doubt` how far below it the interval reaches.
+    `offline` is each entry's out-of-fold score; `margin` how far below it the interval reaches.
     """
-    score, below = (np.array([table[name] for name in board.entries]) for table in (offline, doubt))
+    score, below = (np.array([table[name] for name in board.entries]) for table in (offline, margin))
     return {
         BEST_PUBLIC: board.public.argmax(axis=1),
         "best offline": score.argmax(),
@@ -109,12 +109,12 @@ def rules(board: SimulatedBoard, offline: dict[str, float], doubt: dict[str, flo
 
 
 def _centred(side: np.ndarray) -> np.ndarray:
-    """Each partition's scores against the mean entry."""
+    """Each partition's scores minus the mean entry's."""
     return side - side.mean(axis=1, keepdims=True)
 
 
-def regrets(board: SimulatedBoard, picked: dict[str, np.ndarray]) -> pd.DataFrame:
-    """One row a rule: its mean regret, what it stays below nine times in ten, how often it is the private best."""
+def regret_table(board: SimulatedBoard, picked: dict[str, np.ndarray]) -> pd.DataFrame:
+    """One row a rule: its mean regret, the regret's 90 % quantile, how often it picks the private best."""
     found = {rule: board.regret(picks) for rule, picks in picked.items()}
     return pd.DataFrame(
         {
@@ -129,23 +129,25 @@ def regrets(board: SimulatedBoard, picked: dict[str, np.ndarray]) -> pd.DataFram
 
 
 @dataclass(frozen=True)
-class Advice:
-    """The two submissions to choose as final, by rule, and why, in a sentence each."""
+class FinalPicks:
+    """The rules for the two final submissions, with a reason each."""
 
     safe: str
     bold: str
     reasons: tuple[str, str]
 
 
-def recommend(board: SimulatedBoard, picked: dict[str, np.ndarray]) -> Advice:
-    """Safe: the rule whose regret is smallest when luck is bad. Bold: the one that adds most to it, as the better of
-    the two final submissions counts."""
+def recommend(board: SimulatedBoard, picked: dict[str, np.ndarray]) -> FinalPicks:
+    """The safe pick, of the smallest 90 % quantile of regret, and the bold one, which adds most to it.
+
+    The better of the two final submissions counts.
+    """
     found = {rule: board.regret(picks) for rule, picks in picked.items()}
     worst = {rule: float(np.quantile(regret, LEVEL)) for rule, regret in found.items()}
     safe = min(worst, key=worst.get)
     pair = {rule: float(np.minimum(found[safe], regret).mean()) for rule, regret in found.items() if rule != safe}
     bold = min(pair, key=pair.get)
-    return Advice(
+    return FinalPicks(
         safe,
         bold,
         (

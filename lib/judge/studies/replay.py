@@ -11,23 +11,23 @@ from scipy import stats
 
 from lib.core import fingerprint
 from lib.core.errors import BadInput
-from lib.judge.bootstrap import LEVEL, Interval
+from lib.judge.bootstrap import LEVEL, Interval, Name
 
 
 @dataclass(frozen=True)
 class ReplaySettings:
-    """How small a replay is, and what it takes to pass it."""
+    """The size of a replay, and its thresholds."""
 
     folds: int = 2
     soundscapes: int = 32
     clips_a_class: int = 4
     promote: float = 0.0  # at least this gain over the baseline: it is fitted in full
-    kill: float = -0.03  # below this gain it is dropped; between the two it is parked
+    kill: float = -0.03  # below this gain it is killed; between the two it is parked
 
 
 @dataclass(frozen=True)
 class Subset:
-    """What a replay uses: the folds it holds out, the soundscapes' stems and the clips' file names."""
+    """The data of a replay: the folds it holds out, the soundscapes' stems and the clips' file names."""
 
     folds: tuple[int, ...]
     stems: frozenset[str]
@@ -36,8 +36,8 @@ class Subset:
 
 def replay_subset(clips: pd.DataFrame, windows: pd.DataFrame, fold_of_row: np.ndarray, settings: ReplaySettings):
     """The subset, the same each time: rare classes first, then by a hash of the names; each class keeps some clips."""
-    heard = windows.assign(fold=fold_of_row).explode("labels").dropna(subset="labels")
-    by_fold = heard.groupby("fold").labels.nunique().sort_values(ascending=False, kind="stable")
+    rows = windows.assign(fold=fold_of_row).explode("labels").dropna(subset="labels")
+    by_fold = rows.groupby("fold").labels.nunique().sort_values(ascending=False, kind="stable")
     ranked = clips.assign(key=[fingerprint.of_text(name) for name in clips.filename]).sort_values("key")
     kept = ranked.groupby("primary_label").head(settings.clips_a_class)
     stems = _rare_first(windows, settings.soundscapes)
@@ -45,19 +45,19 @@ def replay_subset(clips: pd.DataFrame, windows: pd.DataFrame, fold_of_row: np.nd
 
 
 def _rare_first(windows: pd.DataFrame, most: int) -> frozenset[str]:
-    """Up to `most` soundscapes: for each class, from the rarest, two that hear it; then any, in the hash's order."""
+    """Up to `most` soundscapes: for each class, from the rarest, two that contain it; then any, in the hash's order."""
     stems = sorted(windows.stem.unique(), key=fingerprint.of_text)
-    heard = windows.explode("labels").dropna(subset="labels").drop_duplicates(["stem", "labels"])
-    hearers = {label: set(rows.stem) for label, rows in heard.groupby("labels")}
+    present = windows.explode("labels").dropna(subset="labels").drop_duplicates(["stem", "labels"])
+    stems_of = {label: set(rows.stem) for label, rows in present.groupby("labels")}
     chosen: list[str] = []
-    for label in sorted(hearers, key=lambda name: (len(hearers[name]), name)):
-        wanted = 2 - len(hearers[label] & set(chosen))
-        chosen += [stem for stem in stems if stem in hearers[label] - set(chosen)][: max(wanted, 0)]
+    for label in sorted(stems_of, key=lambda name: (len(stems_of[name]), name)):
+        missing = 2 - len(stems_of[label] & set(chosen))
+        chosen += [stem for stem in stems if stem in stems_of[label] - set(chosen)][: max(missing, 0)]
     chosen += [stem for stem in stems if stem not in set(chosen)]
     return frozenset(chosen[:most])
 
 
-def triage(scores: dict[str, float], baseline: str, settings: ReplaySettings) -> dict[str, str]:
+def triage(scores: dict[Name, float], baseline: Name, settings: ReplaySettings) -> dict[Name, str]:
     """The ledger's verdict on each idea: promote, park or kill, by its gain over the baseline in the replay."""
     gains = {name: score - scores[baseline] for name, score in scores.items()}
     return {
@@ -68,7 +68,7 @@ def triage(scores: dict[str, float], baseline: str, settings: ReplaySettings) ->
 
 @dataclass(frozen=True)
 class ReplayAgreement:
-    """How alike two lists of scores order and space the same ideas; the interval is of the rank correlation."""
+    """The correlations of two lists of scores of the same ideas; the interval is of the rank correlation."""
 
     spearman: float
     interval: Interval
@@ -76,7 +76,7 @@ class ReplayAgreement:
 
 
 def replay_agreement(a, b) -> ReplayAgreement:
-    """The correlations of two lists of scores; the interval, Bonett and Wright's, speaks of further such ideas."""
+    """The correlations of two lists of scores; the interval, Bonett and Wright's, is for further such ideas."""
     if len(a) != len(b) or len(a) < 5:
         raise BadInput(
             "too few ideas to compare",

@@ -1,4 +1,4 @@
-"""How well a family of folds separates robust ideas from fragile ones, where the truth is known on other recordings."""
+"""Measures of how well a family of folds separates robust ideas from fragile ones, given their true scores."""
 
 from itertools import product
 
@@ -15,13 +15,13 @@ def separation(out_of_fold: dict[str, float], truth: dict[str, float], fragile: 
     """
     names = sorted(truth)
     ours, theirs = ([table[name] for name in names] for table in (out_of_fold, truth))
-    alike = replay_agreement(ours, theirs)
+    agreement = replay_agreement(ours, theirs)
     over = {name: out_of_fold[name] - truth[name] for name in names}
     robust = [name for name in names if name not in fragile]
     return {
-        "Spearman": alike.spearman,
-        "90 % interval": str(alike.interval),
-        "Pearson": alike.pearson,
+        "Spearman": agreement.spearman,
+        "90 % interval": str(agreement.interval),
+        "Pearson": agreement.pearson,
         "right pairs": _right_pairs(out_of_fold, truth, robust, sorted(fragile)),
         "optimism, robust": float(np.mean([over[name] for name in robust])),
         "optimism, fragile": float(np.mean([over[name] for name in sorted(fragile)])),

@@ -18,16 +18,16 @@ from lib.judge.studies.leaderboard import SimulatedBoard
 from lib.judge.studies.replay import ReplaySettings
 from lib.learn.fold_study.baselines import (
     IDEAS,
-    Calendar,
     Idea,
     LinearBaseline,
-    Nearest,
-    cheaper,
+    NearestWindow,
+    SiteHourRates,
     idea_out_of_fold,
-    transferred,
+    limit_iterations,
+    predict_ideas,
 )
 from lib.learn.fold_study.features import BaselineData, SoundscapeFeatures
-from lib.learn.fold_study.study import against_shadow
+from lib.learn.fold_study.study import study_on_shadow_split
 from lib.show import fold_study as figures
 
 CLASSES = ClassList(("a", "b", "c", "d"))
@@ -42,7 +42,7 @@ def prepared(prepared_folder):
 
 @pytest.fixture(scope="module")
 def trial(prepared, public):
-    return against_shadow(prepared, public)
+    return study_on_shadow_split(prepared, public)
 
 
 def planted():
@@ -76,14 +76,17 @@ def planted():
 
 
 def test_a_planted_memoriser_leads_in_random_folds_and_loses_in_grouped_ones():
-    lessons, sounds = planted()
-    ideas = (Idea("calls", False, (LinearBaseline(clip_weight=0.0, l2=0.3),)), Idea("memoriser", True, (Nearest(),)))
+    data, sounds = planted()
+    ideas = (
+        Idea("calls", False, (LinearBaseline(clip_weight=0.0, l2=0.3),)),
+        Idea("memoriser", True, (NearestWindow(),)),
+    )
     score = {}
     for family in ("random windows", "random", "site and day", "hybrid", "site"):
-        folds = FAMILIES[family](lessons.clips, lessons.windows, CLASSES, n_folds=3, seed=0)
-        fold = fold_of_rows(folds, lessons.windows)
-        labels = Labels(lessons.truth, lessons.windows.row_id, CLASSES.labels, fold)
-        parts = idea_out_of_fold(ideas, lessons, sounds, CLASSES, folds, [0, 1, 2])
+        folds = FAMILIES[family](data.clips, data.windows, CLASSES, n_folds=3, seed=0)
+        fold = fold_of_rows(folds, data.windows)
+        labels = Labels(data.truth, data.windows.row_id, CLASSES.labels, fold)
+        parts = idea_out_of_fold(ideas, data, sounds, CLASSES, folds, [0, 1, 2])
         score[family] = {name: judge(labels, part).macro for name, part in parts.items()}
     for family in ("random windows", "random"):
         assert score[family]["memoriser"] > score[family]["calls"]
@@ -93,37 +96,39 @@ def test_a_planted_memoriser_leads_in_random_folds_and_loses_in_grouped_ones():
 
 def test_no_fold_learns_from_what_it_holds_out():
     """With the truth and sound of held-out rows and clips spoiled, the held-out rows' scores stay as they were."""
-    lessons, sounds = planted()
-    folds = FAMILIES["hybrid"](lessons.clips, lessons.windows, CLASSES, n_folds=3, seed=0)
-    held = fold_of_rows(folds, lessons.windows) == 0
-    ideas = (Idea("all", False, (LinearBaseline(), Nearest(), Calendar()), sigma=1.0),)
-    clips_held = (lessons.clips.filename.map(folds.of("clip")) == 0).to_numpy()
+    data, sounds = planted()
+    folds = FAMILIES["hybrid"](data.clips, data.windows, CLASSES, n_folds=3, seed=0)
+    held = fold_of_rows(folds, data.windows) == 0
+    ideas = (Idea("all", False, (LinearBaseline(), NearestWindow(), SiteHourRates()), sigma=1.0),)
+    clips_held = (data.clips.filename.map(folds.of("clip")) == 0).to_numpy()
     spoiled = replace(
-        lessons,
-        features=np.where(held[:, None], 99.0, lessons.features),
-        truth=lessons.truth ^ held[:, None],
-        clip_features=np.where(clips_held[:, None], 99.0, lessons.clip_features),
-        clip_truth=lessons.clip_truth ^ clips_held[:, None],
+        data,
+        features=np.where(held[:, None], 99.0, data.features),
+        truth=data.truth ^ held[:, None],
+        clip_features=np.where(clips_held[:, None], 99.0, data.clip_features),
+        clip_truth=data.clip_truth ^ clips_held[:, None],
     )
-    scores = [idea_out_of_fold(ideas, some, sounds, CLASSES, folds, [0])["all"] for some in (lessons, spoiled)]
+    scores = [idea_out_of_fold(ideas, some, sounds, CLASSES, folds, [0])["all"] for some in (data, spoiled)]
     np.testing.assert_array_equal(scores[0].values, scores[1].values)
-    assert set(scores[0].row_ids) == set(lessons.windows.row_id[held])
+    assert set(scores[0].row_ids) == set(data.windows.row_id[held])
 
 
 def test_smoothing_stays_within_a_soundscape():
-    lessons, sounds = planted()
+    data, sounds = planted()
     plain, smooth = (
-        transferred((Idea("x", False, (Nearest(),), sigma=sigma),), lessons, sounds)["x"] for sigma in (0, 1.0)
+        predict_ideas((Idea("x", False, (NearestWindow(),), sigma=sigma),), data, sounds)["x"] for sigma in (0, 1.0)
     )
     assert np.abs(smooth - plain).max() > 0.01
     alone = SoundscapeFeatures(sounds.soundscapes[:1], sounds.features[:1])
-    again = transferred((Idea("x", False, (Nearest(),), sigma=1.0),), lessons, alone)["x"]
+    again = predict_ideas((Idea("x", False, (NearestWindow(),), sigma=1.0),), data, alone)["x"]
     np.testing.assert_allclose(again[0], smooth[0], atol=1e-9)
 
 
 def test_a_cheaper_idea_differs_in_its_iterations_alone():
-    idea = Idea("x", True, (LinearBaseline(l2=7.0), Nearest()), sigma=1.0)
-    assert cheaper(idea, 3) == Idea("x", True, (LinearBaseline(l2=7.0, max_iterations=3), Nearest()), sigma=1.0)
+    idea = Idea("x", True, (LinearBaseline(l2=7.0), NearestWindow()), sigma=1.0)
+    assert limit_iterations(idea, 3) == Idea(
+        "x", True, (LinearBaseline(l2=7.0, max_iterations=3), NearestWindow()), sigma=1.0
+    )
 
 
 def test_ideas_have_names_of_their_own_and_both_kinds():
@@ -134,9 +139,9 @@ def test_ideas_have_names_of_their_own_and_both_kinds():
 def test_nothing_is_fitted_on_the_shadow(trial):
     hidden = {row.rpartition("_")[0] for row in trial.truth.row_ids}
     assert hidden
-    assert not hidden & set(trial.lessons.windows.stem)
+    assert not hidden & set(trial.data.windows.stem)
     sites = {parse_soundscape(stem).site for stem in hidden}
-    assert not sites & set(trial.lessons.windows.site)
+    assert not sites & set(trial.data.windows.site)
     assert all(site in trial.where for site in sites)
 
 
@@ -144,7 +149,7 @@ def test_a_replay_judges_rows_of_its_own_folds_with_every_idea(trial):
     labels, scores = trial.replayed(ReplaySettings(folds=2))
     assert set(scores) == {idea.name for idea in IDEAS}
     assert len(np.unique(labels.strata)) == 2
-    assert 0 < len(labels.row_ids) < len(trial.lessons.windows)
+    assert 0 < len(labels.row_ids) < len(trial.data.windows)
 
 
 def test_against_the_hidden_test_a_page_is_written_and_all_tables_are_printed(
@@ -185,7 +190,7 @@ def test_a_solution_without_its_soundscapes_is_refused():
 
 def test_the_families_picture_has_a_dot_an_idea_in_each_family():
     truth = {"r": 0.7, "s": 0.6, "f": 0.5}
-    figure = figures.families({"random": truth, "site": truth}, truth, {"f"}, "the hidden test")
+    figure = figures.family_figure({"random": truth, "site": truth}, truth, {"f"}, "the hidden test")
     shown = [axis for axis in figure.axes if axis.get_visible()]
     assert [sum(len(dots.get_offsets()) for dots in axis.collections) for axis in shown] == [3, 3]
     assert not plt.get_fignums()
@@ -193,5 +198,5 @@ def test_the_families_picture_has_a_dot_an_idea_in_each_family():
 
 def test_the_leaders_fate_sums_to_one():
     rng = np.random.default_rng(0)
-    figure = figures.leaders_fate(SimulatedBoard(("a", "b", "c"), rng.random((50, 3)), rng.random((50, 3))))
+    figure = figures.leader_private_ranks(SimulatedBoard(("a", "b", "c"), rng.random((50, 3)), rng.random((50, 3))))
     assert sum(bar.get_height() for bar in figure.axes[0].patches) == pytest.approx(1.0)

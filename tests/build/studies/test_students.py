@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from build.studies.students import CONTROL, _reach, table_of
+from build.studies.students import CONTROL, _reach, variant_table
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Labels, Scores
 
@@ -21,12 +21,12 @@ def case(strength, seed):
 
 def test_a_better_variant_gains_over_every_seed_and_an_equal_one_gains_nothing():
     truth = case(1, 0)[0]
-    said = {
+    scores = {
         CONTROL: {seed: case(1.0, seed)[1] for seed in (1, 2, 3)},
         "better": {seed: case(2.0, seed)[1] for seed in (1, 2, 3)},
         "equal": {seed: case(1.0, seed)[1] for seed in (1, 2, 3)},
     }
-    rows = table_of(said, truth).set_index("variant")
+    rows = variant_table(scores, truth).set_index("variant")
     assert rows.loc["equal", "gain"] == "+0.000"
     assert rows.loc["equal", "90 % over recordings"] == "[0.000, 0.000]"
     low, high = (float(part) for part in rows.loc["better", "90 % over seeds"].strip("[]").split(","))

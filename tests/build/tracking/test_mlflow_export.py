@@ -12,10 +12,10 @@ from urllib.request import Request, urlopen
 import pytest
 
 from build.tracking import mlflow_export as command
-from build.tracking.mlflow_runs import tracked
+from build.tracking.mlflow_runs import iterate_runs
 from lib.core.paths import ledger_path
 from lib.core.records import read_json, write_json
-from lib.judge.ledger import LedgerLine, append
+from lib.judge.ledger import LedgerLine, append_ledger_line
 from tests.support.tinysweep import a_sweep, recorded
 
 LINE = LedgerLine("does it help?", "c0ffee", "f", "d", 1, 0.7, (0.6, 0.8), 30, 2.0, ("alone", "net"), "merge")
@@ -27,7 +27,7 @@ def runs(tmp_path):
     """Runs with a ledger of two equal lines and one of a sweep, and with the sweep: one run done, one failed."""
     runs = tmp_path / "runs" / "mini"
     for line in (LINE, LINE, SWEPT):
-        append(ledger_path(runs), line)
+        append_ledger_line(ledger_path(runs), line)
     folder = a_sweep(runs)
     recorded(folder, 1, {"loss": "bce", "rate": 0.1}, status="failed", error="boom")
     recorded(folder, 2, {"loss": "focal"}, score=0.8, interval=[0.7, 0.9], per_fold={"0": 0.75}, member="runs/m")
@@ -36,13 +36,13 @@ def runs(tmp_path):
 
 
 def test_each_run_is_told_once_and_a_sweeps_ledger_line_not_again(runs):
-    found = list(tracked(runs))
+    found = list(iterate_runs(runs))
     assert [each.experiment for each in found] == ["sweep tiny"] * 2 + ["does it help?"] * 2
     assert len({each.id for each in found}) == 4
 
 
 def test_a_run_is_told_with_all_that_is_known_of_it(runs):
-    failed, done, line, _ = tracked(runs)
+    failed, done, line, _ = iterate_runs(runs)
     assert (failed.status, failed.metrics, failed.tags["error"]) == ("FAILED", {"seconds": 21.0}, "boom")
     assert failed.parameters == {"loss": "bce", "rate": "0.1"}
     assert done.metrics == {"score": 0.8, "low": 0.7, "high": 0.9, "seconds": 22.0, "fold_0": 0.75}
@@ -64,14 +64,14 @@ def test_exported_again_nothing_doubles_and_what_changed_is_replaced(runs, capsy
     pytest.importorskip("mlflow")
     from mlflow.tracking import MlflowClient
 
-    store = command.store_of(runs)
+    store = command.store_address(runs)
     assert command.main(["--runs", str(runs), "--dry"]) == 0
     assert capsys.readouterr().out.startswith("4 new, 0 changed, 0 there")
     assert command.export(runs, store) == {"there": 4}
     recorded(runs / "sweeps/tiny", 1, {"loss": "bce", "rate": 0.1}, score=0.6, interval=[0.5, 0.7])
     sweep = read_json(runs / "sweeps/tiny/sweep.json")
     write_json(runs / "sweeps/tiny/sweep.json", sweep | {"runs": sorted(set(sweep["runs"]))})
-    append(ledger_path(runs), LINE)
+    append_ledger_line(ledger_path(runs), LINE)
     assert command.export(runs, store) == {"there": 3, "changed": 1, "new": 1}
     client = MlflowClient(tracking_uri=store)
     tiny = client.search_runs([client.get_experiment_by_name("sweep tiny").experiment_id])

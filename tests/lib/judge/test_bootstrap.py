@@ -101,9 +101,9 @@ def test_the_score_table_has_a_row_a_model_and_its_columns_may_lack_one():
 @pytest.mark.slow
 def test_nine_intervals_in_ten_hold_the_truth():
     """Six hundred simulated competitions of a size that the contest's labelled soundscapes have."""
-    found = interval_coverage(66, worlds=20, draws_a_world=30, classes=40, seed=1)
-    assert 0.87 <= found["score held"] <= 0.93
-    assert 0.87 <= found["difference held"] <= 0.93
+    found = interval_coverage(66, competitions=20, draws_each=30, classes=40, seed=1)
+    assert 0.87 <= found["score coverage"] <= 0.93
+    assert 0.87 <= found["difference coverage"] <= 0.93
 
 
 def test_a_clear_difference_excludes_zero():

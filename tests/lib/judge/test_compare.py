@@ -9,16 +9,16 @@ from lib.competition.scores import Labels, Scores
 from lib.core.errors import BadInput
 from lib.judge.bootstrap import bootstrap
 from lib.judge.compare import (
-    SIBLINGS,
+    SAME_MODEL_CORRELATION,
     compare_all,
-    gains_by_part,
+    gains_by_subgroup,
     minimum_effect,
-    paired,
+    paired_interval,
     rank_correlation,
     seed_spread,
 )
 from lib.judge.metric import judge
-from lib.judge.subgroups import Slice
+from lib.judge.subgroups import Subgroup
 
 STEMS = [f"BC2026_Train_{n:04d}_S0{n % 5}_202501{n + 1:02d}_000000" for n in range(20)]
 ROWS = [row for stem in STEMS for row in row_ids(stem)]
@@ -40,7 +40,7 @@ def test_a_score_differs_from_itself_by_nothing():
 def test_luck_that_both_share_cancels_in_a_paired_interval():
     shared = np.random.default_rng(0).normal(size=1000)
     drawn = {"a": shared, "b": shared + 0.5}
-    assert paired({"a": 0.0, "b": 0.5}, drawn, "b", "a").low == pytest.approx(0.5)
+    assert paired_interval({"a": 0.0, "b": 0.5}, drawn, "b", "a").low == pytest.approx(0.5)
 
 
 def test_the_more_are_compared_the_wider_the_adjusted_intervals_and_the_plain_ones_stay():
@@ -69,8 +69,8 @@ def test_luck_is_how_many_would_gain_as_much():
     drawn = {"ref": np.zeros(20_000)} | {f"m{n}": rng.normal(size=20_000) for n in range(10)}
     scored = dict.fromkeys(drawn, 0.0) | {"m3": 1.6449}
     found = compare_all(scored, drawn, "ref")
-    assert found["m3"].lucky == pytest.approx(10 * 0.05, rel=0.1)
-    assert found["m0"].lucky == pytest.approx(10 * 0.5, rel=0.05)
+    assert found["m3"].by_chance == pytest.approx(10 * 0.05, rel=0.1)
+    assert found["m0"].by_chance == pytest.approx(10 * 0.5, rel=0.05)
 
 
 def test_a_reference_that_is_not_there_is_refused():
@@ -81,11 +81,13 @@ def test_a_reference_that_is_not_there_is_refused():
 def test_the_minimum_effect_is_the_half_width_of_a_paired_interval():
     drawn = draws(np.random.default_rng(4), 6)
     effect = minimum_effect(drawn)
-    sure = paired(dict.fromkeys(drawn, 0.7), drawn, "m0", "m1")
+    sure = paired_interval(dict.fromkeys(drawn, 0.7), drawn, "m0", "m1")
     assert effect.correlation == pytest.approx(0.5, abs=0.05)
-    assert effect.at_hand == pytest.approx((sure.high - sure.low) / 2, rel=0.1)
-    assert effect.siblings == pytest.approx(effect.at_hand * np.sqrt((1 - SIBLINGS) / (1 - effect.correlation)))
-    assert minimum_effect({"m0": drawn["m0"]}).correlation == SIBLINGS
+    assert effect.these_scores == pytest.approx((sure.high - sure.low) / 2, rel=0.1)
+    assert effect.same_model == pytest.approx(
+        effect.these_scores * np.sqrt((1 - SAME_MODEL_CORRELATION) / (1 - effect.correlation))
+    )
+    assert minimum_effect({"m0": drawn["m0"]}).correlation == SAME_MODEL_CORRELATION
 
 
 def test_a_part_is_judged_alone():
@@ -96,10 +98,10 @@ def test_a_part_is_judged_alone():
     values = base.values + truth * np.array([0.0, 1.0])  # better on y alone
     better = base.with_values(values)
     rows = np.ones(len(ROWS), bool)
-    parts = [Slice("class", name, rows, np.array([name == "x", name == "y"])) for name in "xy"]
+    parts = [Subgroup("class", name, rows, np.array([name == "x", name == "y"])) for name in "xy"]
     named = {"base": base, "better": better}
-    parts.append(Slice("none", "none", ~rows, np.array([True, True])))
-    x, y = gains_by_part(labels, named, "base", parts, seed=0)["better"]
+    parts.append(Subgroup("none", "none", ~rows, np.array([True, True])))
+    x, y = gains_by_subgroup(labels, named, "base", parts, seed=0)["better"]
     assert (x.gain, x.interval.low, x.interval.high) == (0, 0, 0)
     assert y.interval.low > 0
     both = judge(labels, better).macro - judge(labels, base).macro
@@ -118,7 +120,7 @@ def test_gains_of_the_bootstrap_and_of_the_judge_agree():
     found = compare_all(scored, bootstrap(labels, named), "low")["high"]
     assert found.gain == scored["high"] - scored["low"]
     assert found.adjusted.low > 0
-    assert found.lucky < 0.01
+    assert found.by_chance < 0.01
 
 
 def test_rank_correlation_is_the_mean_of_spearmans_within_folds_and_skips_what_does_not_vary():

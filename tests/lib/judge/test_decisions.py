@@ -1,11 +1,11 @@
-"""Each verdict is reached for its reason, and the reason is said."""
+"""Each verdict comes with its decisive reason."""
 
 from dataclasses import replace
 
 import pytest
 
 from lib.judge.bootstrap import Interval
-from lib.judge.compare import Difference, PartGain
+from lib.judge.compare import Difference, SubgroupGain
 from lib.judge.decisions import Evidence, decide
 
 
@@ -15,10 +15,10 @@ def evidence(low, gain, high, **other):
         name="new",
         score=0.8 + gain,
         interval=Interval(0.75, 0.85),
-        difference=Difference("new", "safe", gain, sure, sure, lucky=0.2),
+        difference=Difference("new", "safe", gain, sure, sure, by_chance=0.2),
         fold_std=0.02,
         reference_fold_std=0.02,
-        parts=(),
+        subgroups=(),
         budget_share=0.1,
         correlation=0.95,
     )
@@ -26,21 +26,21 @@ def evidence(low, gain, high, **other):
 
 
 HARMED = (
-    PartGain("time of day", "night", -0.03, Interval(-0.05, -0.01)),
-    PartGain("site group", "S22", -0.03, Interval(-0.07, 0.01)),
+    SubgroupGain("time of day", "night", -0.03, Interval(-0.05, -0.01)),
+    SubgroupGain("site group", "S22", -0.03, Interval(-0.07, 0.01)),
 )
 
 CASES = {
     "a clear gain that harms nothing": (evidence(0.01, 0.02, 0.03), "promote", "harms no subgroup"),
-    "a clear gain that harms the night": (evidence(0.01, 0.02, 0.03, parts=HARMED), "park", "'night' loses 0.0300"),
-    "a clear gain on shaky folds": (evidence(0.01, 0.02, 0.03, fold_std=0.06), "park", "vary by 0.060"),
+    "a clear gain that harms the night": (evidence(0.01, 0.02, 0.03, subgroups=HARMED), "park", "'night' loses 0.0300"),
+    "a clear gain on unstable folds": (evidence(0.01, 0.02, 0.03, fold_std=0.06), "park", "vary by 0.060"),
     "too slow to be submitted": (evidence(0.01, 0.02, 0.03, budget_share=0.9), "kill", "90% of the 90 minutes"),
     "not better than chance": (evidence(-0.3, -0.2, 0.1, interval=Interval(0.49, 0.6)), "kill", "chance"),
-    "unclear and different": (evidence(-0.01, 0.0, 0.01, correlation=0.6), "merge", "place in the pool"),
+    "unclear and different": (evidence(-0.01, 0.0, 0.01, correlation=0.6), "merge", "joins the pool"),
     "unclear, alike and promising": (evidence(-0.01, 0.01, 0.03), "park", "replay first"),
-    "unclear, alike and flat": (evidence(-0.01, 0.001, 0.01), "kill", "no gain to speak of"),
+    "unclear, alike and flat": (evidence(-0.01, 0.001, 0.01), "kill", "no relevant gain"),
     "worse and alike": (evidence(-0.05, -0.03, -0.01), "kill", "clearly below safe"),
-    "worse and different": (evidence(-0.05, -0.03, -0.01, correlation=0.3), "park", "only a blend could use it"),
+    "worse and different": (evidence(-0.05, -0.03, -0.01, correlation=0.3), "park", "only useful in a blend"),
     "worse, but in the reference": (evidence(-0.05, -0.03, -0.01, weight_in_reference=0.4), "merge", "weight 0.40"),
     "the reference": (evidence(0, 0, 0, difference=None), "promote", "the reference"),
 }
@@ -55,13 +55,13 @@ def test_a_verdict_and_its_reason(case):
 
 
 def test_a_loss_that_may_be_luck_blocks_nothing():
-    assert decide(evidence(0.01, 0.02, 0.03, parts=HARMED[1:])).verdict == "promote"
+    assert decide(evidence(0.01, 0.02, 0.03, subgroups=HARMED[1:])).verdict == "promote"
 
 
 def test_a_gain_that_many_would_show_by_luck_is_not_replayed():
     known = evidence(-0.01, 0.01, 0.03)
-    lucky = replace(known, difference=replace(known.difference, lucky=1.5))
-    assert decide(lucky).verdict == "kill"
+    by_chance = replace(known, difference=replace(known.difference, by_chance=1.5))
+    assert decide(by_chance).verdict == "kill"
 
 
 def test_a_gain_is_judged_by_the_interval_that_holds_for_all_compared():
@@ -79,4 +79,4 @@ def test_a_slow_candidate_is_watched_and_a_harmful_one_is_named():
     slow = decide(evidence(0.01, 0.02, 0.03, budget_share=0.6))
     assert slow.verdict == "promote"
     assert slow.reasons[1].startswith("watch the clock")
-    assert "'night' loses" in decide(evidence(-0.01, 0.0, 0.01, parts=HARMED)).reasons[1]
+    assert "'night' loses" in decide(evidence(-0.01, 0.0, 0.01, subgroups=HARMED)).reasons[1]

@@ -15,13 +15,12 @@ from lib.competition.scores import Labels, Scores
 from lib.core.errors import BadInput
 from lib.core.records import check_seal, read_json, seal, to_json, write_json
 from lib.judge.leakage import (
-    fitted_on,
+    crossfit_training,
+    fit_record,
     judge_member,
+    load_oof_scores,
     refuse_self_judged,
-    training_on,
-    unseen_scores,
 )
-from lib.learn.cache.audio import AudioCache
 from lib.learn.network import crossfit as fit_network
 from lib.learn.network.config import override
 from lib.learn.network.fold import TrainingRun
@@ -47,7 +46,7 @@ def member(tmp_path, folds):
     rows = [row for stem in STEMS for row in row_ids(stem)]
     values = np.random.default_rng(0).random((len(rows), 2))
     Scores(values, rows, ["x", "y"], "prob").save(tmp_path / "oof.parquet")
-    write_json(tmp_path / "training.json", to_json(training_on(folds)))
+    write_json(tmp_path / "training.json", to_json(crossfit_training(folds)))
     return tmp_path
 
 
@@ -56,7 +55,7 @@ def retrained(member, training):
 
 
 def test_clean_cross_fitting_is_judged(member, folds):
-    scores = unseen_scores(member, folds)
+    scores = load_oof_scores(member, folds)
     truth = np.random.default_rng(1).random(scores.values.shape) < 0.5
     report = judge_member(member, Labels(truth, scores.row_ids, scores.classes), folds)
     assert report.rows == 48
@@ -64,32 +63,32 @@ def test_clean_cross_fitting_is_judged(member, folds):
 
 
 def test_a_model_that_met_the_row_it_scores_is_refused_and_the_rows_are_named(member, folds):
-    clean = training_on(folds)
+    clean = crossfit_training(folds)
     retrained(member, replace(clean, soundscapes=clean.soundscapes | {STEMS[1]: [0, 1]}))
     with pytest.raises(BadInput, match="12 contaminated rows") as caught:
-        unseen_scores(member, folds)
+        load_oof_scores(member, folds)
     assert STEMS[1] in str(caught.value)
 
 
 def test_meeting_another_file_of_the_same_site_and_day_counts_as_seen(member, folds):
-    clean = training_on(folds)
+    clean = crossfit_training(folds)
     retrained(member, replace(clean, soundscapes=clean.soundscapes | {TWIN: [0]}))
     with pytest.raises(BadInput, match="12 contaminated rows") as caught:
-        unseen_scores(member, folds)
+        load_oof_scores(member, folds)
     assert STEMS[0] in str(caught.value)
 
 
 def test_other_folds_are_refused(member, folds):
     moved = Folds(folds.table.assign(fold=1 - folds.table.fold))
     with pytest.raises(BadInput, match="other folds"):
-        unseen_scores(member, moved)
+        load_oof_scores(member, moved)
 
 
 def test_rows_of_soundscapes_outside_the_folds_are_refused(member, folds):
     rows = row_ids("BC2026_Train_0777_S07_20250101_000000")
     Scores(np.zeros((12, 2)), rows, ["x", "y"], "prob").save(member / "oof.parquet")
     with pytest.raises(BadInput, match="contaminated"):
-        unseen_scores(member, folds)
+        load_oof_scores(member, folds)
 
 
 def teach(place, name, training):
@@ -100,7 +99,7 @@ def teach(place, name, training):
 
 def everything(folds):
     """What a model fitted on all rows has met, whatever fold it is used for."""
-    clean = training_on(folds)
+    clean = crossfit_training(folds)
     return replace(clean, soundscapes=dict.fromkeys(clean.soundscapes, folds.numbers))
 
 
@@ -109,86 +108,86 @@ def student(member, folds, **teachers):
     folder = member / "student"
     folder.mkdir()
     (member / "oof.parquet").rename(folder / "oof.parquet")
-    retrained(folder, replace(training_on(folds), **teachers))
+    retrained(folder, replace(crossfit_training(folds), **teachers))
     return folder
 
 
 def test_models_numbered_otherwise_than_their_folds_are_refused(member, folds):
     fold_of = folds.of("soundscape")  # model 0 was held back from fold 1, and scored fold 0
-    retrained(member, replace(training_on(folds), soundscapes={stem: [fold] for stem, fold in fold_of.items()}))
+    retrained(member, replace(crossfit_training(folds), soundscapes={stem: [fold] for stem, fold in fold_of.items()}))
     with pytest.raises(BadInput, match="48 contaminated rows"):
-        unseen_scores(member, folds)
+        load_oof_scores(member, folds)
 
 
 def test_a_teacher_of_a_teacher_that_met_the_rows_is_found_and_named(member, folds):
     teach(member, "grand", everything(folds))
-    teach(member, "teacher", replace(training_on(folds), teachers=["grand"]))
+    teach(member, "teacher", replace(crossfit_training(folds), teachers=["grand"]))
     with pytest.raises(BadInput, match=r"48 contaminated rows.*through grand"):
-        unseen_scores(student(member, folds, teachers=["teacher"]), folds)
+        load_oof_scores(student(member, folds, teachers=["teacher"]), folds)
 
 
 def test_a_chain_of_cross_fitted_teachers_passes(member, folds):
-    teach(member, "grand", training_on(folds))
-    teach(member, "teacher", replace(training_on(folds), teachers=["grand"]))
-    assert len(unseen_scores(student(member, folds, teachers=["teacher"]), folds).row_ids) == 48
+    teach(member, "grand", crossfit_training(folds))
+    teach(member, "teacher", replace(crossfit_training(folds), teachers=["grand"]))
+    assert len(load_oof_scores(student(member, folds, teachers=["teacher"]), folds).row_ids) == 48
 
 
 def test_a_prior_fitted_on_all_rows_spoils_the_member_that_leans_on_it(member, folds):
     teach(member, "prior", everything(folds))
     with pytest.raises(BadInput, match="through prior"):
-        unseen_scores(student(member, folds, teachers=["prior"]), folds)
+        load_oof_scores(student(member, folds, teachers=["prior"]), folds)
 
 
 def test_a_cross_fitted_prior_passes(member, folds):
-    teach(member, "prior", training_on(folds))
-    unseen_scores(student(member, folds, teachers=["prior"]), folds)
+    teach(member, "prior", crossfit_training(folds))
+    load_oof_scores(student(member, folds, teachers=["prior"]), folds)
 
 
 def test_cross_fitted_teachers_pooled_over_folds_are_refused(member, folds):
-    teach(member, "teacher", training_on(folds))
+    teach(member, "teacher", crossfit_training(folds))
     with pytest.raises(BadInput, match=r"48 contaminated rows.*through teacher"):
-        unseen_scores(student(member, folds, pooled_teachers=["teacher"]), folds)
+        load_oof_scores(student(member, folds, pooled_teachers=["teacher"]), folds)
 
 
 def test_a_pooled_teacher_that_never_met_a_soundscape_passes(member, folds):
-    teach(member, "teacher", replace(training_on(folds), soundscapes={}, clips={"a/XC1.ogg": [0, 1]}))
-    unseen_scores(student(member, folds, pooled_teachers=["teacher"]), folds)
+    teach(member, "teacher", replace(crossfit_training(folds), soundscapes={}, clips={"a/XC1.ogg": [0, 1]}))
+    load_oof_scores(student(member, folds, pooled_teachers=["teacher"]), folds)
 
 
 def test_teachers_in_a_loop_are_an_error(member, folds):
-    teach(member, "teacher", replace(training_on(folds), teachers=["student"]))
+    teach(member, "teacher", replace(crossfit_training(folds), teachers=["student"]))
     with pytest.raises(BadInput, match="student <- teacher <- student"):
-        unseen_scores(student(member, folds, teachers=["teacher"]), folds)
+        load_oof_scores(student(member, folds, teachers=["teacher"]), folds)
 
 
 def test_a_teacher_that_is_not_there_is_an_error_and_one_found_elsewhere_is_not(member, folds, tmp_path_factory):
     pupil = student(member, folds, teachers=["teacher"])
-    with pytest.raises(BadInput, match="learned from teacher, which is not there"):
-        unseen_scores(pupil, folds)
+    with pytest.raises(BadInput, match=r"the teacher teacher of .* is missing"):
+        load_oof_scores(pupil, folds)
     with pytest.raises(BadInput, match="none among"):
-        unseen_scores(pupil, folds, others={"another": member})
+        load_oof_scores(pupil, folds, others={"another": member})
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    teach(elsewhere, "teacher", training_on(folds))
-    unseen_scores(pupil, folds, others={"teacher": elsewhere / "teacher"})
+    teach(elsewhere, "teacher", crossfit_training(folds))
+    load_oof_scores(pupil, folds, others={"teacher": elsewhere / "teacher"})
 
 
 def test_a_near_duplicate_in_another_fold_counts_as_met(member, folds):
-    assert len(unseen_scores(member, folds, related={STEMS[0]: "d1", STEMS[2]: "d1"}).row_ids) == 48  # in one fold
+    assert len(load_oof_scores(member, folds, related={STEMS[0]: "d1", STEMS[2]: "d1"}).row_ids) == 48  # in one fold
     with pytest.raises(BadInput, match="24 contaminated rows") as caught:
-        unseen_scores(member, folds, related={STEMS[0]: "d1", STEMS[1]: "d1"})
+        load_oof_scores(member, folds, related={STEMS[0]: "d1", STEMS[1]: "d1"})
     assert STEMS[0] in str(caught.value)
 
 
 def test_a_clip_cut_from_a_soundscape_counts_as_meeting_it(member, folds):
-    retrained(member, replace(training_on(folds), clips={"a/XC1.ogg": [1]}))
-    unseen_scores(member, folds, related={"a/XC1.ogg": "d1"})
+    retrained(member, replace(crossfit_training(folds), clips={"a/XC1.ogg": [1]}))
+    load_oof_scores(member, folds, related={"a/XC1.ogg": "d1"})
     with pytest.raises(BadInput, match="12 contaminated rows") as caught:
-        unseen_scores(member, folds, related={"a/XC1.ogg": "d1", STEMS[3]: "d1"})
+        load_oof_scores(member, folds, related={"a/XC1.ogg": "d1", STEMS[3]: "d1"})
     assert STEMS[3] in str(caught.value)
 
 
 def test_a_gate_is_refused_on_the_rows_it_was_fitted_on_and_judged_on_others():
-    gate = fitted_on("gate", row_ids(STEMS[0]) + row_ids(STEMS[1])[:3])
+    gate = fit_record("gate", row_ids(STEMS[0]) + row_ids(STEMS[1])[:3])
     assert gate.soundscapes == (STEMS[0], STEMS[1])
     refuse_self_judged(gate, row_ids(STEMS[2]))
     with pytest.raises(BadInput, match=r"gate would be judged.*\n.*\n.*12 contaminated"):
@@ -238,16 +237,16 @@ class Lineage:
     def learned(self, name, labels, pooled=False):
         """A member that learned from these labels."""
         taught = PseudoLabelSource(labels, pooled, ("Aves",) * len(self.prepared.classes))
-        run = TrainingRun(TAUGHT, self.prepared_folder, (), AudioCache(self.folder, {}), self.member(name), 1, taught)
+        run = TrainingRun(TAUGHT, self.prepared, self.public, self.member(name), 1, taught)
         self.member(name).mkdir()
-        write_json(self.member(name) / "training.json", to_json(fit_network._training(run, self.prepared)))
+        write_json(self.member(name) / "training.json", to_json(fit_network._training_record(run)))
         shutil.copy(self.member("l1_statistics") / "oof.parquet", self.member(name))
         seal(self.member(name), "member")
         return name
 
     def judged(self, name):
         """The scores that count."""
-        return unseen_scores(self.member(name), self.prepared.folds, related=self.prepared.related)
+        return load_oof_scores(self.member(name), self.prepared.folds, related=self.prepared.related)
 
     def teach(self, labels):
         """Train the first fold of a student, which may not happen."""
@@ -262,6 +261,9 @@ class Lineage:
 @pytest.fixture
 def lineage(members, prepared_folder, public, tmp_path):
     return Lineage(members, prepared_folder, public, tmp_path)
+
+
+LEAKED = "has out-of-fold scores of rows it was trained on"
 
 
 def refused(call, argument, why):
@@ -280,8 +282,8 @@ def test_planted_a_teacher_that_met_what_its_student_is_judged_on(lineage):
     lineage.leak("l1_statistics")
     labels = lineage.labels_by("l0_prior", "l1_statistics")
     student = lineage.learned("child", labels)
-    refused(lineage.judged, student, rf"child claims(.|\n)*{lineage.stem}(.|\n)*through l1_statistics")
-    refused(lineage.teach, labels, r"l1_statistics claims scores of rows it has seen")
+    refused(lineage.judged, student, rf"child {LEAKED}(.|\n)*{lineage.stem}(.|\n)*through l1_statistics")
+    refused(lineage.teach, labels, f"l1_statistics {LEAKED}")
 
 
 def test_planted_a_leak_two_generations_back(lineage):
@@ -289,9 +291,13 @@ def test_planted_a_leak_two_generations_back(lineage):
     child = lineage.learned("child", lineage.labels_by("l1_statistics"))
     labels = lineage.labels_by(child)
     grandchild = lineage.learned("grandchild", labels)
-    refused(lineage.judged, grandchild, rf"grandchild claims(.|\n)*{lineage.stem}(.|\n)*through l1_statistics")
-    refused(lineage.teach, labels, r"child claims(.|\n)*through l1_statistics")
-    refused(lineage.teach, lineage.labels_by(grandchild), r"grandchild claims(.|\n)*through l1_statistics")
+    refused(
+        lineage.judged,
+        grandchild,
+        rf"grandchild {LEAKED}(.|\n)*{lineage.stem}(.|\n)*through l1_statistics",
+    )
+    refused(lineage.teach, labels, rf"child {LEAKED}(.|\n)*through l1_statistics")
+    refused(lineage.teach, lineage.labels_by(grandchild), rf"grandchild {LEAKED}(.|\n)*through l1_statistics")
 
 
 def test_planted_a_leak_that_teaches_through_a_recipe(lineage, recipe):
@@ -303,8 +309,8 @@ def test_planted_a_leak_that_teaches_through_a_recipe(lineage, recipe):
     place, cache = lineage.folder / "labels" / "recipe", lineage.folder / "said"
     labels = label(TeacherBlend.of_recipe(knowing), there, soundscapes, lineage.prepared, place, cache)
     student = lineage.learned("child", labels)
-    refused(lineage.judged, student, r"child claims(.|\n)*through l1_statistics")
-    refused(lineage.teach, labels, r"l1_statistics claims scores")
+    refused(lineage.judged, student, rf"child {LEAKED}(.|\n)*through l1_statistics")
+    refused(lineage.teach, labels, f"l1_statistics {LEAKED}")
 
 
 @pytest.mark.parametrize("hidden", [False, True], ids=["as it is", "what it heard itself left out"])
@@ -315,16 +321,16 @@ def test_planted_a_pooled_teacher_two_generations_back(lineage, hidden):
     labels = lineage.labels_by(child)
     grandchild = lineage.learned("grandchild", labels)
     through = "l1_statistics" if hidden else "child"
-    refused(lineage.judged, grandchild, rf"grandchild claims(.|\n)*through {through}")
-    refused(lineage.teach, labels, r"child claims scores of rows it has seen")
+    refused(lineage.judged, grandchild, rf"grandchild {LEAKED}(.|\n)*through {through}")
+    refused(lineage.teach, labels, f"child {LEAKED}")
 
 
 def test_planted_a_record_that_names_a_teacher_who_is_not_there(lineage):
     child = lineage.learned("child", lineage.labels_by("l1_statistics"))
     grandchild = lineage.learned("grandchild", lineage.labels_by(child))
     lineage.change(child, teachers=["nobody"])
-    refused(lineage.judged, grandchild, "child learned from nobody, which is not there")
-    refused(lineage.teach, lineage.labels_by(child), "child learned from nobody, which is not there")
+    refused(lineage.judged, grandchild, "the teacher nobody of child is missing")
+    refused(lineage.teach, lineage.labels_by(child), "the teacher nobody of child is missing")
 
 
 def test_planted_a_record_from_which_the_leaky_teacher_was_struck(lineage):

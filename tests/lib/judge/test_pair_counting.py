@@ -18,7 +18,7 @@ def case(request):
     truth = rng.random((180, 9)) < [0.006, 0.02, 0.1, 0.3, 0.5, 0.7, 0.95, 0.2, 0.0]
     truth[0, :8] = True
     rows, classes = [f"r{n}" for n in range(180)], [f"c{n}" for n in range(9)]
-    strata = None if request.param == "one list" else rng.integers(0, 4, 180)
+    strata = np.zeros(180, dtype=int) if request.param == "one list" else rng.integers(0, 4, 180)
     levels = [2, 7, 40, 1000]
     parts = [Scores(np.round(rng.random(truth.shape) * n) / n, rows, classes, "prob") for n in levels]
     return Labels(truth, rows, classes, strata), parts
@@ -36,7 +36,7 @@ def test_every_blend_equals_ranking_it(case):
     weights[:4] = RANK_SCALE * np.eye(4)
     counter = make_pair_counter(labels, parts)
     expected = [plainly(labels, parts, row) for row in weights]
-    np.testing.assert_allclose(counter.many(weights), expected, atol=1e-12)
+    np.testing.assert_allclose(counter.macro_many(weights), expected, atol=1e-12)
     assert counter.macro(weights[7]) == pytest.approx(expected[7], abs=1e-12)
 
 
@@ -57,7 +57,7 @@ def test_a_line_gives_every_blend_on_it_exactly(case, weights):
         assert (moved[0], moved[-1]) == (-weights[taker], weights[giver])
         step = np.zeros(4, dtype=int)
         step[giver], step[taker] = -1, 1
-        np.testing.assert_allclose(macro, counter.many(np.array(weights) + moved[:, None] * step), atol=1e-12)
+        np.testing.assert_allclose(macro, counter.macro_many(np.array(weights) + moved[:, None] * step), atol=1e-12)
 
 
 @pytest.mark.parametrize("weights", [[500, 500, 1, 0], [1001, -1, 0, 0], [999.5, 0.5, 0, 0], [1000, 0, 0]])

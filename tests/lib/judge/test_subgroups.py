@@ -11,13 +11,13 @@ from lib.judge.metric import judge
 from lib.judge.subgroups import (
     average_precision,
     class_precision,
-    class_subgroups,
-    cut_scores,
-    cut_slice,
+    class_table,
     fold_spread,
+    list_subgroups,
     rare_precision,
-    slices,
-    view_table,
+    subgroup_labels,
+    subgroup_scores,
+    subgroup_table,
 )
 
 ROWS = row_ids("BC2026_Train_0001_S01_20250101_000000")
@@ -57,37 +57,37 @@ def test_precision_is_taken_within_strata_and_weighed_by_their_positives():
 
 
 def test_the_views_part_rows_and_classes_without_loss(prepared):
-    parts = slices(prepared, dict.fromkeys(prepared.classes.labels, "Aves"))
+    parts = list_subgroups(prepared, dict.fromkeys(prepared.classes.labels, "Aves"))
     rows, classes = len(prepared.labels.row_ids), len(prepared.classes)
-    for view in ("fold", "site", "site group", "time of day", "voices in the window"):
-        assert sum(part.rows.astype(int) for part in parts if part.view == view).tolist() == [1] * rows
+    for view in ("fold", "site", "site group", "time of day", "classes in the window"):
+        assert sum(part.rows.astype(int) for part in parts if part.grouping == view).tolist() == [1] * rows
     for view in ("windows of the class", "clips of the class", "taxon"):
-        assert sum(part.classes.astype(int) for part in parts if part.view == view).tolist() == [1] * classes
+        assert sum(part.classes.astype(int) for part in parts if part.grouping == view).tolist() == [1] * classes
 
 
 def test_day_is_counted_by_the_clocks_of_the_pantanal(prepared):
-    day = next(part for part in slices(prepared) if part.part.startswith("day"))
+    day = next(part for part in list_subgroups(prepared) if part.name.startswith("day"))
     hours = prepared.windows.hour.to_numpy()
     assert set(hours[day.rows]) <= set(range(10, 22))  # UTC
     assert not set(hours[~day.rows]) & set(range(10, 22))
 
 
 def test_overall_is_the_judges_score_and_a_part_names_the_classes_it_lacks(prepared, scores):
-    labels, parts = prepared.labels, slices(prepared)
-    table = view_table(labels, {"a": scores}, parts)
+    labels, parts = prepared.labels, list_subgroups(prepared)
+    table = subgroup_table(labels, {"a": scores}, parts)
     assert table.a[0] == pytest.approx(judge(labels, scores).macro)
-    assert table.lacks[0] == ""
+    assert table.unscored[0] == ""
     scored = set(judge(labels, scores).scored)
     for part, row in zip(parts, table.itertuples(), strict=True):
         if row.classes:
-            report = judge(cut_slice(labels, part), cut_scores(labels, scores, part))
+            report = judge(subgroup_labels(labels, part), subgroup_scores(labels, scores, part))
             assert row.a == pytest.approx(report.macro)
             inside = {name for name, keep in zip(labels.classes, part.classes, strict=True) if keep}
-            assert set(row.lacks.split(", ")) - {""} == (scored & inside) - set(report.scored)
+            assert set(row.unscored.split(", ")) - {""} == (scored & inside) - set(report.scored)
 
 
 def test_a_class_table_has_a_row_a_class_with_a_positive(prepared, scores):
-    table = class_subgroups(prepared, {"a": scores})
+    table = class_table(prepared, {"a": scores})
     assert len(table) == prepared.labels.values.any(axis=0).sum()
     assert table.windows.sum() == prepared.labels.values.sum()
     assert table["a AUC"].mean() == pytest.approx(judge(prepared.labels, scores).macro)

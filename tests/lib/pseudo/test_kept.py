@@ -41,8 +41,8 @@ def test_the_kept_share_is_of_what_the_teacher_gains_and_none_of_what_is_next_to
     parts = [Subgroup("class", name, whole, np.array(list("abcd")) == name) for name in "abcd"]
     parts += [Subgroup("rows", "silent", ~half, np.ones(4, bool)), Subgroup("rows", "first", half, np.ones(4, bool))]
     table = kept_table(labels, student, teacher, floor, parts)
-    assert list(table) == ["view", "part", "windows", "classes", "floor", "teacher", "student", "kept"]
-    assert table.part.tolist() == [*"abcd", "silent", "first"]
+    assert list(table) == ["grouping", "subgroup", "windows", "classes", "floor", "teacher", "student", "kept"]
+    assert table.subgroup.tolist() == [*"abcd", "silent", "first"]
     assert table.windows.tolist() == [120, 120, 120, 120, 60, 60]
     assert table.classes.tolist() == [1, 1, 1, 1, 0, 2]
     np.testing.assert_allclose(table.floor, [0.5, 0.5, 0.5, 0.5, np.nan, 0.5])

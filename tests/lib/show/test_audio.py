@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_S
-from lib.show.audio import Card, gallery, minute_browser, minute_figure, spectrogram_and_player, views
+from lib.show.audio import ReviewCard, gallery, minute_browser, minute_figure, spectrogram_and_player, sound_figure
 from tests.lib.show.test_players import decoded, tone
 
 NOISE = np.random.default_rng(0).normal(0, 0.01, SOUNDSCAPE_S * SAMPLE_RATE).astype(np.float32)
@@ -28,7 +28,7 @@ def a_call() -> np.ndarray:
 
 
 def test_each_view_shows_a_call_where_it_is():
-    waveform, mel, pcen, bands = views(a_call(), "#2a6f97").axes
+    waveform, mel, pcen, bands = sound_figure(a_call(), "#2a6f97").axes
     assert waveform.get_title() == "waveform, peak 0.50"
     assert waveform.get_xlim() == (0, 3)
     (outline,) = waveform.collections
@@ -55,13 +55,13 @@ def test_each_view_shows_a_call_where_it_is():
 
 
 def test_pcen_begins_as_it_goes_on():
-    stationary = views(NOISE[: 4 * SAMPLE_RATE] + 0.3 * tone(3000, 4), "#000").axes[2].images[0].get_array()
+    stationary = sound_figure(NOISE[: 4 * SAMPLE_RATE] + 0.3 * tone(3000, 4), "#000").axes[2].images[0].get_array()
     assert stationary[:, :8].mean() == pytest.approx(stationary[:, 40:].mean(), rel=0.2)
 
 
 @pytest.mark.parametrize("samples", [700, 5000])
 def test_a_sound_shorter_than_a_frame_can_be_seen(samples):
-    assert views(NOISE[:samples], "#000").axes
+    assert sound_figure(NOISE[:samples], "#000").axes
 
 
 def test_seen_and_heard_has_a_title_a_picture_and_the_sound():
@@ -104,8 +104,8 @@ def test_a_minute_is_pictured_in_its_order():
 
 
 def test_a_card_shows_and_plays_each_of_its_sounds():
-    card = Card("near copy", "similarity < 1", {"a/1.ogg": a_call(), "a/2.ogg": a_call()[: 2 * SAMPLE_RATE]})
-    html = gallery([card, Card("poor", "", {"x": a_call()})]).html
+    card = ReviewCard("near copy", "similarity < 1", {"a/1.ogg": a_call(), "a/2.ogg": a_call()[: 2 * SAMPLE_RATE]})
+    html = gallery([card, ReviewCard("poor", "", {"x": a_call()})]).html
     assert html.count("data:image/jpeg;base64,") == 3
     assert [round(len(heard) / rate, 1) for heard, rate in decoded(html)] == [3.0, 2.0, 3.0]
     places = [html.index(text) for text in ("near copy", "similarity &lt; 1", "a/1.ogg", "a/2.ogg", "poor")]

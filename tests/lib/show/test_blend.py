@@ -45,10 +45,10 @@ def test_weights_are_marked_with_what_each_fold_would_have_chosen(searched):
 def test_searched_and_nested_stand_side_by_side_with_the_references(searched):
     found = searched[0]
     axis = searched_against_nested({"greedy": found}, {"safe": 0.6}).axes[0]
-    assert texts(axis) == [f"{found.searched:.3f}", f"{found.nested_score:.3f}"]
+    assert texts(axis) == [f"{found.searched_score:.3f}", f"{found.nested_score:.3f}"]
     assert "safe 0.600, nothing searched" in [text.get_text() for text in axis.get_legend().get_texts()]
     low, high = axis.get_xlim()
-    assert low < 0.6 < found.searched < high
+    assert low < 0.6 < found.searched_score < high
 
 
 def test_the_gate_shows_open_classes_first_with_their_weights_and_no_unheard_class():

@@ -112,7 +112,7 @@ def test_of_many_classes_the_most_heard_are_shown(monkeypatch):
 
 def test_copies_show_recall_similarity_and_clusters():
     lines = [qa_line(f"a/{n}", "clip", "near copy", "group", f"b/{n}", f"similarity 0.{n}9") for n in (6, 9, 9)]
-    found, alike, clusters = memo.copies(pd.DataFrame(lines), pd.Series({2: 3, 5: 1}), TRIAL).axes
+    found, alike, clusters = memo.duplicates_figure(pd.DataFrame(lines), pd.Series({2: 3, 5: 1}), TRIAL).axes
     assert [bar.get_width() for bar in found.patches] == [1.0, 0.5, 0.0]
     assert [text.get_text() for text in found.texts] == [
         "8 of 8, 0 mistaken; alike 0.90 or more",
@@ -127,6 +127,6 @@ def test_copies_show_recall_similarity_and_clusters():
 
 def test_without_copies_the_frames_say_none_and_have_no_ticks():
     empty = pd.Series(dtype=int)
-    for axis in memo.copies(NO_QA, empty, TRIAL).axes[1:]:
+    for axis in memo.duplicates_figure(NO_QA, empty, TRIAL).axes[1:]:
         assert [text.get_text() for text in axis.texts] == ["none"]
         assert not [*axis.get_xticks(), *axis.get_yticks(), *axis.patches]

@@ -30,7 +30,7 @@ KEPT = pd.DataFrame(
         ("site", "S02", 30, 5, 0.4, 0.8, 0.9, 1.25),
         ("site", "S03", 2, 0, np.nan, np.nan, np.nan, np.nan),
     ],
-    columns=["view", "part", "windows", "classes", "floor", "teacher", "student", "kept"],
+    columns=["grouping", "subgroup", "windows", "classes", "floor", "teacher", "student", "kept"],
 )
 
 
@@ -118,7 +118,7 @@ def reviewed(monkeypatch):
 
     def cards(chances, prepared=None, **settings):
         gated = apply_gate(chances.reshape(-1, 3), LabelGateSettings(**settings), ("Insecta", "Insecta", "Mammalia"))
-        return teach.review(prepared or tiny_prepared(), STEMS[:2], chances, gated, Sound())
+        return teach.review_label_gate(prepared or tiny_prepared(), STEMS[:2], chances, gated, Sound())
 
     return cards
 
@@ -166,7 +166,7 @@ def test_the_review_is_a_gallery_with_a_player_for_each_window():
         chances.reshape(-1, 3), LabelGateSettings(by_taxon="Insecta=off"), ("Insecta", "Insecta", "Mammalia")
     )
     noise = np.random.default_rng(0).normal(0, 0.1, SOUNDSCAPE_SAMPLES).astype(np.float32)
-    html = teach.review(tiny_prepared(), STEMS[:2], chances, gated, lambda stem: noise).html
+    html = teach.review_label_gate(tiny_prepared(), STEMS[:2], chances, gated, lambda stem: noise).html
     assert html.count("<audio controls") == html.count("data:image/jpeg") == 3
 
 

@@ -44,7 +44,7 @@ def test_a_minute_names_what_was_heard_in_the_labelled_windows(monkeypatch):
     windows = WINDOWS.assign(
         labels=[(*labels,) if end_s == 5 else () for labels, end_s in zip(WINDOWS.labels, WINDOWS.end_s, strict=True)]
     )
-    reviews.minute_of(ONE, windows, TAXONOMY, asked_for()[0])
+    reviews.labelled_minute(ONE, windows, TAXONOMY, asked_for()[0])
     assert shown["said"] == {
         5: [("Ani", TAXON_COLOURS["Aves"]), ("Chorus frog", TAXON_COLOURS["Amphibia"])],
         10: [("nothing", "#888")],

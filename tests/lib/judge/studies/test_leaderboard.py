@@ -11,10 +11,10 @@ from lib.judge.studies.leaderboard import (
     AVERAGE,
     BEST_PUBLIC,
     SimulatedBoard,
-    partitions,
+    draw_partitions,
+    picks_by_rule,
     recommend,
-    regrets,
-    rules,
+    regret_table,
     shake_up_stats,
     simulate_board,
 )
@@ -39,7 +39,7 @@ def board_of(public, private):
 
 def test_partitions_never_split_a_site_and_day_and_three_tenths_of_the_files_are_public():
     labels = contest(20, files_a_group=3)
-    groups, public = partitions(labels, count=500, seed=1)
+    groups, public = draw_partitions(labels, count=500, seed=1)
     owners = {}
     for row, group in zip(labels.row_ids, groups, strict=True):
         owners.setdefault(split_row_id(row)[0].group, set()).add(group)
@@ -53,16 +53,16 @@ def test_both_sides_have_a_recording_however_few_there_are():
     whole = contest(2, files_a_group=9)
     uneven = whole.take(whole.row_ids[: 10 * 12])  # nine files of one day, one of another
     for labels in (whole, uneven):
-        assert (partitions(labels, count=50, seed=0)[1].sum(axis=1) == 1).all()
+        assert (draw_partitions(labels, count=50, seed=0)[1].sum(axis=1) == 1).all()
     with pytest.raises(BadInput, match="too few recordings"):
-        partitions(contest(1), count=1, seed=0)
+        draw_partitions(contest(1), count=1, seed=0)
 
 
 def test_a_side_scores_what_the_metric_says_of_its_rows():
     labels = contest(8)
     scores = entry(labels, 1.0, seed=1)
     board = simulate_board(labels, {"a": scores}, count=20, seed=3)
-    groups, public = partitions(labels, count=20, seed=3)
+    groups, public = draw_partitions(labels, count=20, seed=3)
     for n in range(20):
         for side, found in ((public[n], board.public), (~public[n], board.private)):
             rows = side[groups]
@@ -101,8 +101,8 @@ def test_among_noisy_twins_the_public_best_is_regretted_more_than_their_average(
     board = simulate_board(labels, twins | {AVERAGE: named[AVERAGE]}, count=300)
     flat = dict.fromkeys(named, 0.5)
     only_twins = SimulatedBoard(board.entries, np.where(np.arange(9) == 8, -1.0, board.public), board.private)
-    picked = rules(only_twins, flat, flat)  # the public best of the twins alone
-    table = regrets(board, picked).set_index("rule")
+    picked = picks_by_rule(only_twins, flat, flat)  # the public best of the twins alone
+    table = regret_table(board, picked).set_index("rule")
     assert table["mean regret"][BEST_PUBLIC] > table["mean regret"]["average blend"] + 0.01
 
 
@@ -125,7 +125,7 @@ def test_shake_up_counts_places():
 
 def test_each_rule_picks_what_it_says():
     board = SimulatedBoard(("a", "b", AVERAGE), np.array([[0.9, 0.5, 0.6], [0.5, 0.6, 0.55]]), np.zeros((2, 3)))
-    picked = rules(board, {"a": 0.6, "b": 0.8, AVERAGE: 0.75}, {"a": 0.1, "b": 0.2, AVERAGE: 0.1})
+    picked = picks_by_rule(board, {"a": 0.6, "b": 0.8, AVERAGE: 0.75}, {"a": 0.1, "b": 0.2, AVERAGE: 0.1})
     assert picked[BEST_PUBLIC].tolist() == [0, 1]
     assert picked["best offline"] == 1
     assert picked["best lower bound offline"] == 2
