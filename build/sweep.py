@@ -1,11 +1,11 @@
-"""Make a sweep: many runs of one notebook with other parameters, side by side, then one table and one page.
+"""Run a sweep: many runs of one notebook with different parameters, side by side, then one table and one page.
 
 python -m build.sweep sweeps/front_end.yaml                              on the cores of this machine
 python -m build.sweep sweeps/front_end.yaml --engine tcp://host:8786     on a Dask cluster
 python -m build.sweep sweeps/front_end.yaml --dry                        only show what would run
 
-What a file may say is in build/sweeps/config.py. The same command goes on where an interrupted sweep stopped: a run that
-has ended is known by the fingerprint of notebook, lib, inputs and parameters. Failed ones are then tried again.
+The file's keys are in build/sweeps/config.py. The same command resumes an interrupted sweep: a run that has ended is
+recognised by the fingerprint of notebook, lib, inputs and parameters. Failed ones are then tried again.
 """
 
 import argparse
@@ -15,26 +15,26 @@ from pathlib import Path
 from build.project import ROOT
 from build.sweeps.config import Sweep, read_sweep
 from build.sweeps.record import read_record
-from build.sweeps.report import append_lines, judged_now, write_sweep_page, write_table
-from build.sweeps.runs import Place, place_of, setting
-from build.sweeps.stages import first_runs, make_all
+from build.sweeps.report import append_lines, judge_folder, write_sweep_page, write_table
+from build.sweeps.runs import Place, format_parameters, place_of
+from build.sweeps.stages import first_runs, run_sweep
 from lib.core.errors import BadInput
 from lib.core.paths import ledger_path
 
-INTERRUPTED = 130  # as shells say it
+INTERRUPTED = 130  # the exit code of shells
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make the sweep; 0 when every run is done, 1 when one failed, 2 when asked wrongly, 130 when interrupted."""
+    """Run the sweep; 0 when every run is done, 1 when one failed, 2 for bad input, 130 when interrupted."""
     options = _options(arguments)
     try:
         sweep = read_sweep(options.file, options.sources)
         place = place_of(sweep, options.runs.resolve(), options.data.resolve())
         if options.dry:
-            print(_shown(sweep, place))
+            print(_describe_plan(sweep, place))
             return 0
-        records = make_all(sweep, place, options.engine)
-        judged = judged_now(place.folder)
+        records = run_sweep(sweep, place, options.engine)
+        judged = judge_folder(place.folder)
         write_table(place.folder, judged)
         append_lines(ledger_path(place.runs), judged)
         page = write_sweep_page(place.folder, judged)
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\ninterrupted; what has ended stays: the same command goes on", file=sys.stderr)
+        print("\ninterrupted; ended runs are kept: the same command resumes the sweep", file=sys.stderr)
         return INTERRUPTED
     failed = [record for record in records if record.status == "failed"]
     print(f"{len(records) - len(failed)} of {len(records)} runs are done, {len(failed)} failed\npage: {page}")
@@ -52,26 +52,28 @@ def main(arguments: list[str] | None = None) -> int:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     """The parsed command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", type=Path, help="what to sweep, such as sweeps/front_end.yaml")
+    parser.add_argument("file", type=Path, help="the sweep's file, such as sweeps/front_end.yaml")
     parser.add_argument(
         "--engine", default="", metavar="tcp://host:port", help="a Dask scheduler; default: this machine"
     )
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where earlier outputs are, and these go")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="earlier outputs, and these")
     parser.add_argument("--data", type=Path, default=ROOT / "data/mini/public/birdclef-2026", help="competition files")
     parser.add_argument("--sources", type=Path, default=ROOT / "notebooks_src", help="where the percent scripts are")
-    parser.add_argument("--dry", action="store_true", help="show the runs, make none")
+    parser.add_argument("--dry", action="store_true", help="print the runs, execute none")
     return parser.parse_args(arguments)
 
 
-def _shown(sweep: Sweep, place: Place) -> str:
-    """The runs that would be made, and which of them have ended before."""
+def _describe_plan(sweep: Sweep, place: Place) -> str:
+    """The runs that would be executed, and which of them have ended before."""
     lines = [f"{sweep.question}?" if not sweep.question.endswith("?") else sweep.question]
     for run in first_runs(sweep, place):
         record = read_record(place.folder, run.id)
-        state = f"{record.status} before" if record else "to be made"
-        lines.append(f"{run.number:4} {run.stage:6} {run.id}  {state:13} {setting(run.parameters, sweep.varied)}")
+        state = f"{record.status} before" if record else "to run"
+        lines.append(
+            f"{run.number:4} {run.stage:6} {run.id}  {state:13} {format_parameters(run.parameters, sweep.varied)}"
+        )
     if sweep.search:
-        lines.append(f"and {sweep.search.runs} runs that the search names, over {', '.join(sweep.search.space)}")
+        lines.append(f"and {sweep.search.runs} runs that the search chooses, over {', '.join(sweep.search.space)}")
     if sweep.promote:
         lines.append("and those that the replay promotes, in full")
     return "\n".join(lines)

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from build.notebooks.source import STANDARD_PARAMETERS, parameters_of, typed
+from build.notebooks.source import STANDARD_PARAMETERS, convert_parameters, parameters_of
 from build.project import ROOT
 from build.sweeps.record import STAGES, RunRecord
 from lib.core import fingerprint
@@ -354,7 +354,7 @@ class _Reader:
             with self.lines.within(*place, name):
                 if name in STANDARD_PARAMETERS:
                     raise BadInput("a sweep sets this by itself", expected="other parameters", got=name, do="drop it")
-                new = self._overrides(name, value) or typed(self.notebook, {name: value})
+                new = self._overrides(name, value) or convert_parameters(self.notebook, {name: value})
                 if double := sorted(set(found) & set(new)):
                     raise BadInput("a setting stands twice", expected="once", got=shorten(double), do="drop one")
                 found |= new

@@ -20,7 +20,7 @@ from lib.core.errors import BadInput
 from lib.core.folder_lock import exclusive_folder
 from lib.core.paths import find_artifact
 from lib.core.records import from_json, read_json, to_json
-from lib.judge.ledger import LedgerLine, read
+from lib.judge.ledger import LedgerLine, read_ledger
 from lib.judge.subgroups import fold_spread
 
 _POLL_S = 0.3
@@ -47,7 +47,7 @@ def _execute(request: Request, folder: Path) -> RunRecord:
     result = run_notebook(Path(request.notebook), request.values, folder / "notebook.ipynb")
     write_page(result)
     try:
-        lines = read(ledger)
+        lines = read_ledger(ledger)
         line = counting_line(lines, request.metric) if result.ok else None
         member, per_fold = _member(request, line)
         error = "" if result.ok else result.failure

@@ -19,7 +19,7 @@ from pathlib import Path
 from build.kernels.closure import closure_of
 from build.notebooks.meter import clock
 from build.notebooks.run_child import end_tree
-from build.notebooks.source import parameters_of, shown
+from build.notebooks.source import display_path, parameters_of
 from build.project import ROOT
 from build.sweeps.config import Sweep, join_overrides
 from build.sweeps.record import RunRecord, record_path
@@ -135,7 +135,7 @@ def write_request(sweep: Sweep, place: Place, run: Run) -> Path:
         "cache_dir": str(cache_folder(place.runs)),  # decoded once for all runs
     }
     known = parameters_of(sweep.notebook)
-    values = {name: value for name, value in folders.items() if name in known}
+    values: dict[str, object] = {name: value for name, value in folders.items() if name in known}
     values |= join_overrides(run.parameters, list(known))
     request = Request(str(place.folder), run, str(sweep.notebook), values, sweep.metric)
     (folder / STOP).unlink(missing_ok=True)
@@ -228,7 +228,7 @@ def summary_line(record: RunRecord, varied: Sequence[str], folder: Path) -> str:
     stage = " replay" if record.stage == "replay" else ""
     name = f"run {record.number}{stage} ({format_parameters(record.parameters, varied)})"
     if record.status == "failed":
-        log = shown((folder / record.notebook).with_suffix(".log"))
+        log = display_path((folder / record.notebook).with_suffix(".log"))
         return f"{name} FAILED: {one_line(record.error)}; log: {log}"
     if record.status == "pruned":
         return f"{name} {record.error}"

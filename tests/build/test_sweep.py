@@ -19,7 +19,7 @@ from build.sweeps.engines import Local
 from build.sweeps.runs import place_of, split_cores
 from lib.core.errors import BadInput
 from lib.core.records import write_json
-from lib.judge.ledger import read
+from lib.judge.ledger import read_ledger
 from tests.support.toysweep import TOY, ToyEngine, toy_sources
 
 GRID = 'question: does the toy gain\nnotebook: "02"\ngrid: {gain: [0.0, 0.1, 0.2]}\nseeds: [1, 2]\nmetric: toy\n'
@@ -75,7 +75,7 @@ def test_every_run_is_made_once_and_has_a_row_a_ledger_line_and_a_place_on_the_p
     rows = [(row["number"], row["parameters"], row["score"], row["status"]) for row in place.table()]
     assert rows[0] == (1, {"gain": 0.0, "seed": 1}, 0.6, "done")
     assert rows[5] == (6, {"gain": 0.2, "seed": 2}, pytest.approx(0.8), "done")
-    lines = read(place.folder / "runs/ledger.jsonl")
+    lines = read_ledger(place.folder / "runs/ledger.jsonl")
     assert [(line.question, line.tags[:2], line.score) for line in lines][:1] == [
         ("does the toy gain", ("sweep", "toy"), 0.6)
     ]
@@ -110,7 +110,7 @@ def test_what_has_ended_is_not_made_again_and_a_changed_file_makes_only_what_is_
     assert [row["number"] for row in place.table()] == [1, 2, 3, 4, 5, 6]
     assert {row["parameters"]["gain"] for row in place.table()} == {0.05, 0.0, 0.2}
     assert {row["id"] for row in place.table() if row["parameters"]["gain"] != 0.05} == before
-    assert len(read(place.folder / "runs/ledger.jsonl")) == 8
+    assert len(read_ledger(place.folder / "runs/ledger.jsonl")) == 8
     assert json.loads((place.sweep / "sweep.json").read_text())["runs"] == [row["id"] for row in place.table()]
 
 
@@ -148,7 +148,7 @@ def test_a_failed_run_is_shown_in_a_line_leaves_the_others_alone_and_is_tried_ag
     toy = engine()
     assert place.make(text) == 1
     assert [run.parameters.get("fail") for run in toy.made] == [True]
-    assert len(read(place.folder / "runs/ledger.jsonl")) == 2
+    assert len(read_ledger(place.folder / "runs/ledger.jsonl")) == 2
 
 
 def test_a_run_that_is_lost_without_a_word_has_failed(place, engine):
@@ -276,7 +276,7 @@ def test_papermill_runs_have_cores_a_ledger_and_a_page_of_their_own_and_an_inter
     cores = len(os.sched_getaffinity(0))
     notebook = (folder / "notebook.ipynb").read_text()
     assert f"cores {max(1, cores // 2)} threads {max(1, cores // 2)}" in notebook
-    assert len(read(folder / "runs/ledger.jsonl")) == 2
+    assert len(read_ledger(folder / "runs/ledger.jsonl")) == 2
     assert (folder / "notebook.html").is_file()
 
     source = place.sources / "02_toy.py"

@@ -22,13 +22,14 @@ steps: int = 3
 word: str = "x"
 fail: bool = False  # in the middle
 seed: int = 1
+overrides: str = ""  # settings of a network's plan
 
 # %%
 import os
 from pathlib import Path
 
 from lib.core.paths import ledger_path
-from lib.judge.ledger import LedgerLine, append
+from lib.judge.ledger import LedgerLine, append_ledger_line
 
 print("cores", len(os.sched_getaffinity(0)), "threads", os.environ["OMP_NUM_THREADS"])
 if fail:
@@ -37,7 +38,7 @@ if fail:
 # %%
 for tag, score in (("other", 0.9), ("toy", 0.6 + gain)):
     line = LedgerLine("toy", tag, "f", "d", seed, score, (score - 0.05, score + 0.05), 3, 0.1, ("alone", tag), "park")
-    append(ledger_path(Path(output_dir)), line)
+    append_ledger_line(ledger_path(Path(output_dir)), line)
 """
 
 
@@ -52,7 +53,7 @@ class ToyEngine:
     """Makes runs at once, two at a time, by the toy's rules; `made` counts them, `lose` are lost without a record."""
 
     def __init__(self, lose: tuple[float, ...] = (), never_ends: tuple[float, ...] = (), interrupt_after: int = 999):
-        self.made, self.places, self._lose, self._never_ends = [], 2, lose, never_ends
+        self.made, self.slots, self._lose, self._never_ends = [], 2, lose, never_ends
         self._left, self._running, self.closed = interrupt_after, [], False
 
     def __str__(self) -> str:
@@ -63,7 +64,7 @@ class ToyEngine:
         asked = from_json(Request, read_json(request), str(request))
         write_history(Path(asked.values["output_dir"]), 0.6 + asked.run.parameters.get("gain", 0.0))
 
-    def ended(self) -> dict[str, str]:
+    def poll(self) -> dict[str, str]:
         found = {}
         for request in list(self._running):
             asked = from_json(Request, read_json(request), str(request))

@@ -55,7 +55,9 @@ def runners():
     """The processes of runs that this process's worker has begun."""
     children = psutil.Process().children()
     return [
-        child for child in children if child.status() != psutil.STATUS_ZOMBIE and "sweep_one" in str(child.cmdline())
+        child
+        for child in children
+        if child.status() != psutil.STATUS_ZOMBIE and "build.sweeps.one" in str(child.cmdline())
     ]
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from build.project import ROOT
-from build.sweeps.config import Range, drawn, read_sweep
+from build.sweeps.config import Range, draw_points, join_overrides, read_sweep
 from lib.core.errors import BadInput
 from tests.support.toysweep import toy_sources
 
@@ -51,7 +51,7 @@ def test_a_random_space_is_drawn_once_and_for_all(read):
 
 
 def test_a_logarithmic_range_is_drawn_evenly_by_magnitude_and_whole_ones_reach_both_ends():
-    points = drawn({"rate": Range(1e-4, 1.0, log=True), "n": Range(1, 3, whole=True)}, 400, 0)
+    points = draw_points({"rate": Range(1e-4, 1.0, log=True), "n": Range(1, 3, whole=True)}, 400, 0)
     assert 150 < sum(point["rate"] < 1e-2 for point in points) < 250
     counts = [sum(point["n"] == n for point in points) for n in (1, 2, 3)]
     assert sum(counts) == 400
@@ -63,6 +63,32 @@ def test_the_baseline_comes_first_whether_or_not_it_is_among_the_runs(read):
     assert [point["gain"] for point in read(grid + "baseline: {gain: 0.1}\n").points] == [0.1, 0.0, 0.2]
     assert read(grid + "baseline: {}\n").points[0] == {}
     assert len(read(grid + "baseline: {}\n").points) == 4
+
+
+def test_settings_of_overrides_go_by_their_own_names_in_their_types(read):
+    grid = (
+        "fixed: {overrides.epochs: 2}\ngrid: {overrides.mixup_p: [0, 5e-1], overrides.loss: [bce, focal], gain: [0]}\n"
+    )
+    sweep = read(grid + "baseline: {overrides.loss: focal}\n")
+    assert sweep.points[0] == {"epochs": 2, "loss": "focal"}
+    assert sweep.points[2] == {"epochs": 2, "mixup_p": 0.0, "loss": "focal", "gain": 0.0}
+    assert type(sweep.points[2]["mixup_p"]) is float
+    assert sweep.varied == ("loss", "mixup_p", "gain")
+    written = read('list: [{overrides: "gain_p=0, loss=focal", overrides.epochs: 3}, {}]\n')
+    assert written.points == ({"gain_p": 0.0, "loss": "focal", "epochs": 3}, {})
+    search = read("search: {runs: 5, space: {overrides.epochs: {low: 1, high: 4}, overrides.mixup_p: [0, 1]}}\n").search
+    assert search.space == {"epochs": Range(1, 4, whole=True), "mixup_p": (0.0, 1.0)}
+
+
+def test_a_run_is_given_its_settings_as_one_text(read):
+    (point,) = read("list: [{gain: 0.1, overrides.mixup_p: 1, overrides.loss: focal}]\n").points
+    known = ("gain", "steps", "overrides")
+    assert join_overrides(point | {"seed": 1}, (*known, "seed")) == {
+        "gain": 0.1,
+        "seed": 1,
+        "overrides": "mixup_p=1.0,loss=focal",
+    }
+    assert join_overrides({"gain": 0.1}, known) == {"gain": 0.1}
 
 
 def test_a_search_and_a_promotion_are_read_whole(read):
@@ -107,6 +133,13 @@ def test_a_search_and_a_promotion_are_read_whole(read):
         ("grid: {gain: [0]}\ncores: 0\n", "line 4, cores", "counts nothing"),
         ("grid: {gain: [0]}\nresources: {GPU: one}\n", "line 4, resources.GPU", "counts nothing"),
         ("grid: {gain: [0]\n", "try.yaml", "cannot be read"),
+        ("grid: {overrides.mixupp: [0, 1]}\n", "line 3, grid.overrides.mixupp", "no setting 'mixupp'"),
+        ("grid: {overrides.mixup_p: [0, high]}\n", "line 3, grid.overrides.mixup_p", "cannot take this value"),
+        ("grid: {overrides.front_end: [small]}\n", "line 3, grid.overrides.front_end", "cannot take this value"),
+        ("list: [{overrides: loss}]\n", "line 3, list.1.overrides", "settings cannot be read"),
+        ("list: [{overrides: loss=bce, overrides.loss: focal}]\n", "line 3, list.1.overrides.loss", "stands twice"),
+        ("grid: {overrides: [loss=bce, loss=focal]}\n", "line 3, grid.overrides", "varied as a whole"),
+        ("fixed: {overrides.loss: bce}\ngrid: {overrides.loss: [bce]}\n", "line 3, fixed", "sets what grid varies"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(read, text, line, what):

@@ -7,8 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from build.sweeps import report as command
-from build.sweeps.report import advice, judged_now, verdict, write_sweep_page
+from build.sweeps import report
+from build.sweeps.report import advice_sentences, judge_folder, verdict_sentences, write_sweep_page
 from lib.core.records import read_json, write_json
 from tests.support.tinysweep import a_prepared, a_sweep, ran, recorded
 
@@ -33,22 +33,22 @@ def swept(world, name, points, lift_of, luck=0, **said):
 
 
 def text_of(folder):
-    page = write_sweep_page(folder, judged_now(folder))
+    page = write_sweep_page(folder, judge_folder(folder))
     assert page == folder / "index.html"
     return unescape(page.read_text())
 
 
 def said_by(folder):
     """The verdict, and the advice and notes after it, as the page has them."""
-    judged = judged_now(folder)
-    return verdict(judged), [*advice(judged), *judged.notes]
+    judged = judge_folder(folder)
+    return verdict_sentences(judged), [*advice_sentences(judged), *judged.notes]
 
 
 def test_the_page_opens_with_the_question_the_verdict_and_the_advice(world):
     folder = swept(world, "opening", GRID, lambda p: 1.5 + 0.5 * (p["loss"] == "focal"), question="which loss?")
     opening = text_of(folder).split("<h2>The runs</h2>")[0]
     first, rest = said_by(folder)
-    assert "Asked: which loss?" in opening
+    assert "Question: which loss?" in opening
     assert re.findall(r"<p>(.*?)</p>", opening.split("<h2>Verdict</h2>")[1]) == [first, *rest]
     assert first.startswith("Promote")
 
@@ -86,7 +86,7 @@ def test_luck_of_training_that_one_seed_had_makes_no_winner(world):
         ran(folder, prepared, number, {"a": a, "seed": seed}, 2.6 if (a, seed) == (1, 2) else 1.5, number)
     first, rest = said_by(folder)
     assert first.startswith("Keep the baseline")
-    assert first.endswith("Over recordings alone it is for run 4 (a=1): more seeds would tell.")
+    assert first.endswith("Over recordings alone it is for run 4 (a=1): more seeds would decide.")
     assert not any(line.startswith("Set") for line in rest)
     page = text_of(folder)
     assert "may be luck" in page
@@ -135,7 +135,7 @@ def test_the_table_links_pages_and_shows_every_run_failures_too(world):
     (folder / "runs/000000000001/notebook.html").write_text("x")
     (folder / "runs/000000000002/notebook.ipynb").write_text("x")
     (folder / "runs/000000000003/notebook.log").write_text("x")
-    raw = write_sweep_page(folder, judged_now(folder)).read_text()
+    raw = write_sweep_page(folder, judge_folder(folder)).read_text()
     links = re.findall(r"<a href='(.*?)'>(.*?)</a>", raw)
     assert sorted(links) == [
         ("runs/000000000001/notebook.html", "1"),
@@ -231,12 +231,12 @@ def test_a_replay_sends_on_and_the_full_runs_decide(world):
     decided = text_of(folder).split("<h2>Go or no-go</h2>")[1]
     assert "<th>stage</th>" in decided
     assert "+0.0200 in the replay, but others went first" in decided
-    assert re.search(r"-0\.1000 in the replay, which asks for \+0\.000, and kills below -0\.030", decided)
+    assert re.search(r"-0\.1000 in the replay, which promotes from \+0\.000, and kills below -0\.030", decided)
 
 
 def test_the_command_writes_the_page_and_says_what_is_missing(world, tmp_path, capsys):
     folder = swept(world, "again", GRID[:2], lambda p: 1.5, 6)
-    assert command.main([str(folder)]) == 0
+    assert report.main([str(folder)]) == 0
     assert "index.html" in capsys.readouterr().out
-    assert command.main([str(tmp_path)]) == 1
+    assert report.main([str(tmp_path)]) == 1
     assert "sweep.json" in capsys.readouterr().err

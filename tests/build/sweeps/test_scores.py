@@ -87,7 +87,7 @@ def test_recipes_that_cannot_be_judged_are_named_and_left_out(world):
     kept, notes = load_stored_scores(folder, read_json(folder / "sweep.json"), records)
     assert set(kept.scores) == {records[3].id}
     assert [note.split(":")[0].split(" is ")[0] for note in notes] == ["Run 1", "Run 2"]
-    assert "knows the labels of fold 0" in notes[0]
+    assert "fitted on the labels of fold 0" in notes[0]
     assert "member poor is not the one of the recipe" in notes[1]
 
 
@@ -119,7 +119,7 @@ def test_a_student_of_a_member_that_has_met_the_rows_is_left_out(world):
     record = recorded(folder, 1, {}, score=0.7, interval=[0.6, 0.8], member=pupil.as_posix())
     kept, notes = load_stored_scores(folder, read_json(folder / "sweep.json"), [record])
     assert kept is None
-    assert "claims scores of rows it has seen" in notes[0]
+    assert "has out-of-fold scores of rows it was trained on" in notes[0]
 
 
 def test_a_run_is_scored_in_the_same_classes_of_a_fold_as_any_other(world):

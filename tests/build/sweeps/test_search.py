@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from build.sweeps import stages as sweep_stages
+from build.sweeps import stages
 from build.sweeps.config import read_sweep
 from build.sweeps.record import RunRecord
 from build.sweeps.runs import place_of
@@ -25,8 +25,8 @@ metric: toy
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     place, there = Place(tmp_path), {}
-    monkeypatch.setattr(sweep_stages, "_engine", lambda *_: there["engine"])
-    monkeypatch.setattr(sweep_stages, "_LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(stages, "_make_engine", lambda *_: there["engine"])
+    monkeypatch.setattr(stages, "_POLL_S", 0.0)
 
     def make(text=SEARCH, **how):
         there["engine"] = ToyEngine(**how)
@@ -73,17 +73,17 @@ def test_a_run_is_behind_when_its_epochs_score_below_the_median_of_earlier_runs(
     sweep = read_sweep(place.file, place.sources)
     where = place_of(sweep, place.runs, place.folder)
     where.folder.mkdir(parents=True)
-    source = SearchedRuns(sweep, where)
+    source = SearchedRuns(sweep, sweep.search, where)
     for _ in range(4):
         run = source.next()
         _trained(where, run, 0.7)
-        assert source.behind(run) == ""
-        source.told(_record(run, 0.7))
+        assert source.prune_reason(run) == ""
+        source.record_result(_record(run, 0.7))
     ahead, behind = source.next(), source.next()
     _trained(where, ahead, 0.8)
     _trained(where, behind, 0.6)
-    assert source.behind(ahead) == ""
-    assert source.behind(behind) == "ended early: 0.6000 after 2 epochs, behind earlier runs"
+    assert source.prune_reason(ahead) == ""
+    assert source.prune_reason(behind) == "ended early: 0.6000 after 2 epochs, behind earlier runs"
 
 
 def test_two_who_see_one_folder_search_together(place):
@@ -92,10 +92,10 @@ def test_two_who_see_one_folder_search_together(place):
     sweep = read_sweep(place.file, place.sources)
     where = place_of(sweep, place.runs, place.folder)
     where.folder.mkdir(parents=True)
-    both, found = [SearchedRuns(sweep, where) for _ in range(2)], []
+    both, found = [SearchedRuns(sweep, sweep.search, where) for _ in range(2)], []
     while runs := [run for source in both if (run := source.next())]:
         for source, run in zip(both, runs, strict=False):
-            source.told(_record(run, 0.6))
+            source.record_result(_record(run, 0.6))
         found += runs
     assert len({run.id for run in found}) == len(found) == 12
 
@@ -105,10 +105,11 @@ def test_a_space_with_fewer_points_than_runs_ends_the_search_and_a_search_needs_
     assert len(make(SEARCH.replace("{low: -0.3, high: 0.3}", "[0.0, 0.1]"))[1]) == 2
     sweep = read_sweep(place.file, place.sources)
     place.file.write_text(SEARCH)
-    source = SearchedRuns(read_sweep(place.file, place.sources), place_of(sweep, place.runs, place.folder))
+    again = read_sweep(place.file, place.sources)
+    source = SearchedRuns(again, again.search, place_of(sweep, place.runs, place.folder))
     run = source.next()
     with pytest.raises(BadInput, match="needs scores"):
-        source.told(_record(run, None))
+        source.record_result(_record(run, None))
 
 
 def _trained(where, run, score):
