@@ -141,7 +141,7 @@ items = {clip: competition / "train_audio" / clip for clip in prepared.clips.fil
 items |= {stem: competition / "train_soundscapes" / f"{stem}.ogg" for stem in sorted(set(prepared.windows.stem))}
 start = time.perf_counter()
 tokens = fill_embeddings(items, packed, prepared.classes, cache, clip_windows=clip_windows, scheduler=scheduler)
-print(f"{len(items)} recordings, half precision changes a row by at most {tokens.lost:.1e} of its largest value")
+print(f"{len(items)} recordings, half precision changes a row by at most {tokens.rounding_error:.1e} of its largest value")
 hearing_s = time.perf_counter() - start
 data = load_head_data(prepared, tokens.embeddings, open_embedder(packed, prepared.classes).widths)
 

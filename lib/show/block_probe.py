@@ -1,4 +1,4 @@
-"""Frozen networks to look at: which block to tap, where species go in it, what it knows of, what it costs."""
+"""Figures of frozen embedders: accuracy of blocks, maps of species, coverage of labels, and costs."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -11,15 +11,16 @@ from matplotlib.figure import Figure
 from lib.core.errors import BadInput, shorten
 from lib.learn.block_probe.probe import BlockReport, standardise
 from lib.models.embedder.base import BLOCK
+from lib.show.plots import close_figure
 
 _BEST, _RIVAL, _OTHER, _GREY = "#e9a03b", "#f3d19e", "#2a6f97", "#888"
-_SPECIES_COLOURS = plt.get_cmap("tab10").colors
+_SPECIES_COLOURS = tuple(f"C{n}" for n in range(10))
 _MAPPED = {"name": "#2a6f97", "synonym": "#52b788", "genus": "#e9a03b", "flat": "#dddddd"}
 _PANELS_A_ROW = 6
 
 
 def block_bars(report: BlockReport, learned: Mapping[str, float] | None = None) -> Figure:
-    """Each block's accuracy with its interval, the best and what is not told from it in colour, chance as a line.
+    """Each block's accuracy with its interval; the best and those not significantly worse in colour, chance as a line.
 
     Below it, where given, the share of each block that a head learned to take.
     """
@@ -47,7 +48,7 @@ def block_bars(report: BlockReport, learned: Mapping[str, float] | None = None) 
     axes[0, 0].axhline(report.chance, color=_GREY, linewidth=1)
     axes[0, 0].set_ylabel("nearest clips agree", fontsize=9)
     axes[0, 0].set_ylim(0, 1)
-    kinds = {"best": _BEST, "not told from it": _RIVAL, "behind": _OTHER}
+    kinds = {"best": _BEST, "not significantly worse": _RIVAL, "behind": _OTHER}
     handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in kinds.values() if colour in colours]
     names = [kind for kind, colour in kinds.items() if colour in colours]
     chance = plt.Line2D([], [], color=_GREY, linewidth=1)
@@ -63,14 +64,13 @@ def block_bars(report: BlockReport, learned: Mapping[str, float] | None = None) 
     if learned is not None:
         _shares(axes[1, 0], rows.block, learned)
     axes[-1, 0].set_xticks(places, rows.block.str.removeprefix(BLOCK), rotation=60, ha="right", fontsize=8)
-    figure.tight_layout()
-    return _closed(figure)
+    return close_figure(figure, tight=True)
 
 
 def trajectories(maps: Mapping[str, np.ndarray], how: str, species: np.ndarray) -> Figure:
-    """A small panel a block with its (clips, 2) places; a dot is the middle of a species of many clips.
+    """A small panel a block with its (clips, 2) places; a dot is the median of a species of many clips.
 
-    From the dot a line leads back to where the species' middle was in the block before.
+    From the dot a line leads back to the species' median in the block before.
     """
     names, counts = np.unique(species, return_counts=True)
     shown = names[np.argsort(-counts, kind="stable")][: len(_SPECIES_COLOURS)]
@@ -104,26 +104,26 @@ def trajectories(maps: Mapping[str, np.ndarray], how: str, species: np.ndarray) 
         fontsize=7,
         frameon=False,
         loc="lower center",
-        title=f"{how}, each block turned onto the one before",
+        title=f"{how}, each block rotated onto the one before",
         title_fontsize=8,
     )
-    return _closed(figure)
+    return close_figure(figure)
 
 
 def coverage_bars(table: pd.DataFrame) -> Figure:
-    """Of each taxon's classes, the shares that the embedder knows by name, by synonym, by genus, and not at all.
+    """The shares of each taxon's classes with a label by name, by synonym, by genus, and without any.
 
     Columns taxon, classes, name, synonym, genus, flat, as `lib.models.embedder.labels.label_coverage` gives them.
     """
     figure, axis = plt.subplots(figsize=(8, 0.42 * len(table) + 1.0))
     places = np.arange(len(table))[::-1]
     left = np.zeros(len(table))
-    for way, colour in _MAPPED.items():
-        share = (table[way] / table.classes).to_numpy()
-        axis.barh(places, share, left=left, color=colour, label=way)
-        for place, start, part, count in zip(places, left, share, table[way], strict=True):
+    for method, colour in _MAPPED.items():
+        share = (table[method] / table.classes).to_numpy()
+        axis.barh(places, share, left=left, color=colour, label=method)
+        for place, start, part, count in zip(places, left, share, table[method], strict=True):
             if part > 0.03:
-                ink = "#333" if way == "flat" else "white"
+                ink = "#333" if method == "flat" else "white"
                 axis.text(start + part / 2, place, str(count), ha="center", va="center", fontsize=8, color=ink)
         left = left + share
     axis.set_yticks(places, [f"{row.taxon}, {row.classes}" for row in table.itertuples()])
@@ -131,17 +131,16 @@ def coverage_bars(table: pd.DataFrame) -> Figure:
     axis.set_xticks([])
     axis.spines[:].set_visible(False)
     axis.legend(ncols=len(_MAPPED), fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
-    figure.tight_layout()
-    return _closed(figure)
+    return close_figure(figure, tight=True)
 
 
 def cost_bars(embedder: str, milliseconds: Mapping[str, float]) -> Figure:
-    """What a soundscape costs each model: milliseconds, on a line of tenfold steps, and per cent of the embedder."""
+    """The cost of a soundscape for each model: milliseconds on a log axis, and per cent of the embedder."""
     whole = milliseconds[embedder]
     figure, axis = plt.subplots(figsize=(8, 0.36 * len(milliseconds) + 0.9))
     places = np.arange(len(milliseconds))[::-1]
     colours = [_BEST if name == embedder else _OTHER for name in milliseconds]
-    axis.barh(places, milliseconds.values(), color=colours)
+    axis.barh(places, list(milliseconds.values()), color=colours)
     for place, (name, cost) in zip(places, milliseconds.items(), strict=True):
         share = "" if name == embedder else f", {100 * cost / whole:.2g} % of {embedder}"
         axis.text(cost, place, f" {cost:.3g} ms{share}", va="center", fontsize=8)
@@ -150,8 +149,7 @@ def cost_bars(embedder: str, milliseconds: Mapping[str, float]) -> Figure:
     axis.set_yticks(places, list(milliseconds))
     axis.set_xlabel("milliseconds a soundscape", fontsize=8)
     axis.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    return _closed(figure)
+    return close_figure(figure, tight=True)
 
 
 def _shares(axis, blocks: pd.Series, learned: Mapping[str, float]) -> None:
@@ -160,23 +158,17 @@ def _shares(axis, blocks: pd.Series, learned: Mapping[str, float]) -> None:
     axis.set_ylabel("learned share", fontsize=9)
 
 
-def _closed(figure: Figure) -> Figure:
-    """The figure, taken from pyplot's list so that a notebook shows it once and memory stays flat."""
-    plt.close(figure)
-    return figure
-
-
-_COMPONENTS = 50  # what UMAP is given of wide blocks: the rest is noise to it, and slow
+_COMPONENTS = 50  # principal components of wide blocks that UMAP gets: the rest is noise to it, and slow
 
 
 def project_blocks(vectors: Mapping[str, np.ndarray], how: str, *, seed: int) -> dict[str, np.ndarray]:
-    """Each block's (clips, 2) places, by UMAP or by PCA."""
+    """Each block's (clips, 2) projection by UMAP or PCA, rotated onto the one before."""
     if how not in ("UMAP", "PCA") or (how == "UMAP" and not importlib.util.find_spec("umap")):
         raise BadInput(
-            "blocks cannot be laid out flat so",
+            "the projection of blocks is unknown or not installed",
             expected="PCA, or UMAP where umap-learn is installed",
             got=how,
-            do="say PCA, or install requirements-sweeps.txt",
+            do="set it to PCA, or install requirements-sweeps.txt",
         )
     maps: dict[str, np.ndarray] = {}
     before = None

@@ -1,4 +1,4 @@
-"""What heads are tried with: a packed embedder for the tiny miniature's classes, and what it says of its sounds."""
+"""Test setup of heads: a packed embedder for the tiny miniature's classes, and its embeddings of the recordings."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,11 @@ NAMES = ("embedding", "logits", "block:MBConv_0")
 
 
 @dataclass(frozen=True)
-class Studio:
-    """A run's folder with an embedder, and the lesson it gives."""
+class HeadSetup:
+    """A run's folder with an embedder, and the head data of its embeddings."""
 
     prepared: Prepared
-    lesson: HeadData
+    data: HeadData
     embedder: Path
 
     def member(self, name: str) -> Path:
@@ -29,18 +29,18 @@ class Studio:
         return self.embedder.parents[1] / "members" / name
 
 
-def make_studio(prepared: Prepared, public: Path, folder: Path) -> Studio:
+def make_head_setup(prepared: Prepared, public: Path, folder: Path) -> HeadSetup:
     """Pack the embedder, of which half the classes are no labels, and hear everything with it."""
     embedder = pack(prepared, folder, folder / "embedders" / "ear")
     ear = open_embedder(embedder, prepared.classes)
 
-    def tokens_of(item: str) -> dict[str, np.ndarray]:
+    def embeddings_of(item: str) -> dict[str, np.ndarray]:
         """Two windows of a clip, twelve of a soundscape."""
         if "/" in item:
-            return ear.hear(loudest_windows(decode(public / "train_audio" / item), 2)).named()
-        return ear.hear(soundscape_windows(decode(public / "train_soundscapes" / f"{item}.ogg"))).named()
+            return ear.embed(loudest_windows(decode(public / "train_audio" / item), 2)).named()
+        return ear.embed(soundscape_windows(decode(public / "train_soundscapes" / f"{item}.ogg"))).named()
 
-    return Studio(prepared, load_head_data(prepared, tokens_of, NAMES), embedder)
+    return HeadSetup(prepared, load_head_data(prepared, embeddings_of, NAMES), embedder)
 
 
 def pack(prepared: Prepared, work: Path, folder: Path, first_label: int = 0) -> Path:

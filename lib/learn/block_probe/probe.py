@@ -12,7 +12,7 @@ import pandas as pd
 
 from lib.core.errors import BadInput, shorten
 from lib.judge.bootstrap import few_groups, interval
-from lib.judge.compare import compare_all, paired
+from lib.judge.compare import compare_all, paired_interval
 
 _REDRAWS = 2000  # of species, for the intervals
 
@@ -156,7 +156,7 @@ def _report(
     drawn = {name: scored[name] + off for name, off in zip(names, noise, strict=False)}
     rows = []
     for name in names:
-        own, ahead = interval(scored[name], drawn[name]), paired(scored, drawn, best, name)
+        own, ahead = interval(scored[name], drawn[name]), paired_interval(scored, drawn, best, name)
         rows.append((name, scored[name], own.low, own.high, scored[best] - scored[name], ahead.low, ahead.high))
     others = compare_all(scored, drawn, best) if len(names) > 1 else {}
     return BlockReport(

@@ -1,4 +1,4 @@
-"""The audio cache: every recording decoded once, kept as 16-bit samples in a file named by what it was made from.
+"""The audio cache: every recording is decoded once and stored as 16-bit samples, named by what it was made from.
 
 The folder is its own index. A file's name is the fingerprint of the recording's bytes and of how it was decoded, so a
 changed recording gets another name; it appears under that name only when it is whole, so a run killed at any moment
@@ -24,14 +24,14 @@ from lib.sound.crops import energy_by_tenth
 from lib.sound.decode import UnreadableAudio, decode
 
 _FULL_SCALE = 32767
-_SUFFIX = f".{SAMPLE_RATE // 1000}k.i16"  # another way of keeping samples needs another suffix
+_SUFFIX = f".{SAMPLE_RATE // 1000}k.i16"  # another format needs another suffix
 _PART = ".part"
 PIECES_SUFFIX = ".flac"
 
 
 @dataclass(frozen=True)
 class CacheSettings:
-    """How much of a clip is kept, and how much disk may be filled; soundscapes are kept for their sixty seconds."""
+    """Seconds kept of a clip, and the disk space that may be filled; soundscapes keep their sixty seconds."""
 
     clip_s: int = 60
     disk_gb: float = 100.0
@@ -45,27 +45,27 @@ class AudioCache:
         self._tenths: dict[str, np.ndarray] = {}
 
     def __contains__(self, item: str) -> bool:
-        """Whether the item can be heard."""
+        """True if the item has decoded audio."""
         return item in self._paths
 
     def samples(self, item: str) -> np.ndarray:
-        """(samples,) int16 of the item, mapped: only what is looked at is read."""
+        """(samples,) int16 of the item, memory-mapped: only what is accessed is read."""
         return np.memmap(self._paths[item], dtype=np.int16, mode="r")
 
     def tenths(self, item: str) -> np.ndarray:
-        """(tenths,) the item's energy by tenth of a second; worked out when first asked for."""
+        """(tenths,) the item's energy by tenth of a second; computed on first use."""
         if item not in self._tenths:
             self._tenths[item] = energy_by_tenth(self.samples(item))
         return self._tenths[item]
 
 
 def fill_cache(competition: Path, items: Iterable[str], folder: Path, settings: CacheSettings) -> AudioCache:
-    """A cache of these clips and soundscapes of a competition folder, with what it lacked decoded into `folder`."""
+    """Cache these clips and soundscapes of a competition folder: what is missing is decoded into `folder`."""
     items = list(dict.fromkeys(items))
     folder.mkdir(parents=True, exist_ok=True)
     keys, unusable = {}, []
     with exclusive_folder(folder):
-        for part in folder.glob(f"*{_PART}"):  # of a run that was killed: nobody else is at work here
+        for part in folder.glob(f"*{_PART}"):  # of a run that was killed: no other run is at work here
             part.unlink()
         space = _Space(folder, settings.disk_gb)
         pool = ThreadPoolExecutor(os.cpu_count())
@@ -80,7 +80,7 @@ def fill_cache(competition: Path, items: Iterable[str], folder: Path, settings: 
             pool.shutdown(cancel_futures=True)
     if unusable:
         raise BadInput(
-            "recordings cannot be heard",
+            "recordings cannot be decoded",
             expected="files that decode",
             got="; ".join(unusable),
             do="run 01_data_prep again: it excludes them",
@@ -99,12 +99,12 @@ def as_int16(audio: np.ndarray) -> np.ndarray:
 
 
 def external_folder(cache_folder: Path) -> Path:
-    """Where pieces of recordings that are not the contest's lie: beside what is decoded of them."""
+    """Folder of the pieces of external recordings: beside their decoded audio."""
     return cache_folder / "external"
 
 
 def sound_path(competition: Path, item: str, cache_folder: Path | None = None) -> Path:
-    """Where a clip (by file name) or a soundscape (by stem) lies: the contest's, or an external one of this cache."""
+    """Path of a clip (by file name) or a soundscape (by stem): the contest's, or an external one of this cache."""
     if "/" in item:
         return competition / "train_audio" / item
     external = external_folder(cache_folder) / f"{item}{PIECES_SUFFIX}" if cache_folder else None
@@ -112,7 +112,7 @@ def sound_path(competition: Path, item: str, cache_folder: Path | None = None) -
 
 
 class _Space:
-    """What the folder holds, counted along; more than it may hold is an error."""
+    """Disk space of the folder, counted along; more than the limit is an error."""
 
     def __init__(self, folder: Path, most_gb: float):
         self._most_gb = most_gb
@@ -122,10 +122,10 @@ class _Space:
         self._one_at_a_time = Lock()
 
     def holds(self, name: str) -> bool:
-        """Whether there was such a file to begin with."""
+        """True if the folder held such a file to begin with."""
         return name in self._names
 
-    def take(self, size: int) -> None:
+    def reserve(self, size: int) -> None:
         """Count so many bytes that are about to be written."""
         with self._one_at_a_time:
             self._bytes += size
@@ -134,12 +134,12 @@ class _Space:
                     "the audio cache is full",
                     expected=f"at most {self._most_gb} GB",
                     got=f"{self._bytes / 1e9:.3f} GB, and more to come",
-                    do="raise disk_gb, lower clip_s, or empty the folder",
+                    do="raise disk_gb, lower clip_s, or delete the folder",
                 )
 
 
 def _ensure(competition: Path, item: str, folder: Path, settings: CacheSettings, space: _Space) -> tuple[str, str]:
-    """The key of an item that the folder now holds, and what is wrong with the item, '' if nothing."""
+    """Decode an item unless the folder holds it; return its key and its problem, '' if none."""
     path = sound_path(competition, item, folder)
     if not path.is_file():
         return "", f"{item}: no such file"
@@ -152,7 +152,7 @@ def _ensure(competition: Path, item: str, folder: Path, settings: CacheSettings,
         audio = decode(path)[:most]
     except UnreadableAudio as error:
         return "", str(error)
-    space.take(2 * len(audio))
+    space.reserve(2 * len(audio))
     part = folder / f"{fingerprint.of_text(item)}{_PART}"
     as_int16(audio).tofile(part)
     os.replace(part, folder / name)

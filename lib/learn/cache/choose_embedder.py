@@ -1,4 +1,4 @@
-"""Which embedder is heard: the one that is named, else Perch where it is at hand, else, at home, a stand-in."""
+"""Choice of the embedder: the named one, else Perch where it is available, else, off Kaggle, a stand-in."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ from lib.models.standin.make import make_standin
 
 PERCH_FOLDER = "perch_v2.onnx"
 STANDIN = "stand-in"
-_WIDTH = 0.15  # small, so that a whole miniature competition is heard in seconds
+_WIDTH = 0.15  # small, so that a whole miniature competition is embedded in seconds
 
 
-def chosen_embedder(where: str, folder: Path) -> Path:
-    """The embedder's file: `where` itself or a file of that name; a stand-in, where one is wanted, lies in `folder`."""
+def choose_embedder(where: str, folder: Path) -> Path:
+    """Path of the embedder: `where` itself or a file of that name, else Perch, else a stand-in made in `folder`."""
     if where != STANDIN:
         try:
             return find_embedder(where or PERCH_FOLDER)
@@ -26,5 +26,5 @@ def chosen_embedder(where: str, folder: Path) -> Path:
     made = folder / f"standin-{fingerprint.of_lib()}"
     if not (made / "labels.csv").is_file():
         calls = recordings_from_elsewhere(MiniatureSpec())
-        make_standin(made, scientific_names=list(calls), width=_WIDTH, teach=calls)
+        make_standin(made, scientific_names=list(calls), width=_WIDTH, calls=calls)
     return made / "standin.onnx"

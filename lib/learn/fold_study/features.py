@@ -57,7 +57,7 @@ class BaselineData:
         )
 
 
-def describe(folder: Path, stems: list[str]) -> tuple[SoundscapeFeatures, list[str]]:
+def describe_soundscapes(folder: Path, stems: list[str]) -> tuple[SoundscapeFeatures, list[str]]:
     """The soundscapes of a folder, described; and the stems of those that cannot be decoded."""
     found, unreadable = {}, []
     for stem in progress(stems, f"describing {folder.name}", len(stems)):
@@ -68,7 +68,7 @@ def describe(folder: Path, stems: list[str]) -> tuple[SoundscapeFeatures, list[s
     return SoundscapeFeatures(tuple(map(parse_soundscape, found)), np.stack(list(found.values()))), unreadable
 
 
-def gather(prepared: Prepared, sounds: SoundscapeFeatures, competition: Path) -> BaselineData:
+def gather_baseline_data(prepared: Prepared, sounds: SoundscapeFeatures, competition: Path) -> BaselineData:
     """The labelled windows, cut from described soundscapes, and the loudest windows of some clips of each class."""
     at = {soundscape.stem: number for number, soundscape in enumerate(sounds.soundscapes)}
     windows = prepared.windows

@@ -1,4 +1,4 @@
-"""The kinds of heads by their names, as 03 offers them."""
+"""The kinds of heads by name, as notebook 03 offers them."""
 
 from collections.abc import Sequence
 
@@ -11,21 +11,26 @@ from lib.learn.head.residual_ssm import ResidualSettings, fit_residual_ssm
 from lib.learn.head.sequence import SequenceHeadSettings, fit_sequence_head
 
 
-def head_kinds(tokens: Sequence[str]) -> dict[str, Head]:
-    """Every kind of head; `tokens` names what the sequence head pays attention to."""
+def head_kinds(inputs: Sequence[str]) -> dict[str, Head]:
+    """Every kind of head, by name; `inputs` names the embeddings that the sequence head attends to."""
     return {
         "zero_shot": zero_shot_head(),
         "linear": Head("linear", fit_linear_head, LinearHeadSettings()),
         "mlps": Head("mlps", fit_class_mlps, ClassMlpSettings()),
-        "sequence": Head("sequence", fit_sequence_head, SequenceHeadSettings(inputs=tuple(tokens))),
+        "sequence": Head("sequence", fit_sequence_head, SequenceHeadSettings(inputs=tuple(inputs))),
         "proto_ssm": Head("proto_ssm", fit_proto_ssm, ProtoSettings()),
         "residual_ssm": Head("residual_ssm", fit_residual_ssm, ResidualSettings()),
     }
 
 
-def chosen_heads(names: str, tokens: Sequence[str]) -> dict[str, Head]:
-    """The kinds named, separated by spaces; an unknown name lists those there are."""
-    kinds = head_kinds(tokens)
+def select_heads(names: str, inputs: Sequence[str]) -> dict[str, Head]:
+    """The kinds of heads named, separated by spaces; an unknown name is an error that lists the known ones."""
+    kinds = head_kinds(inputs)
     if unknown := [name for name in names.split() if name not in kinds]:
-        raise BadInput("there are no such heads", expected=", ".join(kinds), got=" ".join(unknown), do="choose others")
+        raise BadInput(
+            "unknown heads",
+            expected=f"some of {', '.join(kinds)}",
+            got=" ".join(unknown),
+            do='set heads="linear proto_ssm", or other names from the list',
+        )
     return {name: kinds[name] for name in names.split()}

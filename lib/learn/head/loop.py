@@ -64,7 +64,7 @@ def fit_with_early_stopping(
             nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
             optimiser.step()
         if epoch >= first_averaged:
-            average.add(network)
+            average.update_mean(network)
         validation_loss = _validation_loss(network, validate)
         if validation_loss < best:
             best, best_epoch, weights = validation_loss, epoch, deepcopy(network.state_dict())

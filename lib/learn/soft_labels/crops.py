@@ -13,7 +13,7 @@ from lib.competition.tables import Findings, read_taxonomy
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
 from lib.core.records import check_seal
-from lib.judge.leakage import unseen_scores
+from lib.judge.leakage import load_oof_scores
 from lib.learn.network.dataset import CropTable, ineligible_soundscapes
 from lib.learn.soft_labels.gate import LabelGateSettings, apply_gate
 from lib.learn.soft_labels.store import SoftLabels, open_soft_labels
@@ -50,39 +50,39 @@ class PseudoSettings:
 
 @dataclass(frozen=True)
 class PseudoLabelSource:
-    """The soft labels that networks learn from; they travel to the folds' processes as a path."""
+    """The soft labels that networks train on; they travel to the folds' processes as a path."""
 
     folder: Path
-    pooled: bool  # the leak, for comparison: everything that was heard, by the mean of all folds' teachers
+    pooled: bool  # the leak, for comparison: all soundscapes, labelled by the mean of all folds' teachers
     taxa: tuple[str, ...]  # of each class
 
     @property
     def manifest(self) -> str:
-        """What tells these labels from others."""
+        """The fingerprint of the labels."""
         return fingerprint.of_file(self.folder / "manifest.json")
 
-    def opened(self, prepared: Prepared) -> SoftLabels:
-        """The labels, checked."""
+    def load(self, prepared: Prepared) -> SoftLabels:
+        """Read the labels, checked."""
         return open_soft_labels(self.folder, prepared.classes, prepared.folds)
 
-    def barred(self, prepared: Prepared, labels: SoftLabels, fold: int | None) -> dict[str, str]:
-        """The soundscapes of the labels that may not teach this fold, each with why."""
+    def excluded_stems(self, prepared: Prepared, labels: SoftLabels, fold: int | None) -> dict[str, str]:
+        """The soundscapes that may not be pseudo-labels of this fold, with reasons."""
         reasons = ineligible_soundscapes(prepared, labels.card.stems, fold, labels.card.external)
         return {stem: why for stem, why in reasons.items() if why == "excluded" or not self.pooled}
 
     def crops(
         self, prepared: Prepared, fold: int | None, seconds: int, passing: LabelGateSettings, settings: PseudoSettings
     ) -> CropTable:
-        """The crops that pass the gate of the fold, or of a network of everything, among those it may hear."""
-        labels = self.opened(prepared)
-        barred = self.barred(prepared, labels, fold)
-        rows = [row for row, stem in enumerate(labels.card.stems) if stem not in barred]
+        """The crops that pass the gate, among those that the fold (None: the full data's network) may train on."""
+        labels = self.load(prepared)
+        left_out = self.excluded_stems(prepared, labels, fold)
+        rows = [row for row, stem in enumerate(labels.card.stems) if stem not in left_out]
         whose = "the network of everything" if fold is None else f"fold {fold}"
         if not rows:
             raise BadInput(
                 f"the labels {labels.card.name} have no soundscape for {whose}",
                 expected="some of other days and recordings than are labelled or held out",
-                got=_counted(barred),
+                got=_counted(left_out),
                 do="label more soundscapes, or train without labels",
             )
         said, stems = labels.of_fold(None if self.pooled else fold)[rows], [labels.card.stems[row] for row in rows]
@@ -91,10 +91,10 @@ class PseudoLabelSource:
         except BadInput as error:
             raise BadInput(f"{error.what}, of {whose}", expected=error.expected, got=error.got, do=error.do) from error
 
-    def told(self, prepared: Prepared, fold: int | None, source: CropTable) -> str:
-        """In a line, what teaches the fold and what was left out."""
-        barred = self.barred(prepared, self.opened(prepared), fold)
-        left_out = f"; left out: {_counted(barred)}" if barred else ""
+    def summary(self, prepared: Prepared, fold: int | None, source: CropTable) -> str:
+        """One line: how many crops pass the gate, and what was left out."""
+        excluded = self.excluded_stems(prepared, self.load(prepared), fold)
+        left_out = f"; left out: {_counted(excluded)}" if excluded else ""
         return f"{len(source)} crops of {len(set(source.items))} soundscapes pass the gate{left_out}"
 
 
@@ -123,7 +123,7 @@ def load_pseudo_labels(
         return None
     taxonomy = read_taxonomy(competition, prepared.classes, Findings())
     taught = PseudoLabelSource(folder, pooled, tuple(taxonomy.class_name))
-    labels = taught.opened(prepared)
+    labels = taught.load(prepared)
     if missing := sorted(set(prepared.folds.numbers) - set(labels.card.folds)):
         raise BadInput(
             f"the labels {labels.card.name} were not made for every fold",
@@ -147,7 +147,7 @@ def load_pseudo_labels(
                 got=now,
                 do="label again",
             )
-        unseen_scores(teacher, prepared.folds, related=prepared.related, others=others)
+        load_oof_scores(teacher, prepared.folds, related=prepared.related, others=others)
     return taught
 
 
@@ -173,6 +173,6 @@ def crops_that_pass(
     return CropTable(tuple(stems[n] for n in stem), gated.targets, weights, WINDOW_S * start, gated.heard)
 
 
-def _counted(barred: dict[str, str]) -> str:
+def _counted(excluded_stems: dict[str, str]) -> str:
     """How many soundscapes are barred, by reason."""
-    return ", ".join(f"{count} {why}" for why, count in sorted(Counter(barred.values()).items())) or "none"
+    return ", ".join(f"{count} {why}" for why, count in sorted(Counter(excluded_stems.values()).items())) or "none"

@@ -89,7 +89,7 @@ def gate_table(gated: GatedLabels, chances: np.ndarray, labels: Sequence[str], t
             "gate": np.where(~taught, _OFF, np.where(passed > 0, "open", "empty")),
             "passed": passed,
             "share": passed / len(chances),
-            "mean_chance": chances.mean(axis=0, dtype=np.float64),
+            "mean_probability": chances.mean(axis=0, dtype=np.float64),
             "lowest": np.where(passed > 0, low, np.nan),
         }
     )

@@ -23,8 +23,11 @@ OUTPUT = "logit"
 class HeadNetwork(Protocol):
     """What the networks of heads have in common."""
 
-    widths: dict[str, int]  # of the tokens that it reads, by name
-    context: tuple[str, ...]  # what else it reads: "site" and "hour", or nothing
+    widths: dict[str, int]  # of the embeddings that it reads, by name
+
+    @property
+    def context(self) -> tuple[str, ...]:
+        """Its other inputs: "site" and "hour", or nothing."""
 
     def __call__(self, inputs: dict[str, Tensor]) -> Tensor:
         """(files, 12, classes) logits."""

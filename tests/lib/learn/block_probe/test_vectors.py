@@ -8,7 +8,7 @@ from lib.competition.tables import Findings, read_taxonomy
 from lib.learn.block_probe.vectors import block_vectors
 from lib.models.embedder.base import find_labels, read_labels
 from lib.models.embedder.labels import map_labels
-from lib.models.embedder.pack import has_exposable_blocks, pack_embedder
+from lib.models.embedder.pack import exposable_blocks, pack_embedder
 
 BLOCKS = [f"MBConv_{number}" for number in range(26)]
 
@@ -24,11 +24,11 @@ def heard(prepared, public, standin_file, tmp_path_factory):
     taxonomy = read_taxonomy(public, prepared.classes, Findings())
     mapped = map_labels(taxonomy, read_labels(find_labels(standin_file)))
     pack_embedder(standin_file, None, mapped, prepared.classes, folder / "ear", blocks=BLOCKS)
-    return block_vectors(prepared, public, folder / "ear", folder / "cache", blocks=BLOCKS, clips_a_class=2)
+    return block_vectors(prepared, public, folder / "ear", folder / "cache", blocks=BLOCKS, clips_per_class=2)
 
 
 def test_every_block_of_the_stand_in_can_be_tapped(standin_file):
-    assert list(has_exposable_blocks(standin_file)) == BLOCKS
+    assert list(exposable_blocks(standin_file)) == BLOCKS
 
 
 def test_blocks_come_in_the_networks_order_and_the_embedding_last(heard):

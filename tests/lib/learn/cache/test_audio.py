@@ -1,4 +1,4 @@
-"""The audio cache decodes once, notices what changed, survives being killed, and says what it cannot hold."""
+"""The audio cache decodes once, notices what changed, survives being killed, and reports what it cannot hold."""
 
 import fcntl
 import os
@@ -146,7 +146,7 @@ def test_an_empty_file_where_audio_should_be_is_decoded_again(competition, tmp_p
     assert len(cache.samples(CLIPS[0])) == SAMPLE_RATE
 
 
-def test_all_recordings_that_cannot_be_heard_are_named_at_the_end_and_the_others_are_kept(
+def test_all_recordings_that_cannot_be_decoded_are_named_at_the_end_and_the_others_are_kept(
     competition, tmp_path, decoded
 ):
     sound_path(competition, "bird/bad.ogg").write_bytes(b"no sound at all")

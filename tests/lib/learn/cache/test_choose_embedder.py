@@ -1,10 +1,10 @@
-"""The embedder that is heard: the one named, else Perch, else at home a stand-in, made once for this code."""
+"""The embedder is the one named, else Perch, else off Kaggle a stand-in, made once for this code."""
 
 import pytest
 
 from lib.core.errors import BadInput
 from lib.learn.cache import choose_embedder as embedder_choice
-from lib.learn.cache.choose_embedder import chosen_embedder
+from lib.learn.cache.choose_embedder import choose_embedder
 
 
 @pytest.fixture
@@ -26,19 +26,19 @@ def made(monkeypatch):
         (folder / "labels.csv").write_text("x")
 
     monkeypatch.setattr(embedder_choice, "make_standin", make)
-    monkeypatch.setattr(embedder_choice, "heard_elsewhere", lambda spec: {"Tyto alba": None})
+    monkeypatch.setattr(embedder_choice, "recordings_from_elsewhere", lambda spec: {"Tyto alba": None})
     return calls
 
 
 def test_a_file_that_is_named_is_the_one(tmp_path):
     (tmp_path / "own.onnx").write_bytes(b"")
-    assert chosen_embedder(str(tmp_path / "own.onnx"), tmp_path) == tmp_path / "own.onnx"
+    assert choose_embedder(str(tmp_path / "own.onnx"), tmp_path) == tmp_path / "own.onnx"
 
 
 @pytest.mark.usefixtures("no_perch")
 def test_at_home_without_perch_a_stand_in_is_made_once(tmp_path, made):
-    first = chosen_embedder("", tmp_path)
-    assert chosen_embedder("stand-in", tmp_path) == first
+    first = choose_embedder("", tmp_path)
+    assert choose_embedder("stand-in", tmp_path) == first
     assert first.name == "standin.onnx"
     assert len(made) == 1
 
@@ -46,8 +46,8 @@ def test_at_home_without_perch_a_stand_in_is_made_once(tmp_path, made):
 @pytest.mark.usefixtures("no_perch")
 def test_a_named_one_that_is_absent_and_perch_on_kaggle_are_errors(tmp_path, made, monkeypatch):
     with pytest.raises(BadInput, match=r"no other\.onnx"):
-        chosen_embedder("other.onnx", tmp_path)
+        choose_embedder("other.onnx", tmp_path)
     monkeypatch.setattr(embedder_choice, "on_kaggle", lambda: True)
     with pytest.raises(BadInput, match=r"no perch_v2\.onnx"):
-        chosen_embedder("", tmp_path)
+        choose_embedder("", tmp_path)
     assert made == []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.learn.head.loop import HeadLoopSettings, fit_small, steady
+from lib.learn.head.loop import HeadLoopSettings, fit_with_early_stopping, reproducible
 
 
 def number(start: float = 0.0):
@@ -14,7 +14,7 @@ def number(start: float = 0.0):
     return network
 
 
-def fit(network, settings, judge=None, steps=1):
+def fit(network, settings, validate=None, steps=1):
     """Towards 1, the epochs seen counted."""
     epochs = []
 
@@ -23,14 +23,14 @@ def fit(network, settings, judge=None, steps=1):
         for _ in range(steps):
             yield (network.value - 1.0).square()
 
-    fit_small(network, losses, steps, settings, judge)
+    fit_with_early_stopping(network, losses, steps, settings, validate)
     return epochs
 
 
 PLAIN = HeadLoopSettings(epochs=30, rate=0.1, weight_decay=0.0, average_from=1.0)
 
 
-def test_without_a_judge_it_ends_with_the_last_weights():
+def test_without_validation_it_ends_with_the_last_weights():
     network = number()
     assert len(fit(network, PLAIN)) == 30
     assert network.value.item() == pytest.approx(1.0, abs=0.2)
@@ -39,16 +39,16 @@ def test_without_a_judge_it_ends_with_the_last_weights():
 
 def test_the_best_judged_weights_are_kept_and_patience_ends_it():
     network = number()
-    judge = lambda: abs(network.value.item() - 0.4)  # noqa: E731
-    epochs = fit(network, HeadLoopSettings(epochs=30, rate=0.1, weight_decay=0.0, patience=3), judge)
+    validate = lambda: abs(network.value.item() - 0.4)  # noqa: E731
+    epochs = fit(network, HeadLoopSettings(epochs=30, rate=0.1, weight_decay=0.0, patience=3), validate)
     best = int(np.argmin(np.abs(np.array(epochs) - 0.4)))
     assert network.value.item() == epochs[best]
-    assert len(epochs) == best + 3  # the weights before the first epoch are judged too
+    assert len(epochs) == best + 3  # the weights before the first epoch are validated too
 
 
 def test_what_never_gets_better_stays_as_it_was():
     network = number(0.25)
-    fit(network, PLAIN, judge=lambda: abs(network.value.item() - 0.25))
+    fit(network, PLAIN, validate=lambda: abs(network.value.item() - 0.25))
     assert network.value.item() == 0.25
 
 
@@ -60,14 +60,14 @@ def test_the_last_weights_are_averaged_and_taken_when_judged_better():
     later = number()
     states = []
 
-    def judge():
+    def validate():
         states.append(later.value.item())
         return abs(later.value.item() - alone)
 
-    fit(later, settings, judge)
+    fit(later, settings, validate)
     assert alone == pytest.approx(np.mean(states[6:11]), abs=1e-6)  # states[0] is before the first epoch
     assert later.value.item() == pytest.approx(alone, abs=1e-6)
-    fit(worse := number(), settings, judge=lambda: -worse.value.item())
+    fit(worse := number(), settings, validate=lambda: -worse.value.item())
     assert worse.value.item() > alone  # the last epoch is the best, and better than the mean
 
 
@@ -79,7 +79,7 @@ def test_the_rate_goes_up_and_down_and_stays_where_the_weights_are_averaged():
         yield -network.value  # whose slope is always the same, so that Adam's step is the rate
 
     settings = HeadLoopSettings(epochs=40, rate=0.1, weight_decay=0.0, average_from=0.75, average_rate=0.02)
-    fit_small(network, losses, 1, settings, None)
+    fit_with_early_stopping(network, losses, 1, settings, None)
     rates = np.diff(values)
     assert rates.argmax() == 3  # a tenth of the epochs warms up
     assert rates[3] == pytest.approx(0.1, rel=1e-3)
@@ -94,7 +94,7 @@ def test_a_steep_loss_moves_no_further_than_the_clip_allows():
     def losses():
         yield 1e6 * network.value
 
-    fit_small(network, losses, 1, HeadLoopSettings(epochs=1, clip_norm=0.5), None)
+    fit_with_early_stopping(network, losses, 1, HeadLoopSettings(epochs=1, clip_norm=0.5), None)
     assert norms == [1e6]
     assert network.value.grad.item() == pytest.approx(0.5, rel=1e-5)
 
@@ -104,10 +104,10 @@ def test_inside_the_block_torch_draws_from_the_seed_on_one_thread_and_after_it_a
     expected = torch.rand(2)
     torch.manual_seed(5)
     threads = torch.get_num_threads()
-    with steady(1):
+    with reproducible(1):
         first = torch.rand(2)
         assert torch.get_num_threads() == 1
     assert torch.equal(torch.rand(2), expected)
     assert torch.get_num_threads() == threads
-    with steady(1):
+    with reproducible(1):
         assert torch.equal(torch.rand(2), first)

@@ -39,7 +39,7 @@ def test_crops_that_pass_have_the_teachers_words_as_soft_targets():
     assert source.starts_s.tolist() == [15, 35, 0, 55]
     np.testing.assert_array_equal(source.targets, [SAID[0, 3], SAID[0, 7], SAID[1, 0], SAID[1, 11]])
     np.testing.assert_array_equal(source.weights, np.full((4, 3), 0.25))
-    assert source.heard.tolist() == [
+    assert source.passed_gate.tolist() == [
         [True, False, False],
         [False, True, False],
         [False, False, True],
@@ -127,12 +127,12 @@ def test_the_leak_hears_everything_but_bad_sound_by_all_teachers(taught):
 
 def test_what_is_left_out_is_counted(taught):
     prepared = tiny_prepared()
-    said = taught.told(prepared, 0, crops(taught, 0))
+    said = taught.summary(prepared, 0, crops(taught, 0))
     assert said == (
         "3 crops of 3 soundscapes pass the gate; left out: 1 excluded, 3 labelled,"
         " 1 of a day and site that are held out"
     )
-    assert "1 related to what is held out" in taught.told(prepared, 1, crops(taught, 1))
+    assert "1 related to what is held out" in taught.summary(prepared, 1, crops(taught, 1))
 
 
 def test_labels_of_nothing_that_a_fold_may_hear_are_refused(tmp_path):
@@ -145,7 +145,7 @@ def test_labels_of_nothing_that_a_fold_may_hear_are_refused(tmp_path):
 
 
 def test_labels_are_told_apart_by_their_manifest(taught):
-    assert taught.manifest == of_file(taught.folder / "manifest.json") == taught.opened(tiny_prepared()).manifest
+    assert taught.manifest == of_file(taught.folder / "manifest.json") == taught.load(tiny_prepared()).manifest
     assert len(CLASSES) == len(TAXA)
 
 

@@ -104,7 +104,7 @@ def test_the_table_says_of_each_class_what_passed():
     assert table.gate.tolist() == ["open", "off", "empty"]
     assert table.passed.tolist() == [3, 0, 0]
     assert table.share.tolist() == [0.6, 0, 0]
-    np.testing.assert_allclose(table.mean_chance, [0.42, 0.32, 0], rtol=1e-6)
+    np.testing.assert_allclose(table.mean_probability, [0.42, 0.32, 0], rtol=1e-6)
     np.testing.assert_allclose(table.lowest, [0.4, np.nan, np.nan], rtol=1e-6)
     assert table.primary_label.tolist() == ["a", "b", "c"]
     assert table.taxon.tolist() == list(TAXA)
@@ -113,8 +113,8 @@ def test_the_table_says_of_each_class_what_passed():
 def test_the_mean_of_half_precision_chances_does_not_drown():
     chances = np.full((50_000, 2), 0.1, dtype=np.float16)
     table = gate_table(gated(chances, TAXA[:2], gate="top_k", top_k=5), chances, ["a", "b"], TAXA[:2])
-    assert table.mean_chance.tolist() == pytest.approx([0.1, 0.1], rel=1e-3)
-    assert table.lowest.dtype == table.mean_chance.dtype == np.float64  # pandas cannot print half precision
+    assert table.mean_probability.tolist() == pytest.approx([0.1, 0.1], rel=1e-3)
+    assert table.lowest.dtype == table.mean_probability.dtype == np.float64  # pandas cannot print half precision
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A head member hears through its own embedder, once for all heads, and answers as in training or is not opened."""
+"""A head member uses its own embedder, once for all heads, and predicts as in training or is refused."""
 
 import shutil
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ from tests.support.tinyheads import make_head_setup, pack
 
 
 @dataclass(frozen=True)
-class Turning(LinearHeadSettings):
-    """A linear head that is asked in several orders, which changes nothing: each window is heard by itself."""
+class ReorderingSettings(LinearHeadSettings):
+    """A linear head that reads several orders of windows, which changes nothing: it scores each window alone."""
 
     rolls: tuple[int, ...] = (0, 1, -2)
     flip: bool = True
@@ -36,7 +36,7 @@ class Turning(LinearHeadSettings):
 def head_setup(prepared_folder, public, tmp_path_factory):
     head_setup = make_head_setup(load_prepared(prepared_folder), public, tmp_path_factory.mktemp("heads"))
     quick = LogisticSettings(max_iterations=5)
-    linear = Head("linear", fit_linear_head, Turning(("embedding",), logistic=quick))
+    linear = Head("linear", fit_linear_head, ReorderingSettings(("embedding",), logistic=quick))
     for name, head in (("linear", linear), ("zero_shot", zero_shot_head())):
         fit_head_member(head_setup.prepared, head_setup.data, head, head_setup.member(name), head_setup.embedder, [0])
     return head_setup
@@ -49,43 +49,43 @@ def run(head_setup, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def hearing_of(head_setup, public):
+def new_inputs(head_setup, public):
     stem = head_setup.data.sequences.stems[0]
     audio = decode(public / "train_soundscapes" / f"{stem}.ogg")
     return lambda: SoundscapeInputs(parse_soundscape(stem), audio)
 
 
-def opened(folder, head_setup):
+def open_head(folder, head_setup):
     return HeadMember(folder, read_card(folder, head_setup.prepared.classes), head_setup.prepared.classes)
 
 
-def test_heads_on_one_embedder_hear_a_soundscape_once_together(head_setup, hearing_of, monkeypatch):
-    heads = [opened(head_setup.member(name), head_setup) for name in ("linear", "zero_shot")]
-    alone = [head.predict(hearing_of()) for head in heads]
-    asked, hear = [], Embedder.embed
-    monkeypatch.setattr(Embedder, "embed", lambda self, windows: asked.append(len(windows)) or hear(self, windows))
-    together = hearing_of()
+def test_heads_on_one_embedder_embed_a_soundscape_once_together(head_setup, new_inputs, monkeypatch):
+    heads = [open_head(head_setup.member(name), head_setup) for name in ("linear", "zero_shot")]
+    alone = [head.predict(new_inputs()) for head in heads]
+    embedded, embed = [], Embedder.embed
+    monkeypatch.setattr(Embedder, "embed", lambda self, windows: embedded.append(len(windows)) or embed(self, windows))
+    together = new_inputs()
     for head, expected in zip(heads, alone, strict=True):
         np.testing.assert_array_equal(head.predict(together), expected)
-    assert asked == [12]
+    assert embedded == [12]
 
 
-def test_the_probe_is_heard_once_for_all_heads(head_setup, monkeypatch):
+def test_the_golden_sound_is_embedded_once_for_all_heads(head_setup, monkeypatch):
     golden_tokens.cache_clear()
-    asked, hear = [], Embedder.embed
-    monkeypatch.setattr(Embedder, "embed", lambda self, windows: asked.append(len(windows)) or hear(self, windows))
+    embedded, embed = [], Embedder.embed
+    monkeypatch.setattr(Embedder, "embed", lambda self, windows: embedded.append(len(windows)) or embed(self, windows))
     for name in ("linear", "zero_shot"):
-        opened(head_setup.member(name), head_setup)
-    assert asked == [12]
+        open_head(head_setup.member(name), head_setup)
+    assert embedded == [12]
 
 
-def test_all_folds_together_give_their_mean_chance(head_setup, hearing_of):
-    head = opened(head_setup.member("linear"), head_setup)
-    alone = [head.predict(hearing_of(), [fold]) for fold in head_setup.prepared.folds.numbers]
-    np.testing.assert_allclose(head.predict(hearing_of()), np.mean(alone, axis=0), atol=1e-6)
+def test_all_folds_together_give_their_mean_probability(head_setup, new_inputs):
+    head = open_head(head_setup.member("linear"), head_setup)
+    alone = [head.predict(new_inputs(), [fold]) for fold in head_setup.prepared.folds.numbers]
+    np.testing.assert_allclose(head.predict(new_inputs()), np.mean(alone, axis=0), atol=1e-6)
     assert np.abs(alone[0] - alone[1]).max() > 1e-3
-    asked = [head.for_fold(fold)(hearing_of()) for fold in head_setup.prepared.folds.numbers]
-    np.testing.assert_array_equal(asked, alone)
+    by_fold = [head.for_fold(fold)(new_inputs()) for fold in head_setup.prepared.folds.numbers]
+    np.testing.assert_array_equal(by_fold, alone)
     with pytest.raises(BadInput, match="linear has no model of fold 7"):
         head.for_fold(7)
 
@@ -95,19 +95,19 @@ def test_a_dataset_of_a_folder_each_serves_as_well_as_a_notebooks_output(run, he
     for folder in (*(run / "members").iterdir(), *(run / "embedders").iterdir()):
         shutil.copytree(folder, dataset / folder.name / folder.name)
     shutil.rmtree(run)
-    assert opened(dataset / "linear" / "linear", head_setup)
+    assert open_head(dataset / "linear" / "linear", head_setup)
 
 
 def test_an_absent_embedder_is_refused_with_what_to_do(run, head_setup):
     shutil.rmtree(run / "embedders")
-    with pytest.raises(BadInput, match=r"through the embedder ear, which is not there(.|\n)*attach the output"):
-        opened(run / "members" / "linear", head_setup)
+    with pytest.raises(BadInput, match=r"needs the embedder ear, which is not there(.|\n)*attach the output"):
+        open_head(run / "members" / "linear", head_setup)
 
 
 def test_another_embedder_of_that_name_is_refused(run, head_setup, tmp_path):
     pack(head_setup.prepared, tmp_path, run / "embedders" / "ear", first_label=1)
     with pytest.raises(BadInput, match=r"not the one that member linear was fitted on(.|\n)*fit the head again"):
-        opened(run / "members" / "linear", head_setup)
+        open_head(run / "members" / "linear", head_setup)
 
 
 def exchange_folds(member):
@@ -132,17 +132,19 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("what", PLANTED)
-def test_a_planted_mismatch_is_refused_when_the_member_is_opened(run, head_setup, what):
+def test_a_planted_mismatch_is_refused_when_the_member_is_open_head(run, head_setup, what):
     PLANTED[what](run / "members" / "linear")
     seal(run / "members" / "linear", "member")
-    with pytest.raises(BadInput, match=r"does not hear as it did|is not whole"):
-        opened(run / "members" / "linear", head_setup)
+    with pytest.raises(BadInput, match=r"does not reproduce its golden output|is incomplete"):
+        open_head(run / "members" / "linear", head_setup)
 
 
-def test_the_clean_copy_is_opened_wherever_it_lies(run, head_setup, hearing_of):
+def test_the_clean_copy_is_opened_wherever_it_lies(run, head_setup, new_inputs):
     seal(run / "members" / "linear", "member")
-    here, there = (opened(folder, head_setup) for folder in (head_setup.member("linear"), run / "members" / "linear"))
-    np.testing.assert_array_equal(here.predict(hearing_of()), there.predict(hearing_of()))
+    here, there = (
+        open_head(folder, head_setup) for folder in (head_setup.member("linear"), run / "members" / "linear")
+    )
+    np.testing.assert_array_equal(here.predict(new_inputs()), there.predict(new_inputs()))
 
 
 def test_a_card_with_another_interface_is_refused(run, head_setup):
@@ -150,7 +152,7 @@ def test_a_card_with_another_interface_is_refused(run, head_setup):
     write_json(member / "member.json", read_json(member / "member.json") | {"inputs": ["logits"]})
     seal(member, "member")
     with pytest.raises(BadInput, match="another interface"):
-        opened(member, head_setup)
+        open_head(member, head_setup)
 
 
 @pytest.fixture(scope="module")
@@ -178,20 +180,22 @@ def context_files(tmp_path_factory):
     return folder
 
 
-def log_odds(chances):
-    return np.log(chances / (1 - chances))
+def log_odds(probabilities):
+    return np.log(probabilities / (1 - probabilities))
 
 
-def test_site_and_hour_reach_the_graph_and_each_order_is_laid_back_in_time(context_files):
+def test_site_and_hour_reach_the_graph_and_each_order_is_put_back_in_time(context_files):
     token = np.linspace(-2, 2, 24).reshape(2, 12, 1).astype(np.float32)
     config = {"sites": ["S01", "S07"], "rolls": [0, 3], "flip": True}
-    files = HeadSessions(context_files, ["embedding", "site", "hour"], config)
-    assert files.folds == [0, 1]
-    said = log_odds(files.probabilities({"embedding": token, "logits": token}, ["S09", "S01"], np.array([1, 2]), [0]))
+    sessions = HeadSessions(context_files, ["embedding", "site", "hour"], config)
+    assert sessions.folds == [0, 1]
+    found = log_odds(
+        sessions.probabilities({"embedding": token, "logits": token}, ["S09", "S01"], np.array([1, 2]), [0])
+    )
     before, after = np.roll(token, 1, axis=1), np.roll(token, -1, axis=1)  # reversed, the next comes before
     expected = (2 * before + after) / 3 + np.array([1.0, 12.0])[:, None, None]
-    np.testing.assert_allclose(said, expected, rtol=2e-2)  # float32 chances near 1
-    both = files.probabilities({"embedding": token}, ["S09", "S09"], np.array([0, 0]), [0, 1])
-    each = [files.probabilities({"embedding": token}, ["S09", "S09"], np.array([0, 0]), [fold]) for fold in (0, 1)]
+    np.testing.assert_allclose(found, expected, rtol=2e-2)  # float32 probabilities near 1
+    both = sessions.probabilities({"embedding": token}, ["S09", "S09"], np.array([0, 0]), [0, 1])
+    each = [sessions.probabilities({"embedding": token}, ["S09", "S09"], np.array([0, 0]), [fold]) for fold in (0, 1)]
     np.testing.assert_allclose(both, np.mean(each, axis=0), atol=1e-6)
     assert (each[1] > each[0]).all()
