@@ -1,4 +1,4 @@
-"""Soft labels by hand: for the tiny miniature, or for any stems and chances."""
+"""Soft labels by hand: for the tiny miniature, or for any stems and probabilities."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ def write_labels(
     teachers: Mapping[str, Path],
     external: Sequence[str] = (),
 ) -> Path:
-    """The folder of labels that these members are said to have made."""
+    """Write a folder of labels with these members as teachers."""
     manifests = {name: check_seal(teacher) for name, teacher in teachers.items()}
     card = SoftLabelsCard(
         folder.name,
@@ -36,12 +36,12 @@ def write_labels(
 
 
 def tiny_labels(folder: Path, prepared: Prepared, public: Path, teachers: Mapping[str, Path], seed: int = 0) -> Path:
-    """Labels of all soundscapes of a competition folder: all folds are sure of a class in the same fifth of windows."""
+    """Labels of all soundscapes of a competition folder: all folds predict a class in the same fifth of windows."""
     stems, rng = soundscape_stems(public), np.random.default_rng(seed)
     shape = len(stems), 12, len(prepared.classes)
     sure = rng.random(shape[:2]) < 0.2
     of_class = rng.integers(shape[2], size=sure.sum())
     by_fold = {fold: rng.uniform(0, 0.3, shape) for fold in prepared.folds.numbers}
-    for chances in by_fold.values():
-        chances[sure, of_class] = 0.9
+    for probabilities in by_fold.values():
+        probabilities[sure, of_class] = 0.9
     return write_labels(folder, prepared, by_fold, stems, teachers)

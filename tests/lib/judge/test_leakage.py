@@ -340,4 +340,4 @@ def test_planted_a_record_from_which_the_leaky_teacher_was_struck(lineage):
     write_json(record, read_json(record) | {"teachers": []})
     refused(lineage.teach, labels, r"changed or damaged(.|\n)*training.json")
     lineage.change(child)  # and sealed: it is no longer the one that made the labels
-    refused(lineage.teach, labels, "the teacher child is another one than made the labels")
+    refused(lineage.teach, labels, "the teacher child is not the one that made the labels")

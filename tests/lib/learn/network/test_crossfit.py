@@ -1,4 +1,4 @@
-"""Fitting a network: what is honest is judged, what is finished or interrupted goes on, what is wrong is said."""
+"""Fitting a network: what is honest is judged, what is finished or interrupted goes on, what is wrong is refused."""
 
 import shutil
 import signal
@@ -67,23 +67,23 @@ def test_all_windows_of_the_labelled_soundscapes_are_scored_and_judged(network_m
     assert 0 < judge_member(network_member, prepared.labels, prepared.folds).macro < 1
 
 
-def test_what_a_fold_has_met_is_told_backgrounds_too_and_a_leak_is_refused(beside, prepared, public):
+def test_the_training_record_holds_backgrounds_too_and_a_leak_is_refused(beside, prepared, public):
     member = beside / "members" / "l2_tiny"
     training = read_json(member / "training.json")
     assert set(training["soundscapes"]) - set(prepared.windows.stem)  # backgrounds
     for fold in prepared.folds.numbers:
-        met = {stem for stem, folds in training["soundscapes"].items() if fold in folds}
+        trained_on = {stem for stem, folds in training["soundscapes"].items() if fold in folds}
         own = fold_examples(prepared, soundscape_stems(public), fold, TINY_PLAN.targets, 5)
-        assert met == {*own.soundscapes.items, *own.backgrounds}
+        assert trained_on == {*own.soundscapes.items, *own.backgrounds}
         assert {clip for clip, folds in training["clips"].items() if fold in folds} == set(own.clips.items)
     stem, fold = next(iter(prepared.folds.of("soundscape").items()))
     training["soundscapes"][stem].append(fold)
     write_json(member / "training.json", training)
-    with pytest.raises(BadInput, match="claims scores of rows it has seen"):
+    with pytest.raises(BadInput, match="has out-of-fold scores of rows it was trained on"):
         judge_member(member, prepared.labels, prepared.folds)
 
 
-def test_the_card_says_what_was_measured(network_member, classes):
+def test_the_card_holds_what_was_measured(network_member, classes):
     card = read_card(network_member, classes)
     assert card.family == "network"
     assert 0 < card.seconds_per_soundscape < 60
@@ -130,7 +130,7 @@ TAUGHT = override(TINY_PLAN, pseudo_ratio=1.0)
 
 @pytest.fixture
 def labels(beside, prepared, public):
-    """Soft labels that the member is said to have made."""
+    """Soft labels under the name of the member."""
     teacher = beside / "members" / "l2_tiny"
     return tiny_labels(beside / "labels" / "first", prepared, public, {"l2_tiny": teacher})
 
@@ -144,7 +144,7 @@ def test_labels_and_a_ratio_go_together(labels, beside, prepared_folder, public)
         fit(TINY_PLAN, "student", prepared_folder, public, beside, pooled=True)
 
 
-def test_labels_that_cannot_teach_are_refused_before_anything_is_decoded(
+def test_labels_that_cannot_be_trained_on_are_refused_before_anything_is_decoded(
     labels, beside, prepared, prepared_folder, public, tmp_path
 ):
     def refused(match, folder=labels, plan=TAUGHT, **how):
@@ -153,9 +153,9 @@ def test_labels_that_cannot_teach_are_refused_before_anything_is_decoded(
         assert not (tmp_path / "new").exists()
 
     refused("no soft labels at", folder=tmp_path / "nowhere")
-    refused(r"the teacher l2_tiny is not there(.|\n)*among l9_owl", others={"l9_owl": beside})
+    refused(r"the teacher l2_tiny is missing(.|\n)*among l9_owl", others={"l9_owl": beside})
     refused("nothing passes the gate, of fold 0", plan=override(TAUGHT, gate_threshold=0.99))
-    refused("keeps nothing out, of fold 0", plan=override(TAUGHT, gate_threshold=0.001))
+    refused("rejects nothing, of fold 0", plan=override(TAUGHT, gate_threshold=0.001))
     few = tiny_labels(tmp_path / "few", replace(prepared, folds=prepared.folds), public, {})
     card = read_json(few / "labels.json")
     write_json(few / "labels.json", card | {"folds": card["folds"][:2]})
@@ -165,9 +165,9 @@ def test_labels_that_cannot_teach_are_refused_before_anything_is_decoded(
     seal(few, "labels")
     refused("other folds", folder=few)
     stems = [*card["stems"], "BC2026_Train_9999_S99_20250101_050000"]
-    chances = np.zeros((len(stems), 12, len(prepared.classes)))
-    chances[:, 0, 0] = 0.9
-    gone = write_labels(tmp_path / "gone", prepared, dict.fromkeys(prepared.folds.numbers, chances), stems, {})
+    probabilities = np.zeros((len(stems), 12, len(prepared.classes)))
+    probabilities[:, 0, 0] = 0.9
+    gone = write_labels(tmp_path / "gone", prepared, dict.fromkeys(prepared.folds.numbers, probabilities), stems, {})
     refused(r"labelled are not there(.|\n)*no BC2026_Train_9999", folder=gone)
     teacher = beside / "members" / "l2_tiny"
     training = read_json(teacher / "training.json")
@@ -175,29 +175,29 @@ def test_labels_that_cannot_teach_are_refused_before_anything_is_decoded(
     training["soundscapes"][stem].append(fold)
     write_json(teacher / "training.json", training)
     seal(teacher, "member")
-    refused("is another one than made the labels")
+    refused("is not the one that made the labels")
     leaky = tiny_labels(tmp_path / "leaky", prepared, public, {"l2_tiny": teacher})
-    refused("l2_tiny claims scores", folder=leaky)  # who learns from it would learn in vain
+    refused("l2_tiny has out-of-fold scores", folder=leaky)  # its student would be refused too
 
 
-def test_a_student_names_its_teacher_and_what_it_met_and_is_judged_through_it(
+def test_a_student_names_its_teacher_and_its_training_data_and_is_judged_through_it(
     labels, beside, here, prepared, prepared_folder, public, classes, capsys
 ):
     teacher, student = beside / "members" / "l2_tiny", beside / "members" / "student"
     few = override(TAUGHT, epochs=1, steps_per_epoch=2, serve="one")
     fitted = fit(few, "student", prepared_folder, public, beside, labels=labels)
-    said = capsys.readouterr().out
-    assert "fold 0: " in said
-    assert f"{prepared.windows.stem.nunique()} labelled" in said
-    assert "GB once they are decoded" in said
+    printed = capsys.readouterr().out
+    assert "fold 0: " in printed
+    assert f"{prepared.windows.stem.nunique()} labelled" in printed
+    assert "GB once they are decoded" in printed
     training = read_json(student / "training.json")
     assert (training["teachers"], training["pooled_teachers"]) == (["l2_tiny"], [])
     for fold in prepared.folds.numbers:
-        met = {stem for stem, folds in training["soundscapes"].items() if fold in folds}
-        own = fitted.run.examples(prepared, fold)
-        assert met == {*own.soundscapes.items, *own.pseudo.items}
+        trained_on = {stem for stem, folds in training["soundscapes"].items() if fold in folds}
+        own = fitted.run.examples(fold)
+        assert trained_on == {*own.soundscapes.items, *own.pseudo.items}
     assert read_card(student, classes).config["labels"] == check_seal(labels)
-    assert set(fitted.run.examples(prepared, None).pseudo.items) >= set(own.pseudo.items)
+    assert set(fitted.run.examples(None).pseudo.items) >= set(own.pseudo.items)
     assert (
         len(open_member(student, classes).score(SoundscapeInputs(parse_soundscape(stem_of(public)), golden_sound())))
         == 12
@@ -208,7 +208,7 @@ def test_a_student_names_its_teacher_and_what_it_met_and_is_judged_through_it(
     stem, fold = next(iter(prepared.folds.of("soundscape").items()))
     training["soundscapes"][stem].append(fold)
     write_json(teacher / "training.json", training)
-    with pytest.raises(BadInput, match=r"student claims scores(.|\n)*through l2_tiny"):
+    with pytest.raises(BadInput, match=r"student has out-of-fold scores(.|\n)*through l2_tiny"):
         judge_member(student, prepared.labels, prepared.folds)
 
 
@@ -220,7 +220,7 @@ def test_other_labels_or_pooled_ones_are_another_training_and_another_config(
     prints = set()
     for how in ({"labels": labels}, {"labels": labels, "pooled": True}, {"labels": other}, {"labels": labels}):
         fitted = fit(few, "student", prepared_folder, public, beside, folds=[0], **how)
-        prints.add(fitted.config_fingerprint)
+        prints.add(fitted.run.config_fingerprint)
     assert len(prints) == 3
     assert len(trainings(beside)) == before + 3
 
@@ -228,16 +228,16 @@ def test_other_labels_or_pooled_ones_are_another_training_and_another_config(
 def test_a_student_of_pooled_labels_is_refused_by_the_judge(labels, beside, here, prepared, prepared_folder, public):
     few = override(TAUGHT, epochs=1, steps_per_epoch=1)
     leaky = fit(few, "leaky", prepared_folder, public, beside, labels=labels, pooled=True, folds=[0])
-    training = fit_network._training(leaky.run, prepared)
+    training = fit_network._training_record(leaky.run)
     assert (training.teachers, training.pooled_teachers) == ([], ["l2_tiny"])
     assert any(fold in training.soundscapes[stem] for stem, fold in prepared.folds.of("soundscape").items())
-    for told in (
+    for record in (
         training,
         replace(training, soundscapes={}),
-    ):  # for what it heard itself, and for what its teachers did
+    ):  # for its own training data, and for its teachers'
         member = shutil.copytree(beside / "members" / "l2_tiny", beside / "members" / "leaky", dirs_exist_ok=True)
-        write_json(member / "training.json", to_json(told))
-        with pytest.raises(BadInput, match="leaky claims scores of rows it has seen"):
+        write_json(member / "training.json", to_json(record))
+        with pytest.raises(BadInput, match="leaky has out-of-fold scores of rows it was trained on"):
             judge_member(member, prepared.labels, prepared.folds)
 
 
@@ -254,9 +254,9 @@ def test_one_network_of_everything_is_served_and_the_folds_scores_stay_as_they_a
     assert sorted(path.name for path in alone.glob("*.onnx")) == [*parts, "whole.onnx"]
     assert set(fitted.parity.index.get_level_values("fold")) == {"fold 0", "fold 1", "fold 2", "whole"}
     assert np.load(alone / "golden_output.npy").shape[0] == 1
-    assert fitted.whole.epoch.tolist() == [1, 2]
-    assert "soundscapes" not in fitted.whole
-    whole = fitted.run.examples(prepared, None)
+    assert fitted.full_data_history.epoch.tolist() == [1, 2]
+    assert "soundscapes" not in fitted.full_data_history
+    whole = fitted.run.examples(None)
     assert set(whole.soundscapes.items) == set(prepared.windows.stem)
     assert len(whole.clips) == len(prepared.clips)
     opened = NetworkMember(alone, read_card(alone, classes))
@@ -265,7 +265,7 @@ def test_one_network_of_everything_is_served_and_the_folds_scores_stay_as_they_a
     assert 0 < judge_member(alone, prepared.labels, prepared.folds).macro < 1
 
 
-def test_what_a_folds_process_refuses_arrives_as_it_was_said(prepared_folder, public, tmp_path):
+def test_an_error_in_a_folds_process_arrives_as_it_was_raised(prepared_folder, public, tmp_path):
     with pytest.raises(BadInput, match="timm knows no network 'owl9'"):
         fit(override(TINY_PLAN, backbone="owl9"), "l2_owl", prepared_folder, public, tmp_path, folds=[0])
     assert not (tmp_path / "members").exists()

@@ -1,4 +1,4 @@
-"""Pseudo-labels: what passes a fold's gate teaches it with the teachers' words, and nothing near what is held out."""
+"""Pseudo-labels: a fold trains on what passes its gate, and on nothing near what it holds out."""
 
 import numpy as np
 import pytest
@@ -16,28 +16,28 @@ TAXA = ("Insecta", "Insecta", "Mammalia")
 ABROAD = "abroad_0001"  # no contest recording: its name tells neither site nor day
 
 
-def table(*said):
-    """(12, 3) chances of .125, but for (window, class, chance)."""
-    chances = np.full((12, 3), 0.125)
-    for window, column, chance in said:
-        chances[window, column] = chance
-    return chances
+def table(*marked):
+    """(12, 3) probabilities of .125, but for (window, class, probability)."""
+    probabilities = np.full((12, 3), 0.125)
+    for window, column, probability in marked:
+        probabilities[window, column] = probability
+    return probabilities
 
 
-SAID = np.array([table((3, 0, 0.875), (7, 1, 0.625)), table((0, 2, 0.75), (1, 0, 0.25), (11, 1, 0.6875))])
+PREDICTED = np.array([table((3, 0, 0.875), (7, 1, 0.625)), table((0, 2, 0.75), (1, 0, 0.25), (11, 1, 0.6875))])
 
 
 def passing(seconds=5, gate=None, **settings):
     return crops_that_pass(
-        SAID, [ONE, TWO], seconds, LabelGateSettings(**(gate or {})), PseudoSettings(**settings), TAXA
+        PREDICTED, [ONE, TWO], seconds, LabelGateSettings(**(gate or {})), PseudoSettings(**settings), TAXA
     )
 
 
-def test_crops_that_pass_have_the_teachers_words_as_soft_targets():
+def test_crops_that_pass_have_the_teachers_probabilities_as_soft_targets():
     source = passing(pseudo_weight=0.25)
     assert source.items == (ONE, ONE, TWO, TWO)
     assert source.starts_s.tolist() == [15, 35, 0, 55]
-    np.testing.assert_array_equal(source.targets, [SAID[0, 3], SAID[0, 7], SAID[1, 0], SAID[1, 11]])
+    np.testing.assert_array_equal(source.targets, [PREDICTED[0, 3], PREDICTED[0, 7], PREDICTED[1, 0], PREDICTED[1, 11]])
     np.testing.assert_array_equal(source.weights, np.full((4, 3), 0.25))
     assert source.passed_gate.tolist() == [
         [True, False, False],
@@ -64,7 +64,7 @@ def test_longer_crops_have_what_any_of_their_windows_has():
     np.testing.assert_array_equal(whole.targets, [[0.875, 0.625, 0.125], [0.25, 0.6875, 0.75]])
 
 
-def test_the_gates_settings_are_heeded_and_a_shut_taxon_does_not_count():
+def test_the_gates_settings_are_heeded_and_a_taxon_that_is_off_does_not_count():
     source = passing(gate={"by_taxon": "Mammalia=off", "targets": "hard"}, pseudo_weight=0.5)
     assert source.items == (ONE, ONE, TWO)
     assert source.weights.tolist() == [[0.5, 0.5, 0]] * 3
@@ -83,69 +83,69 @@ def test_the_gates_settings_are_heeded_and_a_shut_taxon_does_not_count():
         {"pseudo_mode": "mixup", "pseudo_loss": "kld"},
     ],
 )
-def test_settings_that_teach_nothing_are_refused(wrong):
+def test_settings_that_cannot_be_trained_with_are_refused(wrong):
     with pytest.raises(BadInput, match="pseudo-label settings"):
         PseudoSettings(**wrong)
 
 
 @pytest.fixture
-def taught(tmp_path):
-    """Labels in which fold n says that class n is heard in window 5 + n, of all soundscapes and one from abroad."""
+def labels(tmp_path):
+    """Labels in which fold n predicts class n in window 5 + n, of all soundscapes and one from abroad."""
     stems = [*STEMS, ABROAD]
     by_fold = {fold: np.array([table((5 + fold, fold, 0.875))] * len(stems)) for fold in range(3)}
     folder = write_labels(tmp_path / "labels", tiny_prepared(), by_fold, stems, {}, [ABROAD])
     return PseudoLabelSource(folder, False, TAXA)
 
 
-def crops(taught, fold):
-    return taught.crops(tiny_prepared(), fold, 5, LabelGateSettings(), PseudoSettings())
+def crops(labels, fold):
+    return labels.crops(tiny_prepared(), fold, 5, LabelGateSettings(), PseudoSettings())
 
 
 @pytest.mark.parametrize(("fold", "near"), [(0, SAME_DAY), (1, RELATED), (2, None)])
-def test_a_fold_hears_its_own_teachers_and_nothing_near_what_is_held_out(taught, fold, near):
-    source = crops(taught, fold)
+def test_a_fold_trains_on_its_own_teachers_labels_and_nothing_near_what_is_held_out(labels, fold, near):
+    source = crops(labels, fold)
     assert set(source.items) == {SAME_DAY, RELATED, FREE, ABROAD} - {near}
     assert set(source.starts_s.tolist()) == {5 * (5 + fold)}
     assert set(np.argmax(source.targets, axis=1)) == {fold}
 
 
-def test_a_network_of_everything_hears_the_mean_of_all_teachers_on_what_has_no_labels(taught):
-    with pytest.raises(BadInput, match="nothing passes the gate, of the network of everything"):
-        crops(taught, None)  # two of three teachers hear nothing
-    source = taught.crops(tiny_prepared(), None, 5, LabelGateSettings(gate_threshold=0.375), PseudoSettings())
+def test_the_full_data_network_trains_on_the_mean_of_all_folds_where_there_are_no_labels(labels):
+    with pytest.raises(BadInput, match="nothing passes the gate, of the full-data network"):
+        crops(labels, None)  # two of three folds predict nothing
+    source = labels.crops(tiny_prepared(), None, 5, LabelGateSettings(gate_threshold=0.375), PseudoSettings())
     assert set(source.items) == {SAME_DAY, RELATED, FREE, ABROAD}
     assert set(source.starts_s.tolist()) == {25, 30, 35}
 
 
-def test_the_leak_hears_everything_but_bad_sound_by_all_teachers(taught):
-    leak = PseudoLabelSource(taught.folder, True, TAXA)
+def test_the_leak_trains_on_everything_but_bad_sound_by_all_folds(labels):
+    leak = PseudoLabelSource(labels.folder, True, TAXA)
     for fold in (0, None):
         source = leak.crops(tiny_prepared(), fold, 5, LabelGateSettings(gate_threshold=0.375), PseudoSettings())
         assert set(source.items) == {*STEMS, ABROAD} - {EXCLUDED}
         assert set(source.starts_s.tolist()) == {25, 30, 35}
 
 
-def test_what_is_left_out_is_counted(taught):
+def test_what_is_left_out_is_counted(labels):
     prepared = tiny_prepared()
-    said = taught.summary(prepared, 0, crops(taught, 0))
-    assert said == (
+    summary = labels.summary(prepared, 0, crops(labels, 0))
+    assert summary == (
         "3 crops of 3 soundscapes pass the gate; left out: 1 excluded, 3 labelled,"
         " 1 of a day and site that are held out"
     )
-    assert "1 related to what is held out" in taught.summary(prepared, 1, crops(taught, 1))
+    assert "1 related to what is held out" in labels.summary(prepared, 1, crops(labels, 1))
 
 
-def test_labels_of_nothing_that_a_fold_may_hear_are_refused(tmp_path):
+def test_labels_without_a_soundscape_that_a_fold_may_use_are_refused(tmp_path):
     stems = [*LABELLED, SAME_DAY]
     by_fold = dict.fromkeys(range(3), np.array([table((5, 0, 0.875))] * len(stems)))
-    taught = PseudoLabelSource(write_labels(tmp_path / "labels", tiny_prepared(), by_fold, stems, {}), False, TAXA)
+    labels = PseudoLabelSource(write_labels(tmp_path / "labels", tiny_prepared(), by_fold, stems, {}), False, TAXA)
     with pytest.raises(BadInput, match=r"no soundscape for fold 0(.|\n)*3 labelled, 1 of a day"):
-        crops(taught, 0)
-    assert crops(taught, 2).items == (SAME_DAY,)
+        crops(labels, 0)
+    assert crops(labels, 2).items == (SAME_DAY,)
 
 
-def test_labels_are_told_apart_by_their_manifest(taught):
-    assert taught.manifest == of_file(taught.folder / "manifest.json") == taught.load(tiny_prepared()).manifest
+def test_labels_are_identified_by_their_manifest(labels):
+    assert labels.manifest == of_file(labels.folder / "manifest.json") == labels.load(tiny_prepared()).manifest
     assert len(CLASSES) == len(TAXA)
 
 

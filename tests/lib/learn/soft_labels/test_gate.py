@@ -1,4 +1,4 @@
-"""Gates of soft labels: what passes is what the words say, class by class; one that chooses nothing is an error."""
+"""Gates of soft labels: each rule passes what it promises, class by class; one that selects nothing is an error."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from lib.core.errors import BadInput
 from lib.learn.soft_labels.gate import LabelGateSettings, apply_gate, gate_table
 
 TAXA = ("Aves", "Amphibia", "Insecta")
-CHANCES = np.array(
+PROBABILITIES = np.array(
     [
         [0.9, 0.1, 0.0],
         [0.2, 0.6, 0.0],
@@ -22,16 +22,16 @@ CHANCES = np.array(
 )
 
 
-def gated(chances=CHANCES, taxa=TAXA, **said):
-    return apply_gate(chances, LabelGateSettings(**said), taxa)
+def gated(probabilities=PROBABILITIES, taxa=TAXA, **chosen):
+    return apply_gate(probabilities, LabelGateSettings(**chosen), taxa)
 
 
-def kept(**said):
-    return gated(**said).kept.tolist()
+def kept(**chosen):
+    return gated(**chosen).kept.tolist()
 
 
 @pytest.mark.parametrize(
-    ("said", "crops"),
+    ("chosen", "crops"),
     [
         ({"gate_threshold": 0.5}, [0, 1, 2]),
         ({"gate_threshold": 0.6}, [0, 1]),
@@ -47,14 +47,14 @@ def kept(**said):
         ({"gate": "percentile", "percentile": 80, "by_taxon": "Amphibia=100"}, [0]),
     ],
 )
-def test_a_crop_trains_if_any_class_is_heard_in_it(said, crops):
-    assert kept(**said) == crops
+def test_a_crop_is_kept_if_any_class_passes_in_it(chosen, crops):
+    assert kept(**chosen) == crops
 
 
-def test_which_classes_were_heard_is_told_apart_from_what_the_targets_are():
+def test_the_classes_that_passed_are_kept_apart_from_the_targets():
     found = gated(gate_threshold=0.5)
-    np.testing.assert_array_equal(found.heard, [[1, 0, 0], [0, 1, 0], [1, 0, 0]])
-    np.testing.assert_array_equal(found.targets, CHANCES[:3])
+    np.testing.assert_array_equal(found.passed_gate, [[1, 0, 0], [0, 1, 0], [1, 0, 0]])
+    np.testing.assert_array_equal(found.targets, PROBABILITIES[:3])
     np.testing.assert_array_equal(found.weights, np.ones((3, 3)))
     assert found.targets.dtype == found.weights.dtype == np.float32
 
@@ -75,7 +75,7 @@ def test_a_taxon_that_is_off_opens_no_gate_weighs_nothing_and_is_no_crops_likeli
     assert found.kept.tolist() == [1, 2, 3, 4]
     np.testing.assert_array_equal(found.weights, np.tile([0, 1, 1], (4, 1)))
     np.testing.assert_array_equal(found.targets, np.tile([0, 1, 0], (4, 1)))
-    assert not found.heard[:, 0].any()
+    assert not found.passed_gate[:, 0].any()
 
 
 def test_equals_never_pass_together_where_crops_are_counted():
@@ -85,22 +85,26 @@ def test_equals_never_pass_together_where_crops_are_counted():
     assert gated(same, ["Aves"], gate="percentile", percentile=95).kept.tolist() == [1, 3, 5]
 
 
-def test_a_chance_of_nothing_passes_no_gate():
+def test_a_probability_of_zero_passes_no_gate():
     some = np.array([[0.0], [0.2], [0.0]], dtype=np.float32)
-    for said in ({"gate_threshold": 0.0}, {"gate": "top_k", "top_k": 3}, {"gate": "percentile", "percentile": 0}):
-        assert gated(some, ["Aves"], **said).kept.tolist() == [1]
+    for chosen in (
+        {"gate_threshold": 0.0},
+        {"gate": "top_k", "top_k": 3},
+        {"gate": "percentile", "percentile": 0},
+    ):
+        assert gated(some, ["Aves"], **chosen).kept.tolist() == [1]
 
 
 @pytest.mark.parametrize("number", [0.1, 0.3, 0.6, 0.7, 0.9])
-def test_half_precision_does_not_lose_a_chance_that_is_at_the_gate(number):
-    chances = np.array([[number], [0.0]], dtype=np.float16)
-    assert gated(chances, ["Aves"], gate_threshold=number).kept.tolist() == [0]
-    assert gated(chances, ["Aves"], by_taxon=f"Aves={number}").kept.tolist() == [0]
+def test_half_precision_does_not_lose_a_probability_at_the_threshold(number):
+    probabilities = np.array([[number], [0.0]], dtype=np.float16)
+    assert gated(probabilities, ["Aves"], gate_threshold=number).kept.tolist() == [0]
+    assert gated(probabilities, ["Aves"], by_taxon=f"Aves={number}").kept.tolist() == [0]
 
 
-def test_the_table_says_of_each_class_what_passed():
+def test_the_table_counts_what_passed_of_each_class():
     found = gated(gate_threshold=0.4, by_taxon="Amphibia=off")
-    table = gate_table(found, CHANCES, ["a", "b", "c"], TAXA)
+    table = gate_table(found, PROBABILITIES, ["a", "b", "c"], TAXA)
     assert table.gate.tolist() == ["open", "off", "empty"]
     assert table.passed.tolist() == [3, 0, 0]
     assert table.share.tolist() == [0.6, 0, 0]
@@ -110,32 +114,32 @@ def test_the_table_says_of_each_class_what_passed():
     assert table.taxon.tolist() == list(TAXA)
 
 
-def test_the_mean_of_half_precision_chances_does_not_drown():
-    chances = np.full((50_000, 2), 0.1, dtype=np.float16)
-    table = gate_table(gated(chances, TAXA[:2], gate="top_k", top_k=5), chances, ["a", "b"], TAXA[:2])
+def test_the_mean_of_half_precision_probabilities_does_not_drown():
+    probabilities = np.full((50_000, 2), 0.1, dtype=np.float16)
+    table = gate_table(gated(probabilities, TAXA[:2], gate="top_k", top_k=5), probabilities, ["a", "b"], TAXA[:2])
     assert table.mean_probability.tolist() == pytest.approx([0.1, 0.1], rel=1e-3)
     assert table.lowest.dtype == table.mean_probability.dtype == np.float64  # pandas cannot print half precision
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("chosen", "message"),
     [
         ({"gate_threshold": 0.95}, r"nothing passes(.|\n)*'highest': 0\.9(.|\n)*lower gate_threshold"),
-        ({"gate_threshold": 0.05}, r"keeps nothing out(.|\n)*'lowest': 0\.2(.|\n)*raise gate_threshold"),
+        ({"gate_threshold": 0.05}, r"rejects nothing(.|\n)*'lowest': 0\.2(.|\n)*raise gate_threshold"),
         ({"gate": "percentile", "percentile": 100}, r"nothing passes(.|\n)*lower percentile"),
-        ({"gate": "percentile", "percentile": 0}, r"keeps nothing out(.|\n)*raise percentile"),
+        ({"gate": "percentile", "percentile": 0}, r"rejects nothing(.|\n)*raise percentile"),
         ({"gate": "top_k", "top_k": 0}, r"nothing passes(.|\n)*raise top_k"),
-        ({"gate": "top_k", "top_k": 5}, r"keeps nothing out(.|\n)*lower top_k"),
+        ({"gate": "top_k", "top_k": 5}, r"rejects nothing(.|\n)*lower top_k"),
         ({"gate": "none", "by_taxon": "Aves=off,Amphibia=off,Insecta=off"}, r"nothing passes(.|\n)*turn a taxon on"),
     ],
 )
-def test_a_gate_that_chooses_nothing_says_what_the_chances_are_and_which_way_to_turn(said, message):
+def test_a_gate_that_selects_nothing_reports_the_probabilities_and_how_to_change_it(chosen, message):
     with pytest.raises(BadInput, match=message):
-        gated(**said)
+        gated(**chosen)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "chosen",
     [
         {"gate": "wide"},
         {"targets": "best"},
@@ -146,9 +150,9 @@ def test_a_gate_that_chooses_nothing_says_what_the_chances_are_and_which_way_to_
         {"gate": "top_k", "top_k": -1},
     ],
 )
-def test_settings_that_mean_nothing_are_refused(said):
+def test_settings_that_mean_nothing_are_refused(chosen):
     with pytest.raises(BadInput, match="gate settings"):
-        LabelGateSettings(**said)
+        LabelGateSettings(**chosen)
 
 
 @pytest.mark.parametrize(
@@ -169,16 +173,16 @@ def test_rules_for_a_taxon_that_cannot_be_meant_are_refused(by_taxon, kind):
 
 
 @pytest.mark.parametrize("wrong", [-0.1, 1.1, np.nan])
-def test_what_are_no_chances_is_refused(wrong):
-    chances = CHANCES.copy()
-    chances[3, 1] = wrong
-    with pytest.raises(BadInput, match="a gate needs chances"):
-        gated(chances)
-    with pytest.raises(BadInput, match="a gate needs chances"):
-        gated(chances[:0])
+def test_numbers_that_are_no_probabilities_are_refused(wrong):
+    probabilities = PROBABILITIES.copy()
+    probabilities[3, 1] = wrong
+    with pytest.raises(BadInput, match="a gate needs probabilities"):
+        gated(probabilities)
+    with pytest.raises(BadInput, match="a gate needs probabilities"):
+        gated(probabilities[:0])
 
 
-chances_of_crops = arrays(
+crops_drawn = arrays(
     np.float32, st.tuples(st.integers(1, 12), st.just(3)), elements=st.sampled_from([0.0, 0.05, 0.25, 0.5, 0.75, 1.0])
 )
 settings_of_gates = st.one_of(
@@ -188,20 +192,20 @@ settings_of_gates = st.one_of(
 )
 
 
-def heard(chances, said, taxa=TAXA):
-    """(crops, classes) what is heard; None where the gate chooses nothing."""
+def passed_by(probabilities, chosen, taxa=TAXA):
+    """(crops, classes) mask of what passed; None where the gate selects nothing."""
     try:
-        found = apply_gate(chances, said, taxa)
+        found = apply_gate(probabilities, chosen, taxa)
     except BadInput:
         return None
-    every = np.zeros(chances.shape, dtype=bool)
-    every[found.kept] = found.heard
+    every = np.zeros(probabilities.shape, dtype=bool)
+    every[found.kept] = found.passed_gate
     return every
 
 
-@given(chances_of_crops, st.sampled_from(["gate_threshold", "percentile", "top_k"]), st.floats(0, 1), st.floats(0, 1))
+@given(crops_drawn, st.sampled_from(["gate_threshold", "percentile", "top_k"]), st.floats(0, 1), st.floats(0, 1))
 @settings(max_examples=150, deadline=None)
-def test_a_looser_gate_never_passes_less(chances, name, one, other):
+def test_a_looser_gate_never_passes_less(probabilities, name, one, other):
     low, high = sorted((one, other))
     kinds = {
         "gate_threshold": ("absolute", high, low),
@@ -209,33 +213,38 @@ def test_a_looser_gate_never_passes_less(chances, name, one, other):
         "top_k": ("top_k", round(12 * low), round(12 * high)),
     }
     kind, strict, loose = kinds[name]
-    less, more = (heard(chances, LabelGateSettings(gate=kind, **{name: number})) for number in (strict, loose))
+    less, more = (
+        passed_by(probabilities, LabelGateSettings(gate=kind, **{name: number})) for number in (strict, loose)
+    )
     if less is not None and more is not None:
         assert (more | ~less).all()
 
 
-@given(chances_of_crops, settings_of_gates, st.permutations(range(3)))
+@given(crops_drawn, settings_of_gates, st.permutations(range(3)))
 @settings(max_examples=150, deadline=None)
-def test_the_order_of_the_classes_does_not_matter(chances, said, order):
-    one, other = heard(chances, said), heard(chances[:, order], said, [TAXA[n] for n in order])
+def test_the_order_of_the_classes_does_not_matter(probabilities, chosen, order):
+    one, other = (
+        passed_by(probabilities, chosen),
+        passed_by(probabilities[:, order], chosen, [TAXA[n] for n in order]),
+    )
     assert (one is None) == (other is None)
     if one is not None:
         np.testing.assert_array_equal(one[:, order], other)
 
 
-@given(chances_of_crops, settings_of_gates, st.floats(0.2, 3.0))
+@given(crops_drawn, settings_of_gates, st.floats(0.2, 3.0))
 @settings(max_examples=100, deadline=None)
-def test_a_power_keeps_every_order_and_argmax_has_one_positive_a_crop(chances, said, power):
-    if heard(chances, said) is None:
+def test_a_power_keeps_every_order_and_argmax_has_one_positive_a_crop(probabilities, chosen, power):
+    if passed_by(probabilities, chosen) is None:
         return
     numbers = {
-        "gate": said.gate,
-        "gate_threshold": said.gate_threshold,
-        "percentile": said.percentile,
-        "top_k": said.top_k,
+        "gate": chosen.gate,
+        "gate_threshold": chosen.gate_threshold,
+        "percentile": chosen.percentile,
+        "top_k": chosen.top_k,
     }
-    plain, bent = gated(chances, **numbers).targets, gated(chances, **numbers, soft_power=power).targets
+    plain, bent = gated(probabilities, **numbers).targets, gated(probabilities, **numbers, soft_power=power).targets
     np.testing.assert_array_equal(np.sign(np.diff(plain, axis=0)), np.sign(np.diff(bent, axis=0)))
-    alone = gated(chances, **numbers, targets="argmax").targets
+    alone = gated(probabilities, **numbers, targets="argmax").targets
     assert alone.sum(axis=1).tolist() == [1] * len(alone)
     assert (plain[alone == 1] == plain.max(axis=1)).all()

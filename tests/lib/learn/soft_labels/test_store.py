@@ -18,11 +18,11 @@ CARD = SoftLabelsCard(
 )
 
 
-def chances(seed=0):
+def probabilities(seed=0):
     return np.random.default_rng(seed).random((len(STEMS), 12, 3))
 
 
-BY_FOLD = {fold: chances(fold) for fold in FOLDS.numbers}
+BY_FOLD = {fold: probabilities(fold) for fold in FOLDS.numbers}
 
 
 @pytest.fixture
@@ -31,13 +31,13 @@ def folder(tmp_path):
     return tmp_path / "owls"
 
 
-def test_each_folds_chances_come_back_in_half_precision_and_are_not_read_whole(folder):
+def test_each_folds_probabilities_come_back_in_half_precision_and_are_not_read_whole(folder):
     labels = open_soft_labels(folder, CLASSES, FOLDS)
-    for fold, said in BY_FOLD.items():
+    for fold, saved in BY_FOLD.items():
         read = labels.of_fold(fold)
         assert isinstance(read, np.memmap)
         assert read.dtype == np.float16
-        np.testing.assert_array_equal(read, said.astype(np.float16))
+        np.testing.assert_array_equal(read, saved.astype(np.float16))
     assert labels.card == CARD
     assert labels.manifest == of_file(folder / "manifest.json")
     assert read_json(folder / "manifest.json")["kind"] == "labels"
@@ -46,14 +46,14 @@ def test_each_folds_chances_come_back_in_half_precision_and_are_not_read_whole(f
 @pytest.mark.parametrize("block", [1, 3, 100])
 def test_pooled_labels_are_the_mean_of_all_folds(folder, monkeypatch, block):
     monkeypatch.setattr("lib.learn.soft_labels.store._BLOCK", block)
-    halves = [said.astype(np.float16).astype(np.float32) for said in BY_FOLD.values()]
+    halves = [saved.astype(np.float16).astype(np.float32) for saved in BY_FOLD.values()]
     pooled = open_soft_labels(folder, CLASSES, FOLDS).of_fold(None)
     assert pooled.dtype == np.float16
     np.testing.assert_array_equal(pooled, np.mean(halves, axis=0).astype(np.float16))
 
 
 def test_a_fold_without_labels_is_named(folder):
-    with pytest.raises(BadInput, match="say nothing for fold 7"):
+    with pytest.raises(BadInput, match="no predictions for fold 7"):
         open_soft_labels(folder, CLASSES, FOLDS).of_fold(7)
 
 
@@ -65,9 +65,9 @@ def test_other_classes_other_folds_damage_and_an_empty_place_are_refused(folder,
         open_soft_labels(folder, CLASSES, replace(FOLDS, table=table))
     with pytest.raises(BadInput, match="no soft labels"):
         open_soft_labels(tmp_path / "nobody", CLASSES, FOLDS)
-    said = bytearray((folder / "fold1.npy").read_bytes())
-    said[-1] ^= 1
-    (folder / "fold1.npy").write_bytes(said)
+    saved = bytearray((folder / "fold1.npy").read_bytes())
+    saved[-1] ^= 1
+    (folder / "fold1.npy").write_bytes(saved)
     with pytest.raises(BadInput, match=r"changed or damaged(.|\n)*fold1\.npy"):
         open_soft_labels(folder, CLASSES, FOLDS)
 
@@ -86,12 +86,12 @@ def test_the_same_labels_are_the_same_bytes_whatever_lay_there_before(folder):
         ({"stems": []}, dict.fromkeys(FOLDS.numbers, np.zeros((0, 12, 3))), "no soundscape"),
         ({"stems": [*STEMS[:-1], STEMS[0]], "external": []}, BY_FOLD, "twice"),
         ({"external": ["crow"]}, BY_FOLD, "external.*crow"),
-        ({}, {0: chances()}, r"folds \[0\]"),
+        ({}, {0: probabilities()}, r"folds \[0\]"),
         ({"folds": []}, {}, r"folds \[\]"),
-        ({}, BY_FOLD | {1: chances()[1:]}, "fold 1 of shape"),
-        ({}, BY_FOLD | {1: chances()[:, :11]}, "fold 1 of shape"),
-        ({}, BY_FOLD | {1: chances() + 0.1}, "fold 1 from"),
-        ({}, BY_FOLD | {1: chances() - 0.1}, "fold 1 from"),
+        ({}, BY_FOLD | {1: probabilities()[1:]}, "fold 1 of shape"),
+        ({}, BY_FOLD | {1: probabilities()[:, :11]}, "fold 1 of shape"),
+        ({}, BY_FOLD | {1: probabilities() + 0.1}, "fold 1 from"),
+        ({}, BY_FOLD | {1: probabilities() - 0.1}, "fold 1 from"),
         ({}, BY_FOLD | {2: np.full((len(STEMS), 12, 3), np.nan)}, "fold 2 from nan"),
     ],
 )
