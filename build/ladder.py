@@ -80,7 +80,8 @@ def _open_all(
     recipes: list[Recipe], folders: dict[str, Path], classes: ClassList
 ) -> tuple[dict[str, Member], dict[str, RecipeMember]]:
     """The opened members, and their costs, of all recipes and of the folders that no recipe uses."""
-    members, recipe_members = {}, {}
+    members: dict[str, Member] = {}
+    recipe_members: dict[str, RecipeMember] = {}
     for recipe in recipes:
         members |= open_members(recipe, list(folders.values()), classes).members
         recipe_members |= {member.name: member for member in recipe.members}

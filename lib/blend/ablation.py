@@ -1,4 +1,4 @@
-"""What each member and each step adds: left out of the whole, and joining in order, on the same redrawn recordings."""
+"""Ablation: the gain of each member and step, left out of the whole and added in order, on shared bootstrap draws."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -16,19 +16,18 @@ from lib.judge.metric import judge
 
 CLASS_WEIGHTS = "class weights"
 
-
-Contribution = Callable[[Recipe], Recipe | None]  # nothing where no member with a weight would be left
+Change = Callable[[Recipe], Recipe | None]  # None if no member with a weight would be left
 
 
 @dataclass(frozen=True)
-class _Rung:
-    """Something that a recipe has and another lacks: how to come to the two from the whole recipe."""
+class _Comparison:
+    """A component, and the two changes of the whole recipe that differ by it."""
 
-    what: str
+    component: str
     kind: str
     order: str
-    without: Contribution
-    whole: Contribution
+    without: Change
+    whole: Change
 
 
 def ablate(
@@ -36,85 +35,90 @@ def ablate(
     parts: Mapping[str, Scores],
     labels: Labels,
     *,
-    by_fold: Mapping[object, Recipe] | None = None,
+    by_fold: Mapping[int, Recipe] | None = None,
     draws: int = 1000,
 ) -> pd.DataFrame:
-    """Two rows a member and step: what, kind, order, gain, low and high (the gain's interval), score with it.
+    """Two rows a member and step: component, kind, order, gain, low and high (the gain's interval), score with it.
 
-    "left out": what the whole recipe loses without it. "in order": members join as the mixes name them, then class
+    "left out": what the whole recipe loses without it. "in order": members join in the order of the mixes, then class
     weights and the steps take effect; the first gain is over chance. Steps of one name in one mix count as one.
-    Where a recipe was searched, `by_fold` holds what was chosen without each fold: no gain is then searched on.
+    If a recipe was searched, `by_fold` holds what was chosen without each fold: then no gain is one searched on.
     """
-    folds, rungs = evaluation_folds(parts, labels), [*_left_out(recipe), *_in_order(recipe)]
-    made: list[list[Recipe | None]] = []  # most rungs share a recipe with another
-    ends = [[_by_fold(change, recipe, folds, by_fold) for change in (rung.without, rung.whole)] for rung in rungs]
+    folds, comparisons = evaluation_folds(parts, labels), [*_left_out(recipe), *_in_order(recipe)]
+    distinct: list[list[Recipe | None]] = []  # most comparisons share a recipe with another
+    ends = [
+        [_fold_recipes(change, recipe, folds, by_fold) for change in (each.without, each.whole)] for each in comparisons
+    ]
     for recipes in (one for pair in ends for one in pair):
-        made += [] if recipes in made else [recipes]
-    named = {n: _executed(recipes, folds) for n, recipes in enumerate(made)}
+        distinct += [] if recipes in distinct else [recipes]
+    named = {str(n): _scores_by_fold(recipes, folds) for n, recipes in enumerate(distinct)}
     scored = {n: judge(labels, scores).macro for n, scores in named.items()}
     drawn, rows = bootstrap(labels, named, draws=draws), []
-    for rung, (without, whole) in zip(rungs, ends, strict=True):
-        less, more = made.index(without), made.index(whole)
+    for each, (without, whole) in zip(comparisons, ends, strict=True):
+        less, more = str(distinct.index(without)), str(distinct.index(whole))
         sure = paired_interval(scored, drawn, more, less)
-        row = {"what": rung.what, "kind": rung.kind, "order": rung.order, "gain": scored[more] - scored[less]}
+        row = {"component": each.component, "kind": each.kind, "order": each.order, "gain": scored[more] - scored[less]}
         rows.append(row | {"low": sure.low, "high": sure.high, "score": scored[more]})
     return pd.DataFrame(rows)
 
 
 def member_values(
-    recipe: Recipe, parts: Mapping[str, Scores], labels: Labels, *, by_fold: Mapping[object, Recipe] | None = None
+    recipe: Recipe, parts: Mapping[str, Scores], labels: Labels, *, by_fold: Mapping[int, Recipe] | None = None
 ) -> dict[str, float]:
-    """The score that the recipe would lose without each member, the others' weights in proportion."""
+    """The score that the recipe would lose without each member, the others' weights rescaled in proportion."""
     folds = evaluation_folds(parts, labels)
 
-    def score(change: Contribution) -> float:
-        return judge(labels, _executed(_by_fold(change, recipe, folds, by_fold), folds)).macro
+    def score(change: Change) -> float:
+        return judge(labels, _scores_by_fold(_fold_recipes(change, recipe, folds, by_fold), folds)).macro
 
-    whole = score(_as_it_is)
-    return {member.name: whole - score(partial(_less, dropped={member.name})) for member in recipe.members}
+    whole = score(_unchanged)
+    return {member.name: whole - score(partial(_without_members, dropped={member.name})) for member in recipe.members}
 
 
-def _by_fold(change: Contribution, recipe: Recipe, folds: list[EvaluationFold], by_fold) -> list[Recipe | None]:
+def _fold_recipes(change: Change, recipe: Recipe, folds: list[EvaluationFold], by_fold) -> list[Recipe | None]:
     return [change(recipe if by_fold is None else by_fold[fold.number]) for fold in folds]
 
 
-def _executed(recipes: list[Recipe | None], folds: list[EvaluationFold]) -> Scores:
-    """Each fold's answer, flat where no recipe is left: that scores what chance does. Only orders count here."""
-    answers = []
+def _scores_by_fold(recipes: list[Recipe | None], folds: list[EvaluationFold]) -> Scores:
+    """Each fold's scores, constant if no recipe is left, which is chance level. Only orders count here."""
+    scores = []
     for recipe, fold in zip(recipes, folds, strict=True):
         first = next(iter(fold.parts.values()))
         values = np.zeros(first.values.shape) if recipe is None else recipe.execute(fold.parts).scores.values
-        answers.append(first.with_values(values, "logit"))
-    return concat_scores(answers)
+        scores.append(first.with_values(values, "logit"))
+    return concat_scores(scores)
 
 
-def _as_it_is(recipe: Recipe) -> Recipe:
+def _unchanged(recipe: Recipe) -> Recipe:
     return recipe
 
 
-def _left_out(recipe: Recipe) -> list[_Rung]:
+def _left_out(recipe: Recipe) -> list[_Comparison]:
     names = [member.name for member in recipe.members]
-    changes = [(name, "member", partial(_less, dropped={name})) for name in names]
-    changes += [(what, "step", partial(_plainer, left_out={what})) for what in _steps(recipe)]
-    return [_Rung(what, kind, "left out", change, _as_it_is) for what, kind, change in changes]
+    changes: list[tuple[str, str, Change]] = []
+    changes += [(name, "member", partial(_without_members, dropped={name})) for name in names]
+    changes += [(label, "step", partial(_without_steps, left_out={label})) for label in _step_labels(recipe)]
+    return [_Comparison(component, kind, "left out", change, _unchanged) for component, kind, change in changes]
 
 
-def _in_order(recipe: Recipe) -> list[_Rung]:
-    """Members without any step; those that only steps look at come with these."""
-    mixed = dict.fromkeys(part.name for made in recipe.mixes for part in made.parts)
-    names, steps = [name for name in mixed if name in {member.name for member in recipe.members}], _steps(recipe)
-    ends = [partial(_bare, dropped=set(names[n:]), left_out=set(steps)) for n in range(len(names) + 1)]
-    rungs = [_Rung(name, "member", "in order", ends[n], ends[n + 1]) for n, name in enumerate(names)]
-    ends = [partial(_plainer, left_out=set(steps[n:])) for n in range(len(steps) + 1)]
-    return rungs + [_Rung(what, "step", "in order", ends[n], ends[n + 1]) for n, what in enumerate(steps)]
+def _in_order(recipe: Recipe) -> list[_Comparison]:
+    """Members join without any step, then the steps; members that only steps read come with those."""
+    mixed = dict.fromkeys(part.name for each in recipe.mixes for part in each.parts)
+    names, steps = [name for name in mixed if name in {member.name for member in recipe.members}], _step_labels(recipe)
+    ends: list[Change] = [
+        partial(_without_members_and_steps, dropped=set(names[n:]), left_out=set(steps)) for n in range(len(names) + 1)
+    ]
+    comparisons = [_Comparison(name, "member", "in order", ends[n], ends[n + 1]) for n, name in enumerate(names)]
+    ends = [partial(_without_steps, left_out=set(steps[n:])) for n in range(len(steps) + 1)]
+    return comparisons + [_Comparison(label, "step", "in order", ends[n], ends[n + 1]) for n, label in enumerate(steps)]
 
 
-def _bare(recipe: Recipe, dropped: Collection[str], left_out: Collection[str]) -> Recipe | None:
-    return _less(_plainer(recipe, left_out), dropped)
+def _without_members_and_steps(recipe: Recipe, dropped: Collection[str], left_out: Collection[str]) -> Recipe | None:
+    return _without_members(_without_steps(recipe, left_out), dropped)
 
 
-def _less(recipe: Recipe, dropped: Collection[str]) -> Recipe | None:
-    """The recipe without those members; any that is left serves as the prior."""
+def _without_members(recipe: Recipe, dropped: Collection[str]) -> Recipe | None:
+    """The recipe without those members; if the prior is dropped, any other member takes its place."""
     left = [member.name for member in recipe.members if member.name not in dropped]
     if not sum(recipe.weights[name] for name in left) > 0:
         return None
@@ -122,31 +126,31 @@ def _less(recipe: Recipe, dropped: Collection[str]) -> Recipe | None:
     return replace(recipe, prior=prior).without(dropped)
 
 
-def _steps(recipe: Recipe) -> list[str]:
-    """What the recipe's steps are called, in the order in which they take effect; class weights come with their mix."""
-    called = []
-    for made in recipe.mixes:
-        called += [_called(recipe, made, step) for part in made.parts for step in part.steps]
-        called += [CLASS_WEIGHTS] if made.class_weights else []
-        called += [_called(recipe, made, step) for step in made.steps]
-    return list(dict.fromkeys(called))
+def _step_labels(recipe: Recipe) -> list[str]:
+    """Labels of the recipe's steps in the order in which they take effect; class weights come with their mix."""
+    labels = []
+    for each in recipe.mixes:
+        labels += [_step_label(recipe, each, step) for part in each.parts for step in part.steps]
+        labels += [CLASS_WEIGHTS] if each.class_weights else []
+        labels += [_step_label(recipe, each, step) for step in each.steps]
+    return list(dict.fromkeys(labels))
 
 
-def _called(recipe: Recipe, made: Mix, step: Step) -> str:
-    """The step's name, whom it looks at, and its mix where there are several."""
+def _step_label(recipe: Recipe, mix: Mix, step: Step) -> str:
+    """The step's name, the members it reads, and its mix if there are several."""
     members = [str(name) for parameter, name in step.parameters.items() if parameter.startswith("member")]
-    return " ".join([step.name, *members, *([f"in {made.name}"] if len(recipe.mixes) > 1 else [])])
+    return " ".join([step.name, *members, *([f"in {mix.name}"] if len(recipe.mixes) > 1 else [])])
 
 
-def _plainer(recipe: Recipe, left_out: Collection[str]) -> Recipe:
-    """The recipe without the steps of those names."""
+def _without_steps(recipe: Recipe, left_out: Collection[str]) -> Recipe:
+    """The recipe without the steps of those labels."""
 
-    def kept(made: Mix, steps: list[Step]) -> list[Step]:
-        return [step for step in steps if _called(recipe, made, step) not in left_out]
+    def kept(mix: Mix, steps: list[Step]) -> list[Step]:
+        return [step for step in steps if _step_label(recipe, mix, step) not in left_out]
 
-    def plainer(made: Mix) -> Mix:
-        parts = [replace(part, steps=kept(made, part.steps)) for part in made.parts]
-        weights = {} if CLASS_WEIGHTS in left_out else made.class_weights
-        return replace(made, parts=parts, steps=kept(made, made.steps), class_weights=weights)
+    def reduce(mix: Mix) -> Mix:
+        parts = [replace(part, steps=kept(mix, part.steps)) for part in mix.parts]
+        weights = {} if CLASS_WEIGHTS in left_out else mix.class_weights
+        return replace(mix, parts=parts, steps=kept(mix, mix.steps), class_weights=weights)
 
-    return replace(recipe, mixes=[plainer(made) for made in recipe.mixes])
+    return replace(recipe, mixes=[reduce(mix) for mix in recipe.mixes])

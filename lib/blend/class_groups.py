@@ -1,4 +1,4 @@
-"""Groups of classes for a recipe's steps, made once when it is made: relatives, and classes that are one sound."""
+"""Class groups for a recipe's steps, fixed when it is made: taxonomic relatives, and classes that are one sound."""
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,8 @@ from lib.core.errors import BadInput
 def taxonomy_groups(taxonomy: pd.DataFrame, *, pseudo_genera: bool = False) -> dict[str, list[list[str]]]:
     """Lists of two labels and more that share a `genus`, and lists that share a `class`, in the taxonomy's order.
 
-    Sonotypes ("Insect son01": a number, or no second word) are of no known genus and stay out. The public notebooks
-    take their first word for one and so average all sonotypes: `pseudo_genera` does as they do.
+    Sonotypes ("Insect son01": a number, or no second word) have no known genus and stay out. The public notebooks
+    take their first word for a genus and so average all sonotypes: `pseudo_genera` does the same.
     """
     names = taxonomy.scientific_name
     species = names.str.contains(" ", regex=False) & ~names.str.contains(r"\d")
@@ -25,38 +25,38 @@ def taxonomy_groups(taxonomy: pd.DataFrame, *, pseudo_genera: bool = False) -> d
 
 
 def learn_mirror_groups(labels: Labels, *, agreement: float, soundscapes: int) -> list[list[str]]:
-    """Lists of classes that are heard in the same labelled windows, in class order.
+    """Lists of classes that are present in the same labelled windows, in class order.
 
-    Any two of a group agree on at least that share of the windows where either is heard, and are heard together in at
-    least that many soundscapes: windows of one file repeat each other. Only the given labels are looked at.
+    Any two of a group agree on at least that share of the windows where either is present, and occur together in at
+    least that many soundscapes: windows of one file repeat each other. Only the given labels are used.
     """
     if not 0 < agreement <= 1 or soundscapes < 1:
         raise BadInput(
-            "mirror groups cannot be learned so",
+            "mirror groups have unusable settings",
             expected="0 < agreement ≤ 1 and soundscapes ≥ 1",
             got=f"{agreement}, {soundscapes}",
-            do="mend the settings",
+            do="set agreement=1.0 and soundscapes=2",
         )
     if len(labels.classes) < 2:
         return []
-    heard = labels.values.astype(int)
-    both = heard.T @ heard
+    present = labels.values.astype(int)
+    both = present.T @ present
     either = np.diag(both)[:, None] + np.diag(both) - both
     apart = 1.0 - both / np.maximum(either, 1)
-    apart[_together(labels) < soundscapes] = 1.0
+    apart[_joint_soundscapes(labels) < soundscapes] = 1.0
     np.fill_diagonal(apart, 0.0)
-    # Complete linkage: each pair of a group agrees. Through a chain of near twins strangers would meet.
+    # Complete linkage: each pair of a group agrees. A chain of near duplicates would join unrelated classes.
     group = fcluster(linkage(squareform(apart), "complete"), 1.0 - agreement, "distance")
     return _several(pd.Series(labels.classes).groupby(group, sort=False))
 
 
-def _together(labels: Labels) -> np.ndarray:
-    """(classes, classes) the number of soundscapes with a window where both are heard."""
+def _joint_soundscapes(labels: Labels) -> np.ndarray:
+    """(classes, classes) the number of soundscapes with a window where both are present."""
     files = pd.factorize(np.array([row.rpartition("_")[0] for row in labels.row_ids], dtype=object))[0]
     counts = np.zeros((len(labels.classes),) * 2, dtype=int)
     for file in np.unique(files):
-        heard = labels.values[files == file].astype(int)
-        counts += heard.T @ heard > 0
+        present = labels.values[files == file].astype(int)
+        counts += present.T @ present > 0
     return counts
 
 

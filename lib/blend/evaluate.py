@@ -1,6 +1,6 @@
-"""Recipes judged out of fold: executed within each fold's rows, for each fold's models have a scale of their own.
+"""Out-of-fold scores of recipes: executed within each fold's rows, since each fold's models have their own scale.
 
-One list of all folds' rows would measure how the offsets of their models differ, and not what a recipe does.
+One list of all folds' rows would measure how the offsets of their models differ, and not the recipe.
 """
 
 from collections.abc import Mapping
@@ -16,16 +16,16 @@ from lib.judge.metric import class_auc
 
 @dataclass(frozen=True, eq=False)
 class EvaluationFold:
-    """One stratum: its labelled rows, and the members' scores of all rows of the soundscapes that these lie in."""
+    """One stratum: its labelled rows, and the members' scores of all rows of the soundscapes they belong to."""
 
-    number: object
+    number: int
     labels: Labels
     parts: dict[str, Scores]
     pairs: np.ndarray  # (classes,) pairs of a positive and a negative
 
 
 def evaluation_folds(parts: Mapping[str, Scores], labels: Labels) -> list[EvaluationFold]:
-    """The strata of the labels, each with its part of the members' scores; steps may need whole soundscapes."""
+    """The strata of the labels, each with its rows of the members' scores; steps may need whole soundscapes."""
     first = next(iter(parts.values()))
     stratum_of = {_stem(row): stratum for row, stratum in zip(labels.row_ids, labels.strata.tolist(), strict=True)}
     folds = []
@@ -40,17 +40,17 @@ def evaluation_folds(parts: Mapping[str, Scores], labels: Labels) -> list[Evalua
 
 
 def evaluate(recipe: Recipe, parts: Mapping[str, Scores], labels: Labels) -> Scores:
-    """What the recipe makes of out-of-fold scores, all rows of labelled soundscapes, executed within each fold."""
+    """The recipe's result on out-of-fold scores, all rows of labelled soundscapes, executed within each fold."""
     return execute_by_fold(recipe, evaluation_folds(parts, labels))
 
 
 def execute_by_fold(recipe: Recipe, folds: list[EvaluationFold]) -> Scores:
-    """What the recipe makes of each fold's scores, joined."""
+    """The recipe's result on each fold's scores, concatenated."""
     return concat_scores([recipe.execute(fold.parts).scores for fold in folds])
 
 
 def count_won_pairs(recipe: Recipe, folds: list[EvaluationFold]) -> np.ndarray:
-    """(folds, classes) the pairs won, ties half: sums over any folds, over their pairs, are AUC on those folds."""
+    """(folds, classes) won pairs, ties half: their sum over any folds, divided by the pairs there, is the AUC."""
     won = []
     for fold in folds:
         values = recipe.execute(fold.parts).scores.take(fold.labels.row_ids).values
@@ -59,14 +59,14 @@ def count_won_pairs(recipe: Recipe, folds: list[EvaluationFold]) -> np.ndarray:
 
 
 def macro_of_won_pairs(won: np.ndarray, folds: list[EvaluationFold]) -> float:
-    """The macro AUC of pairs won (folds, classes) in these folds, over the classes that have pairs there."""
+    """The macro AUC of (folds, classes) won pairs in these folds, over the classes that have pairs there."""
     refuse_unscored(folds)
-    pairs = sum(fold.pairs for fold in folds)
+    pairs = np.sum([fold.pairs for fold in folds], axis=0)
     return float((won.sum(axis=0)[pairs > 0] / pairs[pairs > 0]).mean())
 
 
 def refuse_unscored(folds: list[EvaluationFold]) -> None:
-    """Refuse folds in which no class has both a positive and a negative."""
+    """Raise BadInput if no class has both a positive and a negative in these folds."""
     if not any(fold.pairs.any() for fold in folds):
         raise BadInput(
             "no class can be scored in these folds",

@@ -1,4 +1,4 @@
-"""Ingredients: members as a recipe names them, with what each costs alone and what it shares with others."""
+"""Members as a recipe holds them: the seconds each costs alone, and those it shares with others."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -10,7 +10,7 @@ from lib.models.member.card import MemberCard
 
 
 def recipe_member(card: MemberCard, folder: Path) -> RecipeMember:
-    """The member of that card, as it lies in its folder; heads on one embedder share the seconds in which it hears."""
+    """The recipe's entry for a member's card and folder; heads on one embedder share the embedder's seconds."""
     seconds = card.config.get("seconds")
     if not seconds:
         return RecipeMember(card.name, check_seal(folder), card.seconds_per_soundscape)
@@ -19,35 +19,35 @@ def recipe_member(card: MemberCard, folder: Path) -> RecipeMember:
 
 
 def drop_unused_members(recipe: Recipe, values: dict[str, float], required: Collection[str]) -> Recipe:
-    """The recipe with those members only that its answer depends on, or that are required; each with its value.
+    """The recipe with only those members that its result depends on or that are required, each with its value.
 
-    Those that it would depend on without some fold's labels are set aside.
+    Members that only a fold's variant depends on go to `fold_only_members`.
     """
-    wanted = {*required, *used_members(recipe)}
-    blind = set().union(*(used_members(recipe.for_fold(fold)) for fold in recipe.by_fold))
-    idle = [member for member in recipe.members if member.name not in wanted]
-    aside = [member for member in idle if member.name in blind]
-    less = recipe.without([member.name for member in idle])
+    needed = {*required, *used_members(recipe)}
+    needed_by_folds = set().union(*(used_members(recipe.for_fold(fold)) for fold in recipe.by_fold))
+    unused = [member for member in recipe.members if member.name not in needed]
+    fold_only = [member for member in unused if member.name in needed_by_folds]
+    less = recipe.without([member.name for member in unused])
     members = [
         replace(member, required=member.name in required, value=values.get(member.name, 0.0)) for member in less.members
     ]
-    by_fold = recipe.without([member.name for member in idle if member not in aside]).by_fold
-    return replace(less, members=members, by_fold=by_fold, fold_only_members=[*less.fold_only_members, *aside])
+    by_fold = recipe.without([member.name for member in unused if member not in fold_only]).by_fold
+    return replace(less, members=members, by_fold=by_fold, fold_only_members=[*less.fold_only_members, *fold_only])
 
 
 def used_members(recipe: Recipe) -> set[str]:
-    """The members with a weight somewhere, or whom a step looks at."""
-    steps = [step for made in recipe.mixes for step in [*made.steps, *(s for part in made.parts for s in part.steps)]]
-    looked_at = {value for step in steps for name, value in step.parameters.items() if name.startswith("member")}
-    weighed = {name for name, weight in recipe.weights.items() if weight > 0}
-    for made in recipe.mixes:
-        for weights in made.class_weights.values():
-            weighed |= {part.name for part, weight in zip(made.parts, weights, strict=True) if weight > 0}
-    return (weighed | looked_at) & {member.name for member in recipe.members}
+    """The members with a weight in any mix or class, or whose scores a step reads."""
+    steps = [step for each in recipe.mixes for step in [*each.steps, *(s for part in each.parts for s in part.steps)]]
+    read = {value for step in steps for name, value in step.parameters.items() if name.startswith("member")}
+    weighted = {name for name, weight in recipe.weights.items() if weight > 0}
+    for each in recipe.mixes:
+        for weights in each.class_weights.values():
+            weighted |= {part.name for part, weight in zip(each.parts, weights, strict=True) if weight > 0}
+    return (weighted | read) & {member.name for member in recipe.members}
 
 
 def seconds_together(members: Iterable[RecipeMember]) -> float:
-    """Seconds a soundscape that they take, what they share counted once."""
+    """The members' seconds a soundscape in total, shared embedders counted once."""
     members = list(members)
     shared = {name: seconds for member in members for name, seconds in member.shared.items()}
     return sum(member.seconds_per_soundscape for member in members) + sum(shared.values())

@@ -1,4 +1,4 @@
-"""Mixes: weighted means of members, or of earlier mixes, each in a space that says what is averaged."""
+"""Mixes: weighted means of members or of earlier mixes, in rank, logit or probability space."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -16,20 +16,18 @@ def percentile_ranks(scores: Scores) -> Scores:
 
 
 def percentiles(scores: Scores) -> np.ndarray:
-    """(rows, classes) ranks in (0, 1], in double precision: single would part ties that a blend makes."""
+    """(rows, classes) ranks in (0, 1], in double precision: single precision would separate ties that a blend makes."""
     rows = len(scores.row_ids)
     return rankdata(scores.values, axis=0) / rows if rows else scores.values
 
 
 def check_weights(weights: list[float]) -> None:
-    """Refuse weights that are negative, not finite, or do not sum to one."""
+    """Raise BadInput if weights are negative, not finite, or do not sum to one."""
     if not (min(weights, default=-1.0) >= 0 and abs(sum(weights) - 1.0) <= 1e-9):
-        raise BadInput(
-            "blend weights are not usable", expected="none negative, sum 1", got=weights, do="mend the recipe"
-        )
+        raise BadInput("blend weights are not usable", expected="none negative, sum 1", got=weights, do="run 05 again")
 
 
-_NEAREST = 1e-7  # a logit's probability is kept this far from 0 and 1, about what single precision can tell apart
+_NEAREST = 1e-7  # a logit's probability is clipped this far from 0 and 1, about the resolution of single precision
 
 Tables = Iterable[np.ndarray]
 ClassWeights = Mapping[str, list[float]]
@@ -63,22 +61,22 @@ SPACES: dict[str, Callable[[Tables, np.ndarray], np.ndarray]] = {
 
 
 def mix(parts: list[Scores], weights: list[float], *, space: str, class_weights: ClassWeights | None = None) -> Scores:
-    """The parts' weighted mean in the space, same rows and classes; `class_weights` overrule the weights by label.
+    """The parts' weighted mean in the space, same rows and classes; `class_weights` replace the weights by label.
 
     `rank` takes any kinds, even mixed, and gives ranks. `logit` takes logits and probabilities and gives logits. The
     others take logits and probabilities and give probabilities, or take ranks alone and give ranks.
     """
     if space not in SPACES:
-        raise BadInput("the mix is in an unknown space", expected=sorted(SPACES), got=space, do="mend the recipe")
+        raise BadInput("the mix is in an unknown space", expected=sorted(SPACES), got=space, do="set one of them")
     _check_aligned(parts)
     shares = _shares(parts[0].classes, weights, class_weights or {})
-    kind, read = _reading(parts, space)
+    kind, read = _kind_and_reader(parts, space)
     mean = SPACES[space]((read(part) for part in parts), shares)
     return parts[0].with_values(mean if kind == "logit" else np.clip(mean, 0.0, 1.0), kind)
 
 
 def _check_aligned(parts: list[Scores]) -> None:
-    """Refuse parts of other rows or classes; of what kind they may be is the space's business."""
+    """Refuse parts of other rows or classes; `_kind_and_reader` checks their kinds."""
     check_same(parts, kinds=False)
 
 
@@ -95,13 +93,13 @@ def _shares(classes: tuple[str, ...], weights: list[float], class_weights: Class
         check_weights(each)
         if len(each) != len(weights):
             raise BadInput(
-                "class weights do not fit the parts", expected=f"{len(weights)} weights", got=each, do="mend the recipe"
+                "class weights do not fit the parts", expected=f"{len(weights)} weights", got=each, do="run 05 again"
             )
     return np.array([class_weights.get(label, weights) for label in classes], dtype=np.float64).T
 
 
-def _reading(parts: list[Scores], space: str) -> tuple[str, Callable[[Scores], np.ndarray]]:
-    """The kind that comes out, and how each part's table is read."""
+def _kind_and_reader(parts: list[Scores], space: str) -> tuple[str, Callable[[Scores], np.ndarray]]:
+    """The kind of the result, and the function that reads each part's table."""
     kinds = {part.kind for part in parts}
     if space == "rank":
         return "rank", percentiles

@@ -1,10 +1,10 @@
-"""The recipe: which members, mixed how, followed by which steps. 06 executes it and decides nothing by itself.
+"""Recipes: members, mixes and post-processing steps of a blend. 06 executes a recipe and makes no decision by itself.
 
-A recipe is a list of mixes. Each takes members, or mixes made before it, and the last one is the answer. Steps follow a
-part before it is mixed, or the mix itself. A sidecar is a step too: a member that may move what is already there.
+A recipe is a list of mixes. Each takes members, or mixes made before it, and the last one is the result. Steps are
+applied to a part before it is mixed, or to the mix itself. A sidecar is a step too: a member that may move the ranks.
 
-A recipe knows the labels that it was made with. What it would be without a fold's labels it carries along, so that it
-may speak of that fold's soundscapes to whoever learns from it.
+A recipe is fitted on labels. It also holds its variant without each fold's labels, so that pseudo-labels of that
+fold's soundscapes can be made without leakage.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,24 +18,24 @@ from lib.competition.scores import Scores
 from lib.core.errors import BadInput
 from lib.core.records import from_json, read_json, to_json, write_json
 
-RECIPES = ("safe", "bold")  # always both: one that searches nothing, and one that takes what did best
+RECIPES = ("safe", "bold")  # always both: one without a search, and one with the best of a search
 
 
 @dataclass(frozen=True)
 class RecipeMember:
-    """A member as it was when the recipe was made: what it costs, and what the blend would lose without it."""
+    """A member of a recipe: its manifest, its cost, and the score that the blend would lose without it."""
 
     name: str
     manifest: str
     seconds_per_soundscape: float  # of its own
     shared: dict[str, float] = field(default_factory=dict)  # embedder -> its seconds, spent once for all who need it
-    required: bool = True  # one that is not may be left out, with an alarm, when it is absent, damaged or too slow
+    required: bool = True  # an optional member is left out, with an alarm, if it is absent, damaged or too slow
     value: float = 0.0  # the out-of-fold score that would be lost without it
 
 
 @dataclass(frozen=True)
 class Step:
-    """A post-processing step and its parameters; those called `member…` name whose scores the step looks at."""
+    """A post-processing step and its parameters; those called `member…` name members or mixes whose scores it reads."""
 
     name: str
     parameters: dict
@@ -43,7 +43,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Part:
-    """What goes into a mix: a member or an earlier mix, its weight, and steps of its own before it is mixed."""
+    """One input of a mix: a member or an earlier mix, its weight, and its own steps before it is mixed."""
 
     name: str
     weight: float
@@ -63,7 +63,7 @@ class Mix:
 
 @dataclass(frozen=True, eq=False)
 class BlendResult:
-    """What a recipe makes of its members' scores, and what it could not do."""
+    """The blended scores, and an alarm for each step that was not applied."""
 
     scores: Scores
     alarms: tuple[str, ...]
@@ -71,9 +71,9 @@ class BlendResult:
 
 @dataclass(frozen=True)
 class Recipe:
-    """`recipes/<name>.json`. `prior` scores what cannot be heard; `score` is honest, `searched` was searched on.
+    """`recipes/<name>.json`. `prior` scores undecodable soundscapes; `score` is nested, `searched_score` is not.
 
-    `by_fold` holds the mixes as they are without that fold's labels; `set_aside` are members that only these need.
+    `by_fold` holds the mixes fitted without that fold's labels, `fold_only_members` the members that only these use.
     """
 
     name: str
@@ -85,63 +85,63 @@ class Recipe:
     score: float
     interval: list[float]
     scored_classes: int
-    searched: float | None = None
+    searched_score: float | None = None
     by_fold: dict[str, list[Mix]] = field(default_factory=dict)
     fold_only_members: list[RecipeMember] = field(default_factory=list)
 
     def __post_init__(self):
         names = [member.name for member in self.members]
-        everyone = [*names, *(member.name for member in self.fold_only_members)]
-        faults = [f"{name} twice" for name in dict.fromkeys(everyone) if everyone.count(name) > 1]
-        faults += _faults(self.mixes, names)
+        all_names = [*names, *(member.name for member in self.fold_only_members)]
+        errors = [f"{name} twice" for name in dict.fromkeys(all_names) if all_names.count(name) > 1]
+        errors += _mix_errors(self.mixes, names)
         for fold, mixes in self.by_fold.items():
-            faults += [f"{fault}, without fold {fold}" for fault in _faults(mixes, everyone)]
+            errors += [f"{error}, without fold {fold}" for error in _mix_errors(mixes, all_names)]
         needed = {member.name for member in self.members if member.required}
-        faults += [] if self.prior in needed else [f"no prior {self.prior!r} that is required"]
-        if faults:
+        errors += [] if self.prior in needed else [f"no prior {self.prior!r} that is required"]
+        if errors:
             raise BadInput(
                 f"recipe {self.name} is not usable",
                 expected="members, mixes and steps by their names",
-                got="; ".join(faults),
-                do="make it anew by 05",
+                got="; ".join(errors),
+                do="run 05 again",
             )
 
     @property
     def weights(self) -> dict[str, float]:
-        """What each member weighs in the end, through all mixes; sidecars and class weights apart."""
+        """Each member's total weight in the last mix, through all mixes; without sidecars and class weights."""
         inside: dict[str, dict[str, float]] = {member.name: {member.name: 1.0} for member in self.members}
-        for made in self.mixes:
-            inside[made.name] = {}
-            for part in made.parts:
+        for each in self.mixes:
+            inside[each.name] = {}
+            for part in each.parts:
                 for name, share in inside[part.name].items():
-                    inside[made.name][name] = inside[made.name].get(name, 0.0) + part.weight * share
+                    inside[each.name][name] = inside[each.name].get(name, 0.0) + part.weight * share
         return {member.name: inside[self.mixes[-1].name].get(member.name, 0.0) for member in self.members}
 
-    def refuse_absent(self, have: Collection[str]) -> None:
-        """Refuse to go on when a member that the recipe requires is not among those at hand."""
+    def refuse_absent(self, available: Collection[str]) -> None:
+        """Raise BadInput if a member that the recipe requires is not among the available ones."""
         needed = [member.name for member in self.members if member.required]
-        if absent := [name for name in needed if name not in have]:
+        if absent := [name for name in needed if name not in available]:
             raise BadInput(
-                f"recipe {self.name} requires members that are not there",
+                f"recipe {self.name} requires members that are missing",
                 expected=", ".join(needed),
-                got=f"no {', '.join(absent)}; there are {', '.join(sorted(have)) or 'none'}",
-                do="attach the outputs of 02 to 04, or make the recipe anew by 05",
+                got=f"no {', '.join(absent)}; there are {', '.join(sorted(available)) or 'none'}",
+                do="attach the outputs of 02 to 04, or run 05 again",
             )
 
-    def for_fold(self, fold: int) -> "Recipe":
-        """The recipe as it is without that fold's labels; one that does not know is an error."""
+    def for_fold(self, fold: int | str) -> "Recipe":
+        """The recipe's variant fitted without that fold's labels; a recipe without one is an error."""
         if str(fold) not in self.by_fold:
             raise BadInput(
-                f"recipe {self.name} knows the labels of fold {fold}, so it may not teach there",
+                f"recipe {self.name} is fitted on the labels of fold {fold}, so it cannot make pseudo-labels there",
                 expected="its mixes without that fold's labels",
                 got=f"those of folds {[*self.by_fold]}",
-                do="make it anew by 05",
+                do="run 05 again",
             )
         members = [*self.members, *self.fold_only_members]
         return replace(self, members=members, mixes=self.by_fold[str(fold)], by_fold={}, fold_only_members=[])
 
     def without(self, dropped: Collection[str]) -> "Recipe":
-        """The recipe without some members: the other weights in proportion, and no step that looked at them."""
+        """The recipe without some members: the other weights rescaled in proportion, and no step that reads them."""
         members, fold_only_members = (
             [member for member in those if member.name not in dropped]
             for those in (self.members, self.fold_only_members)
@@ -152,78 +152,81 @@ class Recipe:
         return replace(self, members=members, mixes=mixes, by_fold=by_fold, fold_only_members=fold_only_members)
 
     def execute(self, scores: Mapping[str, Scores]) -> BlendResult:
-        """The last mix of the members' scores."""
+        """Blend the members' scores by all mixes; the last mix is the result."""
         self.refuse_absent(scores)
-        known, alarms = dict(scores), []
-        for made in self.mixes:
-            parts = [self._through(part.steps, known[part.name], known, alarms) for part in made.parts]
-            mixed = mix(parts, [part.weight for part in made.parts], space=made.space, class_weights=made.class_weights)
-            known[made.name] = self._through(made.steps, mixed, known, alarms)
-        return BlendResult(known[self.mixes[-1].name], tuple(alarms))
+        available, alarms = dict(scores), list[str]()
+        for each in self.mixes:
+            parts = [self._apply_steps(part.steps, available[part.name], available, alarms) for part in each.parts]
+            weights = [part.weight for part in each.parts]
+            mean = mix(parts, weights, space=each.space, class_weights=each.class_weights)
+            available[each.name] = self._apply_steps(each.steps, mean, available, alarms)
+        return BlendResult(available[self.mixes[-1].name], tuple(alarms))
 
-    def _through(self, steps: list[Step], scores: Scores, known: Mapping[str, Scores], alarms: list[str]) -> Scores:
-        """The scores after the steps; a sidecar that may not move them leaves them as they were, and says why."""
+    def _apply_steps(
+        self, steps: list[Step], scores: Scores, available: Mapping[str, Scores], alarms: list[str]
+    ) -> Scores:
+        """The scores after the steps; a sidecar that may not move them leaves them unchanged and adds an alarm."""
         for step in steps:
             try:
-                scores = apply_step(scores, step.name, step.parameters, known)
+                scores = apply_step(scores, step.name, step.parameters, available)
             except AnchorKept as kept:
                 scores = percentile_ranks(scores)  # what would have been corrected
-                alarms.append(f"{step.name} {' '.join(_looks_at(step))}: the anchor is kept, {kept}")
+                alarms.append(f"{step.name} {' '.join(_inputs_of(step))}: the anchor is kept, {kept}")
         return scores
 
 
-def _faults(mixes: list[Mix], names: Collection[str]) -> list[str]:
-    """What is wrong with mixes of members of these names."""
-    known, faults = set(names), [] if mixes else ["no mix"]
-    for made in mixes:
-        check_weights([part.weight for part in made.parts])
-        for weights in made.class_weights.values():
+def _mix_errors(mixes: list[Mix], names: Collection[str]) -> list[str]:
+    """A description of each error in mixes of members of these names."""
+    available, errors = set(names), [] if mixes else ["no mix"]
+    for each in mixes:
+        check_weights([part.weight for part in each.parts])
+        for weights in each.class_weights.values():
             check_weights(weights)
-        wanted = {part.name for part in made.parts} | {name for step in _steps(made) for name in _looks_at(step)}
-        faults += [f"{made.name} wants {name}" for name in sorted(wanted - known)]
-        faults += [f"{made.name} knows no step {step.name}" for step in _steps(made) if step.name not in STEPS]
-        faults += [f"{made.name} mixes in {made.space!r}"] if made.space not in SPACES else []
-        faults += [f"{made.name} twice"] if made.name in known else []
-        known.add(made.name)
-    return faults
+        needed = {part.name for part in each.parts} | {name for step in _steps(each) for name in _inputs_of(step)}
+        errors += [f"{each.name} needs {name}" for name in sorted(needed - available)]
+        errors += [f"{each.name} has an unknown step {step.name}" for step in _steps(each) if step.name not in STEPS]
+        errors += [f"{each.name} mixes in {each.space!r}"] if each.space not in SPACES else []
+        errors += [f"{each.name} twice"] if each.name in available else []
+        available.add(each.name)
+    return errors
 
 
 def _without(mixes: list[Mix], dropped: Collection[str]) -> list[Mix]:
-    """The mixes that are left without some members: the other weights in proportion, no step that looked at them."""
-    gone, left = set(dropped), []
-    for made in mixes:
-        kept = [n for n, part in enumerate(made.parts) if part.name not in gone]
-        shares = _shares([made.parts[n].weight for n in kept])
+    """The mixes without some members: the other weights rescaled in proportion, no step that reads them."""
+    gone, remaining = set(dropped), []
+    for each in mixes:
+        kept = [n for n, part in enumerate(each.parts) if part.name not in gone]
+        shares = _shares([each.parts[n].weight for n in kept])
         if not shares:
-            gone.add(made.name)
+            gone.add(each.name)
             continue
         parts = [
-            replace(made.parts[n], weight=share, steps=_blind(made.parts[n].steps, gone))
+            replace(each.parts[n], weight=share, steps=_steps_without(each.parts[n].steps, gone))
             for n, share in zip(kept, shares, strict=True)
         ]
-        of_class = {label: _shares([weights[n] for n in kept]) for label, weights in made.class_weights.items()}
+        of_class = {label: _shares([weights[n] for n in kept]) for label, weights in each.class_weights.items()}
         of_class = {label: weights or shares for label, weights in of_class.items()}
-        left.append(replace(made, parts=parts, steps=_blind(made.steps, gone), class_weights=of_class))
-    return left
+        remaining.append(replace(each, parts=parts, steps=_steps_without(each.steps, gone), class_weights=of_class))
+    return remaining
 
 
-def _steps(made: Mix) -> list[Step]:
+def _steps(one: Mix) -> list[Step]:
     """All steps of a mix and of its parts."""
-    return [*made.steps, *(step for part in made.parts for step in part.steps)]
+    return [*one.steps, *(step for part in one.parts for step in part.steps)]
 
 
-def _looks_at(step: Step) -> list[str]:
-    """The members or mixes whose scores the step looks at."""
+def _inputs_of(step: Step) -> list[str]:
+    """The members or mixes whose scores the step reads."""
     return [name for parameter, name in step.parameters.items() if parameter.startswith("member")]
 
 
-def _blind(steps: list[Step], gone: set[str]) -> list[Step]:
-    """The steps without those that looked at somebody who is gone."""
-    return [step for step in steps if not gone.intersection(_looks_at(step))]
+def _steps_without(steps: list[Step], gone: set[str]) -> list[Step]:
+    """The steps that do not read any of the given members or mixes."""
+    return [step for step in steps if not gone.intersection(_inputs_of(step))]
 
 
 def _shares(weights: list[float]) -> list[float]:
-    """The weights in proportion, with sum one; none where all are nothing."""
+    """The weights rescaled to sum one; an empty list if all are zero."""
     total = sum(weights)
     return [weight / total for weight in weights] if total > 0 else []
 
@@ -237,7 +240,7 @@ def load_recipe(path: Path) -> Recipe:
     """The recipe in a file, checked."""
     data = read_json(path)
     by_fold = {
-        fold: [from_json(Mix, made, f"{path.name}, without fold {fold}") for made in mixes]
+        fold: [from_json(Mix, each, f"{path.name}, without fold {fold}") for each in mixes]
         for fold, mixes in data.get("by_fold", {}).items()
     }
     return from_json(Recipe, data | {"by_fold": by_fold}, path.name)

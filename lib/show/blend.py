@@ -1,6 +1,7 @@
-"""Figures of a blend: what each part adds, how stable its weights are, what a gate opens, what searching was worth."""
+"""Figures of a blend: the gain by each part, the stability of its weights, a gate's classes, the search's optimism."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,18 +10,19 @@ from matplotlib.figure import Figure
 
 from lib.blend.search.nested import SearchResult
 from lib.judge.bootstrap import LEVEL
+from lib.show.plots import close_figure
 
 _BLUE, _GREEN, _ORANGE, _RED, _GREY, _PALE = "#2a6f97", "#52b788", "#e9a03b", "#c1121f", "#888", "#dbe7e4"
 _MOST_CLASSES = 40
 
 
 def waterfall(table: pd.DataFrame) -> Figure:
-    """What members and steps add, joining in order, as bars from score to score; beside it, what each is missed by.
+    """Waterfall of the gains by members and steps, joining in order; beside it, the loss without each.
 
-    `table` is what `lib.blend.ablation.ablate` gives.
+    `table` is the result of `lib.blend.ablation.ablate`.
     """
-    joining, missed = (table[table.order == order].reset_index(drop=True) for order in ("in order", "left out"))
-    height = 0.38 * max(len(joining), len(missed)) + 1.3
+    joining, left_out = (table[table.order == order].reset_index(drop=True) for order in ("in order", "left out"))
+    height = 0.38 * max(len(joining), len(left_out)) + 1.3
     figure, axes = plt.subplots(1, 2, figsize=(11, height))
     places = np.arange(len(joining))[::-1]
     start = joining.score - joining.gain
@@ -32,22 +34,21 @@ def waterfall(table: pd.DataFrame) -> Figure:
     axes[0].set_xlim(low - 0.03 * (high - low), high + 0.2 * (high - low))
     axes[0].set_yticks(places, joining.component, fontsize=8)
     axes[0].set_xlabel("macro ROC-AUC out of fold, joining in order from chance", fontsize=8)
-    places = np.arange(len(missed))[::-1]
-    reach = [missed.gain - missed.low, missed.high - missed.gain]
-    axes[1].errorbar(missed.gain, places, xerr=reach, fmt="none", ecolor="#444", capsize=3, lw=1)
-    axes[1].scatter(missed.gain, places, color=_colours(missed), zorder=3, s=28)
+    places = np.arange(len(left_out))[::-1]
+    reach = [left_out.gain - left_out.low, left_out.high - left_out.gain]
+    axes[1].errorbar(left_out.gain, places, xerr=reach, fmt="none", ecolor="#444", capsize=3, lw=1)
+    axes[1].scatter(left_out.gain, places, color=_colours(left_out), zorder=3, s=28)
     axes[1].axvline(0.0, color=_GREY, linewidth=1)
-    axes[1].set_yticks(places, missed.component, fontsize=8)
+    axes[1].set_yticks(places, left_out.component, fontsize=8)
     axes[1].set_xlabel(f"lost when left out of the whole, with {LEVEL:.0%} intervals", fontsize=8)
     for axis in axes:
         axis.set_ylim(-0.7, len(axis.get_yticks()) - 0.3)
         axis.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    return _closed(figure)
+    return close_figure(figure, tight=True)
 
 
 def weights_by_fold(found: SearchResult, parts: Sequence[str]) -> Figure:
-    """The chosen weight of each part, and what was chosen without each fold: dots far apart are luck."""
+    """The chosen weight of each part, and those chosen without each fold: dots far apart mean an unstable choice."""
     folds = np.array([candidate.weights for candidate in found.by_fold.values()])
     figure, axis = plt.subplots(figsize=(8, 0.42 * len(parts) + 1.2))
     places = np.arange(len(parts))[::-1]
@@ -73,8 +74,7 @@ def weights_by_fold(found: SearchResult, parts: Sequence[str]) -> Figure:
         bbox_to_anchor=(0, 1),
     )
     axis.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    return _closed(figure)
+    return close_figure(figure, tight=True)
 
 
 def searched_against_nested(found: Mapping[str, SearchResult], references: Mapping[str, float]) -> Figure:
@@ -97,14 +97,13 @@ def searched_against_nested(found: Mapping[str, SearchResult], references: Mappi
     axis.set_xlabel("macro ROC-AUC out of fold; the axis does not begin at zero", fontsize=8)
     axis.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     axis.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    return _closed(figure)
+    return close_figure(figure, tight=True)
 
 
 def sidecar_gate_figure(table: pd.DataFrame, title: str) -> Figure:
     """Each class's gain by the sidecar, best first, down to its lower bound; open classes in colour with their weight.
 
-    `table` is a gate's: primary_label, gate_weight, delta, low, positives, opened. Unheard classes are left out.
+    `table` is a gate's: primary_label, gate_weight, delta, low, positives, opened. Classes without a gain are left out.
     """
     rows = table[table.delta.notna()].sort_values(["opened", "delta"], ascending=False, kind="stable")
     more, rows = len(rows[_MOST_CLASSES:]), rows[:_MOST_CLASSES]
@@ -113,6 +112,7 @@ def sidecar_gate_figure(table: pd.DataFrame, title: str) -> Figure:
     colours = np.where(rows.opened, _GREEN, "#cccccc")
     axis.bar(places, rows.delta, color=colours)
     axis.vlines(places, rows.low, rows.delta, color="#444", linewidth=1)
+    row: Any
     for place, row in zip(places, rows.itertuples(), strict=True):
         if row.opened:
             axis.annotate(
@@ -133,9 +133,9 @@ def sidecar_gate_figure(table: pd.DataFrame, title: str) -> Figure:
     hidden = f", {more} more classes not shown" if more else ""
     axis.set_title(f"{title}: {int(table.opened.sum())} of {len(table)} classes open{hidden}", fontsize=9, loc="left")
     bars = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in (_GREEN, "#cccccc")]
-    bars.append(plt.Line2D([], [], color="#444", linewidth=1))
+    handles = [*bars, plt.Line2D([], [], color="#444", linewidth=1)]
     axis.legend(
-        bars,
+        handles,
         ["open, with its weight", "closed", "down to the lower bound"],
         fontsize=8,
         frameon=False,
@@ -143,17 +143,10 @@ def sidecar_gate_figure(table: pd.DataFrame, title: str) -> Figure:
         loc="upper right",
     )
     axis.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    return _closed(figure)
+    return close_figure(figure, tight=True)
 
 
 def _colours(rows: pd.DataFrame) -> list[str]:
     """Losses red, members blue, steps orange."""
     kinds = {"member": _BLUE, "step": _ORANGE}
     return [_RED if gain < 0 else kinds[kind] for gain, kind in zip(rows.gain, rows.kind, strict=True)]
-
-
-def _closed(figure: Figure) -> Figure:
-    """The figure, taken from pyplot's list so that a notebook shows it once and memory stays flat."""
-    plt.close(figure)
-    return figure

@@ -74,7 +74,8 @@ def prior_scores(rows: Sequence[str], prior: Member, classes: ClassList) -> Scor
     stems = list(dict.fromkeys(row.rpartition("_")[0] for row in rows))
     tables = [prior_table(prior, stem) for stem in stems]
     values = np.concatenate(tables) if tables else np.zeros((0, len(classes)))
-    return Scores(values, [row for stem in stems for row in row_ids(stem)], classes.labels, "prob").take(rows)
+    all_rows = tuple(row for stem in stems for row in row_ids(stem))
+    return Scores(values, all_rows, classes.labels, "prob").take(rows)
 
 
 def execute(recipe: Recipe, result: StreamResult) -> BlendResult:

@@ -1,4 +1,4 @@
-"""A machine in virtual time: its threads work one after another, each with a clock of its own; nobody sleeps."""
+"""A machine in virtual time: its threads work one after another, each with a clock of its own; no thread sleeps."""
 
 from concurrent.futures import Future
 from pathlib import Path

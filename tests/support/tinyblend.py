@@ -1,4 +1,4 @@
-"""Blends to be searched: a truth, members that tell it more or less well, in folds, and recipes of them."""
+"""Blends to be searched: a truth, members that predict it more or less well, in folds, and recipes of them."""
 
 import numpy as np
 
@@ -21,14 +21,14 @@ def labels_of(seed=0, folds=3, files=2, rate=0.4):
     return Labels(truth, rows, CLASSES, np.repeat(np.arange(folds), 12 * files))
 
 
-def heard_by(labels, noise, seed=0, kind="logit"):
-    """A member that tells the truth, with so much noise."""
+def noisy_scores(labels, noise, seed=0, kind="logit"):
+    """A member's scores: the truth with so much noise."""
     rng = np.random.default_rng(seed + 100)
     return Scores(labels.values + noise * rng.normal(size=labels.values.shape), labels.row_ids, labels.classes, kind)
 
 
 def recipe_of(names, space="rank", steps=(), weights=None, part_steps=()):
-    """One mix of the named members, with equal weights unless told."""
+    """One mix of the named members, with equal weights unless given."""
     weights = weights or [1 / len(names)] * len(names)
     parts = [Part(name, weight, list(part_steps)) for name, weight in zip(names, weights, strict=True)]
     members = [RecipeMember(name, f"manifest of {name}", 0.1) for name in names]

@@ -1,4 +1,4 @@
-"""Weights of their own for classes: fitted on some folds, judged on the fold left out, kept only if surely better."""
+"""Per-class weights: fitted on some folds, scored on the fold left out, kept only if surely better."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ Fit = Callable[[Recipe, str, list[EvaluationFold]], ClassWeights]
 
 @dataclass(frozen=True)
 class AcceptVerdict:
-    """Whether to keep something that costs parameters, and why."""
+    """The decision to keep an addition to a blend, with its gain and the gain's interval."""
 
     keep: bool
     gain: float
@@ -31,11 +31,11 @@ class AcceptVerdict:
 
 @dataclass(frozen=True, eq=False)
 class StackingResult:
-    """The recipe with class weights fitted on all folds, its nested scores, and whether to keep it."""
+    """The recipe with class weights fitted on all folds, its nested scores, and the decision to keep it."""
 
     recipe: Recipe
     nested: Scores
-    recipes: dict[object, Recipe]  # with the weights fitted without each fold
+    recipes: dict[int, Recipe]  # with the weights fitted without each fold
     verdict: AcceptVerdict
 
 
@@ -47,16 +47,16 @@ def stack(
     labels: Labels,
     *,
     plain: Scores,
-    by_fold: Mapping[object, Recipe] | None = None,
+    by_fold: Mapping[int, Recipe] | None = None,
 ) -> StackingResult:
-    """The mix with class weights, judged nested against `plain`, the nested scores of the same recipe without them.
+    """The recipe with class weights in that mix, scored nested against `plain`, its nested scores without them.
 
-    `by_fold` holds the recipe chosen without each fold, where the recipe itself was searched (`Found.recipes`).
+    `by_fold` holds the recipe chosen without each fold, if the recipe itself was searched (`SearchResult.recipes`).
     """
     folds = evaluation_folds(parts, labels)
     if len(folds) < 2:
         raise BadInput(
-            "a stacker needs folds to fit on and a fold to judge on",
+            "a stacker needs folds to fit on and a fold to score",
             expected="two folds or more",
             got=len(folds),
             do="pass labels of more folds",
@@ -64,20 +64,20 @@ def stack(
     nested, recipes = [], {}
     for n, fold in enumerate(folds):
         others = folds[:n] + folds[n + 1 :]
-        met = [row for other in others for row in other.labels.row_ids]
-        refuse_self_judged(fit_record("class weights", met), fold.labels.row_ids)
+        seen = [row for other in others for row in other.labels.row_ids]
+        refuse_self_judged(fit_record("class weights", seen), fold.labels.row_ids)
         without = recipe if by_fold is None else by_fold[fold.number]
         recipes[fold.number] = _with_weights(without, mix, fit(without, mix, others))
         nested.append(execute_by_fold(recipes[fold.number], [fold]))
     scores = concat_scores(nested)
     whole = _with_weights(recipe, mix, fit(recipe, mix, folds))
-    honest, searched = (judge(labels, one).macro for one in (scores, execute_by_fold(whole, folds)))
+    honest, searched_score = (judge(labels, one).macro for one in (scores, execute_by_fold(whole, folds)))
     verdict = decide_acceptance(labels, plain, scores)
-    return StackingResult(replace(whole, score=honest, searched=searched), scores, recipes, verdict)
+    return StackingResult(replace(whole, score=honest, searched_score=searched_score), scores, recipes, verdict)
 
 
 def decide_acceptance(labels: Labels, plain: Scores, other: Scores) -> AcceptVerdict:
-    """Keep the other where the interval of its gain over the plain blend, on the same rows, lies above nothing."""
+    """Keep the other scores if the interval of their gain over the plain blend, on the same rows, lies above zero."""
     named = {"plain": plain, "other": other}
     drawn = bootstrap(labels, named)
     scored = {name: judge(labels, scores).macro for name, scores in named.items()}

@@ -1,4 +1,4 @@
-"""The search for a blend, and its honest score: what is chosen on some folds is judged on the fold left out."""
+"""Nested search for a blend: what is chosen on some folds is scored on the fold left out."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,35 +22,36 @@ METHODS = {"greedy": alternate_weights_and_params(greedy), "ascent": alternate_w
 
 @dataclass(frozen=True, eq=False)
 class SearchResult:
-    """The choice made on all folds, its score there, and the nested scores that were not searched on."""
+    """The candidate chosen on all folds with its score there, and nested scores that were not searched on."""
 
-    choice: Candidate
+    candidate: Candidate
     recipe: Recipe
-    searched: float
+    searched_score: float
     nested: Scores
     nested_score: float
-    by_fold: dict[object, Candidate]  # what was chosen without each fold,
-    recipes: dict[object, Recipe]  # and the recipes of that
+    by_fold: dict[int, Candidate]  # chosen without each fold
+    recipes: dict[int, Recipe]  # with the candidate chosen without each fold
     evaluated: int
 
     @property
     def optimism(self) -> float:
-        """How much of the searched score is luck: what does not come back on folds that were not searched on."""
-        return self.searched - self.nested_score
+        """Selection optimism: the part of the searched score that is not reproduced on held-out folds."""
+        return self.searched_score - self.nested_score
 
     def __str__(self) -> str:
         return (
-            f"searched {self.searched:.4f}, nested {self.nested_score:.4f}: optimism {self.optimism:+.4f} "
-            f"({self.evaluated} choices tried)"
+            f"searched {self.searched_score:.4f}, nested {self.nested_score:.4f}: optimism {self.optimism:+.4f} "
+            f"({self.evaluated} candidates evaluated)"
         )
 
 
 def excess_weights(lower_ends: Sequence[float], vote_groups: Sequence[str]) -> tuple[float, ...]:
-    """Weights in proportion to how far each lower end lies above chance; equal ones where none does.
+    """Weights in proportion to how far each lower end lies above chance; equal ones if none does.
 
-    Members with the same voice, such as heads that hear through one embedder, have one vote together.
+    Members of one vote group, such as heads on one embedder, share one vote.
     """
-    excess = np.maximum(np.asarray(lower_ends) - 0.5, 0.0) / [list(vote_groups).count(voice) for voice in vote_groups]
+    sizes = [list(vote_groups).count(group) for group in vote_groups]
+    excess = np.maximum(np.asarray(lower_ends) - 0.5, 0.0) / sizes
     shares = excess / excess.sum() if excess.sum() > 0 else np.full(len(excess), 1 / len(excess))
     return tuple(shares.tolist())
 
@@ -58,9 +59,9 @@ def excess_weights(lower_ends: Sequence[float], vote_groups: Sequence[str]) -> t
 def search(
     space: SearchSpace, parts: Mapping[str, Scores], labels: Labels, *, method: str = "greedy", seed: int = 0
 ) -> SearchResult:
-    """The best choice on all folds (the labels' strata), and nested scores: each fold's by the choice of the others."""
+    """Search on all folds (the labels' strata), and for nested scores on all but each fold in turn."""
     if method not in METHODS:
-        raise BadInput("the search has an unknown method", expected=sorted(METHODS), got=method, do="name one of them")
+        raise BadInput("the search has an unknown method", expected=sorted(METHODS), got=method, do="set method=greedy")
     objective = Objective(space, evaluation_folds(parts, labels))
     everywhere = tuple(range(len(objective.folds)))
     if len(everywhere) < 2:
@@ -70,41 +71,41 @@ def search(
             got=len(everywhere),
             do="pass labels of more folds",
         )
-    choice = METHODS[method](objective, space.start, everywhere, seed)
+    candidate = METHODS[method](objective, space.start, everywhere, seed)
     by_fold, recipes, nested = {}, {}, []
     for n, fold in enumerate(objective.folds):
         others = _without(everywhere, n)
-        met = [row for other in others for row in objective.folds[other].labels.row_ids]
-        refuse_self_judged(fit_record("a searched blend", met), fold.labels.row_ids)
+        seen = [row for other in others for row in objective.folds[other].labels.row_ids]
+        refuse_self_judged(fit_record("a searched blend", seen), fold.labels.row_ids)
         by_fold[fold.number] = METHODS[method](objective, space.start, others, seed)
-        recipes[fold.number] = space.made(by_fold[fold.number])
+        recipes[fold.number] = space.recipe_with(by_fold[fold.number])
         nested.append(execute_by_fold(recipes[fold.number], [fold]))
-    recipe, held_out = space.made(choice), concat_scores(nested)
-    searched = judge(labels, execute_by_fold(recipe, objective.folds)).macro
+    recipe, held_out = space.recipe_with(candidate), concat_scores(nested)
+    searched_score = judge(labels, execute_by_fold(recipe, objective.folds)).macro
     honest = judge(labels, held_out).macro
-    recipe = replace(recipe, searched=searched, score=honest)
-    return SearchResult(choice, recipe, searched, held_out, honest, by_fold, recipes, objective.evaluated)
+    recipe = replace(recipe, searched_score=searched_score, score=honest)
+    return SearchResult(candidate, recipe, searched_score, held_out, honest, by_fold, recipes, objective.evaluated)
 
 
 def _without(chosen: FoldIndices, n: int) -> FoldIndices:
     return tuple(other for other in chosen if other != n)
 
 
-ByFold = Mapping[int, Recipe]  # fold -> the recipe as it is without that fold's labels
+ByFold = Mapping[int, Recipe]  # fold -> the recipe fitted without that fold's labels
 
 
 def refit_without_each_fold(make: Callable[[Labels], Recipe], labels: Labels) -> dict[int, Recipe]:
-    """For each fold (the labels' strata) what is made of the other folds' labels."""
+    """For each fold (the labels' strata) the recipe that `make` fits on the other folds' labels."""
     made = {}
     for fold in np.unique(labels.strata).tolist():
-        seen, held = (labels.take(_rows(labels, here)) for here in (labels.strata != fold, labels.strata == fold))
-        refuse_self_judged(fit_record("a recipe", seen.row_ids), held.row_ids)
+        seen, held_out = (labels.take(_rows(labels, here)) for here in (labels.strata != fold, labels.strata == fold))
+        refuse_self_judged(fit_record("a recipe", seen.row_ids), held_out.row_ids)
         made[fold] = make(seen)
     return made
 
 
 def lower_bound_weights(labels: Labels, parts: Mapping[str, Scores], vote_groups: Sequence[str]) -> tuple[float, ...]:
-    """The parts' weights by how far above chance each surely is on these labels, parts of one voice having one vote."""
+    """The parts' weights by how far their intervals' lower ends lie above chance; a vote group shares one vote."""
     return excess_weights([each.low for each in scores_with_intervals(labels, parts).values()], vote_groups)
 
 
@@ -118,7 +119,7 @@ def safe_recipe(
     prior: str,
     prepared: Prepared,
 ) -> Recipe:
-    """The recipe that searches nothing: members weighted by their lower bounds on these labels, then the given steps.
+    """The recipe without a search: members weighted by their lower bounds on these labels, then the given steps.
 
     Its score is not known yet: 0.
     """
@@ -137,13 +138,13 @@ def safe_recipe(
 
 
 def nested_scores(by_fold: ByFold, parts: Mapping[str, Scores], labels: Labels) -> Scores:
-    """All rows of the labelled soundscapes, each fold's by the recipe that does not know its labels."""
+    """Scores of all rows of the labelled soundscapes, each fold's by the recipe fitted without its labels."""
     return concat_scores([by_fold[fold.number].execute(fold.parts).scores for fold in evaluation_folds(parts, labels)])
 
 
 def with_fold_variants(recipe: Recipe, by_fold: ByFold) -> Recipe:
-    """The recipe, and in it what it is without each fold's labels."""
-    return replace(recipe, by_fold={str(fold): blind.mixes for fold, blind in by_fold.items()})
+    """The recipe together with its variants fitted without each fold's labels."""
+    return replace(recipe, by_fold={str(fold): variant.mixes for fold, variant in by_fold.items()})
 
 
 def _rows(labels: Labels, chosen: np.ndarray) -> list[str]:

@@ -1,7 +1,7 @@
-"""How good a choice is on some folds: exact, and cheap enough to ask thousands of times.
+"""The objective of a search: the macro AUC of a candidate on any folds, exact, and cheap enough for thousands of calls.
 
-Where the answer is a weighted sum of ranks, pairs are counted (lib/judge/pair_counting.py). Elsewhere the recipe is executed,
-once for each choice: the pairs it wins are kept by fold, so that asking again on other folds costs a sum.
+If the result is a weighted sum of ranks, pairs are counted (lib/judge/pair_counting.py). Otherwise the recipe is
+executed once for each candidate: the pairs it wins are kept by fold, so that other folds cost only a sum.
 """
 
 from collections.abc import Sequence
@@ -19,130 +19,132 @@ from lib.judge.pair_counting import RANK_SCALE, PairCounter, make_pair_counter
 def precompute_fixed_parts(
     recipe: Recipe, mix: str, folds: list[EvaluationFold]
 ) -> tuple[Recipe, list[EvaluationFold]]:
-    """A recipe with the same answer whatever the mix's weights are set to, and the folds with scores to begin with.
+    """A recipe with the same result for any weights of the mix, and folds that hold its precomputed inputs.
 
-    All that comes before the mix is among the scores: mixes made earlier, and the mix's parts after their own steps.
-    Ranks are in single precision here, so windows that the recipe itself ties may come out a hair apart.
+    A search over weights need not rank its members again: earlier mixes, and the mix's parts after their own steps,
+    are among the folds' scores. Ranks are in single precision here, so windows that the recipe itself ties may differ
+    slightly.
     """
-    made, at = mix_of(recipe, mix), [one.name for one in recipe.mixes].index(mix)
+    target, at = mix_of(recipe, mix), [one.name for one in recipe.mixes].index(mix)
     earlier = [replace(recipe, mixes=recipe.mixes[: n + 1]) for n in range(at)]
     before = {one.mixes[-1].name: one for one in earlier}
-    before |= {_name(n): _alone(recipe, at, n) for n in range(len(made.parts))}
-    parts = [Part(_name(n), part.weight) for n, part in enumerate(made.parts)]
-    # ranks are made already, and a mix in space prob takes ranks as they are
-    space = "prob" if made.space == "rank" else made.space
-    members = [*recipe.members, *(RecipeMember(name, "made ready", 0.0) for name in before)]
-    mixes = [replace(made, parts=parts, space=space), *recipe.mixes[at + 1 :]]
+    before |= {_name(n): _single_part(recipe, at, n) for n in range(len(target.parts))}
+    parts = [Part(_name(n), part.weight) for n, part in enumerate(target.parts)]
+    # the parts are ranks already, and a mix in space prob takes ranks as they are
+    space = "prob" if target.space == "rank" else target.space
+    members = [*recipe.members, *(RecipeMember(name, "precomputed", 0.0) for name in before)]
+    mixes = [replace(target, parts=parts, space=space), *recipe.mixes[at + 1 :]]
     done = [{name: one.execute(fold.parts).scores for name, one in before.items()} for fold in folds]
-    ready = [replace(fold, parts=fold.parts | scores) for fold, scores in zip(folds, done, strict=True)]
-    return replace(recipe, members=members, mixes=mixes), ready
+    precomputed = [replace(fold, parts=fold.parts | scores) for fold, scores in zip(folds, done, strict=True)]
+    return replace(recipe, members=members, mixes=mixes), precomputed
 
 
 def fixed_parts(recipe: Recipe, mix: str, fold: EvaluationFold) -> list[Scores]:
-    """The parts of a mix of a recipe that was made ready, as the mix's space reads them."""
+    """The parts of a mix of a recipe from `precompute_fixed_parts`, as the mix's space reads them."""
     return [fold.parts[part.name] for part in mix_of(recipe, mix).parts]
 
 
-def _alone(recipe: Recipe, at: int, n: int) -> Recipe:
+def _single_part(recipe: Recipe, at: int, n: int) -> Recipe:
     """The recipe that ends with one part of that mix, after the part's own steps, as the mix's space reads it."""
-    made = recipe.mixes[at]
-    alone = Mix(made.name, made.space, [replace(made.parts[n], weight=1.0)])
-    return replace(recipe, mixes=[*recipe.mixes[:at], alone])
+    mix = recipe.mixes[at]
+    single = Mix(mix.name, mix.space, [replace(mix.parts[n], weight=1.0)])
+    return replace(recipe, mixes=[*recipe.mixes[:at], single])
 
 
 def _name(n: int) -> str:
     return f"(part {n})"
 
 
-FoldIndices = tuple[int, ...]  # of folds, by their place in the list
+FoldIndices = tuple[int, ...]  # positions in the list of folds
 
-_COARSE = RANK_SCALE // 20  # where each point of a line is an execution, a line has these
+_COARSE = RANK_SCALE // 20  # permille between the points of a line, if each point is an execution
 
 
 @dataclass(eq=False)
 class Objective:
-    """The macro AUC of a space's choices on any of the folds."""
+    """The macro AUC of a space's candidates on any of the folds."""
 
     space: SearchSpace
     folds: list[EvaluationFold]
-    evaluated: int = 0  # choices scored so far, those on a line counted one by one
+    evaluated: int = 0  # candidates scored so far, those on a line counted one by one
     _won: dict[Candidate, np.ndarray] = field(default_factory=dict)
     _counters: dict[tuple, PairCounter] = field(default_factory=dict)
-    _ready: dict[tuple, tuple[Recipe, list[EvaluationFold]]] = field(default_factory=dict)
+    _precomputed: dict[tuple, tuple[Recipe, list[EvaluationFold]]] = field(default_factory=dict)
 
-    def scores(self, choices: Sequence[Candidate], chosen: FoldIndices) -> np.ndarray:
-        """(choices,) the macro AUC of each on the chosen folds."""
-        self.evaluated += len(choices)
+    def scores(self, candidates: Sequence[Candidate], fold_indices: FoldIndices) -> np.ndarray:
+        """(candidates,) the macro AUC of each on these folds."""
+        self.evaluated += len(candidates)
         if not self.counts_pairs:
-            return np.array([self.of_tally(self.won_pairs(choice), chosen) for choice in choices])
-        out = np.empty(len(choices))
-        for values in dict.fromkeys(choice.values for choice in choices):
-            here = [n for n, choice in enumerate(choices) if choice.values == values]
-            out[here] = self._counter(values, chosen).many(np.array([choices[n].permille for n in here]))
+            return np.array([self.macro_of(self.won_pairs(candidate), fold_indices) for candidate in candidates])
+        out = np.empty(len(candidates))
+        for values in dict.fromkeys(candidate.values for candidate in candidates):
+            here = [n for n, candidate in enumerate(candidates) if candidate.values == values]
+            out[here] = self._counter(values, fold_indices).macro_many(np.array([candidates[n].permille for n in here]))
         return out
 
-    def line(self, choice: Candidate, giver: int, taker: int, chosen: FoldIndices) -> tuple[np.ndarray, np.ndarray]:
-        """(steps,) thousandths moved from one part to another, and (steps,) the macro AUC; exact at every step."""
+    def line(
+        self, candidate: Candidate, giver: int, taker: int, fold_indices: FoldIndices
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(steps,) permille moved from one part to another, and (steps,) the macro AUC; exact at every step."""
         if self.counts_pairs:
-            moved, macro = self._counter(choice.values, chosen).exchange(choice.permille, giver, taker)
+            moved, macro = self._counter(candidate.values, fold_indices).exchange(candidate.permille, giver, taker)
             self.evaluated += len(moved)
             return moved, macro
-        low, high = -choice.permille[taker], choice.permille[giver]
+        low, high = -candidate.permille[taker], candidate.permille[giver]
         moved = np.unique([*range(low, high + 1, _COARSE), 0, high])
-        return moved, self.scores([exchange_weight(choice, giver, taker, int(step)) for step in moved], chosen)
+        return moved, self.scores([exchange_weight(candidate, giver, taker, int(step)) for step in moved], fold_indices)
 
     @property
     def counts_pairs(self) -> bool:
-        """Whether weights can be judged by counting pairs of ranks."""
+        """True if weights can be scored by counting pairs of ranks."""
         return is_plain_rank_blend(self.space.recipe, self.space.mix)
 
-    def won_pairs(self, choice: Candidate) -> np.ndarray:
-        """(folds, classes) the pairs that the choice's recipe wins, executed."""
-        if choice not in self._won:
-            recipe, folds = self._made_ready(choice.values)
-            self._won[choice] = count_won_pairs(with_weights(recipe, self.space.mix, choice.weights), folds)
-        return self._won[choice]
+    def won_pairs(self, candidate: Candidate) -> np.ndarray:
+        """(folds, classes) the pairs that the candidate's recipe wins, executed."""
+        if candidate not in self._won:
+            recipe, folds = self._precompute(candidate.values)
+            self._won[candidate] = count_won_pairs(with_weights(recipe, self.space.mix, candidate.weights), folds)
+        return self._won[candidate]
 
-    def of_tally(self, won_pairs: np.ndarray, chosen: FoldIndices) -> float:
-        """The macro AUC of (folds, classes) pairs won, on the chosen folds."""
-        return macro_of_won_pairs(won_pairs[list(chosen)], [self.folds[n] for n in chosen])
+    def macro_of(self, won_pairs: np.ndarray, fold_indices: FoldIndices) -> float:
+        """The macro AUC of (folds, classes) won pairs, on these folds."""
+        return macro_of_won_pairs(won_pairs[list(fold_indices)], [self.folds[n] for n in fold_indices])
 
-    def _counter(self, values: tuple[float, ...], chosen: FoldIndices) -> PairCounter:
-        """The pair counter of the chosen folds, ranks within each fold, with the knobs at these values."""
-        key = (values, chosen)
+    def _counter(self, values: tuple[float, ...], fold_indices: FoldIndices) -> PairCounter:
+        """The pair counter of these folds, ranks within each fold, with the parameters at these values."""
+        key = (values, fold_indices)
         if key not in self._counters:
-            refuse_unscored([self.folds[n] for n in chosen])
-            heard = [n for n in chosen if self.folds[n].pairs.any()]
-            self._counters[key] = merge_counters([self._counter_of_fold(values, n) for n in heard])
+            refuse_unscored([self.folds[n] for n in fold_indices])
+            scored = [n for n in fold_indices if self.folds[n].pairs.any()]
+            self._counters[key] = merge_counters([self._counter_of_fold(values, n) for n in scored])
         return self._counters[key]
 
     def _counter_of_fold(self, values: tuple[float, ...], n: int) -> PairCounter:
         key = (values, n)
         if key not in self._counters:
-            recipe, folds = self._made_ready(values)
+            recipe, folds = self._precompute(values)
             self._counters[key] = make_pair_counter(folds[n].labels, fixed_parts(recipe, self.space.mix, folds[n]))
         return self._counters[key]
 
-    def _made_ready(self, values: tuple[float, ...]) -> tuple[Recipe, list[EvaluationFold]]:
-        """The recipe with the knobs at these values, and the folds, with all done that weights do not touch."""
-        if values not in self._ready:
-            recipe = self.space.made(Candidate(self.space.start.permille, values))
-            self._ready = {
-                values: precompute_fixed_parts(recipe, self.space.mix, self.folds)
-            }  # one: ranges have no end of values
-        return self._ready[values]
+    def _precompute(self, values: tuple[float, ...]) -> tuple[Recipe, list[EvaluationFold]]:
+        """The recipe with the parameters at these values, and folds with its inputs of the free mix precomputed."""
+        if values not in self._precomputed:
+            recipe = self.space.recipe_with(Candidate(self.space.start.permille, values))
+            # only the last one is kept: ranges have no end of values
+            self._precomputed = {values: precompute_fixed_parts(recipe, self.space.mix, self.folds)}
+        return self._precomputed[values]
 
 
-def exchange_weight(choice: Candidate, giver: int, taker: int, permille: int) -> Candidate:
-    """The choice after one part gave that much of its weight to another."""
-    weights = list(choice.permille)
+def exchange_weight(candidate: Candidate, giver: int, taker: int, permille: int) -> Candidate:
+    """The candidate after one part gave that much of its weight to another."""
+    weights = list(candidate.permille)
     weights[giver] -= permille
     weights[taker] += permille
-    return Candidate(tuple(weights), choice.values)
+    return Candidate(tuple(weights), candidate.values)
 
 
 def merge_counters(counters: list[PairCounter]) -> PairCounter:
-    """The counter of several folds at once: pairs within each, ranks as each fold has them."""
+    """One counter of several folds: pairs within each, ranks as each fold has them."""
     classes = tuple(dict.fromkeys(name for counter in counters for name in counter.classes))
     pairs, segments, ups, downs = np.zeros(len(classes), dtype=np.int64), [], 0, 0
     for counter in counters:
@@ -152,5 +154,6 @@ def merge_counters(counters: list[PairCounter]) -> PairCounter:
         moved[:, 0] = column[counter.segments[:, 0]]
         segments.append(moved)
         ups, downs = ups + counter.positives.shape[1], downs + counter.negatives.shape[1]
-    sides = [[getattr(counter, side) for counter in counters] for side in ("positives", "negatives")]
-    return PairCounter(classes, *(np.concatenate(side, axis=1) for side in sides), np.concatenate(segments), pairs)
+    positives = np.concatenate([counter.positives for counter in counters], axis=1)
+    negatives = np.concatenate([counter.negatives for counter in counters], axis=1)
+    return PairCounter(classes, positives, negatives, np.concatenate(segments), pairs)

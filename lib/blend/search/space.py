@@ -1,4 +1,4 @@
-"""What a search may change in a recipe: the weights of one mix, and some numbers of its steps."""
+"""Search spaces of recipes: the weights of one mix, and numeric parameters of its steps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,9 +13,9 @@ from lib.judge.pair_counting import RANK_SCALE
 
 @dataclass(frozen=True)
 class SearchParameter:
-    """A parameter that a search may set, in all steps of that name in the mix, its parts' steps included.
+    """A step parameter that a search may set, in all steps of that name in the mix, its parts' steps included.
 
-    `values` are tried in turn; a search over ranges draws between the first and the last.
+    `values` are tried one by one; a search over ranges draws between the first and the last.
     """
 
     mix: str
@@ -26,7 +26,7 @@ class SearchParameter:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One candidate: the weights of the parts in whole thousandths, and a value for each knob."""
+    """One point of a search space: the parts' weights in permille, and a value for each parameter."""
 
     permille: tuple[int, ...]
     values: tuple[float, ...] = ()
@@ -39,19 +39,19 @@ class Candidate:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """A recipe, the mix in it whose weights are free, and the knobs. What can change no score is refused."""
+    """A recipe, its mix with free weights, and free step parameters; those that cannot change a score are refused."""
 
     recipe: Recipe
     mix: str
     parameters: tuple[SearchParameter, ...] = field(default=())
 
-    def __post_init__(self):
-        if not (len(self.mixed.parts) > 1 or self.parameters):
+    def __post_init__(self) -> None:
+        if not (len(self.free_mix.parts) > 1 or self.parameters):
             raise BadInput(
                 "there is nothing to search for",
-                expected="two parts or a knob",
-                got=self.mixed,
-                do="take the recipe as it is",
+                expected="two parts, or a parameter",
+                got=self.free_mix,
+                do="use the recipe without a search",
             )
         for parameter in self.parameters:
             if not (
@@ -60,34 +60,34 @@ class SearchSpace:
                 and self.current_values(parameter)
             ):
                 raise BadInput(
-                    f"knob {parameter.step} {parameter.name} cannot be turned",
+                    f"parameter {parameter.step} {parameter.name} cannot be searched",
                     expected=f"a parameter of a step of mix {parameter.mix}, and two values or more, rising",
                     got=parameter,
-                    do="name what the recipe has",
+                    do="name a step and a parameter of the recipe, with values such as (0.0, 0.5, 1.0)",
                 )
-            if _idle(self.recipe, parameter):
+            if _has_no_effect(self.recipe, parameter):
                 raise BadInput(
-                    f"searching {parameter.step} {parameter.name} is a waste",
+                    f"searching {parameter.step} {parameter.name} cannot change a score",
                     expected="a step that can change the order of a class's rows",
                     got="it is rank-neutral, and so is all that follows: every value has the same score",
-                    do="leave it out, or put it where a later step or mix can feel it",
+                    do="remove it, or put the step before a step or mix that is not rank-neutral",
                 )
 
     @property
-    def mixed(self) -> Mix:
+    def free_mix(self) -> Mix:
         """The mix whose weights are free."""
         return mix_of(self.recipe, self.mix)
 
     @property
     def start(self) -> Candidate:
-        """The recipe as it is, weights in whole thousandths."""
-        weights = [part.weight for part in self.mixed.parts]
+        """The recipe's own weights in permille and parameter values."""
+        weights = [part.weight for part in self.free_mix.parts]
         return Candidate(
             to_permille(weights), tuple(self.current_values(parameter)[0] for parameter in self.parameters)
         )
 
     def current_values(self, parameter: SearchParameter) -> list[float]:
-        """What the recipe says now in each step that the knob turns."""
+        """The parameter's value in each step of the recipe that has it."""
         steps = [
             step
             for chain in _chains(mix_of(self.recipe, parameter.mix))
@@ -96,16 +96,16 @@ class SearchSpace:
         ]
         return [step.parameters[parameter.name] for step in steps if parameter.name in step.parameters]
 
-    def made(self, choice: Candidate) -> Recipe:
-        """The recipe with the choice in it."""
+    def recipe_with(self, candidate: Candidate) -> Recipe:
+        """The recipe with the candidate's weights and parameter values."""
         recipe = self.recipe
-        for parameter, value in zip(self.parameters, choice.values, strict=True):
-            recipe = with_mix(recipe, _turned(mix_of(recipe, parameter.mix), parameter, value))
-        return with_weights(recipe, self.mix, choice.weights)
+        for parameter, value in zip(self.parameters, candidate.values, strict=True):
+            recipe = with_mix(recipe, _with_parameter(mix_of(recipe, parameter.mix), parameter, value))
+        return with_weights(recipe, self.mix, candidate.weights)
 
 
-def to_permille(weights: Sequence[float]) -> tuple[int, ...]:
-    """The weights as thousandths that sum to exactly a thousand; the largest remainders are rounded up."""
+def to_permille(weights: Sequence[float] | np.ndarray) -> tuple[int, ...]:
+    """The weights in permille with sum exactly 1000; the largest remainders are rounded up."""
     shares = np.asarray(weights, dtype=np.float64)
     exact = RANK_SCALE * shares / shares.sum()
     floor = np.floor(exact + 1e-9).astype(int)
@@ -113,26 +113,26 @@ def to_permille(weights: Sequence[float]) -> tuple[int, ...]:
     return tuple(floor.tolist())
 
 
-def shrink_towards(weights: Sequence[float], home: Sequence[float], share: float) -> tuple[int, ...]:
-    """Thousandths of the weights moved by `share` of the way home."""
-    return to_permille((1.0 - share) * np.asarray(weights) + share * np.asarray(home))
+def shrink_towards(weights: Sequence[float] | np.ndarray, target: Sequence[float], share: float) -> tuple[int, ...]:
+    """The weights in permille, moved towards the target by `share` of the distance."""
+    return to_permille((1.0 - share) * np.asarray(weights) + share * np.asarray(target))
 
 
 def is_plain_rank_blend(recipe: Recipe, mix: str) -> bool:
-    """Whether the answer's orders are those of plain weighted sums of this mix's parts' ranks."""
-    made = mix_of(recipe, mix)
-    last = recipe.mixes[-1] is made
-    return last and made.space == "rank" and not made.class_weights and _all_neutral(made.steps)
+    """True if the result's orders are those of plain weighted sums of this mix's parts' ranks."""
+    found = mix_of(recipe, mix)
+    last = recipe.mixes[-1] is found
+    return last and found.space == "rank" and not found.class_weights and _all_neutral(found.steps)
 
 
 def mix_of(recipe: Recipe, name: str) -> Mix:
     """The mix of that name."""
-    for made in recipe.mixes:
-        if made.name == name:
-            return made
+    for each in recipe.mixes:
+        if each.name == name:
+            return each
     raise BadInput(
         f"the recipe has no mix {name}",
-        expected=[made.name for made in recipe.mixes],
+        expected=[each.name for each in recipe.mixes],
         got=name,
         do="name one of its mixes",
     )
@@ -140,65 +140,65 @@ def mix_of(recipe: Recipe, name: str) -> Mix:
 
 def with_mix(recipe: Recipe, changed: Mix) -> Recipe:
     """The recipe with the mix of that name replaced."""
-    return replace(recipe, mixes=[changed if made.name == changed.name else made for made in recipe.mixes])
+    return replace(recipe, mixes=[changed if each.name == changed.name else each for each in recipe.mixes])
 
 
 def with_weights(recipe: Recipe, mix: str, weights: tuple[float, ...]) -> Recipe:
     """The recipe with other weights in that mix."""
-    made = mix_of(recipe, mix)
-    parts = [replace(part, weight=weight) for part, weight in zip(made.parts, weights, strict=True)]
-    return with_mix(recipe, replace(made, parts=parts))
+    found = mix_of(recipe, mix)
+    parts = [replace(part, weight=weight) for part, weight in zip(found.parts, weights, strict=True)]
+    return with_mix(recipe, replace(found, parts=parts))
 
 
-def _chains(made: Mix) -> list[list[Step]]:
+def _chains(mix: Mix) -> list[list[Step]]:
     """The steps of the mix, and those of each part."""
-    return [made.steps, *(part.steps for part in made.parts)]
+    return [mix.steps, *(part.steps for part in mix.parts)]
 
 
-def _turned(made: Mix, parameter: SearchParameter, value: float) -> Mix:
-    """The mix with the knob at that value."""
+def _with_parameter(mix: Mix, parameter: SearchParameter, value: float) -> Mix:
+    """The mix with the parameter at that value."""
 
-    def turned(steps: list[Step]) -> list[Step]:
+    def changed(steps: list[Step]) -> list[Step]:
         mine = [step.name == parameter.step and parameter.name in step.parameters for step in steps]
         return [
             replace(step, parameters={**step.parameters, parameter.name: value}) if own else step
             for step, own in zip(steps, mine, strict=True)
         ]
 
-    parts = [replace(part, steps=turned(part.steps)) for part in made.parts]
-    return replace(made, parts=parts, steps=turned(made.steps))
+    parts = [replace(part, steps=changed(part.steps)) for part in mix.parts]
+    return replace(mix, parts=parts, steps=changed(mix.steps))
 
 
 def _all_neutral(steps: list[Step]) -> bool:
     return all(STEPS[step.name].rank_neutral for step in steps)
 
 
-def _idle(recipe: Recipe, parameter: SearchParameter) -> bool:
-    """Whether no value of the knob can change an order: its steps and all that follow them keep orders."""
-    made = mix_of(recipe, parameter.mix)
-    own, *of_parts = ([n for n, step in enumerate(steps) if step.name == parameter.step] for steps in _chains(made))
-    if own and not (_all_neutral(made.steps[own[0] :]) and _unfelt(recipe, made)):
+def _has_no_effect(recipe: Recipe, parameter: SearchParameter) -> bool:
+    """True if no value of the parameter can change an order: its steps and all that follow them keep orders."""
+    mix = mix_of(recipe, parameter.mix)
+    own, *of_parts = ([n for n, step in enumerate(steps) if step.name == parameter.step] for steps in _chains(mix))
+    if own and not (_all_neutral(mix.steps[own[0] :]) and _only_orders_matter(recipe, mix)):
         return False
-    felt = [
-        not _all_neutral(part.steps[at[0] :]) or not _swallowed(recipe, made)
-        for part, at in zip(made.parts, of_parts, strict=True)
+    effects = [
+        not _all_neutral(part.steps[at[0] :]) or not _only_part_orders_matter(recipe, mix)
+        for part, at in zip(mix.parts, of_parts, strict=True)
         if at
     ]
-    return not any(felt)
+    return not any(effects)
 
 
-def _swallowed(recipe: Recipe, made: Mix) -> bool:
-    """Whether nothing comes of what keeps the orders within one of the mix's parts."""
-    if made.space == "rank":
+def _only_part_orders_matter(recipe: Recipe, mix: Mix) -> bool:
+    """True if a change that keeps the orders within one of the mix's parts has no effect on the result."""
+    if mix.space == "rank":
         return True
-    return len(made.parts) == 1 and _all_neutral(made.steps) and _unfelt(recipe, made)
+    return len(mix.parts) == 1 and _all_neutral(mix.steps) and _only_orders_matter(recipe, mix)
 
 
-def _unfelt(recipe: Recipe, made: Mix) -> bool:
-    """Whether no later mix or step can tell apart two of this mix's results that have the same orders."""
+def _only_orders_matter(recipe: Recipe, mix: Mix) -> bool:
+    """True if no later mix or step can distinguish two results of this mix that have the same orders."""
     for later in recipe.mixes:
-        looked_at = any(made.name in step.parameters.values() for chain in _chains(later) for step in chain)
-        into = [part for part in later.parts if part.name == made.name]
-        if looked_at or any(not _all_neutral(part.steps) or not _swallowed(recipe, later) for part in into):
+        read = any(mix.name in step.parameters.values() for chain in _chains(later) for step in chain)
+        into = [part for part in later.parts if part.name == mix.name]
+        if read or any(not _all_neutral(part.steps) or not _only_part_orders_matter(recipe, later) for part in into):
             return False
     return True

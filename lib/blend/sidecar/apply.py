@@ -1,7 +1,7 @@
-"""Sidecars: a side member may nudge the anchor's ranks where it has earned it, within a budget, or not at all.
+"""Sidecars: a side member moves the anchor's ranks in classes where it helps, within a budget, or not at all.
 
-B = A + W·M·(S − A): A and S are the percentile ranks of anchor and side, M the cells that are plausible, W each
-class's weight. Whatever does not fit, or moves too much, leaves the anchor as it was.
+B = A + W·M·(S − A): A and S are the percentile ranks of anchor and side, M the cells that may move, W each class's
+weight. If inputs do not fit or too much would move, the anchor stays unchanged.
 """
 
 from collections.abc import Mapping
@@ -14,20 +14,20 @@ from lib.competition.scores import Scores
 from lib.core.errors import BadInput, shorten
 from lib.core.records import from_json
 
-Weights = Mapping[str, float] | float  # by label, where one that is not named has none; or the same for all
+Weights = Mapping[str, float] | float  # by label, zero for labels not named; or the same for all
 
 
 class AnchorKept(Exception):
     """Raised by a sidecar that may not move the anchor: the caller keeps the anchor and shows the reason."""
 
-    def __init__(self, reason: str):
+    def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
 
 
 @dataclass(frozen=True)
 class SidecarSettings:
-    """Where and how far a sidecar may move the anchor; the defaults are those of the public EoS9 + PCEN notebook."""
+    """Limits of a sidecar's movement; the defaults are those of the public EoS9 + PCEN notebook."""
 
     anchor_top: int = 48  # a cell may move when its class is among the row's first so many by the anchor,
     side_top: int = 32  # or by the side,
@@ -38,7 +38,7 @@ class SidecarSettings:
     min_top3: float = 0.75  # of each row's first classes after, the mean share that were first before
     min_top10: float = 0.80
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         tops = min(self.anchor_top, self.side_top) >= 1
         shares = (self.tau, self.cap, self.max_active_share, self.min_top3, self.min_top10)
         if not (tops and self.budget > 0 and all(0 <= share <= 1 for share in shares)):
@@ -46,21 +46,21 @@ class SidecarSettings:
                 "sidecar settings are not usable",
                 expected="tops from 1, budget above 0, shares in [0, 1]",
                 got=self,
-                do="mend the recipe",
+                do="set them within these ranges in the recipe",
             )
 
 
 @dataclass(frozen=True, eq=False)
 class SidecarResult:
-    """The corrected ranks, and how far they moved from the anchor's."""
+    """The corrected ranks, and measures of how far they moved from the anchor's."""
 
     scores: Scores
     movement: float  # D, the mean of |B - A|
     active_share: float
     top3: float
     top10: float
-    weight_scale: float  # what the budget left of the weights
-    enabled_classes: tuple[str, ...]  # those in which some cell moved
+    weight_scale: float  # the factor on the weights that keeps the budget
+    enabled_classes: tuple[str, ...]  # those in which a cell moved
 
 
 def sidecar(scores: Scores, *, member: Scores, gate: Weights, settings: dict) -> Scores:
@@ -92,16 +92,16 @@ def correct(anchor: Scores, side: Scores, gate: Weights, settings: SidecarSettin
 
 
 def allowed_move(anchor: np.ndarray, side: np.ndarray, settings: SidecarSettings) -> np.ndarray:
-    """(rows, classes) M·(S − A) of two tables of ranks: the whole way to the side where a cell may move, 0 elsewhere.
+    """(rows, classes) M·(S − A) of two tables of ranks: the difference to the side where a cell may move, 0 elsewhere.
 
-    A class in which the side is flat stays put: the side has no opinion there, and the middle rank is none.
+    A class in which the side is constant does not move: the side has no information there, and ties give middle ranks.
     """
     allowed = _among_top(anchor, settings.anchor_top) | (_among_top(side, settings.side_top) & (anchor >= settings.tau))
     return np.where(allowed & (np.ptp(side, axis=0) > 0), side - anchor, 0.0)
 
 
 def _among_top(ranks: np.ndarray, top: int) -> np.ndarray:
-    """(rows, classes) whether a cell is among its row's first `top`; ties included, lest column order count."""
+    """(rows, classes) true if a cell is among its row's first `top`, ties included, so column order has no effect."""
     last = max(ranks.shape[1] - top, 0)
     return ranks >= np.partition(ranks, last, axis=1)[:, [last]]
 
@@ -113,7 +113,7 @@ def _overlap(before: np.ndarray, after: np.ndarray, top: int) -> float:
 
 
 def _check_alike(anchor: Scores, side: Scores) -> None:
-    """Keep the anchor unless both tables have the same rows and classes; that all is finite, `Scores` has seen to."""
+    """Raise AnchorKept unless both tables have the same rows and classes; `Scores` has checked that all is finite."""
     for what, ours, theirs in (("rows", anchor.row_ids, side.row_ids), ("classes", anchor.classes, side.classes)):
         if ours != theirs:
             missing, extra = len(set(ours) - set(theirs)), len(set(theirs) - set(ours))
@@ -127,7 +127,7 @@ def _class_weights(gate: Weights, classes: tuple[str, ...], cap: float) -> np.nd
     if not isinstance(gate, Mapping):
         gate = dict.fromkeys(classes, gate)
     if unknown := sorted(set(gate) - set(classes)):
-        raise AnchorKept(f"the gate names classes that are not there: {shorten(unknown)}")
+        raise AnchorKept(f"the gate names unknown classes: {shorten(unknown)}")
     weights = np.array([gate.get(label, 0.0) for label in classes], dtype=np.float64)
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise AnchorKept("a gate weight is negative or not finite")
@@ -135,7 +135,7 @@ def _class_weights(gate: Weights, classes: tuple[str, ...], cap: float) -> np.nd
 
 
 def _guard(result: SidecarResult, settings: SidecarSettings) -> None:
-    """Keep the anchor where nothing moved, or too much did."""
+    """Raise AnchorKept if nothing moved, or too much did."""
     if result.movement == 0:
         raise AnchorKept("nothing would move")
     if result.active_share > settings.max_active_share:

@@ -1,6 +1,6 @@
-"""Gates: for each class, how much of a sidecar it has earned out of fold, with nothing judged on what chose it.
+"""Gates: the sidecar's weight in each class, by its cross-fitted out-of-fold gain.
 
-Ranks, masks and AUC are all taken within a stratum, for each fold's model has a scale of its own.
+Ranks, masks and AUC are all taken within a stratum, since each fold's model has its own scale.
 """
 
 from collections.abc import Collection, Mapping
@@ -25,10 +25,10 @@ BIRDS = "Aves"
 
 @dataclass(frozen=True)
 class SidecarGateSettings:
-    """How a gate's weights are chosen and shrunk."""
+    """Settings of a gate: the weights tried, their shrinkage and the bootstrap."""
 
     shares: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)  # the weights tried, as shares of the sidecar's cap
-    half_at: float = 20.0  # a class with so many positive windows keeps half of its weight
+    half_at: float = 20.0  # a class with this many positive windows keeps half of its weight
     draws: int = 1000
     seed: int = 0
 
@@ -56,11 +56,11 @@ class Gate:
 
 @dataclass(frozen=True, eq=False)
 class NestedSidecar:
-    """Ranks of all labelled rows, each stratum's by the gate of the others; and why strata kept the anchor."""
+    """Ranks of all labelled rows, each stratum's by the gate of the others; and the reason if one kept the anchor."""
 
     scores: Scores
-    gates: dict[object, Gate]
-    kept: dict[object, str]
+    gates: dict[int, Gate]
+    kept: dict[int, str]
 
 
 def coverage_caps(
@@ -71,9 +71,9 @@ def coverage_caps(
     mapped: float = 0.015,
     weak: float = 0.06,
 ) -> dict[str, float]:
-    """The most that a bird model may weigh in each label: less where the anchor knows the bird, nothing but for birds.
+    """The maximal weight of a bird model in each label: smaller if the anchor covers the bird, zero for other taxa.
 
-    `covered` are the labels the bird model knows, `well_mapped` those that the anchor's own base knows well.
+    `covered` are the labels the bird model scores, `well_mapped` those that the anchor's own embedder covers.
     """
     caps = {label: mapped if label in well_mapped else weak for label in covered}
     return {label: caps.get(label, 0.0) if name == BIRDS else 0.0 for label, name in class_names.items()}
@@ -82,16 +82,16 @@ def coverage_caps(
 def fit_gate(
     labels: Labels, anchor: Scores, side: Scores, sidecar: SidecarSettings, settings: SidecarGateSettings | None = None
 ) -> Gate:
-    """The gate that these labelled rows support, by out-of-fold scores of anchor and side.
+    """Fit a gate on these labelled rows, by out-of-fold scores of anchor and side.
 
-    A class opens where weights chosen on the other strata gain, and the gain's lower bound over recordings is above
-    zero. Its weight is the best on all strata, shrunk by n / (n + half_at) and by how much of the gain is sure.
+    A class opens if weights chosen on the other strata gain, and the gain's lower bound over recordings is above
+    zero. Its weight is the best on all strata, shrunk by n / (n + half_at) and by the ratio of lower bound to gain.
     """
     settings = settings or SidecarGateSettings()
     strata = np.unique(labels.strata)
     if len(strata) < 2:
         raise BadInput(
-            "a gate needs strata to choose on and strata to judge on",
+            "a gate needs strata to choose on and strata to score",
             expected="two folds or more",
             got=len(strata),
             do="pass labels of several folds",
@@ -101,7 +101,7 @@ def fit_gate(
             "labels and scores have other classes",
             expected=shorten(labels.classes, 3),
             got=[shorten(part.classes, 3) for part in (anchor, side)],
-            do="make all from one competition folder",
+            do="use labels and scores of one competition folder",
         )
     ranks, move = _ranks_and_move(labels, anchor, side, sidecar)
     weights = sidecar.cap * np.array([0.0, *settings.shares])
@@ -112,15 +112,15 @@ def fit_gate(
     chosen = _best_weights(labels, ranks, move, weights, np.ones(len(ranks), dtype=bool))
     delta = class_auc(labels.values, crossed, labels.strata) - class_auc(labels.values, ranks, labels.strata)
     low = np.where(np.isnan(delta), np.nan, 0.0)
-    for column in np.flatnonzero(np.nan_to_num(delta)):
+    for column in np.flatnonzero(np.nan_to_num(delta)).tolist():
         low[column] = _lower_bound(labels, column, ranks, crossed, delta[column], settings)
     positives = labels.values.sum(axis=0)
     opened = (low > 0) & (chosen > 0)
-    sure = np.divide(low, delta, out=np.zeros(len(delta)), where=opened)
+    certainty = np.divide(low, delta, out=np.zeros(len(delta)), where=opened)
     table = pd.DataFrame(
         {
             "primary_label": labels.classes,
-            "gate_weight": np.where(opened, chosen * positives / (positives + settings.half_at) * sure, 0.0),
+            "gate_weight": np.where(opened, chosen * positives / (positives + settings.half_at) * certainty, 0.0),
             "delta": delta,
             "low": low,
             "positives": positives,
@@ -133,7 +133,7 @@ def fit_gate(
 def nested_sidecar(
     labels: Labels, anchor: Scores, side: Scores, sidecar: SidecarSettings, settings: SidecarGateSettings | None = None
 ) -> NestedSidecar:
-    """The sidecar as it would have done: each stratum corrected by a gate that never met its recordings."""
+    """Cross-fitted result of the sidecar: each stratum corrected by a gate that was not fitted on its recordings."""
     parts, gates, kept = [], {}, {}
     for stratum in np.unique(labels.strata).tolist():
         inside = labels.strata == stratum
@@ -149,9 +149,11 @@ def nested_sidecar(
     return NestedSidecar(concat_scores(parts).take(labels.row_ids), gates, kept)
 
 
-def _ranks_and_move(labels: Labels, anchor: Scores, side: Scores, sidecar: SidecarSettings):
-    """Two (rows, classes) tables, made within each stratum: the anchor's ranks, and the whole way to the side's."""
-    ranks, move = (np.empty(labels.values.shape) for _ in range(2))
+def _ranks_and_move(
+    labels: Labels, anchor: Scores, side: Scores, sidecar: SidecarSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two (rows, classes) tables, made within each stratum: the anchor's ranks, and their difference to the side's."""
+    ranks, move = np.empty(labels.values.shape), np.empty(labels.values.shape)
     for stratum in np.unique(labels.strata):
         here = labels.strata == stratum
         rows = _row_ids(labels, here)
@@ -164,15 +166,17 @@ def _row_ids(labels: Labels, chosen: np.ndarray) -> list[str]:
     return [labels.row_ids[row] for row in np.flatnonzero(chosen)]
 
 
-def _best_weights(labels: Labels, ranks: np.ndarray, move: np.ndarray, weights: np.ndarray, rows: np.ndarray):
-    """(classes,) the weight with the highest AUC on those rows; of equals the lowest, so 0 without evidence."""
+def _best_weights(
+    labels: Labels, ranks: np.ndarray, move: np.ndarray, weights: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    """(classes,) the weight with the highest AUC on those rows; of equal ones the lowest, so 0 without evidence."""
     truth, strata = labels.values[rows], labels.strata[rows]
     auc = np.stack([class_auc(truth, ranks[rows] + weight * move[rows], strata) for weight in weights])
     return weights[np.argmax(np.nan_to_num(auc), axis=0)]
 
 
 def _lower_bound(labels: Labels, column: int, ranks, crossed, delta: float, settings: SidecarGateSettings) -> float:
-    """The lower end of the gain's interval in one class, over redrawn recordings."""
+    """The lower end of the gain's interval in one class, over bootstrap draws of recordings."""
     label = (labels.classes[column],)
     alone = Labels(labels.values[:, [column]], labels.row_ids, label, labels.strata)
     named = {

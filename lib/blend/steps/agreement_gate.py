@@ -1,6 +1,6 @@
-"""Gates of the public blend: where two members disagree in a way that favours one, ranks move a little towards it.
+"""Gates of the public blend: where one member is high and another low, ranks move a little towards the first.
 
-Each gate stands alone. The public chain lets only the first that opens act on a cell; here a cell may pass several.
+Each gate is independent. In the public chain only the first open gate acts on a cell; here a cell may pass several.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ def gate_window(
     """
     _check(scores, member, member_against, above=above, below=below, share=share)
     open_here = (member.values > above) & (member_against.values < below)
-    return _moved(scores, percentile_ranks(member).values, open_here, share)
+    return _move(scores, percentile_ranks(member).values, open_here, share)
 
 
 def gate_sustained(
@@ -43,7 +43,7 @@ def gate_sustained(
     rank = percentile_ranks(member).values
     lasting = percentile_ranks(smooth_by_kernel(member, kernel=kernel)).values
     open_here = (lasting > sustained_above) & (rank > rank_above) & (member_against.values < below)
-    return _moved(scores, np.maximum(rank, lasting), open_here, share)
+    return _move(scores, np.maximum(rank, lasting), open_here, share)
 
 
 def _check(scores: Scores, member: Scores, against: Scores, **numbers: float) -> None:
@@ -55,5 +55,5 @@ def _check(scores: Scores, member: Scores, against: Scores, **numbers: float) ->
         check_number(name, value, 0.0, 1.0)
 
 
-def _moved(scores: Scores, towards: np.ndarray, open_here: np.ndarray, share: float) -> Scores:
+def _move(scores: Scores, towards: np.ndarray, open_here: np.ndarray, share: float) -> Scores:
     return with_clipped_values(scores, scores.values + share * open_here * (towards - scores.values))

@@ -1,4 +1,4 @@
-"""What every step may ask of its scores and its parameters, and the one way it hands its values back."""
+"""Checks of a step's scores and parameters, and the function that turns its values into scores."""
 
 import math
 
@@ -31,13 +31,13 @@ def with_clipped_values(scores: Scores, values: np.ndarray) -> Scores:
 def columns_of(scores: Scores, labels: list[str]) -> list[int]:
     """The columns of the labels, in the order named; each must be a class, named once."""
     index = {label: column for column, label in enumerate(scores.classes)}
-    odd = [label for label in labels if label not in index or labels.count(label) > 1]
-    if odd:
+    invalid = [label for label in labels if label not in index or labels.count(label) > 1]
+    if invalid:
         raise BadInput(
-            "a step names classes that it cannot act on",
+            "a step names classes that are unknown or repeated",
             expected="classes of the scores, once each",
-            got=shorten(dict.fromkeys(odd)),
-            do="make the recipe anew for this class list",
+            got=shorten(dict.fromkeys(invalid)),
+            do="run 05 again with this class list",
         )
     return [index[label] for label in labels]
 
@@ -49,40 +49,40 @@ def group_columns(scores: Scores, groups: list[list[str]]) -> list[list[int]]:
 
 
 def check_number(name: str, value: float, low: float, high: float = math.inf) -> None:
-    """Refuse a parameter that is not a finite number from low to high."""
+    """Raise BadInput if a parameter is not a finite number from low to high."""
     if not (low <= value <= high and math.isfinite(value)):
         raise BadInput(
             f"{name} of a step is not usable",
             expected=f"a number from {low} to {high}",
             got=value,
-            do="mend the recipe",
+            do=f"set {name} in the recipe within this range",
         )
 
 
 def refuse_logits(scores: Scores, step: str) -> None:
-    """Refuse logits where a step multiplies or takes values for confidences: their zero means nothing."""
+    """Refuse logits where a step multiplies values or reads them as confidences: the zero of a logit has no meaning."""
     refuse_kind(scores, step, ("prob", "rank"))
 
 
 def refuse_kind(scores: Scores, step: str, kinds: tuple[str, ...]) -> None:
-    """Refuse scores of another kind than the step is defined for."""
+    """Raise BadInput if the scores are of a kind that the step is not defined for."""
     if scores.kind not in kinds:
         raise BadInput(
             f"{step} is not defined for these scores",
             expected=f"kind {' or '.join(kinds)}",
             got=scores.kind,
-            do="put the step after another mix, or leave it out",
+            do="put the step after a mix that gives such scores, or remove it",
         )
 
 
 def refuse_unaligned(scores: Scores, member: Scores) -> None:
-    """Refuse a member that scores other rows or classes; it may be of another kind."""
+    """Raise BadInput if a member has other rows or classes; it may be of another kind."""
     for what in ("row_ids", "classes"):
-        have, want = getattr(member, what), getattr(scores, what)
-        if have != want:
+        have, expected = getattr(member, what), getattr(scores, what)
+        if have != expected:
             raise BadInput(
                 f"a step's member has other {what}",
-                expected=shorten(want, 3),
+                expected=shorten(expected, 3),
                 got=shorten(have, 3),
-                do="give the step the member's scores of the same rows",
+                do="pass the member's scores of the same rows",
             )

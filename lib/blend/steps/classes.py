@@ -1,4 +1,4 @@
-"""Steps on log-odds: what the site and the hour make likely, and a temperature by taxon."""
+"""Steps by class: a prior and a temperature on log-odds, smoothing and mirroring in class groups, damping."""
 
 import numpy as np
 from scipy.special import expit, logit
@@ -14,7 +14,7 @@ from lib.blend.steps.base import (
 )
 from lib.competition.scores import Scores
 
-# A prior from some hundred windows knows no chance below one in ten thousand, and no certainty.
+# A prior from some hundred windows cannot estimate a probability below one in ten thousand, nor certainty.
 LEAST = 1e-4
 
 
@@ -22,18 +22,18 @@ def add_prior(scores: Scores, *, member: Scores, strength: float) -> Scores:
     """Log-odds plus `strength` × the log-odds of the member's probabilities, in the scores' own kind.
 
     A rank is read as a probability kept LEAST away from 0 and 1, so that the topmost row can be moved too; what comes
-    back is a rank in name and order, no longer evenly spread.
+    back is a rank in kind and order, no longer evenly spread.
     """
     refuse_unaligned(scores, member)
     refuse_kind(member, "a prior", ("prob",))
     check_number("strength", strength, 0.0)
     if strength == 0:
         return scores
-    likely = strength * logit(_inside(member.values))
+    shift = strength * logit(_inside(member.values))
     if scores.kind == "logit":
-        return with_clipped_values(scores, scores.values + likely)
+        return with_clipped_values(scores, scores.values + shift)
     own = _inside(scores.values) if scores.kind == "rank" else scores.values.astype(np.float64)
-    return with_clipped_values(scores, expit(logit(own) + likely))
+    return with_clipped_values(scores, expit(logit(own) + shift))
 
 
 def temper(scores: Scores, *, labels: list[str], temperature: float) -> Scores:
@@ -47,7 +47,7 @@ def temper(scores: Scores, *, labels: list[str], temperature: float) -> Scores:
 
 
 def _inside(values: np.ndarray) -> np.ndarray:
-    """The probabilities in double precision, none of them certain."""
+    """The probabilities in double precision, clipped to [LEAST, 1 - LEAST]."""
     return np.clip(values.astype(np.float64), LEAST, 1.0 - LEAST)
 
 
@@ -62,7 +62,7 @@ def smooth_in_groups(scores: Scores, *, groups: list[list[str]], share: float) -
 
 
 def mirror_in_groups(scores: Scores, *, groups: list[list[str]]) -> Scores:
-    """Each class at the highest of its group, window by window."""
+    """Each class at the maximum of its group, window by window."""
     values = scores.values.copy()
     for columns in group_columns(scores, groups):
         values[:, columns] = values[:, columns].max(axis=1, keepdims=True)

@@ -1,7 +1,7 @@
-"""Post-processing steps: pure functions on Scores, each with named parameters, looked up by name from a recipe.
+"""Registry of post-processing steps: pure functions on Scores with named parameters, called by name from a recipe.
 
-There is no step for thresholds or isotonic curves by class: like a temperature, they leave every class's order as it
-is, and the score is made of orders alone.
+There is no step for thresholds or isotonic curves by class: like a temperature, they do not change the order within a
+class, and the metric depends on orders alone.
 """
 
 import inspect
@@ -25,9 +25,9 @@ from lib.core.errors import BadInput
 
 @dataclass(frozen=True)
 class StepKind:
-    """A step and what can be said of it whatever its parameters.
+    """A step with two properties that hold for any parameters.
 
-    `rank_neutral`: it leaves each class's order over all rows, so alone it changes no score. `file_local`: a row's
+    `rank_neutral`: it keeps each class's order over all rows, so alone it changes no score. `file_local`: a row's
     result needs only the rows of its soundscape, so it can run as files finish.
     """
 
@@ -60,22 +60,22 @@ STEPS: dict[str, StepKind] = {
 def apply_step(scores: Scores, name: str, parameters: dict, parts: Mapping[str, Scores] | None = None) -> Scores:
     """The named step's result; parameters called `member…` name scores among the parts, of the same rows."""
     if name not in STEPS:
-        raise BadInput("the recipe names an unknown step", expected=sorted(STEPS), got=name, do="mend the recipe")
+        raise BadInput("the recipe names an unknown step", expected=sorted(STEPS), got=name, do="run 05 again")
     step, parts = STEPS[name].apply, parts or {}
     _refuse_parameters(name, parameters)
     named = {parameter: value for parameter, value in parameters.items() if parameter.startswith("member")}
     if absent := [value for value in named.values() if value not in parts]:
         raise BadInput(
-            f"step {name} names members that are not there",
+            f"step {name} names members that are missing",
             expected=sorted(parts) or "parts of the blend",
             got=absent,
-            do="name members or mixes that the recipe has by then",
+            do="name members, or mixes made before the step",
         )
     return step(scores, **{**parameters, **{parameter: parts[value] for parameter, value in named.items()}})
 
 
 def _refuse_parameters(name: str, parameters: dict) -> None:
-    """Refuse parameters that the step does not take, or lacks."""
+    """Raise BadInput if parameters are missing or not known to the step."""
     _, *takes = inspect.signature(STEPS[name].apply).parameters.values()
     needed = {parameter.name for parameter in takes if parameter.default is parameter.empty}
     if not needed <= set(parameters) <= {parameter.name for parameter in takes}:
@@ -83,5 +83,5 @@ def _refuse_parameters(name: str, parameters: dict) -> None:
             f"step {name} cannot take these parameters",
             expected=[parameter.name for parameter in takes],
             got=sorted(parameters),
-            do="mend the recipe",
+            do="set exactly these parameters in the recipe",
         )

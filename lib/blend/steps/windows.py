@@ -1,4 +1,4 @@
-"""Steps over the windows of one soundscape: what is heard before and after, and anywhere in the file, counts."""
+"""Steps over the windows of one soundscape: smoothing by neighbours, and scaling by the file's confidence."""
 
 import numpy as np
 from scipy.ndimage import correlate1d, gaussian_filter1d, maximum_filter1d
@@ -21,7 +21,7 @@ def smooth_by_kernel(scores: Scores, *, kernel: list[float], labels: list[str] |
     """The named classes (all, unless named) as weighted means of windows around each, in time order; edges repeat.
 
     The "texture" smoothing of choirs and insects is [α/2, 1 − α, α/2] on their labels. A pass over sound shifted by
-    s of five seconds comes back to the rows' own windows by [s/5, 1 − s/5, 0], whence shifts merge as members do.
+    s of five seconds comes back to the rows' windows by [s/5, 1 − s/5, 0], so shifted passes can be mixed like members.
     """
     check_kernel(kernel)
     windows = whole_soundscapes(scores)
@@ -33,13 +33,13 @@ def smooth_by_kernel(scores: Scores, *, kernel: list[float], labels: list[str] |
 
 
 def check_kernel(kernel: list[float]) -> None:
-    """Refuse a kernel that has no middle, or is not a mean."""
+    """Raise BadInput if a kernel has no middle, or is not a weighted mean."""
     if len(kernel) % 2 == 0 or min(kernel) < 0 or not abs(sum(kernel) - 1.0) < 1e-6:
         raise BadInput(
             "a smoothing kernel is not usable",
             expected="an odd number of weights, none negative, sum 1",
             got=kernel,
-            do="mend the recipe",
+            do="set a kernel such as [0.1, 0.8, 0.1]",
         )
 
 

@@ -1,6 +1,6 @@
-"""The public chain in five stages, each the one before and more; `chain_e` is what its last forks (EoS9) submit.
+"""The public chain in five stages, each an extension of the one before; `chain_e` is what its last forks (EoS9) submit.
 
-ResidualSSM is not a stage of its own: our member of that kind holds its first pass, so it may play `proto`.
+ResidualSSM is not a stage of its own: our member of that kind contains its first pass, so it can take the role `proto`.
 """
 
 from dataclasses import replace
@@ -21,8 +21,8 @@ from lib.blend.templates.common import (
 )
 from lib.blend.templates.roles import Assignment, Role, Template, TemplateInputs
 
-MLPS = Role("mlps", "small networks a class on Perch's embeddings and logits", ("mlps", "linear", "zero"))
-PROTO_SHARE_MAPPED, PROTO_SHARE_UNMAPPED = 0.60, 0.35  # stage E, by whether Perch knows the class
+MLPS = Role("mlps", "a small network per class on Perch's embeddings and logits", ("mlps", "linear", "zero"))
+PROTO_SHARE_MAPPED, PROTO_SHARE_UNMAPPED = 0.60, 0.35  # stage E, for classes with and without an output of Perch
 PRIOR_STRENGTH, PRIOR_STRENGTH_EOS9 = 0.40, 0.75  # of the prior's log-odds
 SLOW_TAXA, SLOW_TEMPERATURE, TEMPERATURE = ("Amphibia", "Insecta"), 0.95, 1.10  # stage F1
 RANK_AWARE_POWER = 0.4  # stage F3; forks take 0.5 and 0.6 too
@@ -33,19 +33,19 @@ FIRST, PROCESSED, SMOOTHED, BLENDED = "first pass", "processed proto", "smoothed
 PROTO_RANKS, SED_RANKS = "ranks of proto", "ranks of sed"
 
 
-def first_pass(cast: Assignment, material: TemplateInputs, strength: float = PRIOR_STRENGTH) -> list[Mix]:
-    """Stage E: ProtoSSM with the per-class networks and their prior, by logits; less where Perch knows nothing."""
-    prior = Step("add_prior", {"member": cast["prior"], "strength": strength})
-    parts = [Part(cast["proto"], PROTO_SHARE_MAPPED), Part(cast["mlps"], 1 - PROTO_SHARE_MAPPED, [prior])]
+def first_pass(assignment: Assignment, inputs: TemplateInputs, strength: float = PRIOR_STRENGTH) -> list[Mix]:
+    """Stage E: ProtoSSM, less on classes unknown to Perch, and the per-class networks with a prior, by logits."""
+    prior = Step("add_prior", {"member": assignment["prior"], "strength": strength})
+    parts = [Part(assignment["proto"], PROTO_SHARE_MAPPED), Part(assignment["mlps"], 1 - PROTO_SHARE_MAPPED, [prior])]
     shares = [PROTO_SHARE_UNMAPPED, 1 - PROTO_SHARE_UNMAPPED]
-    unmapped = {label: shares for label in material.taxonomy.primary_label if label not in material.mapped}
+    unmapped = {label: shares for label in inputs.taxonomy.primary_label if label not in inputs.mapped}
     return [Mix(FIRST, "logit", parts, class_weights=unmapped)]
 
 
-def with_post_processing(cast: Assignment, material: TemplateInputs, strength: float = PRIOR_STRENGTH) -> list[Mix]:
-    """Stage F after stage E, without its thresholds by class: they change no order."""
-    slow = material.taxon(*SLOW_TAXA)
-    others = [label for label in material.taxonomy.primary_label if label not in slow]
+def with_post_processing(assignment: Assignment, inputs: TemplateInputs, strength: float = PRIOR_STRENGTH) -> list[Mix]:
+    """Stages E and F, without the thresholds by class: they change no order."""
+    slow = inputs.taxon(*SLOW_TAXA)
+    others = [label for label in inputs.taxonomy.primary_label if label not in slow]
     temper = [
         Step("temper", {"labels": labels, "temperature": temperature})
         for labels, temperature in ((slow, SLOW_TEMPERATURE), (others, TEMPERATURE))
@@ -55,58 +55,58 @@ def with_post_processing(cast: Assignment, material: TemplateInputs, strength: f
         file_scale_step(1, RANK_AWARE_POWER),
         Step("smooth_unsure_windows", {"share": DELTA_SHARE}),
     ]
-    return [*first_pass(cast, material, strength), Mix(PROCESSED, "prob", [Part(FIRST, 1.0, temper)], after)]
+    return [*first_pass(assignment, inputs, strength), Mix(PROCESSED, "prob", [Part(FIRST, 1.0, temper)], after)]
 
 
-def with_sed(cast: Assignment, material: TemplateInputs, strength: float = PRIOR_STRENGTH) -> list[Mix]:
-    """Stages G and H: the network, smoothed, and both branches blended by ranks."""
+def with_sed(assignment: Assignment, inputs: TemplateInputs, strength: float = PRIOR_STRENGTH) -> list[Mix]:
+    """Stages E to H: with the smoothed network, both branches blended by ranks."""
     smooth = Step("smooth_windows", {"sigma": SED_SIGMA})
     return [
-        *with_post_processing(cast, material, strength),
-        Mix(SMOOTHED, "prob", [Part(cast["sed"], 1.0, [smooth])]),
+        *with_post_processing(assignment, inputs, strength),
+        Mix(SMOOTHED, "prob", [Part(assignment["sed"], 1.0, [smooth])]),
         Mix(BLENDED, "rank", [Part(PROCESSED, PROTO_SHARE), Part(SMOOTHED, SED_SHARE)]),
     ]
 
 
-def with_gates(cast: Assignment, material: TemplateInputs, strength: float = PRIOR_STRENGTH) -> list[Mix]:
-    """Stage H with its five gates."""
-    *before, blended = with_sed(cast, material, strength)
-    quiet = {"labels": material.taxon(*QUIET_TAXA), "margin": QUIET_MARGIN, "factor": QUIET_FACTOR}
+def with_gates(assignment: Assignment, inputs: TemplateInputs, strength: float = PRIOR_STRENGTH) -> list[Mix]:
+    """Stages E to H with the five gates."""
+    *before, blended = with_sed(assignment, inputs, strength)
+    quiet = {"labels": inputs.taxon(*QUIET_TAXA), "margin": QUIET_MARGIN, "factor": QUIET_FACTOR}
     ranks = [Mix(PROTO_RANKS, "rank", [Part(PROCESSED, 1.0)]), Mix(SED_RANKS, "rank", [Part(SMOOTHED, 1.0)])]
     gates = [
-        _gate_alone(PROCESSED, SMOOTHED, above=0.5, below=0.05, share=0.08),  # gate 1, of probabilities
+        _gate_window(PROCESSED, SMOOTHED, above=0.5, below=0.05, share=0.08),  # gate 1, of probabilities
         sustained_gate(PROCESSED, SMOOTHED),
-        _gate_alone(SED_RANKS, PROTO_RANKS, above=0.95, below=0.80, share=0.12),  # gate 3, of ranks
-        *mirror_steps(material),
+        _gate_window(SED_RANKS, PROTO_RANKS, above=0.95, below=0.80, share=0.12),  # gate 3, of ranks
+        *mirror_steps(inputs),
         Step("damp_below_mean", quiet),
     ]
     return [*before, *ranks, replace(blended, steps=gates)]
 
 
-def eos9(cast: Assignment, material: TemplateInputs) -> list[Mix]:
+def eos9(assignment: Assignment, inputs: TemplateInputs) -> list[Mix]:
     """The gated chain with EoS9's stronger prior, and taxonomy smoothing."""
-    *before, blended = with_gates(cast, material, PRIOR_STRENGTH_EOS9)
-    return [*before, replace(blended, steps=[*blended.steps, *taxonomy_smoothing(material)])]
+    *before, blended = with_gates(assignment, inputs, PRIOR_STRENGTH_EOS9)
+    return [*before, replace(blended, steps=[*blended.steps, *taxonomy_smoothing(inputs)])]
 
 
-def _gate_alone(member: str, against: str, **numbers: float) -> Step:
+def _gate_window(member: str, against: str, **numbers: float) -> Step:
     return Step("gate_window", {"member": member, "member_against": against, **numbers})
 
 
-_ALONE, _BOTH = (PROTO, MLPS, PRIOR), (PROTO, MLPS, PRIOR, SED)
+_HEADS_ONLY, _BOTH = (PROTO, MLPS, PRIOR), (PROTO, MLPS, PRIOR, SED)
 CHAIN_TEMPLATES = (
     Template(
         "chain_a",
         "public chain, first pass: 0.60 or 0.35 ProtoSSM by logits, prior 0.40",
-        "ResidualSSM, where there is one, plays proto",
-        _ALONE,
+        "ResidualSSM, if there is one, takes the role proto",
+        _HEADS_ONLY,
         first_pass,
     ),
     Template(
         "chain_b",
         "chain_a, temperatures, file scale, rank-aware scale, adaptive smoothing",
         "no thresholds by class: they change no order",
-        _ALONE,
+        _HEADS_ONLY,
         with_post_processing,
     ),
     Template(

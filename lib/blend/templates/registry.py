@@ -1,4 +1,4 @@
-"""The blends of 2026's entries as templates, by name; 05 makes a recipe of one with the members at hand."""
+"""Templates of published blends of 2026, by name; 05 makes a recipe of one with the available members."""
 
 import pandas as pd
 
@@ -36,7 +36,7 @@ S2_CHAIN_SHARE, S2_OWN_SHARE = 0.93, 0.07
 S2_PRIOR_STRENGTH, S2_SIGMA = 0.5, 1.0  # of its own head; the smoothing in windows
 S2_HEAD = Role("seq", "attention over tokens of Perch's blocks 21, 24 and 25", ("sequence", "head"))
 S3_MODELS = 10  # five folds of two backbones
-S3_VARIANTS = ("reversed", "louder", "softer")  # beside the sound as it is: backwards, 3 dB up, 3 dB down
+S3_VARIANTS = ("reversed", "louder", "softer")  # beside the original audio: reversed in time, 3 dB up, 3 dB down
 S4_YUKIZ_SHARE, S4_PSSM_SHARE, S4_EOS9_SHARE = 0.012, 0.021, 0.967
 S4_ROLES = (
     PROTO,
@@ -44,9 +44,9 @@ S4_ROLES = (
     Role("yukiz", "yukiZ's Perch with ProtoSSM and ResidualSSM", CHAIN),
     Role("pssm", "PowerOptimization's ProtoSSM alone", CHAIN),
     Role("birdnet", "BirdNET v2.4, for the birds that it covers", ("birdnet", "zero")),
-    Role("pcen", "ConvNeXt on PCEN pictures, one fold", ("pcen", "network", "statistics", "head")),
+    Role("pcen", "ConvNeXt on PCEN mel spectrograms, one fold", ("pcen", "network", "statistics", "head")),
 )
-# Caps by coverage let every bird that BirdNET knows move a little, and most classes are birds.
+# Caps by coverage allow a small move of every bird that BirdNET covers, and most classes are birds.
 BIRDNET = Sidecar("birdnet", SidecarSettings(cap=0.06, max_active_share=1.0), gate=None)
 PCEN = Sidecar("pcen", SidecarSettings(), SidecarGateSettings())  # the settings' defaults are S4's, the gate's are ours
 SECOND = (  # roles and weights of 2nd place, whose weights do not sum to one
@@ -61,9 +61,9 @@ SECOND_INSECTS = (Role("insects", "B0 on 20 seconds, for insects only", ("insect
 VLOM_BIRDS, VLOM_OTHERS = (0.7, 0.3), (0.3, 0.7)  # network, Perch
 
 
-def _s0(cast: Assignment, material: TemplateInputs) -> list[Mix]:
-    baseline = proto_and_sed("public baseline", cast)
-    triplet = Mix("the triplet", "rank", [Part(cast[role.name], 1 / len(S0_TRIPLET)) for role in S0_TRIPLET])
+def _s0(assignment: Assignment, inputs: TemplateInputs) -> list[Mix]:
+    baseline = proto_and_sed("public baseline", assignment)
+    triplet = Mix("the triplet", "rank", [Part(assignment[role.name], 1 / len(S0_TRIPLET)) for role in S0_TRIPLET])
     return [
         baseline,
         triplet,
@@ -71,21 +71,23 @@ def _s0(cast: Assignment, material: TemplateInputs) -> list[Mix]:
     ]
 
 
-def _s2(cast: Assignment, material: TemplateInputs) -> list[Mix]:
-    own = [Step("add_prior", {"member": cast["prior"], "strength": S2_PRIOR_STRENGTH})]
+def _s2(assignment: Assignment, inputs: TemplateInputs) -> list[Mix]:
+    own = [Step("add_prior", {"member": assignment["prior"], "strength": S2_PRIOR_STRENGTH})]
     own += [Step("smooth_windows", {"sigma": S2_SIGMA})]
-    parts = [Part("public chain", S2_CHAIN_SHARE), Part(cast["seq"], S2_OWN_SHARE, own)]
-    return [proto_and_sed("public chain", cast), Mix("s2 blend", "rank", parts, taxonomy_smoothing(material))]
+    parts = [Part("public chain", S2_CHAIN_SHARE), Part(assignment["seq"], S2_OWN_SHARE, own)]
+    return [proto_and_sed("public chain", assignment), Mix("s2 blend", "rank", parts, taxonomy_smoothing(inputs))]
 
 
 def _s3_model(number: int) -> tuple[str, ...]:
-    """The roles of a model: as it is, and its variants."""
+    """The roles of a model: on the original audio, and its variants."""
     return (f"model{number}", *(f"model{number} {variant}" for variant in S3_VARIANTS))
 
 
-def _s3(cast: Assignment, material: TemplateInputs) -> list[Mix]:
+def _s3(assignment: Assignment, inputs: TemplateInputs) -> list[Mix]:
     every = [_s3_model(number) for number in range(1, S3_MODELS + 1)]
-    models = [Mix(f"heard by {own[0]}", "logit", [Part(cast[role], 1 / len(own)) for role in own]) for own in every]
+    models = [
+        Mix(f"views of {own[0]}", "logit", [Part(assignment[role], 1 / len(own)) for role in own]) for own in every
+    ]
     return [*models, Mix("s3 blend", "logit", [Part(model.name, 1 / S3_MODELS) for model in models])]
 
 
@@ -94,33 +96,37 @@ def _s3_roles() -> tuple[Role, ...]:
     return tuple(
         Role(
             f"model{number}{variant}",
-            f"a fold's network{', heard' if variant else ''}{variant}",
-            like,
+            f"a fold's network{', audio' if variant else ''}{variant}",
+            keywords,
             required=number == 1 and not variant,
         )
         for number in range(1, S3_MODELS + 1)
-        for variant, like in variants
+        for variant, keywords in variants
     )
 
 
-def _s4(cast: Assignment, material: TemplateInputs) -> list[Mix]:
-    parts = [Part(cast["yukiz"], S4_YUKIZ_SHARE), Part(cast["pssm"], S4_PSSM_SHARE), Part("eos9 branch", S4_EOS9_SHARE)]
-    return [proto_and_sed("eos9 branch", cast), Mix("s4 anchor", "rank", parts, taxonomy_smoothing(material))]
+def _s4(assignment: Assignment, inputs: TemplateInputs) -> list[Mix]:
+    parts = [
+        Part(assignment["yukiz"], S4_YUKIZ_SHARE),
+        Part(assignment["pssm"], S4_PSSM_SHARE),
+        Part("eos9 branch", S4_EOS9_SHARE),
+    ]
+    return [proto_and_sed("eos9 branch", assignment), Mix("s4 anchor", "rank", parts, taxonomy_smoothing(inputs))]
 
 
-def _second(cast: Assignment, material: TemplateInputs) -> list[Mix]:
+def _second(assignment: Assignment, inputs: TemplateInputs) -> list[Mix]:
     roles, weights = zip(*SECOND, SECOND_INSECTS, strict=True)
-    names = [cast[role.name] for role in roles]
+    names = [assignment[role.name] for role in roles]
     everywhere, in_insects, networks = (_shares(of) for of in ((*weights[:-1], 0.0), weights, weights[1:-1]))
     parts = [Part(name, share) for name, share in zip(names, everywhere, strict=True)]
     steps = [
-        sustained_gate(cast["proto"], "all networks"),
-        *mirror_steps(material),
+        sustained_gate(assignment["proto"], "all networks"),
+        *mirror_steps(inputs),
         file_scale_step(FILE_TOP, FILE_POWER),
     ]
     return [
         Mix("all networks", "prob", [Part(name, share) for name, share in zip(names[1:-1], networks, strict=True)]),
-        Mix("second blend", "rank", parts, steps, {label: in_insects for label in material.taxon("Insecta")}),
+        Mix("second blend", "rank", parts, steps, {label: in_insects for label in inputs.taxon("Insecta")}),
     ]
 
 
@@ -128,11 +134,9 @@ def _shares(weights: tuple[float, ...]) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def _vlom(cast: Assignment, material: TemplateInputs) -> list[Mix]:
-    parts = [Part(cast[role], share, [RANKS]) for role, share in zip(("sed", "proto"), VLOM_OTHERS, strict=True)]
-    return [
-        Mix("vlom blend", "vlom", parts, class_weights={label: list(VLOM_BIRDS) for label in material.taxon("Aves")})
-    ]
+def _vlom(assignment: Assignment, inputs: TemplateInputs) -> list[Mix]:
+    parts = [Part(assignment[role], share, [RANKS]) for role, share in zip(("sed", "proto"), VLOM_OTHERS, strict=True)]
+    return [Mix("vlom blend", "vlom", parts, class_weights={label: list(VLOM_BIRDS) for label in inputs.taxon("Aves")})]
 
 
 TEMPLATES = {
@@ -141,7 +145,7 @@ TEMPLATES = {
         Template(
             "s0",
             "S0: public baseline, a triplet on it at 0.10, by ranks",
-            "the baseline's 0.60/0.40 is the public chain's; the triplet's weights, not told, are equal",
+            "the baseline's 0.60/0.40 is the public chain's; the triplet's weights, not published, are equal",
             (PROTO, SED, *S0_TRIPLET),
             _s0,
         ),
@@ -154,8 +158,8 @@ TEMPLATES = {
         ),
         Template(
             "s3",
-            "S3: mean logits of ten models, each heard in four variants",
-            "a variant is a member of its own; nothing else is done",
+            "S3: mean logits of ten models, each on four variants of the audio",
+            "a variant is a member of its own; no other step",
             _s3_roles(),
             _s3,
         ),
@@ -178,7 +182,7 @@ TEMPLATES = {
         Template(
             "vlom",
             "9th place and tom: (geometric + quadratic mean) / 2, 0.7/0.3 of network and Perch by taxon",
-            "of ranks: chances differ in scale",
+            "of ranks: probabilities differ in scale",
             (PROTO, SED),
             _vlom,
         ),
@@ -189,12 +193,14 @@ TEMPLATES = {
 def find_template(name: str) -> Template:
     """The template of that name."""
     if name not in TEMPLATES:
-        raise BadInput("no such template", expected=f"one of {', '.join(TEMPLATES)}", got=name, do="correct the name")
+        raise BadInput(
+            "no such template", expected=f"one of {', '.join(TEMPLATES)}", got=name, do="set template=chain_e"
+        )
     return TEMPLATES[name]
 
 
 def template_table() -> pd.DataFrame:
-    """One row a template: its roles, optional ones in brackets, what is its source's, and what is ours."""
+    """One row a template: its roles, optional ones in brackets, the published blend, and what is ours."""
     return pd.DataFrame(
         {
             "template": template.name,

@@ -1,7 +1,7 @@
-"""Templates: a source's blend, told in roles, becomes the mixes of a recipe once members play the roles.
+"""Templates: a published blend in terms of roles; with a member for each role it becomes the mixes of a recipe.
 
-What a template learns (groups of classes, a sidecar's gate) it learns from the labels it is given, so that mixes made
-anew from each fold's other rows have an honest score.
+A template fits class groups and a sidecar's gate on the labels it is given, so that mixes refitted without each fold's
+rows have a nested score.
 """
 
 import re
@@ -23,22 +23,22 @@ from lib.models.member.card import MemberCard
 
 @dataclass(frozen=True)
 class Role:
-    """A place in a template; `like` are words of a member's card, by any of which it may play it, best first."""
+    """A place in a template; `keywords` are words of a member's card that make it fit, best first."""
 
     name: str
     description: str
-    like: tuple[str, ...]
+    keywords: tuple[str, ...]
     required: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class TemplateInputs:
-    """What mixes are made from: out-of-fold scores by member, and labels, of which only the given rows are met."""
+    """The inputs of a template: taxonomy, labels to fit on, out-of-fold scores by member."""
 
     taxonomy: pd.DataFrame  # in class order
     labels: Labels
     parts: Mapping[str, Scores]
-    mapped: frozenset[str] = frozenset()  # the labels that the frozen embedder knows by name
+    mapped: frozenset[str] = frozenset()  # the labels that the frozen embedder has an output for
 
     def taxon(self, *class_names: str) -> list[str]:
         """The labels of these taxa, in class order."""
@@ -50,7 +50,7 @@ Assignment = Mapping[str, str]  # role -> member
 
 @dataclass(frozen=True)
 class Sidecar:
-    """A role that corrects a template's last mix: as far as a gate lets it, or, without one, the caps by coverage."""
+    """A role that corrects a template's last mix: by a fitted gate, or, without one, by caps by coverage."""
 
     role: str
     settings: SidecarSettings
@@ -59,7 +59,7 @@ class Sidecar:
 
 @dataclass(frozen=True)
 class Template:
-    """A blend in roles; `source` says what its source does, `ours` what the source leaves open or does otherwise."""
+    """A blend in roles; `source` describes the published blend, `ours` our choices and deviations."""
 
     name: str
     source: str
@@ -71,7 +71,7 @@ class Template:
 
 @dataclass(frozen=True, eq=False)
 class TemplateMixes:
-    """A recipe's mixes, the gates that were fitted for them by role, and in words what had to be left out."""
+    """A recipe's mixes, the gates fitted for them by role, and a sentence for each role that was left out."""
 
     mixes: list[Mix]
     gates: dict[str, Gate]
@@ -86,50 +86,51 @@ class TemplateMixes:
         return [name for name in dict.fromkeys(named) if name not in {made.name for made in self.mixes}]
 
 
-def make_mixes(template: Template, roles: Assignment, material: TemplateInputs) -> TemplateMixes:
-    """The template's mixes with these members; what roles without one would weigh, the others share in proportion."""
-    _check_roles(template, roles, material)
-    cast = {role.name: roles.get(role.name, f"no {role.name}") for role in template.roles}
-    absent = [role for role in cast if role not in roles]
-    recipe = _provisional(template, cast, material).without([cast[role] for role in absent])
-    left_out, gates = [f"{role}: no member" for role in absent], {}
+def make_mixes(template: Template, roles: Assignment, inputs: TemplateInputs) -> TemplateMixes:
+    """The template's mixes with these members; the weights of roles without one go to the others in proportion."""
+    _check_roles(template, roles, inputs)
+    assignment = {role.name: roles.get(role.name, f"no {role.name}") for role in template.roles}
+    absent = [role for role in assignment if role not in roles]
+    recipe = _provisional(template, assignment, inputs).without([assignment[role] for role in absent])
+    left_out = [f"{role}: no member" for role in absent]
+    gates: dict[str, Gate] = {}
     for sidecar in template.sidecars:
         if sidecar.role in roles:
-            weights, gate = _earned(sidecar, recipe, material, roles[sidecar.role])
+            weights, gate = _sidecar_weights(sidecar, recipe, inputs, roles[sidecar.role])
             gates |= {sidecar.role: gate} if gate else {}
-            recipe = _corrected(recipe, roles[sidecar.role], weights, sidecar.settings) if weights else recipe
-            left_out += [] if weights else [f"{sidecar.role}: {roles[sidecar.role]} has earned no class"]
+            recipe = _with_sidecar(recipe, roles[sidecar.role], weights, sidecar.settings) if weights else recipe
+            left_out += [] if weights else [f"{sidecar.role}: {roles[sidecar.role]} helps in no class"]
     return TemplateMixes(recipe.mixes, gates, tuple(left_out))
 
 
 def template_recipe(
-    labels: Labels, template: Template, roles: Assignment, material: TemplateInputs, base: Recipe
+    labels: Labels, template: Template, roles: Assignment, inputs: TemplateInputs, base: Recipe
 ) -> Recipe:
-    """The base recipe's members with the template's mixes, as these labels make them."""
-    mixes = make_mixes(template, roles, replace(material, labels=labels)).mixes
+    """The base recipe with the template's mixes, fitted on these labels."""
+    mixes = make_mixes(template, roles, replace(inputs, labels=labels)).mixes
     return replace(base, name=template.name, mixes=mixes)
 
 
 def default_roles(template: Template, cards: list[MemberCard]) -> dict[str, str]:
-    """A member for each role that one is like, none twice: required roles first, and who is most like a role first.
+    """A member for each role that one fits, none twice: required roles first, and the best fit to a role first.
 
-    A network asked again would only play its own part twice.
+    Members with TTA are left out: each would only repeat its own network in a second role.
     """
     own = [card for card in cards if "tta" not in card.config]
-    free, cast = {card.name: _words(card) for card in sorted(own, key=lambda card: card.name)}, {}
+    free, assignment = {card.name: _card_words(card) for card in sorted(own, key=lambda card: card.name)}, {}
     for required in (True, False):
         roles = [role for role in template.roles if role.required is required]
-        wishes = [(rank, role.name, word) for role in roles for rank, word in enumerate(role.like)]
-        for _, role, word in sorted(wishes, key=lambda wish: wish[0]):
+        matches = [(rank, role.name, word) for role in roles for rank, word in enumerate(role.keywords)]
+        for _, role, word in sorted(matches, key=lambda match: match[0]):
             name = next((name for name, words in free.items() if word in words), None)
-            if name and role not in cast:
-                cast[role] = name
+            if name and role not in assignment:
+                assignment[role] = name
                 del free[name]
-    return {role.name: cast[role.name] for role in template.roles if role.name in cast}
+    return {role.name: assignment[role.name] for role in template.roles if role.name in assignment}
 
 
 def parse_roles(text: str) -> dict[str, str]:
-    """Role -> member, of "role:member" pairs separated by commas."""
+    """Parse "role:member" pairs separated by commas into {role: member}."""
     pairs = [pair.strip().partition(":") for pair in text.split(",") if pair.strip()]
     if any(not (role and member) for role, _, member in pairs):
         raise BadInput(
@@ -141,64 +142,64 @@ def parse_roles(text: str) -> dict[str, str]:
     return {role.strip(): member.strip() for role, _, member in pairs}
 
 
-def _words(card: MemberCard) -> set[str]:
-    """What a role may ask for: the words of a member's name, family, head, embedder, backbone and level."""
-    said = [card.name, card.family, card.config.get("head", ""), card.config.get("embedder", "")]
+def _card_words(card: MemberCard) -> set[str]:
+    """The words that a role's keywords can match: a member's name, family, head, embedder, backbone and level."""
+    texts = [card.name, card.family, card.config.get("head", ""), card.config.get("embedder", "")]
     network, front_end = card.config.get("network", {}), card.config.get("front_end", {})
-    said += [network.get("head", ""), network.get("backbone", ""), front_end.get("level", "")]
-    return set(re.findall("[a-z0-9]+", " ".join(said).lower()))
+    texts += [network.get("head", ""), network.get("backbone", ""), front_end.get("level", "")]
+    return set(re.findall("[a-z0-9]+", " ".join(texts).lower()))
 
 
-def _check_roles(template: Template, roles: Assignment, material: TemplateInputs) -> None:
-    """Refuse roles that the template does not have, required ones without a member, and members without scores."""
+def _check_roles(template: Template, roles: Assignment, inputs: TemplateInputs) -> None:
+    """Raise BadInput for unknown roles, required roles without a member, and members without scores."""
     known = {role.name: role for role in template.roles}
-    faults = [f"no role {name}" for name in roles if name not in known]
-    faults += [f"nobody as {role.name}" for role in template.roles if role.required and role.name not in roles]
-    faults += [f"no scores of {member} ({role})" for role, member in roles.items() if member not in material.parts]
-    if faults:
+    errors = [f"no role {name}" for name in roles if name not in known]
+    errors += [f"no member for {role.name}" for role in template.roles if role.required and role.name not in roles]
+    errors += [f"no scores of {member} ({role})" for role, member in roles.items() if member not in inputs.parts]
+    if errors:
         listed = "; ".join(
             f"{name}{'' if role.required else ' (optional)'}: {role.description}" for name, role in known.items()
         )
         raise BadInput(
-            f"template {template.name} cannot be cast so",
+            f"template {template.name} has unusable roles",
             expected=listed,
-            got="; ".join(faults),
-            do=f"name members for its roles; there are {', '.join(material.parts) or 'none'}",
+            got="; ".join(errors),
+            do=f"set roles=role:member,…; members are {', '.join(inputs.parts) or 'none'}",
         )
 
 
-def _provisional(template: Template, cast: Assignment, material: TemplateInputs) -> Recipe:
-    """The mixes without sidecars as a recipe, its answer in ranks, as the prior's is."""
-    *before, last = template.mixes(cast, material)
+def _provisional(template: Template, assignment: Assignment, inputs: TemplateInputs) -> Recipe:
+    """The mixes without sidecars as a recipe, its result in ranks, as the prior's is."""
+    *before, last = template.mixes(assignment, inputs)
     if last.space != "rank":
         last = replace(last, steps=[*last.steps, Step("percentile_ranks", {})])
-    required = [cast[role.name] for role in template.roles if role.required]
-    return _recipe(template, [*required, *cast.values()], [*before, last])
+    required = [assignment[role.name] for role in template.roles if role.required]
+    return _recipe(template, [*required, *assignment.values()], [*before, last])
 
 
 def _recipe(template: Template, names: Iterable[str], mixes: list[Mix]) -> Recipe:
-    """A recipe without a score, to be executed here; its prior is the first name, which must be one that stays."""
+    """A recipe without a score, for use in this module; its prior is the first name, which must not be dropped."""
     members = [RecipeMember(name, "", 0.0) for name in dict.fromkeys(names)]
     return Recipe(template.name, "", "", members, mixes, members[0].name, 0.0, [], 0)
 
 
-def _earned(
-    sidecar: Sidecar, recipe: Recipe, material: TemplateInputs, member: str
+def _sidecar_weights(
+    sidecar: Sidecar, recipe: Recipe, inputs: TemplateInputs, member: str
 ) -> tuple[dict[str, float], Gate | None]:
-    """What the member may weigh in which class: by a gate fitted on what it would correct, or by its coverage."""
-    side = material.parts[member]
+    """The member's weight in each class: by a gate fitted on the blend it corrects, or by its coverage."""
+    side = inputs.parts[member]
     if sidecar.gate:
-        anchor = evaluate(recipe, material.parts, material.labels)
-        gate = fit_gate(material.labels, anchor, side, sidecar.settings, sidecar.gate)
+        anchor = evaluate(recipe, inputs.parts, inputs.labels)
+        gate = fit_gate(inputs.labels, anchor, side, sidecar.settings, sidecar.gate)
         return gate.weights, gate
-    class_names = dict(zip(material.taxonomy.primary_label, material.taxonomy.class_name, strict=True))
+    class_names = dict(zip(inputs.taxonomy.primary_label, inputs.taxonomy.class_name, strict=True))
     covered = [label for label, column in zip(side.classes, side.values.T, strict=True) if np.ptp(column) > 0]
-    caps = coverage_caps(class_names, covered=covered, well_mapped=material.mapped)
+    caps = coverage_caps(class_names, covered=covered, well_mapped=inputs.mapped)
     return {label: cap for label, cap in caps.items() if cap > 0}, None
 
 
-def _corrected(recipe: Recipe, member: str, weights: dict[str, float], settings: SidecarSettings) -> Recipe:
-    """The recipe with the member as a sidecar of its answer."""
+def _with_sidecar(recipe: Recipe, member: str, weights: dict[str, float], settings: SidecarSettings) -> Recipe:
+    """The recipe with the member as a sidecar of its last mix."""
     *before, last = recipe.mixes
     step = Step("sidecar", {"member": member, "gate": weights, "settings": to_json(settings)})
     return replace(recipe, mixes=[*before, replace(last, steps=[*last.steps, step])])

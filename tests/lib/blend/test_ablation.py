@@ -12,7 +12,7 @@ from lib.competition.scores import concat_scores
 from lib.judge.bootstrap import bootstrap
 from lib.judge.compare import paired_interval
 from lib.judge.metric import judge
-from tests.support.tinyblend import heard_by, labels_of, recipe_of
+from tests.support.tinyblend import labels_of, noisy_scores, recipe_of
 
 SMOOTH = Step("smooth_windows", {"sigma": 1.0})
 SCALE = Step("scale_by_file", {"top_windows": 2, "power": 0.5})
@@ -26,7 +26,7 @@ def labels():
 @pytest.fixture
 def parts(labels):
     noise = {"prior": 5.0, "good": 0.8, "fair": 1.5}
-    return {name: heard_by(labels, size, n) for n, (name, size) in enumerate(noise.items())}
+    return {name: noisy_scores(labels, size, n) for n, (name, size) in enumerate(noise.items())}
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def score(recipe, parts, labels):
 
 def test_what_is_left_out_is_missed_by_the_difference_in_score(recipe, parts, labels):
     table = ablate(recipe, parts, labels, draws=50)
-    gain = table[table.order == "left out"].set_index("what").gain
+    gain = table[table.order == "left out"].set_index("component").gain
     whole = score(recipe, parts, labels)
     assert gain["good"] == pytest.approx(whole - score(recipe.without({"good"}), parts, labels))
     plainer = replace(recipe, mixes=[replace(recipe.mixes[0], steps=[SCALE])])
@@ -54,7 +54,7 @@ def test_what_is_left_out_is_missed_by_the_difference_in_score(recipe, parts, la
 def test_in_order_gains_climb_from_chance_to_the_whole(recipe, parts, labels):
     table = ablate(recipe, parts, labels, draws=50)
     joining = table[table.order == "in order"]
-    assert joining.what.tolist() == ["prior", "good", "fair", CLASS_WEIGHTS, "smooth_windows", "scale_by_file"]
+    assert joining.component.tolist() == ["prior", "good", "fair", CLASS_WEIGHTS, "smooth_windows", "scale_by_file"]
     assert joining.kind.tolist() == ["member"] * 3 + ["step"] * 3
     np.testing.assert_allclose(0.5 + joining.gain.cumsum(), joining.score, atol=1e-12)
     assert joining.score.iloc[-1] == pytest.approx(score(recipe, parts, labels))
@@ -63,7 +63,7 @@ def test_in_order_gains_climb_from_chance_to_the_whole(recipe, parts, labels):
 
 def test_intervals_are_the_judges_on_shared_draws(recipe, parts, labels):
     table = ablate(recipe, parts, labels, draws=80)
-    row = table[(table.what == "fair") & (table.order == "left out")].iloc[0]
+    row = table[(table.component == "fair") & (table.order == "left out")].iloc[0]
     named = {"with": evaluate(recipe, parts, labels), "less": evaluate(recipe.without({"fair"}), parts, labels)}
     drawn = bootstrap(labels, named, draws=80)
     scored = {name: judge(labels, scores).macro for name, scores in named.items()}
@@ -90,7 +90,7 @@ def test_the_prior_can_be_missed_too_and_one_alone_is_missed_by_all_it_adds_to_c
     assert table.gain.tolist() == pytest.approx([alone["good"]] * 2)
 
 
-def test_a_sidecars_member_comes_with_its_step_and_steps_of_several_mixes_are_told_apart(parts, labels):
+def test_a_sidecars_member_comes_with_its_step_and_steps_of_several_mixes_are_kept_apart(parts, labels):
     made = recipe_of(["prior", "good", "fair"])
     mixes = [
         Mix("low", "rank", [Part("prior", 1.0)], [SMOOTH]),
@@ -103,24 +103,24 @@ def test_a_sidecars_member_comes_with_its_step_and_steps_of_several_mixes_are_to
     ]
     parts["fair"] = parts["fair"].with_values(1 / (1 + np.exp(-parts["fair"].values)), "prob")
     table = ablate(replace(made, mixes=mixes), parts, labels, draws=50)
-    assert table[table.order == "in order"].what.tolist() == [
+    assert table[table.order == "in order"].component.tolist() == [
         "prior",
         "good",
         "smooth_windows in low",
         "smooth_windows in top",
         "add_prior fair in top",
     ]
-    left_out = table[table.order == "left out"].set_index("what")
+    left_out = table[table.order == "left out"].set_index("component")
     assert left_out.gain["fair"] == left_out.gain["add_prior fair in top"] != 0
 
 
-def test_a_searched_recipe_is_taken_apart_in_each_fold_as_it_was_chosen_without_it(parts, labels):
+def test_a_searched_recipe_is_ablated_in_each_fold_as_it_was_chosen_without_it(parts, labels):
     chosen = [
         recipe_of(["prior", "good", "fair"], weights=list(weights))
         for weights in ((0.0, 0.5, 0.5), (0.0, 1.0, 0.0), (0.2, 0.3, 0.5))
     ]
     by_fold, whole = dict(enumerate(chosen)), recipe_of(["prior", "good", "fair"])
-    table = ablate(whole, parts, labels, by_fold=by_fold, draws=50).set_index(["order", "what"])
+    table = ablate(whole, parts, labels, by_fold=by_fold, draws=50).set_index(["order", "component"])
     folds = evaluation_folds(parts, labels)
     nested = concat_scores([execute_by_fold(by_fold[fold.number], [fold]) for fold in folds])
     assert table.score["in order", "fair"] == pytest.approx(judge(labels, nested).macro)

@@ -1,4 +1,4 @@
-"""Ranks, smoothing and the search: exact on small cases, invariant where they claim to be."""
+"""Ranks, smoothing and the search: exact on small cases, invariant where stated."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Groups for a recipe: genera that are genera, and mirrors that no chance and no single file makes."""
+"""Groups for a recipe: genera that are genera, and mirrors that are not made by chance or by one file."""
 
 import numpy as np
 import pandas as pd
@@ -41,40 +41,40 @@ def test_the_public_behaviour_takes_every_first_word_for_a_genus(taxonomy):
 
 
 def labels(**windows):
-    """Labels of six soundscapes, class by class the numbers of the windows where it is heard."""
+    """Labels of six soundscapes, class by class the numbers of the windows where it is present."""
     values = np.zeros((len(ROWS), len(windows)), dtype=bool)
-    for column, heard in enumerate(windows.values()):
-        values[list(heard), column] = True
+    for column, present in enumerate(windows.values()):
+        values[list(present), column] = True
     return Labels(values, ROWS, list(windows))
 
 
 TWO_FILES = {1, 2, 3, 13, 14}
 
 
-def test_classes_heard_in_the_same_windows_are_mirrors():
-    heard = labels(a=TWO_FILES, b={40, 50}, c=TWO_FILES, d={40, 50}, e={40, 51}, silent=set(), mute=set())
-    assert learn_mirror_groups(heard, agreement=1.0, soundscapes=2) == [["a", "c"], ["b", "d"]]
+def test_classes_present_in_the_same_windows_are_mirrors():
+    present = labels(a=TWO_FILES, b={40, 50}, c=TWO_FILES, d={40, 50}, e={40, 51}, silent=set(), mute=set())
+    assert learn_mirror_groups(present, agreement=1.0, soundscapes=2) == [["a", "c"], ["b", "d"]]
 
 
 def test_windows_of_one_soundscape_are_one_piece_of_evidence():
-    heard = labels(a=range(12), b=range(12))
-    assert learn_mirror_groups(heard, agreement=1.0, soundscapes=1) == [["a", "b"]]
-    assert learn_mirror_groups(heard, agreement=1.0, soundscapes=2) == []
+    present = labels(a=range(12), b=range(12))
+    assert learn_mirror_groups(present, agreement=1.0, soundscapes=1) == [["a", "b"]]
+    assert learn_mirror_groups(present, agreement=1.0, soundscapes=2) == []
 
 
-def test_the_evidence_is_where_both_are_heard():
-    heard = labels(a=[*range(10), 13], b=[*range(10), 26])
-    assert learn_mirror_groups(heard, agreement=0.8, soundscapes=1) == [["a", "b"]]
-    assert learn_mirror_groups(heard, agreement=0.8, soundscapes=2) == []
+def test_the_evidence_is_where_both_are_present():
+    present = labels(a=[*range(10), 13], b=[*range(10), 26])
+    assert learn_mirror_groups(present, agreement=0.8, soundscapes=1) == [["a", "b"]]
+    assert learn_mirror_groups(present, agreement=0.8, soundscapes=2) == []
 
 
-def test_agreement_is_the_share_of_windows_where_either_is_heard():
-    heard = labels(a={1, 2, 3, 13}, b=TWO_FILES)  # four of five
-    assert learn_mirror_groups(heard, agreement=0.8, soundscapes=2) == [["a", "b"]]
-    assert learn_mirror_groups(heard, agreement=0.81, soundscapes=2) == []
+def test_agreement_is_the_share_of_windows_where_either_is_present():
+    present = labels(a={1, 2, 3, 13}, b=TWO_FILES)  # four of five
+    assert learn_mirror_groups(present, agreement=0.8, soundscapes=2) == [["a", "b"]]
+    assert learn_mirror_groups(present, agreement=0.81, soundscapes=2) == []
 
 
-def test_a_chain_of_near_twins_is_no_group():
+def test_a_chain_of_near_duplicates_is_no_group():
     first, second, third = ({1, 13, 25, 2, 3, *more} for more in ({4}, {4, 5}, {5}))
     found = learn_mirror_groups(labels(a=first, b=second, c=third), agreement=0.8, soundscapes=3)
     assert len(found) == 1
@@ -83,14 +83,14 @@ def test_a_chain_of_near_twins_is_no_group():
 
 
 def test_four_mirrors_are_one_group():
-    heard = labels(a=TWO_FILES, b=TWO_FILES, c=TWO_FILES, x={60}, d=TWO_FILES)
-    assert learn_mirror_groups(heard, agreement=1.0, soundscapes=2) == [["a", "b", "c", "d"]]
+    present = labels(a=TWO_FILES, b=TWO_FILES, c=TWO_FILES, x={60}, d=TWO_FILES)
+    assert learn_mirror_groups(present, agreement=1.0, soundscapes=2) == [["a", "b", "c", "d"]]
 
 
 def test_mirrors_are_learned_from_the_given_rows_alone():
-    heard = labels(a=TWO_FILES | {60}, b=TWO_FILES | {61})
-    assert learn_mirror_groups(heard, agreement=1.0, soundscapes=2) == []
-    assert learn_mirror_groups(heard.take(ROWS[:24]), agreement=1.0, soundscapes=2) == [["a", "b"]]
+    present = labels(a=TWO_FILES | {60}, b=TWO_FILES | {61})
+    assert learn_mirror_groups(present, agreement=1.0, soundscapes=2) == []
+    assert learn_mirror_groups(present.take(ROWS[:24]), agreement=1.0, soundscapes=2) == [["a", "b"]]
 
 
 def test_nothing_to_pair_gives_no_group_and_unusable_settings_are_refused():

@@ -1,4 +1,4 @@
-"""A recipe is judged within each fold: the offsets of the folds' models count for nothing, sums of tallies are AUC."""
+"""A recipe is scored within each fold: offsets of the folds' models have no effect, sums of won pairs are AUC."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from lib.blend.recipe import Step
 from lib.competition.scores import Labels, concat_scores
 from lib.core.errors import BadInput
 from lib.judge.metric import judge
-from tests.support.tinyblend import heard_by, labels_of, recipe_of
+from tests.support.tinyblend import labels_of, noisy_scores, recipe_of
 
 SMOOTH = Step("smooth_windows", {"sigma": 0.7})
 
@@ -20,7 +20,7 @@ def offset_by_fold(part, labels, size):
 
 def test_the_offset_of_a_folds_model_changes_nothing():
     labels = labels_of()
-    p, q = (heard_by(labels, 1.0, seed) for seed in (0, 1))
+    p, q = (noisy_scores(labels, 1.0, seed) for seed in (0, 1))
     recipe = recipe_of("pq", steps=[SMOOTH])
     plain = evaluate(recipe, {"p": p, "q": q}, labels)
     moved = evaluate(recipe, {"p": offset_by_fold(p, labels, 100.0), "q": q}, labels)
@@ -29,7 +29,7 @@ def test_the_offset_of_a_folds_model_changes_nothing():
 
 def test_each_folds_rows_are_as_if_there_were_no_others():
     labels = labels_of()
-    parts, recipe = {name: heard_by(labels, 1.0, n) for n, name in enumerate("pq")}, recipe_of("pq", steps=[SMOOTH])
+    parts, recipe = {name: noisy_scores(labels, 1.0, n) for n, name in enumerate("pq")}, recipe_of("pq", steps=[SMOOTH])
     whole = evaluate(recipe, parts, labels)
     alone = [
         recipe.execute({name: part.take(labels.row_ids[at : at + 24]) for name, part in parts.items()}).scores
@@ -40,15 +40,15 @@ def test_each_folds_rows_are_as_if_there_were_no_others():
 
 def test_windows_without_a_label_are_scored_with_their_soundscape_and_other_soundscapes_are_not():
     labels = labels_of()
-    parts = {name: heard_by(labels, 1.0, n) for n, name in enumerate("pq")}
+    parts = {name: noisy_scores(labels, 1.0, n) for n, name in enumerate("pq")}
     some = labels.take([row for n, row in enumerate(labels.row_ids) if n % 12 != 3 and n < 48])
     scores = evaluate(recipe_of("pq", steps=[SMOOTH]), parts, some)
     assert scores.row_ids == labels.row_ids[:48]
 
 
-def test_tallies_add_up_to_the_judges_score_on_any_folds():
+def test_won_pairs_add_up_to_the_judges_score_on_any_folds():
     labels = labels_of()
-    parts, recipe = {name: heard_by(labels, 1.0, n) for n, name in enumerate("pq")}, recipe_of("pq")
+    parts, recipe = {name: noisy_scores(labels, 1.0, n) for n, name in enumerate("pq")}, recipe_of("pq")
     folds, scores = evaluation_folds(parts, labels), evaluate(recipe, parts, labels)
     won = count_won_pairs(recipe, folds)
     for chosen in ([0, 1, 2], [0, 2], [1]):
@@ -61,6 +61,6 @@ def test_tallies_add_up_to_the_judges_score_on_any_folds():
 def test_folds_where_nothing_can_be_scored_are_refused():
     labels = labels_of()
     silent = Labels(np.zeros_like(labels.values), labels.row_ids, labels.classes, labels.strata)
-    folds = evaluation_folds({"p": heard_by(labels, 1.0)}, silent)
+    folds = evaluation_folds({"p": noisy_scores(labels, 1.0)}, silent)
     with pytest.raises(BadInput, match="no class can be scored"):
         macro_of_won_pairs(np.zeros((3, 4)), folds)

@@ -1,4 +1,4 @@
-"""A recipe's ingredients tell what members cost alone and together, and only those that matter stay."""
+"""A recipe's members have own and shared costs, and only those with an effect stay."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ def recipe(*steps, class_weights=None):
     return Recipe("bold", "hash", "folds", members, [mixed], "p", 0.0, [0.0, 0.0], 0)
 
 
-def test_a_member_costs_what_its_card_says(members, classes):
+def test_a_members_cost_is_its_cards(members, classes):
     folder = members / "l1_statistics"
     card = read_card(folder, classes)
     assert recipe_member(card, folder) == RecipeMember(card.name, check_seal(folder), card.seconds_per_soundscape)
@@ -30,24 +30,24 @@ def test_a_head_costs_its_own_seconds_and_shares_its_embedders(members, classes)
     assert (made.seconds_per_soundscape, made.shared) == (0.01, {"perch": 0.5})
 
 
-def test_used_are_those_with_a_weight_anywhere_and_those_whom_a_step_looks_at():
+def test_used_members_have_a_weight_anywhere_or_are_read_by_a_step():
     assert used_members(recipe()) == {"q", "r"}
     assert used_members(recipe(class_weights={"a": [0.0, 0.5, 0.0, 0.5]})) == {"q", "r", "s"}
     assert used_members(recipe(Step("add_prior", {"member": "t", "strength": 0.1}))) == {"q", "r", "t"}
 
 
-def test_who_speaks_only_without_some_folds_labels_is_set_aside_and_costs_a_submission_nothing():
-    blind = {"0": [Mix("blend", "rank", [Part("q", 0.5), Part("s", 0.5)])], "1": recipe().mixes}
-    kept = drop_unused_members(replace(recipe(), by_fold=blind), {"q": 0.02}, {"p"})
+def test_a_member_of_fold_variants_only_is_kept_apart_and_costs_a_submission_nothing():
+    variants = {"0": [Mix("blend", "rank", [Part("q", 0.5), Part("s", 0.5)])], "1": recipe().mixes}
+    kept = drop_unused_members(replace(recipe(), by_fold=variants), {"q": 0.02}, {"p"})
     assert [member.name for member in kept.members] == ["p", "q", "r"]
     assert kept.fold_only_members == [RecipeMember("s", "m", 0.1)]
-    assert kept.by_fold["0"] == blind["0"]
+    assert kept.by_fold["0"] == variants["0"]
     assert [part.name for part in kept.by_fold["1"][0].parts] == ["p", "q", "r", "s"]
     again = drop_unused_members(kept, {}, {"p"})
     assert (again.fold_only_members, again.by_fold) == (kept.fold_only_members, kept.by_fold)
 
 
-def test_trimming_keeps_the_answer_and_the_required_and_writes_down_what_each_is_worth():
+def test_dropping_unused_members_keeps_the_result_and_the_required_and_stores_each_value():
     kept = drop_unused_members(recipe(), {"q": 0.02, "r": 0.01}, {"p", "q"})
     assert {member.name: (member.required, member.value) for member in kept.members} == {
         "p": (True, 0.0),

@@ -94,7 +94,7 @@ def test_ranks_have_no_logit():
         mix([percentile_ranks(part) for part in PARTS], WEIGHTS, space="logit")
 
 
-def test_a_part_without_weight_has_no_say_not_even_by_a_zero():
+def test_a_part_without_weight_has_no_influence_not_even_by_a_zero():
     silent = PARTS[1].with_values(np.zeros((20, 4)))
     np.testing.assert_allclose(
         mix([PARTS[0], silent], [1.0, 0.0], space="geometric").values, PARTS[0].values, rtol=1e-6

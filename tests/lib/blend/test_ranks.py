@@ -1,4 +1,4 @@
-"""Ranks are percentiles that share ties; what is no set of weights is refused."""
+"""Ranks are percentiles that share ties; unusable weights are refused."""
 
 import numpy as np
 import pytest
@@ -35,14 +35,14 @@ def test_no_rows_have_no_ranks():
     assert percentile_ranks(scores(np.zeros((0, 2)))).values.shape == (0, 2)
 
 
-def test_a_blend_keeps_the_ties_that_single_precision_would_part():
+def test_a_blend_keeps_the_ties_that_single_precision_would_separate():
     rising = np.arange(708)[:, None]
     both = [scores(rising, "logit"), scores(-rising, "logit")]
     assert len(set(mix(both, [0.5, 0.5], space="rank").values[:, 0].tolist())) == 1
 
 
 @pytest.mark.parametrize("weights", [[], [0.5, 0.6], [1.5, -0.5], [float("nan"), 1.0], [0.0, 0.0]])
-def test_what_is_no_set_of_weights_is_refused(weights):
+def test_unusable_weights_are_refused(weights):
     with pytest.raises(BadInput, match="weights"):
         check_weights(weights)
 

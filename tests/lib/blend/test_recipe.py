@@ -1,4 +1,4 @@
-"""A recipe says everything that changes a score, executes just that, and goes on without what it may leave out."""
+"""A recipe holds everything that changes a score, executes just that, and goes on without optional members."""
 
 from dataclasses import replace
 
@@ -55,40 +55,42 @@ def made():
 
 
 @pytest.fixture
-def knowing(made):
-    """The same, and what it is without the labels of fold 0, where q weighs more, and of fold 3, where t speaks."""
+def with_variants(made):
+    """The same with its variants without the labels of folds 0, where q weighs more, and 3, where t has a weight."""
     more = Mix("all", "rank", [Part("p", 0.1), Part("q", 0.9)], [made.mixes[1].steps[1]], {"b": [1.0, 0.0]})
     other = Mix("all", "rank", [Part("q", 0.5), Part("t", 0.5)], [Step("add_prior", {"member": "r", "strength": 0.1})])
     return replace(made, by_fold={"0": [more], "3": [other]}, fold_only_members=[RecipeMember("t", "m5", 0.3)])
 
 
-def test_a_recipe_survives_its_file(made, knowing, tmp_path):
-    for recipe in (made, knowing):
+def test_a_recipe_survives_its_file(made, with_variants, tmp_path):
+    for recipe in (made, with_variants):
         save_recipe(tmp_path, recipe)
         assert load_recipe(tmp_path / "safe.json") == recipe
 
 
-def test_a_recipe_blind_to_a_fold_is_what_it_was_made_without_that_folds_labels(knowing, made, parts):
-    assert knowing.for_fold(0).weights == pytest.approx({"p": 0.1, "q": 0.9, "r": 0.0, "s": 0.0, "t": 0.0})
-    assert knowing.for_fold(3).mixes == knowing.by_fold["3"]
-    said = knowing.for_fold(3).execute(parts | {"t": scores(9)}).scores
-    assert (said.values != made.execute(parts).scores.values).any()
+def test_a_folds_variant_is_the_recipe_made_without_that_folds_labels(with_variants, made, parts):
+    assert with_variants.for_fold(0).weights == pytest.approx({"p": 0.1, "q": 0.9, "r": 0.0, "s": 0.0, "t": 0.0})
+    assert with_variants.for_fold(3).mixes == with_variants.by_fold["3"]
+    result = with_variants.for_fold(3).execute(parts | {"t": scores(9)}).scores
+    assert (result.values != made.execute(parts).scores.values).any()
 
 
-def test_what_is_carried_along_changes_no_answer(knowing, made, parts):
-    np.testing.assert_array_equal(knowing.execute(parts).scores.values, made.execute(parts).scores.values)
-    assert knowing.weights == made.weights
+def test_fold_variants_do_not_change_the_result(with_variants, made, parts):
+    np.testing.assert_array_equal(with_variants.execute(parts).scores.values, made.execute(parts).scores.values)
+    assert with_variants.weights == made.weights
 
 
 @pytest.mark.parametrize("fold", [1, 4])
-def test_a_recipe_that_knows_a_folds_labels_may_not_teach_there(knowing, made, fold):
-    with pytest.raises(BadInput, match=rf"knows the labels of fold {fold}(.|\n)*\['0', '3'\](.|\n)*anew by 05"):
-        knowing.for_fold(fold)
-    with pytest.raises(BadInput, match="knows the labels of fold 0"):
+def test_a_recipe_fitted_on_a_folds_labels_cannot_make_pseudo_labels_there(with_variants, made, fold):
+    with pytest.raises(
+        BadInput, match=rf"is fitted on the labels of fold {fold}(.|\n)*\['0', '3'\](.|\n)*run 05 again"
+    ):
+        with_variants.for_fold(fold)
+    with pytest.raises(BadInput, match="is fitted on the labels of fold 0"):
         made.for_fold(0)
 
 
-def test_a_recipe_executes_what_it_says(made, parts):
+def test_a_recipe_executes_its_mixes_and_steps(made, parts):
     smooth = apply_step(parts["q"], "smooth_windows", {"sigma": 0.5})
     networks = mix([smooth, parts["r"]], [0.6, 0.4], space="logit")
     whole = mix([parts["p"], networks], [0.25, 0.75], space="rank", class_weights={"b": [0.0, 1.0]})
@@ -104,7 +106,7 @@ def test_the_members_weights_are_those_through_all_mixes(made):
     assert made.weights == pytest.approx({"p": 0.25, "q": 0.45, "r": 0.3, "s": 0.0})
 
 
-def test_a_sidecar_that_breaks_a_guard_leaves_the_anchors_ranks_and_says_so(made, parts):
+def test_a_sidecar_that_breaks_a_guard_leaves_the_anchors_ranks_with_an_alarm(made, parts):
     strict = to_json(replace(FREE, max_active_share=0.0))
     steps = [made.mixes[1].steps[0], Step("sidecar", {"member": "s", "gate": {"a": 0.3}, "settings": strict})]
     guarded = replace(made, mixes=[made.mixes[0], replace(made.mixes[1], steps=steps)])
@@ -128,14 +130,14 @@ def test_a_mix_whose_parts_are_all_gone_goes_too_and_overruled_classes_follow(ma
     assert less.mixes[0].class_weights == {"b": [1.0]}
 
 
-def test_without_members_it_is_blind_to_folds_as_far_as_somebody_is_left_there(knowing):
-    less = knowing.without({"q", "s", "t"})
+def test_without_members_a_folds_variant_stays_if_a_member_is_left_there(with_variants):
+    less = with_variants.without({"q", "s", "t"})
     assert (less.weights, list(less.by_fold)) == (pytest.approx({"p": 0.25, "r": 0.75}), ["0"])
     assert less.for_fold(0).mixes == [Mix("all", "rank", [Part("p", 1.0)], [], {"b": [1.0]})]
     assert less.fold_only_members == []
-    with pytest.raises(BadInput, match="knows the labels of fold 3"):
+    with pytest.raises(BadInput, match="is fitted on the labels of fold 3"):
         less.for_fold(3)
-    assert knowing.without({"r"}).by_fold["3"][0].steps == []
+    assert with_variants.without({"r"}).by_fold["3"][0].steps == []
 
 
 def test_a_recipe_cannot_lose_its_prior(made):
@@ -149,31 +151,34 @@ def test_a_required_member_that_is_absent_is_named(made, parts):
 
 
 @pytest.mark.parametrize(
-    ("change", "fault"),
+    ("change", "error"),
     [
         (lambda r: {"prior": "nobody"}, "no prior 'nobody'"),
         (lambda r: {"prior": "q"}, "no prior 'q' that is required"),
         (lambda r: {"members": [*r.members, r.members[0]]}, "p twice"),
-        (lambda r: {"mixes": r.mixes[::-1]}, "all wants networks"),
-        (lambda r: {"mixes": [replace(r.mixes[0], steps=[Step("magic", {})])]}, "no step magic"),
-        (lambda r: {"mixes": [replace(r.mixes[0], steps=[Step("sidecar", {"member": "x"})])]}, "wants x"),
+        (lambda r: {"mixes": r.mixes[::-1]}, "all needs networks"),
+        (lambda r: {"mixes": [replace(r.mixes[0], steps=[Step("magic", {})])]}, "unknown step magic"),
+        (lambda r: {"mixes": [replace(r.mixes[0], steps=[Step("sidecar", {"member": "x"})])]}, "networks needs x"),
         (lambda r: {"mixes": [replace(r.mixes[0], space="dream")]}, "'dream'"),
         (lambda r: {"mixes": [replace(r.mixes[0], name="p")]}, "p twice"),
         (lambda r: {"mixes": []}, "no mix"),
         (lambda r: {"by_fold": {"2": []}}, "no mix, without fold 2"),
-        (lambda r: {"by_fold": {"2": r.mixes[::-1]}}, "all wants networks, without fold 2"),
-        (lambda r: {"by_fold": {"2": [Mix("all", "rank", [Part("t", 1.0)])]}}, "all wants t, without fold 2"),
+        (lambda r: {"by_fold": {"2": r.mixes[::-1]}}, "all needs networks, without fold 2"),
+        (lambda r: {"by_fold": {"2": [Mix("all", "rank", [Part("t", 1.0)])]}}, "all needs t, without fold 2"),
         (
-            lambda r: {"mixes": [Mix("all", "rank", [Part("t", 1.0)])], "fold_only_members": [replace(r.members[0], name="t")]},
-            "all wants t",
+            lambda r: {
+                "mixes": [Mix("all", "rank", [Part("t", 1.0)])],
+                "fold_only_members": [replace(r.members[0], name="t")],
+            },
+            "all needs t",
         ),
         (lambda r: {"fold_only_members": r.members[:1]}, "p twice"),
         (lambda r: {"mixes": [replace(r.mixes[0], parts=[Part("p", 0.9)])]}, "0.9"),
         (lambda r: {"mixes": [replace(r.mixes[0], class_weights={"a": [0.5, 0.6]})]}, "0.6"),
     ],
 )
-def test_an_unusable_recipe_is_refused_with_its_fault(made, change, fault):
-    with pytest.raises(BadInput, match=fault):
+def test_an_unusable_recipe_is_refused_with_its_error(made, change, error):
+    with pytest.raises(BadInput, match=error):
         replace(made, **change(made))
 
 

@@ -9,13 +9,13 @@ from lib.blend.recipe import Step
 from lib.blend.search.nested import search
 from lib.blend.search.space import SearchSpace
 from lib.show.blend import searched_against_nested, sidecar_gate_figure, waterfall, weights_by_fold
-from tests.support.tinyblend import heard_by, labels_of, recipe_of
+from tests.support.tinyblend import noisy_scores, labels_of, recipe_of
 
 
 @pytest.fixture(scope="module")
 def searched():
     labels = labels_of()
-    parts = {name: heard_by(labels, noise, n) for n, (name, noise) in enumerate((("p", 1.0), ("q", 1.5)))}
+    parts = {name: noisy_scores(labels, noise, n) for n, (name, noise) in enumerate((("p", 1.0), ("q", 1.5)))}
     recipe = recipe_of("pq", steps=[Step("smooth_windows", {"sigma": 0.5})])
     return search(SearchSpace(recipe, "all"), parts, labels), ablate(recipe, parts, labels, draws=30)
 
@@ -38,7 +38,7 @@ def test_weights_are_marked_with_what_each_fold_would_have_chosen(searched):
     found = searched[0]
     axis = weights_by_fold(found, ["p", "q"]).axes[0]
     *folds, chosen = [line.get_xdata().tolist() for line in axis.lines]
-    assert chosen == list(found.choice.weights)
+    assert chosen == list(found.candidate.weights)
     assert folds == [list(choice.weights) for choice in found.by_fold.values()]
 
 

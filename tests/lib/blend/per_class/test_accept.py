@@ -1,4 +1,4 @@
-"""Class weights are judged on the fold left out, and kept only where the interval of their gain lies above nothing."""
+"""Class weights are scored on the fold left out, and kept only if the interval of their gain lies above zero."""
 
 from dataclasses import replace
 
@@ -9,12 +9,12 @@ from lib.blend.evaluate import evaluate
 from lib.blend.per_class.accept import decide_acceptance, stack
 from lib.core.errors import BadInput
 from lib.judge.metric import judge
-from tests.support.tinyblend import heard_by, labels_of, recipe_of
+from tests.support.tinyblend import labels_of, noisy_scores, recipe_of
 
 
 def complementary(labels):
-    """p hears classes a and b, q hears c and d; elsewhere each is noise."""
-    p, q, noise = (heard_by(labels, size, seed) for seed, size in enumerate((1.0, 1.0, 1e3)))
+    """p predicts classes a and b, q predicts c and d; elsewhere each is noise."""
+    p, q, noise = (noisy_scores(labels, size, seed) for seed, size in enumerate((1.0, 1.0, 1e3)))
     first = np.array([True, True, False, False])
     return {
         "p": p.with_values(np.where(first, p.values, noise.values)),
@@ -39,7 +39,7 @@ def test_class_weights_that_surely_help_are_kept_and_stand_in_the_recipe():
     assert made.recipe.score == judge(labels, made.nested).macro
 
 
-def test_searched_is_the_score_on_the_folds_that_the_weights_were_fitted_on():
+def test_the_searched_score_is_that_on_the_folds_that_the_weights_were_fitted_on():
     labels = labels_of()
     parts, recipe = complementary(labels), recipe_of("pq")
 
@@ -48,11 +48,11 @@ def test_searched_is_the_score_on_the_folds_that_the_weights_were_fitted_on():
 
     plain = evaluate(recipe, parts, labels)
     made = stack(fit, recipe, "all", parts, labels, plain=plain)
-    assert made.recipe.searched == judge(labels, evaluate(made.recipe, parts, labels)).macro
-    assert made.recipe.score == judge(labels, plain).macro < made.recipe.searched
+    assert made.recipe.searched_score == judge(labels, evaluate(made.recipe, parts, labels)).macro
+    assert made.recipe.score == judge(labels, plain).macro < made.recipe.searched_score
 
 
-def test_weights_that_change_nothing_are_left():
+def test_weights_that_change_nothing_are_not_kept():
     labels = labels_of()
     parts, recipe = complementary(labels), recipe_of("pq")
     same = stack(lambda *_: {"a": [0.5, 0.5]}, recipe, "all", parts, labels, plain=evaluate(recipe, parts, labels))
@@ -61,9 +61,9 @@ def test_weights_that_change_nothing_are_left():
     assert str(same.verdict).endswith("not surely better")
 
 
-def test_a_gain_that_is_not_sure_is_left():
+def test_a_gain_that_is_not_sure_is_not_kept():
     labels = labels_of()
-    noise = [heard_by(labels, 1e6, seed) for seed in range(6)]
+    noise = [noisy_scores(labels, 1e6, seed) for seed in range(6)]
     _, _, low, high, _, _ = sorted(noise, key=lambda scores: judge(labels, scores).macro)
     verdict = decide_acceptance(labels, low, high)
     assert verdict.gain > 0
@@ -74,15 +74,15 @@ def test_each_fold_is_scored_by_weights_fitted_on_the_others_on_top_of_the_recip
     labels = labels_of()
     parts, recipe = complementary(labels), recipe_of("pq")
     by_fold = {fold: replace(recipe, name=f"without {fold}") for fold in (0, 1, 2)}
-    asked = []
+    requested = []
 
     def fit(given, mix, folds):
-        asked.append((given.name, mix, [fold.number for fold in folds]))
+        requested.append((given.name, mix, [fold.number for fold in folds]))
         return BEST if given.name == "without 1" else {}
 
     plain = evaluate(recipe, parts, labels)
     made = stack(fit, recipe, "all", parts, labels, plain=plain, by_fold=by_fold)
-    assert asked == [
+    assert requested == [
         ("without 0", "all", [1, 2]),
         ("without 1", "all", [0, 2]),
         ("without 2", "all", [0, 1]),
@@ -93,8 +93,8 @@ def test_each_fold_is_scored_by_weights_fitted_on_the_others_on_top_of_the_recip
     assert set(labels.strata[changed].tolist()) == {1}
 
 
-def test_one_fold_cannot_judge_a_stacker():
+def test_one_fold_is_not_enough_for_a_stacker():
     labels = labels_of(folds=1)
     parts = complementary(labels)
-    with pytest.raises(BadInput, match="fold to judge on"):
+    with pytest.raises(BadInput, match="fold to score"):
         stack(lambda *_: {}, recipe_of("pq"), "all", parts, labels, plain=parts["p"])

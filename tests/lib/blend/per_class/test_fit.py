@@ -1,4 +1,4 @@
-"""Class weights go to whom the class knows, are shares, and come home where positives are few."""
+"""Class weights go to members that predict the class, sum to one, and shrink to the mix's where positives are few."""
 
 import numpy as np
 import pytest
@@ -10,77 +10,77 @@ from lib.blend.per_class.fit import RegressionSettings, _logistic, _ridge, regre
 from lib.competition.scores import Labels
 from lib.core.errors import BadInput
 from tests.lib.blend.per_class.test_accept import complementary
-from tests.support.tinyblend import heard_by, labels_of, recipe_of
+from tests.support.tinyblend import labels_of, noisy_scores, recipe_of
 
 ALONE = [["a"], ["b"], ["c"], ["d"]]
-FREE = {how: RegressionSettings(how, half_at=0.0) for how in ("ridge", "logistic")}
+FREE = {method: RegressionSettings(method, half_at=0.0) for method in ("ridge", "logistic")}
 FITS = {
     "ridge": lambda groups, half_at=0.0: regression_fit(groups, RegressionSettings("ridge", half_at=half_at)),
     "logistic": lambda groups, half_at=0.0: regression_fit(groups, RegressionSettings("logistic", half_at=half_at)),
 }
 
 
-@pytest.mark.parametrize("how", FITS)
+@pytest.mark.parametrize("method", FITS)
 @pytest.mark.parametrize("space", ["rank", "logit"])
-def test_each_class_gives_its_weight_to_the_member_that_hears_it(how, space):
+def test_each_class_gives_its_weight_to_the_member_that_predicts_it(method, space):
     labels = labels_of()
     parts = complementary(labels)
-    weights = FITS[how](ALONE)(recipe_of("pq", space=space), "all", evaluation_folds(parts, labels))
-    for label, hears in (("a", 0), ("b", 0), ("c", 1), ("d", 1)):
-        assert weights[label][hears] > 0.6
+    weights = FITS[method](ALONE)(recipe_of("pq", space=space), "all", evaluation_folds(parts, labels))
+    for label, expected in (("a", 0), ("b", 0), ("c", 1), ("d", 1)):
+        assert weights[label][expected] > 0.6
         assert sum(weights[label]) == pytest.approx(1.0, abs=1e-12)
         assert min(weights[label]) >= 0
     mix([parts["p"], parts["q"]], [0.5, 0.5], space=space, class_weights=weights)
 
 
-@pytest.mark.parametrize("how", FITS)
-def test_a_group_shares_its_weights_and_who_is_in_no_group_has_none(how):
+@pytest.mark.parametrize("method", FITS)
+def test_a_group_shares_its_weights_and_a_class_in_no_group_has_none(method):
     labels = labels_of()
-    weights = FITS[how]([["a", "b"], ["d"]])(recipe_of("pq"), "all", evaluation_folds(complementary(labels), labels))
+    weights = FITS[method]([["a", "b"], ["d"]])(recipe_of("pq"), "all", evaluation_folds(complementary(labels), labels))
     assert set(weights) == {"a", "b", "d"}
     assert weights["a"] == weights["b"]
     assert weights["a"][0] > 0.6
     assert weights["d"][1] > 0.6
 
 
-@pytest.mark.parametrize("how", FITS)
-def test_half_the_way_home_at_so_many_positives(how):
+@pytest.mark.parametrize("method", FITS)
+def test_weights_are_shrunk_by_half_at_so_many_positives(method):
     labels = labels_of()
     parts, recipe = complementary(labels), recipe_of("pq", weights=[0.2, 0.8])
     folds, positives = evaluation_folds(parts, labels), int(labels.values[:, 0].sum())
-    free, half = (FITS[how]([["a"]], half_at)(recipe, "all", folds)["a"] for half_at in (0.0, float(positives)))
+    free, half = (FITS[method]([["a"]], half_at)(recipe, "all", folds)["a"] for half_at in (0.0, float(positives)))
     assert half[0] == pytest.approx((free[0] + 0.2) / 2, abs=0.0011)
 
 
-@pytest.mark.parametrize("how", FITS)
-def test_a_class_without_pairs_keeps_the_mixs_weights(how):
+@pytest.mark.parametrize("method", FITS)
+def test_a_class_without_pairs_keeps_the_mixs_weights(method):
     labels = labels_of()
     truth = labels.values & np.array([True, False, True, True])
     silent = Labels(truth, labels.row_ids, labels.classes, labels.strata)
-    weights = FITS[how](ALONE)(recipe_of("pq"), "all", evaluation_folds(complementary(labels), silent))
+    weights = FITS[method](ALONE)(recipe_of("pq"), "all", evaluation_folds(complementary(labels), silent))
     assert set(weights) == {"a", "c", "d"}
 
 
-@pytest.mark.parametrize("how", ["ridge", "logistic"])
-def test_members_of_other_scales_and_folds_of_other_offsets_are_weighed_alike(how):
-    """In logits a louder member needs a smaller weight for the same say."""
+@pytest.mark.parametrize("method", ["ridge", "logistic"])
+def test_members_of_other_scales_and_folds_of_other_offsets_are_weighted_alike(method):
+    """In logits a member of larger scale needs a smaller weight for the same influence."""
     labels = labels_of()
-    p, q = heard_by(labels, 1.0, 0), heard_by(labels, 1.0, 1)
+    p, q = noisy_scores(labels, 1.0, 0), noisy_scores(labels, 1.0, 1)
     loud = q.with_values(10.0 * q.values + 50.0 * np.asarray(labels.strata)[:, None])
-    fit, recipe = FITS[how](ALONE), recipe_of("pq", space="logit")
+    fit, recipe = FITS[method](ALONE), recipe_of("pq", space="logit")
     plain, scaled = (fit(recipe, "all", evaluation_folds({"p": p, "q": part}, labels)) for part in (q, loud))
     for label in labels.classes:
         ratio = plain[label][1] / plain[label][0]
         assert scaled[label][1] / scaled[label][0] == pytest.approx(ratio / 10, rel=0.05)
 
 
-@pytest.mark.parametrize("how", ["ridge", "logistic"])
-def test_a_flat_member_gets_nothing_and_one_that_is_wrong_neither(how):
+@pytest.mark.parametrize("method", ["ridge", "logistic"])
+def test_a_flat_member_gets_nothing_and_one_that_is_wrong_neither(method):
     labels = labels_of()
-    p = heard_by(labels, 1.0)
-    flat, wrong = p.with_values(np.zeros_like(p.values)), p.with_values(-heard_by(labels, 1.0, 1).values)
+    p = noisy_scores(labels, 1.0)
+    flat, wrong = p.with_values(np.zeros_like(p.values)), p.with_values(-noisy_scores(labels, 1.0, 1).values)
     parts = {"p": p, "flat": flat, "wrong": wrong}
-    weights = FITS[how](ALONE)(recipe_of(list(parts), space="logit"), "all", evaluation_folds(parts, labels))
+    weights = FITS[method](ALONE)(recipe_of(list(parts), space="logit"), "all", evaluation_folds(parts, labels))
     assert all(weights[label] == [1.0, 0.0, 0.0] for label in labels.classes)
 
 
@@ -105,7 +105,7 @@ def test_logistic_is_where_the_slope_vanishes():
 def test_what_cannot_be_regressed_is_refused():
     labels = labels_of()
     folds = evaluation_folds(complementary(labels), labels)
-    with pytest.raises(BadInput, match="unknown way"):
+    with pytest.raises(BadInput, match="unknown method"):
         regression_fit(ALONE, RegressionSettings("magic"))
     with pytest.raises(BadInput, match="rank or logit"):
         regression_fit(ALONE)(recipe_of("pq", space="geometric"), "all", folds)

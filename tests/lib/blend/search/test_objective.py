@@ -1,4 +1,4 @@
-"""The objective: counted or executed, it is the judge's score of the recipe on the folds that were asked for."""
+"""The objective: counted or executed, it is the judge's score of the recipe on the given folds."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from lib.blend.search.objective import Objective, exchange_weight
 from lib.blend.search.space import Candidate, SearchParameter, SearchSpace
 from lib.competition.scores import Labels
 from lib.judge.metric import judge
-from tests.support.tinyblend import heard_by, labels_of, recipe_of
+from tests.support.tinyblend import labels_of, noisy_scores, recipe_of
 
 SMOOTH = Step("smooth_windows", {"sigma": 0.5})
 SIGMA = SearchParameter("all", "smooth_windows", "sigma", (0.0, 1.0))
@@ -22,7 +22,7 @@ CHOICES = [
 
 @pytest.fixture
 def labels():
-    """Folds of unequal size: a class is heard in one alone, and one fold has soundscapes without all labels."""
+    """Folds of unequal size: a class is present in one alone, and one fold has soundscapes without all labels."""
     whole = labels_of(folds=3, files=3)
     truth = whole.values.copy()
     truth[40:, 3] = False
@@ -34,7 +34,7 @@ def labels():
 @pytest.fixture
 def parts(labels):
     whole = labels_of(folds=3, files=3)
-    return {name: heard_by(whole, noise, n) for n, (name, noise) in enumerate((("p", 1.0), ("q", 1.5), ("r", 9.0)))}
+    return {name: noisy_scores(whole, noise, n) for n, (name, noise) in enumerate((("p", 1.0), ("q", 1.5), ("r", 9.0)))}
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,9 @@ def test_it_is_the_judges_score_on_those_folds(labels, parts, steps, part_steps,
     objective = Objective(space, evaluation_folds(parts, labels))
     assert objective.counts_pairs is counts_pairs
     rows = [row for row, fold in zip(labels.row_ids, labels.strata, strict=True) if fold in chosen]
-    expected = [judge(labels.take(rows), evaluate(space.made(choice), parts, labels)).macro for choice in CHOICES]
+    expected = [
+        judge(labels.take(rows), evaluate(space.recipe_with(candidate), parts, labels)).macro for candidate in CHOICES
+    ]
     np.testing.assert_allclose(objective.scores(CHOICES, chosen), expected, atol=1e-6)
     assert objective.evaluated == len(CHOICES)
 
@@ -63,7 +65,7 @@ def test_a_line_is_scored_as_its_points_are(labels, parts, step):
     np.testing.assert_allclose(macro[::7], objective.scores(points, (0, 2)), atol=1e-9)
 
 
-def test_a_choice_is_executed_once_however_many_folds_ask(labels, parts, monkeypatch):
+def test_a_candidate_is_executed_once_for_any_number_of_folds(labels, parts, monkeypatch):
     objective = Objective(SearchSpace(recipe_of("pqr", space="logit"), "all"), evaluation_folds(parts, labels))
     objective.scores([Candidate((200, 300, 500))], (0, 1))
     monkeypatch.setattr("lib.blend.search.objective.count_won_pairs", None)
@@ -75,6 +77,6 @@ def test_a_fold_without_pairs_adds_nothing(labels, parts):
     truth[labels.strata == 1] = False
     silent = Labels(truth, labels.row_ids, labels.classes, labels.strata)
     objective = Objective(SearchSpace(recipe_of("pqr"), "all"), evaluation_folds(parts, silent))
-    choice = [Candidate((200, 300, 500))]
-    assert objective.scores(choice, (0, 1, 2)) == objective.scores(choice, (0, 2))
+    candidate = [Candidate((200, 300, 500))]
+    assert objective.scores(candidate, (0, 1, 2)) == objective.scores(candidate, (0, 2))
     assert replace(objective.folds[1]).pairs.sum() == 0

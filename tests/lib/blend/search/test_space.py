@@ -1,4 +1,4 @@
-"""What a search may change: weights and knobs land in the recipe, and what can change no score is refused."""
+"""What a search may change: weights and parameters land in the recipe, and what can change no score is refused."""
 
 from dataclasses import replace
 
@@ -26,9 +26,9 @@ SIGMA = SearchParameter("all", "smooth_windows", "sigma", (0.0, 1.0))
 TEMPERATURE = SearchParameter("all", "temper", "temperature", (0.5, 2.0))
 
 
-def test_a_choice_lands_in_the_recipe():
+def test_a_candidate_lands_in_the_recipe():
     recipe = recipe_of("pq", steps=[SMOOTH, WARM], part_steps=[SMOOTH], space="logit")
-    made = SearchSpace(recipe, "all", (SIGMA,)).made(Candidate((250, 750), (1.0,)))
+    made = SearchSpace(recipe, "all", (SIGMA,)).recipe_with(Candidate((250, 750), (1.0,)))
     assert [part.weight for part in made.mixes[0].parts] == [0.25, 0.75]
     wide = Step("smooth_windows", {"sigma": 1.0})
     assert made.mixes[0].steps == [wide, WARM]
@@ -39,17 +39,17 @@ def test_a_choice_lands_in_the_recipe():
 def test_the_start_is_the_recipe_as_it_is():
     space = SearchSpace(recipe_of("pq", steps=[SMOOTH], weights=[0.9, 0.1]), "all", (SIGMA,))
     assert space.start == Candidate((900, 100), (0.5,))
-    assert space.made(space.start) == space.recipe
+    assert space.recipe_with(space.start) == space.recipe
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=9).filter(lambda shares: sum(shares) > 1e-3))
-def test_whole_weights_sum_to_a_thousand_and_are_nearest(shares):
+def test_permille_sum_to_a_thousand_and_are_nearest(shares):
     permille = to_permille(shares)
     assert sum(permille) == 1000
     assert np.abs(np.array(permille) - 1000 * np.array(shares) / sum(shares)).max() < 1.0
 
 
-def test_the_way_home():
+def test_shrinking_moves_by_the_share():
     assert shrink_towards((0.8, 0.2), (0.5, 0.5), 0.0) == (800, 200)
     assert shrink_towards((0.8, 0.2), (0.5, 0.5), 0.5) == (650, 350)
     assert shrink_towards((0.8, 0.2), (0.5, 0.5), 1.0) == (500, 500)
@@ -66,8 +66,8 @@ def test_the_way_home():
     ],
     ids=["last", "then ranks", "before ranks", "before ranks and smoothing", "of one part"],
 )
-def test_a_rank_neutral_knob_is_refused_as_a_waste(recipe, parameter):
-    with pytest.raises(BadInput, match=r"waste[\s\S]*every value has the same score"):
+def test_a_rank_neutral_parameter_is_refused(recipe, parameter):
+    with pytest.raises(BadInput, match=r"cannot change a score[\s\S]*every value has the same score"):
         SearchSpace(recipe, "all", (parameter,))
 
 
@@ -81,7 +81,7 @@ def test_a_rank_neutral_knob_is_refused_as_a_waste(recipe, parameter):
     ],
     ids=["smoothed later", "before a mean of logits", "smoothed before ranks", "of one part, smoothed"],
 )
-def test_a_rank_neutral_knob_that_something_feels_is_not_refused(recipe):
+def test_a_rank_neutral_parameter_that_a_later_step_reads_is_not_refused(recipe):
     SearchSpace(recipe, "all", (TEMPERATURE,))
 
 
@@ -90,8 +90,8 @@ def stacked(second, space="logit"):
     return replace(first, mixes=[*first.mixes, replace(second, space=space)])
 
 
-def test_what_a_later_mix_makes_of_a_neutral_step_counts():
-    with pytest.raises(BadInput, match="waste"):
+def test_the_effect_of_a_neutral_step_through_a_later_mix_counts():
+    with pytest.raises(BadInput, match="cannot change a score"):
         SearchSpace(stacked(Mix("top", "rank", [Part("all", 0.5), Part("p", 0.5)]), "rank"), "all", (TEMPERATURE,))
     SearchSpace(stacked(Mix("top", "logit", [Part("all", 0.5), Part("p", 0.5)])), "all", (TEMPERATURE,))
     SearchSpace(stacked(Mix("top", "logit", [Part("all", 1.0, [SMOOTH])])), "all", (TEMPERATURE,))
@@ -104,10 +104,10 @@ def test_what_a_later_mix_makes_of_a_neutral_step_counts():
     [
         (recipe_of("pq"), "nobody", (), "no mix nobody"),
         (recipe_of("p"), "all", (), "nothing to search"),
-        (recipe_of("pq"), "all", (SIGMA,), "cannot be turned"),
-        (recipe_of("pq", steps=[SMOOTH]), "all", (replace(SIGMA, name="width"),), "cannot be turned"),
-        (recipe_of("pq", steps=[SMOOTH]), "all", (replace(SIGMA, values=(1.0,)),), "cannot be turned"),
-        (recipe_of("pq", steps=[SMOOTH]), "all", (replace(SIGMA, values=(1.0, 0.5)),), "cannot be turned"),
+        (recipe_of("pq"), "all", (SIGMA,), "cannot be searched"),
+        (recipe_of("pq", steps=[SMOOTH]), "all", (replace(SIGMA, name="width"),), "cannot be searched"),
+        (recipe_of("pq", steps=[SMOOTH]), "all", (replace(SIGMA, values=(1.0,)),), "cannot be searched"),
+        (recipe_of("pq", steps=[SMOOTH]), "all", (replace(SIGMA, values=(1.0, 0.5)),), "cannot be searched"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(recipe, mix, parameters, fault):

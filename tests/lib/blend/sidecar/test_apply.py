@@ -151,7 +151,7 @@ OTHER = Scores(scores(1).values[:, :11], scores(1).row_ids, CLASSES[:11], "prob"
         (scores(1), 0.3, replace(LOOSE, anchor_top=12, min_top10=0.99), "first 10 classes"),
     ],
 )
-def test_a_mismatch_or_a_broken_guard_keeps_the_anchor_and_says_why(side, gate, chosen, reason):
+def test_a_mismatch_or_a_broken_guard_keeps_the_anchor_with_the_reason(side, gate, chosen, reason):
     with pytest.raises(AnchorKept, match=reason) as kept:
         correct(scores(0), side, gate, chosen)
     assert pickle.loads(pickle.dumps(kept.value)).reason == kept.value.reason

@@ -116,7 +116,7 @@ def test_more_positives_are_believed_more():
     assert shrunk[1e4] * (positives + 1e4) == pytest.approx(shrunk[20.0] * (positives + 20))
 
 
-def test_the_gate_knows_what_it_was_fitted_on():
+def test_the_gate_records_what_it_was_fitted_on():
     labels, anchor, side = simulated()
     rows = [row for row, stratum in zip(ROWS, STRATA, strict=True) if stratum > 0]
     gate = fit_gate(labels.take(rows), anchor, side, LOOSE, SidecarGateSettings(draws=50))
@@ -144,7 +144,7 @@ def test_folds_that_split_a_site_and_day_are_refused():
         nested_sidecar(labels, anchor, side, LOOSE, SidecarGateSettings(draws=50))
 
 
-def test_a_fold_that_may_not_be_moved_keeps_the_anchors_ranks_and_says_why():
+def test_a_fold_that_may_not_be_moved_keeps_the_anchors_ranks_with_the_reason():
     labels, anchor, _ = simulated()
     nested = nested_sidecar(labels, anchor, anchor, LOOSE, SidecarGateSettings(draws=50))
     assert nested.kept == dict.fromkeys(range(5), "nothing would move")
@@ -152,7 +152,7 @@ def test_a_fold_that_may_not_be_moved_keeps_the_anchors_ranks_and_says_why():
     np.testing.assert_array_equal(nested.scores.take(rows).values, percentile_ranks(anchor.take(rows)).values)
 
 
-def test_one_stratum_is_not_enough_to_choose_and_to_judge():
+def test_one_stratum_is_not_enough_to_choose_and_to_score():
     labels, anchor, side = simulated(strata=np.zeros(len(ROWS), int))
     with pytest.raises(BadInput, match="strata"):
         fit_gate(labels, anchor, side, LOOSE)

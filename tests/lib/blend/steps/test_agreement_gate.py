@@ -46,7 +46,7 @@ def test_ranked_members_make_the_third_gate():
     np.testing.assert_allclose(after.values, expected, atol=1e-6)
 
 
-def test_the_lasting_gate_follows_the_formula():
+def test_the_sustained_gate_follows_the_formula():
     one, other = members(4)
     blend = mix([one, other], [0.6, 0.4], space="rank")
     after = gate_sustained(

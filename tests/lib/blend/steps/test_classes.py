@@ -1,4 +1,4 @@
-"""Priors and temperatures: exact on log-odds, the same answer in probabilities, order alone in ranks."""
+"""Priors and temperatures: exact on log-odds, the same result in probabilities, order alone in ranks."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def scores(values, kind):
     return Scores(values, ROWS[: len(values)], list("abc")[: values.shape[1]], kind)
 
 
-def test_a_prior_of_one_half_says_nothing_and_others_add_log_odds():
+def test_a_prior_of_one_half_changes_nothing_and_others_add_log_odds():
     part = scores([[0.0], [1.0], [-2.0]], "logit")
     prior = scores([[0.5], [0.8], [0.2]], "prob")
     after = add_prior(part, member=prior, strength=0.5).values[:, 0]

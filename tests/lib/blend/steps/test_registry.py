@@ -1,4 +1,4 @@
-"""What holds for every step of the registry: shape, range, alignment, and what its two flags claim."""
+"""Properties of every step of the registry: shape, range, alignment, and its two flags."""
 
 import json
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ BOUNDED = ("prob", "rank")
 
 @dataclass(frozen=True)
 class Case:
-    """A step's usual parameters, those that leave everything as it is, and the kinds it takes."""
+    """A step's usual parameters, neutral ones, and the kinds it takes."""
 
     usual: dict
     neutral: dict
@@ -33,7 +33,7 @@ class Case:
 
 
 BOTH = {"member": "one", "member_against": "other"}
-LASTING = {"kernel": [0.25, 0.5, 0.25], "sustained_above": 0.6, "rank_above": 0.5, "below": 0.6}
+SUSTAINED = {"kernel": [0.25, 0.5, 0.25], "sustained_above": 0.6, "rank_above": 0.5, "below": 0.6}
 CASES = {
     "smooth_windows": Case({"sigma": 0.65}, {"sigma": 0.0}, ALL, windows=True),
     "smooth_by_kernel": Case({"kernel": [0.1, 0.6, 0.3]}, {"kernel": [0.0, 1.0, 0.0]}, ALL, windows=True),
@@ -59,7 +59,7 @@ CASES = {
         ("rank",),
     ),
     "gate_sustained": Case(
-        {**BOTH, **LASTING, "share": 0.5}, {**BOTH, **LASTING, "share": 0.0}, ("rank",), windows=True
+        {**BOTH, **SUSTAINED, "share": 0.5}, {**BOTH, **SUSTAINED, "share": 0.0}, ("rank",), windows=True
     ),
     "percentile_ranks": Case({}, {}, ALL),
 }
@@ -166,7 +166,7 @@ def test_a_file_local_step_needs_no_row_of_another_file(name, kind, seed):
 
 
 @pytest.mark.parametrize(("name", "kind"), [pair for pair in EACH if pair not in LOCAL])
-def test_a_step_that_is_not_file_local_looks_at_other_files(name, kind):
+def test_a_step_that_is_not_file_local_reads_other_files(name, kind):
     part, members, rows = scores(0, kind), parts(0), row_ids(STEMS[2])
     alone = apply(name, part.take(rows), taken(members, rows))
     assert (alone.values != apply(name, part, members).take(rows).values).any()
@@ -180,7 +180,7 @@ def test_kinds_that_a_step_is_not_defined_for_are_refused_by_name(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_windows_want_whole_soundscapes_and_other_steps_take_any_rows(name):
+def test_window_steps_need_whole_soundscapes_and_other_steps_take_any_rows(name):
     case, rows = CASES[name], ROWS[3:20]
     part, members = scores(0, case.kinds[0]).take(rows), taken(parts(0), rows)
     if case.windows:
@@ -205,7 +205,7 @@ def test_a_member_of_other_rows_or_classes_is_refused(name):
     renamed = {key: Scores(member.values, ROWS, CLASSES[::-1], "prob") for key, member in members.items()}
     with pytest.raises(BadInput, match="other classes"):
         apply(name, part, renamed)
-    with pytest.raises(BadInput, match="not there"):
+    with pytest.raises(BadInput, match="missing"):
         apply(name, part, {})
 
 
@@ -220,7 +220,7 @@ def test_a_member_of_other_rows_or_classes_is_refused(name):
         ("smooth_by_kernel", {"kernel": [-0.5, 2.0, -0.5]}),
         ("smooth_by_kernel", {"kernel": [0.2, 0.5, 0.2]}),
         ("smooth_by_kernel", {"kernel": [0.2, float("nan"), 0.2]}),
-        ("smooth_by_kernel", {"labels": ["nobody"]}),
+        ("smooth_by_kernel", {"labels": ["unknown"]}),
         ("lift_to_neighbours", {"share": 1.1}),
         ("lift_to_neighbours", {"labels": ["a", "a"]}),
         ("smooth_unsure_windows", {"share": -0.1}),
@@ -229,10 +229,10 @@ def test_a_member_of_other_rows_or_classes_is_refused(name):
         ("scale_by_file", {"power": -1.0}),
         ("add_prior", {"strength": -0.4}),
         ("temper", {"temperature": 0.0}),
-        ("temper", {"labels": ["nobody"]}),
+        ("temper", {"labels": ["unknown"]}),
         ("smooth_in_groups", {"share": 2.0}),
         ("smooth_in_groups", {"groups": [["a", "b"], ["b", "c"]]}),
-        ("mirror_in_groups", {"groups": [["a", "nobody"]]}),
+        ("mirror_in_groups", {"groups": [["a", "unknown"]]}),
         ("damp_below_mean", {"factor": 0.0}),
         ("damp_below_mean", {"margin": 1.5}),
         ("gate_window", {"share": 1.5}),
@@ -245,7 +245,7 @@ def test_a_member_of_other_rows_or_classes_is_refused(name):
 )
 def test_unusable_parameters_are_refused(name, change):
     part = scores(0, CASES[name].kinds[-1])
-    with pytest.raises(BadInput, match=r"mend the recipe|make the recipe anew"):
+    with pytest.raises(BadInput, match=r"do this:  (set|run) "):
         apply_step(part, name, {**CASES[name].usual, **change}, parts(0))
 
 

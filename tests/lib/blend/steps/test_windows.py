@@ -1,4 +1,4 @@
-"""Steps over windows, on single calls whose answers can be counted by hand, and against loops that say the formula."""
+"""Steps over windows, on single calls whose results can be counted by hand, and against plain loops."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Each template is a usable recipe with its source's numbers, whoever of its optional roles is there."""
+"""Each template is a usable recipe with its source's numbers, with or without its optional roles."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -51,17 +51,17 @@ def truth():
 
 
 def member(seed, strength=1.0):
-    """Chances from log-odds that rise by `strength`, of all classes or of each, where a class is heard."""
+    """Probabilities from log-odds that rise by `strength`, of all classes or of each, where a class is present."""
     noise = np.random.default_rng(seed).normal(size=(len(ROWS), len(CLASSES)))
     return Scores(expit(noise - 1.5 + truth() * strength), ROWS, CLASSES, "prob")
 
 
-def cast_of(template):
+def member_for_each_role(template):
     """A member of its own for each role."""
     return {role.name: f"m {role.name}" for role in template.roles}
 
 
-def material(names, **strengths):
+def inputs(names, **strengths):
     parts = {name: member(seed + 1, strengths.get(name.removeprefix("m "), 1.0)) for seed, name in enumerate(names)}
     return TemplateInputs(TABLE, Labels(truth(), ROWS, CLASSES, FOLD), parts, MAPPED)
 
@@ -72,11 +72,11 @@ def recipe_of(made):
 
 
 def made_of(name, *, roles=None, **strengths):
-    """What is made of a template, the recipe of it, and its outcome, with members for these roles, or for all."""
+    """A template's mixes, their recipe, and its result, with members for these roles, or for all."""
     template = TEMPLATES[name]
-    cast = {role: who for role, who in cast_of(template).items() if roles is None or role in roles}
-    from_what = material(cast.values(), **strengths)
-    made = make_mixes(template, cast, from_what)
+    assignment = {role: who for role, who in member_for_each_role(template).items() if roles is None or role in roles}
+    from_what = inputs(assignment.values(), **strengths)
+    made = make_mixes(template, assignment, from_what)
     recipe = recipe_of(made)
     return made, recipe, recipe.execute(from_what.parts)
 
@@ -107,7 +107,7 @@ def test_a_template_executes_to_ranks_and_survives_its_file(name, everybody, tmp
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_without_its_optional_roles_a_template_says_who_is_missing(name):
+def test_without_its_optional_roles_a_template_names_the_missing_roles(name):
     made, *_ = made_of(name, roles=required(name))
     optional = [role.name for role in TEMPLATES[name].roles if not role.required]
     assert made.left_out == tuple(f"{role}: no member" for role in optional)
@@ -117,7 +117,7 @@ def test_without_its_optional_roles_a_template_says_who_is_missing(name):
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_without_a_required_role_a_template_names_its_roles(name):
     roles = required(name)
-    with pytest.raises(BadInput, match=f"nobody as {roles[-1]}") as refusal:
+    with pytest.raises(BadInput, match=f"no member for {roles[-1]}") as refusal:
         made_of(name, roles=[role.name for role in TEMPLATES[name].roles if role.name != roles[-1]])
     for role in TEMPLATES[name].roles:
         assert f"{role.name}{'' if role.required else ' (optional)'}: {role.description}" in str(refusal.value)
@@ -132,7 +132,7 @@ def test_without_a_required_role_a_template_names_its_roles(name):
 )
 def test_a_role_or_member_that_is_not_there_is_named(roles, fault):
     with pytest.raises(BadInput, match=fault):
-        make_mixes(TEMPLATES["vlom"], roles, material("ab"))
+        make_mixes(TEMPLATES["vlom"], roles, inputs("ab"))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_role_or_member_that_is_not_there_is_named(roles, fault):
         ("s3", {role.name: 1 / 40 for role in TEMPLATES["s3"].roles}),
     ],
 )
-def test_the_members_weigh_what_the_source_says(name, weights):
+def test_the_members_weights_are_the_sources(name, weights):
     _, recipe, _ = made_of(name)
     got = {member.removeprefix("m "): weight for member, weight in recipe.weights.items()}
     got.pop("pcen", None)  # which may have earned its place or not
@@ -183,15 +183,15 @@ def test_s3_is_the_mean_over_models_of_the_mean_logits_over_variants():
     roles = ["model1", "model1 reversed", "model2"]
     _, _, outcome = made_of("s3", roles=roles)
     first, turned, second = (
-        logit(part.values.astype(float)) for part in material([f"m {role}" for role in roles]).parts.values()
+        logit(part.values.astype(float)) for part in inputs([f"m {role}" for role in roles]).parts.values()
     )
     expected = rankdata((first / 2 + turned / 2 + second) / 2, axis=0) / len(ROWS)
     np.testing.assert_allclose(outcome.scores.values, expected, atol=2 / len(ROWS))
 
 
-def test_the_chains_first_pass_is_of_logits_with_the_prior_and_less_proto_where_perch_knows_nothing():
+def test_the_chains_first_pass_is_of_logits_with_the_prior_and_less_proto_where_perch_has_no_output():
     roles = ["proto", "mlps", "prior"]
-    parts = material([f"m {role}" for role in roles]).parts
+    parts = inputs([f"m {role}" for role in roles]).parts
     proto, mlps, prior = (logit(parts[f"m {role}"].values.astype(float)) for role in roles)
     share = np.where([label in MAPPED for label in CLASSES], 0.6, 0.35)
     expected = rankdata(share * proto + (1 - share) * (mlps + 0.4 * prior), axis=0) / len(ROWS)
@@ -250,9 +250,9 @@ def test_the_gates_hold_the_branches_against_each_other_in_the_units_of_the_sour
 
 def test_a_gate_is_fitted_on_the_given_labels_alone():
     template = TEMPLATES["s4"]
-    whole = material(cast_of(template).values())
+    whole = inputs(member_for_each_role(template).values())
     others = whole.labels.take([row for row, fold in zip(ROWS, FOLD, strict=True) if fold != 2])
-    made = make_mixes(template, cast_of(template), replace(whole, labels=others))
+    made = make_mixes(template, member_for_each_role(template), replace(whole, labels=others))
     assert set(made.gates["pcen"].fitted.soundscapes) == {stem for n, stem in enumerate(STEMS) if n % 5 != 2}
 
 
@@ -260,19 +260,19 @@ def nested(template, whole):
     """The scores by what is made of the template without each fold's labels."""
 
     def played_by(seen):
-        return recipe_of(make_mixes(template, cast_of(template), replace(whole, labels=seen)))
+        return recipe_of(make_mixes(template, member_for_each_role(template), replace(whole, labels=seen)))
 
     return nested_scores(refit_without_each_fold(played_by, whole.labels), whole.parts, whole.labels)
 
 
 @pytest.mark.parametrize("name", ["s4", "chain_d"])
-def test_nested_scores_are_by_mixes_that_never_met_the_folds_labels(name):
+def test_nested_scores_are_by_mixes_fitted_without_the_folds_labels(name):
     template = TEMPLATES[name]
-    whole = material(cast_of(template).values(), pcen=HELPS, proto=0.5, sed=0.5)
+    whole = inputs(member_for_each_role(template).values(), pcen=HELPS, proto=0.5, sed=0.5)
     found = nested(template, whole)
     held = [row for row, fold in zip(ROWS, FOLD, strict=True) if fold == 3]
     others = whole.labels.take([row for row in ROWS if row not in held])
-    made = make_mixes(template, cast_of(template), replace(whole, labels=others))
+    made = make_mixes(template, member_for_each_role(template), replace(whole, labels=others))
     alone = recipe_of(made).execute({member: part.take(held) for member, part in whole.parts.items()})
     np.testing.assert_array_equal(found.take(held).values, alone.scores.values)
     assert sorted(found.row_ids) == sorted(ROWS)
@@ -284,20 +284,20 @@ def test_nested_scores_are_by_mixes_that_never_met_the_folds_labels(name):
 
 
 def test_mirrors_are_those_of_the_given_labels():
-    whole = material(["m proto", "m sed"])
-    heard = truth()
-    heard[:, 6] = ~heard[:, 5]
-    apart = replace(whole, labels=replace(whole.labels, values=heard))
+    whole = inputs(["m proto", "m sed"])
+    present = truth()
+    present[:, 6] = ~present[:, 5]
+    apart = replace(whole, labels=replace(whole.labels, values=present))
     made = make_mixes(TEMPLATES["chain_d"], {"proto": "m proto", "sed": "m sed"}, apart)
     assert steps_named(made, "mirror_in_groups") == []
 
 
-def test_the_insects_specialist_is_heard_in_insects_only_and_weighs_there_what_the_source_says():
+def test_the_insects_specialist_has_a_weight_in_insects_only_as_in_the_source():
     made, recipe, outcome = made_of("second")
     assert made.mixes[-1].class_weights == {
         label: pytest.approx([weight / 2.6 for weight in (0.25, 0.25, 0.25, 0.2, 0.2, 0.2, 1.25)]) for label in INSECTS
     }
-    parts = material(cast_of(TEMPLATES["second"]).values()).parts
+    parts = inputs(member_for_each_role(TEMPLATES["second"]).values()).parts
     other = recipe.execute({**parts, "m insects": member(99)}).scores.values
     changed = {label for n, label in enumerate(CLASSES) if (other[:, n] != outcome.scores.values[:, n]).any()}
     assert changed == set(INSECTS)
@@ -316,7 +316,7 @@ def test_second_is_gated_by_the_mean_of_its_networks():
 
 
 def test_vlom_is_of_ranks_and_trusts_networks_with_birds_and_perch_with_the_rest():
-    parts = material(["m proto", "m sed"]).parts
+    parts = inputs(["m proto", "m sed"]).parts
     proto, sed = (rankdata(parts[name].values, axis=0) / len(ROWS) for name in ("m proto", "m sed"))
     share = np.where([label.startswith("bird") for label in CLASSES], 0.7, 0.3)
     mean = sed**share * proto ** (1 - share) + np.sqrt(share * sed**2 + (1 - share) * proto**2)
@@ -331,7 +331,7 @@ def test_s2s_own_head_has_its_prior_and_smoothing():
     assert steps == [("add_prior", {"member": "m prior", "strength": 0.5}), ("smooth_windows", {"sigma": 1.0})]
 
 
-def test_s4s_sidecars_move_what_they_have_earned_and_nothing_else():
+def test_s4s_sidecars_move_open_classes_only():
     made, recipe, outcome = made_of("s4", pcen=HELPS, proto=0.5, sed=0.5)
     birdnet, pcen = (step.parameters for step in made.mixes[-1].steps if step.name == "sidecar")
     assert (birdnet["member"], pcen["member"]) == ("m birdnet", "m pcen")
@@ -342,7 +342,7 @@ def test_s4s_sidecars_move_what_they_have_earned_and_nothing_else():
     assert [pcen["settings"][key] for key in ("anchor_top", "side_top", "tau")] == [48, 32, 0.55]
     assert made.gates["pcen"].weights == pcen["gate"]
     bare = [replace(made.mixes[-1], steps=[step for step in made.mixes[-1].steps if step.name != "sidecar"])]
-    parts = material(cast_of(TEMPLATES["s4"]).values(), pcen=HELPS, proto=0.5, sed=0.5).parts
+    parts = inputs(member_for_each_role(TEMPLATES["s4"]).values(), pcen=HELPS, proto=0.5, sed=0.5).parts
     anchor = replace(recipe, mixes=[*made.mixes[:-1], *bare]).execute(parts).scores
     ranks, moved = rankdata(anchor.values, axis=0) / len(ROWS), outcome.scores.values
     changed = {label for n, label in enumerate(CLASSES) if (np.abs(moved[:, n] - ranks[:, n]) > 1e-6).any()}
@@ -356,25 +356,25 @@ def test_a_gate_is_fitted_on_what_its_sidecar_corrects():
     *before, last = made.mixes
     without = replace(recipe, mixes=[*before, replace(last, steps=last.steps[:-1])])
     assert [step.name for step in last.steps[-2:]] == ["sidecar", "sidecar"]
-    whole = material(cast_of(TEMPLATES["s4"]).values(), pcen=HELPS, proto=0.5, sed=0.5)
+    whole = inputs(member_for_each_role(TEMPLATES["s4"]).values(), pcen=HELPS, proto=0.5, sed=0.5)
     anchor = evaluate(without, whole.parts, whole.labels)
     gate = fit_gate(whole.labels, anchor, whole.parts["m pcen"], SidecarSettings())
     pd.testing.assert_frame_equal(made.gates["pcen"].table, gate.table)
 
 
-def test_a_bird_that_birdnet_says_nothing_of_is_not_moved():
+def test_a_bird_without_a_birdnet_output_is_not_moved():
     template = TEMPLATES["s4"]
-    whole = material(cast_of(template).values())
+    whole = inputs(member_for_each_role(template).values())
     silent = whole.parts["m birdnet"].values.copy()
     silent[:, 2] = 0.01
     parts = whole.parts | {"m birdnet": whole.parts["m birdnet"].with_values(silent)}
-    made = make_mixes(template, cast_of(template), replace(whole, parts=parts))
+    made = make_mixes(template, member_for_each_role(template), replace(whole, parts=parts))
     assert steps_named(made, "sidecar")[0]["gate"] == {"bird1": 0.015, "bird2": 0.015}
 
 
 def test_a_sidecar_that_helps_nowhere_stays_out_and_is_named():
     made, *_ = made_of("s4", pcen=-3.0)
-    assert made.left_out == ("pcen: m pcen has earned no class",)
+    assert made.left_out == ("pcen: m pcen helps in no class",)
     assert "m pcen" not in made.members
     assert not made.gates["pcen"].table.opened.any()
 
@@ -411,19 +411,19 @@ def test_roles_go_to_the_members_that_are_most_like_them():
 @pytest.mark.parametrize("name", list(TEMPLATES))
 def test_the_first_two_rungs_and_one_network_are_enough_to_run_any_template(name):
     cards = [PRIOR, STATISTICS, SMALL]
-    cast = default_roles(TEMPLATES[name], cards)
-    assert len(set(cast.values())) == len(cast)
-    parts = material(card.name for card in cards)
-    made = make_mixes(TEMPLATES[name], cast, parts)
+    assignment = default_roles(TEMPLATES[name], cards)
+    assert len(set(assignment.values())) == len(assignment)
+    parts = inputs(card.name for card in cards)
+    made = make_mixes(TEMPLATES[name], assignment, parts)
     assert recipe_of(made).execute(parts.parts).scores.kind == "rank"
 
 
-def test_casting_does_not_hang_on_the_order_of_the_members():
+def test_role_assignment_does_not_depend_on_the_order_of_the_members():
     for template in TEMPLATES.values():
         assert default_roles(template, EVERYBODY) == default_roles(template, EVERYBODY[::-1])
 
 
-def test_the_overview_tells_of_each_template_and_an_unknown_one_is_refused():
+def test_the_table_lists_each_template_and_an_unknown_one_is_refused():
     table = template_table()
     assert table.template.tolist() == list(TEMPLATES)
     assert table.set_index("template").roles["chain_c"] == "proto, (mlps), (prior), sed"
