@@ -9,7 +9,7 @@ from build import inline, ladder, rehearse, run
 from build.project import ROOT
 from lib.competition.miniature.make import make_miniature
 from lib.competition.miniature.spec import MiniatureSpec
-from lib.judge.ledger import read
+from lib.judge.ledger import read_ledger
 from lib.models.member.open import MEMBER_FAMILIES
 
 NOTEBOOKS = ["01", "02", "03", "04", "05"]
@@ -75,7 +75,7 @@ def test_the_rungs_and_both_recipes_are_there_and_noted_in_the_ledger(ran):
     cards = [json.loads(path.read_text()) for path in ran.glob("*/members/*/member.json")]
     assert {card["family"] for card in cards} == set(MEMBER_FAMILIES)
     assert {path.stem for path in (ran / "05_blend/recipes").glob("*.json")} == {"safe", "bold", "manifest"}
-    questions = [line.question for line in read(ran.parent / "ledger.jsonl")]
+    questions = [line.question for line in read_ledger(ran.parent / "ledger.jsonl")]
     assert len(questions) == 8
 
 
@@ -127,5 +127,5 @@ def test_a_missing_member_that_is_required_stops_06_before_any_row_is_written(ra
     inputs = shutil.copytree(ran, tmp_path / "inputs", ignore=shutil.ignore_patterns("l0_prior", "06_submission"))
     arguments = ["--data", str(wide / "rerun/birdclef-2026"), "--runs", str(inputs), "--dist", str(tmp_path / "dist")]
     assert run.main(["06", *arguments]) == 1
-    assert "requires members that are not there" in capsys.readouterr().err
+    assert "requires members that are missing" in capsys.readouterr().err
     assert not (inputs / "06_submission" / "submission.csv").exists()

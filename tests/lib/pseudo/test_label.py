@@ -1,4 +1,4 @@
-"""Labels are what the teachers' models of each fold say, heard once by the engine, the same bytes however it ran."""
+"""Labels are the blended predictions of the teachers' models of each fold, made once, the same bytes however it ran."""
 
 import shutil
 from dataclasses import replace
@@ -18,9 +18,8 @@ from lib.core.records import read_json, seal, write_json
 from lib.learn.soft_labels.store import open_soft_labels
 from lib.models.member.inputs import SoundscapeInputs
 from lib.models.member.open import open_member
-from lib.pseudo import label as labelling
-from lib.pseudo import predictions as said
-from lib.pseudo.label import label
+from lib.pseudo import predictions
+from lib.pseudo.label import _order_soundscapes, label
 from lib.pseudo.predictions import is_external
 from lib.pseudo.teachers import TeacherBlend
 from lib.sound.decode import decode
@@ -47,16 +46,16 @@ def folders(members):
 
 @pytest.fixture(autouse=True)
 def chunks(monkeypatch):
-    """Small chunks, and which of them were listened to, by whom."""
-    heard, listen = [], said.listen
+    """Small chunks, and the list of those predicted, with their teachers."""
+    calls, score = [], predictions.score_soundscapes
 
     def noted(chunk, members, *rest):
-        heard.append(([file.stem for file in chunk], sorted({name.partition("@")[0] for name in members})))
-        return listen(chunk, members, *rest)
+        calls.append(([file.stem for file in chunk], sorted({name.partition("@")[0] for name in members})))
+        return score(chunk, members, *rest)
 
-    monkeypatch.setattr(said, "CHUNK", 2)
-    monkeypatch.setattr(said, "listen", noted)
-    return heard
+    monkeypatch.setattr(predictions, "CHUNK", 2)
+    monkeypatch.setattr(predictions, "score_soundscapes", noted)
+    return calls
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def labelled(folders, files, prepared, tmp_path):
 
 
 def spoiled(folder, tmp_path, change):
-    """A copy of a member, changed and sealed anew."""
+    """A copy of a member, changed and sealed again."""
     copy = shutil.copytree(folder, tmp_path / "spoiled" / folder.name)
     change(copy)
     seal(copy, "member")
@@ -78,12 +77,14 @@ def spoiled(folder, tmp_path, change):
 
 
 def dearer(folder):
-    """Let the member say that it takes longer: another member, with the same answers."""
+    """Let the member's card state more seconds: another member, with the same predictions."""
     card = read_json(folder / "member.json")
     write_json(folder / "member.json", card | {"seconds_per_soundscape": card["seconds_per_soundscape"] + 1})
 
 
-def test_labels_are_what_the_teachers_models_of_each_fold_say(labelled, folders, files, prepared, classes, capsys):
+def test_labels_are_the_predictions_of_the_teachers_models_of_each_fold(
+    labelled, folders, files, prepared, classes, capsys
+):
     labels = open_soft_labels(labelled(), classes, prepared.folds)
     members = {name: open_member(folder, classes) for name, folder in folders.items()}
     assert labels.card.stems == [file.stem for file in files]
@@ -99,19 +100,19 @@ def test_labels_are_what_the_teachers_models_of_each_fold_say(labelled, folders,
     assert "labelling, 2 soundscapes at a time: 3/3" in capsys.readouterr().out
 
 
-def test_what_will_be_stored_is_said_before_anybody_listens(labelled, classes, monkeypatch, capsys):
-    monkeypatch.setattr(said, "_BYTES", 1e5)  # so that a few soundscapes fill megabytes
-    words = 3 * 5 * 12 * len(classes) / 10
-    for there in (0, 2 * words):
+def test_what_will_be_stored_is_printed_before_anything_is_predicted(labelled, classes, monkeypatch, capsys):
+    monkeypatch.setattr(predictions, "_BYTES", 1e5)  # so that a few soundscapes fill megabytes
+    size = 3 * 5 * 12 * len(classes) / 10
+    for there in (0, 2 * size):
         labelled()
         first, *_ = capsys.readouterr().out.splitlines()
         assert first == (
-            f"5 soundscapes, by 3 models each of {PRIOR}, {CLASSICAL}: {2 * words:.1f} MB of their words "
-            f"({there:.1f} MB are there), {words:.1f} MB of labels"
+            f"5 soundscapes, by 3 models each of {PRIOR}, {CLASSICAL}: {2 * size:.1f} MB of their predictions "
+            f"({there:.1f} MB are there), {size:.1f} MB of labels"
         )
 
 
-def test_what_was_said_once_is_never_asked_again(labelled, chunks, files):
+def test_nothing_is_predicted_twice(labelled, chunks, files):
     before = labelled()
     assert [stems for stems, _ in chunks] == [[file.stem for file in files[at : at + 2]] for at in (0, 2, 4)]
     chunks.clear()
@@ -123,29 +124,29 @@ def test_what_was_said_once_is_never_asked_again(labelled, chunks, files):
     assert chunks == []
 
 
-def test_an_interrupted_labelling_goes_on_with_the_same_bytes(labelled, chunks, monkeypatch, tmp_path):
+def test_an_interrupted_labelling_resumes_with_the_same_bytes(labelled, chunks, monkeypatch, tmp_path):
     whole = labelled(cache="other")
     expected = of_file(whole / "manifest.json")
     shutil.rmtree(whole)
-    noted = said.listen
+    noted = predictions.score_soundscapes
 
     def breaks(chunk, *rest):
         if len(chunks) == 5:
             raise KeyboardInterrupt
         return noted(chunk, *rest)
 
-    monkeypatch.setattr(said, "listen", breaks)
+    monkeypatch.setattr(predictions, "score_soundscapes", breaks)
     with pytest.raises(KeyboardInterrupt):
         labelled()
     assert len(chunks) == 5
     assert not (tmp_path / "owls").exists()
     (tmp_path / "cache" / "chunk.part").write_bytes(b"half a chunk")
-    monkeypatch.setattr(said, "listen", noted)
+    monkeypatch.setattr(predictions, "score_soundscapes", noted)
     assert of_file(labelled() / "manifest.json") == expected
     assert len(chunks) == 6
 
 
-def test_a_changed_member_is_heard_anew_and_the_others_are_not(labelled, folders, chunks, tmp_path):
+def test_a_changed_member_predicts_again_and_the_others_do_not(labelled, folders, chunks, tmp_path):
     labelled()
     chunks.clear()
     labelled(folders=folders | {CLASSICAL: spoiled(folders[CLASSICAL], tmp_path, dearer)})
@@ -165,14 +166,14 @@ def test_a_soundscape_that_cannot_be_decoded_is_left_out_and_named(
     whole = open_soft_labels(labelled("whole"), classes, prepared.folds)
     np.testing.assert_array_equal(labels.of_fold(2), whole.of_fold(2))
     chunks.clear()
-    shutil.copy(files[0], bad)  # it is mended
+    shutil.copy(files[0], bad)  # it is fixed
     labels = open_soft_labels(labelled(files=[*files, bad]), classes, prepared.folds)
     assert bad.stem in labels.card.stems
     assert [stems for stems, _ in chunks] == [[bad.stem, files[0].stem]]
 
 
-def test_a_recipe_teaches_by_what_it_is_without_each_folds_labels(labelled, recipe, prepared, classes, monkeypatch):
-    with pytest.raises(BadInput, match=r"safe knows the labels of fold 0(.|\n)*anew by 05"):
+def test_a_recipe_labels_each_fold_without_that_folds_labels(labelled, recipe, prepared, classes, monkeypatch):
+    with pytest.raises(BadInput, match=r"safe is fitted on the labels of fold 0(.|\n)*run 05 again"):
         labelled(teaching=TeacherBlend.of_recipe(recipe))
     turned = {str(fold): recipe.mixes for fold in prepared.folds.numbers}
     one, other = recipe.mixes[0].parts
@@ -183,11 +184,11 @@ def test_a_recipe_teaches_by_what_it_is_without_each_folds_labels(labelled, reci
     for fold, weights in enumerate(((0.25, 0.75), (0.9, 0.1), (0.25, 0.75))):
         plain = labelled(f"plain{fold}", TeacherBlend(dict(zip((PRIOR, CLASSICAL), weights, strict=True))))
         mean = np.load(plain / f"fold{fold}.npy")
-        said_so = labels.of_fold(fold)
+        ordered = labels.of_fold(fold)
         np.testing.assert_array_equal(
-            np.sort(said_so.reshape(-1, len(classes)), axis=0), np.sort(mean.reshape(-1, len(classes)), axis=0)
+            np.sort(ordered.reshape(-1, len(classes)), axis=0), np.sort(mean.reshape(-1, len(classes)), axis=0)
         )
-        assert (said_so != mean).any()  # smoothed, and in another order
+        assert (ordered != mean).any()  # smoothed, and in another order
     assert labels.card.mixed["recipe"]["by_fold"]["1"][0]["parts"][0]["weight"] == 0.9
 
 
@@ -239,49 +240,55 @@ def test_a_teacher_that_fails_on_a_soundscape_that_can_be_decoded_is_an_error(la
 
         return replace(member, for_fold=for_fold)
 
-    monkeypatch.setattr(said, "CHUNK", 30)
+    monkeypatch.setattr(predictions, "CHUNK", 30)
     monkeypatch.setattr("lib.submit.stream._MAY_FAIL", 0.5)
-    monkeypatch.setattr(said, "open_member", failing)
-    with pytest.raises(BadInput, match=rf"cannot say what it hears(.|\n)*{files[4].stem}(.|\n)*@2(.|\n)*ZeroDivision"):
+    monkeypatch.setattr(predictions, "open_member", failing)
+    with pytest.raises(
+        BadInput, match=rf"fails on a soundscape that can be decoded(.|\n)*{files[4].stem}(.|\n)*@2(.|\n)*ZeroDivision"
+    ):
         labelled()
     assert not (tmp_path / "owls").exists()
 
 
-def test_no_deadline_drops_anybody_or_any_soundscape(monkeypatch):
+def test_no_deadline_drops_a_teacher_or_a_soundscape(monkeypatch):
     machine = Machine(threads=2).installed(monkeypatch)
-    slow = type("Slow", (said._Unhurried,), {"__init__": lambda self: said.Clock.__init__(self, now=machine.now)})
-    monkeypatch.setattr(said, "_Unhurried", slow)
+    slow = type(
+        "Slow", (predictions._NoDeadline,), {"__init__": lambda self: predictions.Clock.__init__(self, now=machine.now)}
+    )
+    monkeypatch.setattr(predictions, "_NoDeadline", slow)
     files = soundscapes(12)
-    tables = said._tables(files, {name: machine.member(name, 1000.0) for name in ("a@0", "b@0")}, ClassList(CLASSES))
+    tables = predictions._predict_chunk(
+        files, {name: machine.member(name, 1000.0) for name in ("a@0", "b@0")}, ClassList(CLASSES)
+    )
     assert machine.now() > 60 * 150
     for name, table in tables.items():
         expected = np.array([table_of(name, file.stem) for file in files]).astype(np.float16)
         np.testing.assert_array_equal(table, expected)
 
 
-def test_soundscapes_are_named_once_and_there_is_room_for_what_is_said_of_them(labelled, files, monkeypatch, chunks):
+def test_soundscapes_are_named_once_and_there_is_room_for_their_predictions(labelled, files, monkeypatch, chunks):
     with pytest.raises(BadInput, match=files[0].stem):
         labelled(files=[*files, files[0]])
     with pytest.raises(BadInput, match="soundscapes to be labelled"):
         labelled(files=[])
-    monkeypatch.setattr(labelling.shutil, "disk_usage", lambda folder: type("", (), {"free": 1000}))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: type("", (), {"free": 1000}))
     with pytest.raises(BadInput, match="disk is too small"):
         labelled()
     assert chunks == []
 
 
-def test_others_than_the_contests_soundscapes_come_last_and_are_told_apart(files, tmp_path):
+def test_others_than_the_contests_soundscapes_come_last_and_are_distinguished(files, tmp_path):
     others = [tmp_path / "A_garden_00.flac", tmp_path / "A_garden_01.flac"]
-    assert labelling._in_order([*others, *files]) == (*files, *others)
+    assert _order_soundscapes([*others, *files]) == (*files, *others)
     assert [is_external(file.stem) for file in (*files[:1], *others)] == [False, True, True]
 
 
-def test_external_recordings_are_heard_by_whoever_needs_no_name(
+def test_external_recordings_are_predicted_by_members_that_need_no_name(
     labelled, files, prepared, classes, folders, chunks, tmp_path
 ):
     one = tmp_path / "External_0123456789abcdef_00000.flac"
     soundfile.write(one, decode(files[0]), SAMPLE_RATE)
-    with pytest.raises(BadInput, match=rf"{PRIOR} cannot hear external recordings(.|\n)*{one.name}"):
+    with pytest.raises(BadInput, match=rf"{PRIOR} cannot predict external recordings(.|\n)*{one.name}"):
         labelled(files=[one, *files])
     assert chunks == []
     labels = open_soft_labels(

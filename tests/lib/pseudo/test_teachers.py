@@ -1,16 +1,16 @@
-"""Teachers' words become one: a mean of chances, or in the order of a recipe that does not know the fold's labels."""
+"""Teachers' predictions are blended: a mean of probabilities, or in the order of a recipe not fitted on the fold."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from lib.blend.recipe import RecipeMember, Mix, Part, Recipe
+from lib.blend.recipe import Mix, Part, Recipe, RecipeMember
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput
 from lib.core.records import to_json
-from lib.pseudo.teachers import TeacherBlend, in_order, parse_teachers
+from lib.pseudo.teachers import TeacherBlend, match_ranks, parse_teachers
 
 ROWS = row_ids("BC2026_Train_0001_S01_20250101_000000")
 PARTS = {
@@ -26,23 +26,28 @@ def recipe_of(**weights):
 
 @pytest.fixture
 def knowing():
-    """Before all labels q and p speak; without those of fold 1, r does too."""
-    blind = {"0": [Mix("all", "rank", [Part("p", 1.0)])], "1": [Mix("all", "rank", [Part("q", 0.25), Part("r", 0.75)])]}
-    return replace(recipe_of(p=0.5, q=0.5), by_fold=blind, fold_only_members=[RecipeMember("r", "manifest of r", 0.1)])
+    """On all labels q and p have weights; without those of fold 1, r too."""
+    by_fold = {
+        "0": [Mix("all", "rank", [Part("p", 1.0)])],
+        "1": [Mix("all", "rank", [Part("q", 0.25), Part("r", 0.75)])],
+    }
+    return replace(
+        recipe_of(p=0.5, q=0.5), by_fold=by_fold, fold_only_members=[RecipeMember("r", "manifest of r", 0.1)]
+    )
 
 
-def test_chances_are_the_weighted_mean_whatever_the_weights_add_up_to():
+def test_probabilities_are_the_weighted_mean_whatever_the_weights_add_up_to():
     for weights in ({"p": 0.75, "r": 0.25}, {"p": 3, "q": 0, "r": 1}):
         teaching = TeacherBlend(weights)
-        chances, alarms = teaching.mixed(0, PARTS)
-        np.testing.assert_allclose(chances, 0.75 * PARTS["p"].values + 0.25 * PARTS["r"].values, rtol=1e-6)
+        probabilities, alarms = teaching.combine(0, PARTS)
+        np.testing.assert_allclose(probabilities, 0.75 * PARTS["p"].values + 0.25 * PARTS["r"].values, rtol=1e-6)
         assert (alarms, teaching.members) == ((), ["p", "r"])
-    assert TeacherBlend.of_member("q").mixed(2, PARTS)[0].tolist() == PARTS["q"].values.tolist()
+    assert TeacherBlend.of_member("q").combine(2, PARTS)[0].tolist() == PARTS["q"].values.tolist()
 
 
 @pytest.mark.parametrize("weights", [{}, {"p": 0.0}, {"p": 1.0, "q": -0.5}, {"p": float("nan")}, {"p": float("inf")}])
-def test_nobody_and_less_than_nobody_cannot_teach(weights):
-    with pytest.raises(BadInput, match="nobody teaches"):
+def test_weights_without_a_teacher_are_refused(weights):
+    with pytest.raises(BadInput, match="there is no teacher"):
         TeacherBlend(weights)
 
 
@@ -50,35 +55,35 @@ def test_the_largest_value_goes_where_the_order_is_highest_and_ties_stay_in_thei
     values = np.array([[0.1, 6.0], [0.9, 5.0], [0.5, 7.0], [0.3, 8.0]], dtype=np.float32)
     order = np.array([[4.0, 1.0], [1.0, 1.0], [2.0, 0.0], [3.0, 1.0]])
     expected = np.array([[0.9, 7.0], [0.1, 6.0], [0.3, 5.0], [0.5, 8.0]], dtype=np.float32)
-    np.testing.assert_array_equal(in_order(values, order), expected)
+    np.testing.assert_array_equal(match_ranks(values, order), expected)
 
 
 @pytest.mark.parametrize("fold", [0, 1])
 def test_a_recipe_gives_the_order_and_its_members_mean_the_values_both_without_the_folds_labels(knowing, fold):
-    chances, _ = TeacherBlend.of_recipe(knowing).mixed(fold, PARTS)
+    probabilities, _ = TeacherBlend.of_recipe(knowing).combine(fold, PARTS)
     weights = ({"p": 1.0}, {"q": 0.25, "r": 0.75})[fold]
     mean = sum(weight * PARTS[name].values for name, weight in weights.items())
-    np.testing.assert_allclose(np.sort(chances, axis=0), np.sort(mean, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(np.sort(probabilities, axis=0), np.sort(mean, axis=0), rtol=1e-6)
     order = knowing.for_fold(fold).execute(PARTS).scores.values
     for column in range(3):
-        assert (np.diff(order[np.argsort(chances[:, column], kind="stable"), column]) >= 0).all()
+        assert (np.diff(order[np.argsort(probabilities[:, column], kind="stable"), column]) >= 0).all()
 
 
-def test_a_recipe_that_knows_the_folds_labels_may_not_teach(knowing):
-    with pytest.raises(BadInput, match="knows the labels of fold 2"):
-        TeacherBlend.of_recipe(knowing).mixed(2, PARTS)
+def test_a_recipe_fitted_on_the_folds_labels_cannot_label(knowing):
+    with pytest.raises(BadInput, match="fitted on the labels of fold 2"):
+        TeacherBlend.of_recipe(knowing).combine(2, PARTS)
 
 
-def test_all_that_a_recipe_may_need_are_heard_as_it_was_made_with_them(knowing):
+def test_all_members_that_a_recipe_may_need_are_those_it_was_made_with(knowing):
     teaching = TeacherBlend.of_recipe(knowing)
     assert teaching.members == ["p", "q", "r"]
-    assert [teaching.made_with(name) for name in "pr"] == ["manifest of p", "manifest of r"]
-    assert TeacherBlend.of_member("p").made_with("p") is None
+    assert [teaching.recipe_manifest(name) for name in "pr"] == ["manifest of p", "manifest of r"]
+    assert TeacherBlend.of_member("p").recipe_manifest("p") is None
 
 
 def test_what_decides_is_written_down(knowing):
-    assert TeacherBlend({"p": 1.0, "q": 2.0}).described() == {"weights": {"p": 1.0, "q": 2.0}}
-    assert TeacherBlend.of_recipe(knowing).described() == {"recipe": to_json(knowing)}
+    assert TeacherBlend({"p": 1.0, "q": 2.0}).as_json() == {"weights": {"p": 1.0, "q": 2.0}}
+    assert TeacherBlend.of_recipe(knowing).as_json() == {"recipe": to_json(knowing)}
 
 
 @pytest.mark.parametrize(
@@ -86,19 +91,20 @@ def test_what_decides_is_written_down(knowing):
     [("p", {"p": 1.0}), ("p, q", {"p": 1.0, "q": 1.0}), (" p:2 ,q:0.5,", {"p": 2.0, "q": 0.5}), ("p:0,q", {"q": 1.0})],
 )
 def test_teachers_are_read_with_their_weights(text, weights):
-    assert parse_teachers(text, None).spoken == weights
+    assert parse_teachers(text, None).weight_by_member == weights
 
 
 @pytest.mark.parametrize(
-    ("text", "why"), [("p:much", "cannot be read(.|\n)*p:much"), ("p,q:", "cannot be read"), (" , ", "nobody teaches")]
+    ("text", "why"),
+    [("p:much", "cannot be read(.|\n)*p:much"), ("p,q:", "cannot be read"), (" , ", "there is no teacher")],
 )
 def test_teachers_that_cannot_be_read_are_refused(text, why):
     with pytest.raises(BadInput, match=why):
         parse_teachers(text, None)
 
 
-def test_a_recipe_is_found_by_its_name_and_says_what_its_members_weigh(knowing):
-    asked = []
-    teaching = parse_teachers("recipe:bold", lambda name: asked.append(name) or knowing)
-    assert (asked, teaching.recipe) == (["bold"], knowing)
-    assert teaching.spoken == {"p": 0.5, "q": 0.5}
+def test_a_recipe_is_found_by_its_name_and_gives_its_members_weights(knowing):
+    names = []
+    teaching = parse_teachers("recipe:bold", lambda name: names.append(name) or knowing)
+    assert (names, teaching.recipe) == (["bold"], knowing)
+    assert teaching.weight_by_member == {"p": 0.5, "q": 0.5}
