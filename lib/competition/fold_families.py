@@ -21,27 +21,27 @@ SHADOW_SHARE = 0.3  # and at most this share of the labelled soundscapes
 def random_windows(clips, windows: pd.DataFrame, classes: ClassList, *, n_folds: int, seed: int) -> Folds:
     """Windows at random, classes spread evenly: neighbours in time lie in different folds, so scores are inflated."""
     table = _items(windows, "row_id", "row_id")
-    return _stratified("window", table, clips, windows, classes, n_folds=n_folds, seed=seed)
+    return _stratify("window", table, clips, windows, classes, n_folds=n_folds, seed=seed)
 
 
 def random_soundscapes(clips, windows: pd.DataFrame, classes: ClassList, *, n_folds: int, seed: int) -> Folds:
     """Whole soundscapes at random, classes spread evenly; two of one site and day may lie in different folds."""
     table = _items(windows, "stem", "stem")
-    return _stratified("soundscape", table, clips, windows, classes, n_folds=n_folds, seed=seed)
+    return _stratify("soundscape", table, clips, windows, classes, n_folds=n_folds, seed=seed)
 
 
 def site_and_day(clips, windows: pd.DataFrame, classes: ClassList, *, n_folds: int, seed: int) -> Folds:
     """Soundscapes of one site and day together, the folds balanced in size but not in classes."""
     no_labels: list[Any] = [()] * windows.stem.nunique()
     table = _items(windows, "stem", "group").assign(labels=no_labels)
-    return _stratified("soundscape", table, clips, windows, classes, n_folds=n_folds, seed=seed)
+    return _stratify("soundscape", table, clips, windows, classes, n_folds=n_folds, seed=seed)
 
 
 def site(clips, windows: pd.DataFrame, classes: ClassList, *, n_folds: int, seed: int) -> Folds:
     """Whole sites together, in as many folds as there are sites, or fewer: every row is scored at an unseen site."""
     table = _items(windows, "stem", "site")
     n_folds = min(n_folds, table.group.nunique())
-    return _stratified("soundscape", table, clips, windows, classes, n_folds=n_folds, seed=seed)
+    return _stratify("soundscape", table, clips, windows, classes, n_folds=n_folds, seed=seed)
 
 
 def date_blocks(clips, windows: pd.DataFrame, classes: ClassList, *, n_folds: int, seed: int) -> Folds:
@@ -108,7 +108,7 @@ def _union(label_sets: Iterable[tuple[str, ...]]) -> Any:
     return tuple(sorted({label for labels in label_sets for label in labels}))
 
 
-def _stratified(kind: str, table: pd.DataFrame, clips, windows, classes: ClassList, *, n_folds: int, seed: int):
+def _stratify(kind: str, table: pd.DataFrame, clips, windows, classes: ClassList, *, n_folds: int, seed: int):
     fold = assign_folds(table.group.tolist(), classes.multi_hot(table.labels.tolist()), n_folds=n_folds, seed=seed)
     return _with_clip_folds(kind, table.assign(fold=fold), clips, windows, classes, seed=seed)
 

@@ -138,7 +138,7 @@ def check_label_map(clips: pd.DataFrame, taxonomy: pd.DataFrame) -> pd.DataFrame
     for column in _SAME_AS_TAXONOMY:
         differs = clips[column].astype(str).to_numpy() != official[column].astype(str).to_numpy()
         for row, name in zip(clips[differs].itertuples(), official[column][differs], strict=True):
-            rows.append((row.filename, "", f"{column} is {getattr(row, column)}, the taxonomy says {name}"))
+            rows.append((row.filename, "", f"{column} is {getattr(row, column)}, in the taxonomy {name}"))
     shared = taxonomy[taxonomy.scientific_name.duplicated(keep=False)]
     same_name = [
         (row.primary_label, "", f"scientific name {row.scientific_name} is another class's too")

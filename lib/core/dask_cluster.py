@@ -31,12 +31,12 @@ def on_cluster(
         _check_workers(client, shared, needed)
         futures = client.map(work, parts, pure=False)
         try:
-            yield _completed_results(futures)
+            yield _iterate_results(futures)
         finally:
             client.cancel(futures)
 
 
-def _completed_results(futures: Sequence) -> Iterator:
+def _iterate_results(futures: Sequence) -> Iterator:
     """Results as they come; Dask gives the part of a worker that died to another, and after four deaths no more."""
     from dask.distributed import KilledWorker, as_completed
 

@@ -70,7 +70,7 @@ def _known_paths() -> Iterator[Path]:
 
 
 def _problem(folder: Path) -> str:
-    """The reason, in two words or so, why a candidate was passed over."""
+    """A few words on why a candidate was passed over."""
     if not folder.is_dir():
         return "no such folder"
     return "lacks " + ", ".join(marker for marker in MARKERS if not (folder / marker).is_file())

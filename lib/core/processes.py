@@ -35,12 +35,12 @@ def in_processes(work: Callable, parts: Sequence) -> Iterator[Iterator]:
             pipes.append(ours)
             processes[-1].start()
             theirs.close()  # so that the pipe ends when the process does
-        yield _completed_results(pipes, parts)
+        yield _iterate_results(pipes, parts)
     finally:
         _end(processes, pipes)
 
 
-def _completed_results(pipes: list[Connection], parts: Sequence) -> Iterator:
+def _iterate_results(pipes: list[Connection], parts: Sequence) -> Iterator:
     """Results as they come; a process gets the next part when it has returned one, and the first error is raised."""
     left = list(reversed(parts))
     busy = set(pipes)

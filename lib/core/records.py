@@ -33,10 +33,10 @@ def from_json(kind: type, data: dict, where: str):
             do="make it again with this version of the project, or fix the key",
         )
     hints = typing.get_type_hints(kind)
-    return kind(**{name: _converted(hints[name], value, f"{where}, {name}") for name, value in data.items()})
+    return kind(**{name: _convert(hints[name], value, f"{where}, {name}") for name, value in data.items()})
 
 
-def _converted(hint: object, value: Any, where: str) -> object:
+def _convert(hint: object, value: Any, where: str) -> object:
     """The value, with dictionaries made into the records that its type hint requires."""
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return from_json(hint, value, where)
@@ -82,7 +82,7 @@ def seal(folder: Path, kind: str) -> None:
 
 
 def check_seal(folder: Path) -> str:
-    """Verify that the folder's files are as its manifest says, and return the manifest's own fingerprint."""
+    """Verify the folder's files against its manifest, and return the manifest's own fingerprint."""
     manifest = read_json(folder / "manifest.json")
     wrong = [
         name

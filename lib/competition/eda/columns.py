@@ -71,12 +71,12 @@ def _row(table: str, column: pd.Series, labels: pd.Series | None) -> tuple:
     text = column.astype(str)
     known = text[~text.isin(_EMPTY_TEXT)]
     example = known.iloc[0][:24] if len(known) else ""
-    predicts = "" if labels is None else f"{label_information(_binned(column), labels):.0%}"
+    predicts = "" if labels is None else f"{label_information(_bin_numbers(column), labels):.0%}"
     missing = f"{(len(text) - len(known)) / len(text):.0%}"
     return table, column.name, role, missing, known.nunique(), example, predicts, reason
 
 
-def _binned(column: pd.Series) -> pd.Series:
+def _bin_numbers(column: pd.Series) -> pd.Series:
     """The column as text, or the quantile bin of each of its numbers."""
     if column.name not in _NUMBERS:
         return column.astype(str)

@@ -15,10 +15,10 @@ import pandas as pd
 from lib.competition.miniature.cast import Species, make_cast
 from lib.competition.miniature.clips import Clip, plan_clips, render_clip
 from lib.competition.miniature.ogg import encode_ogg
-from lib.competition.miniature.places import make_recordings
 from lib.competition.miniature.plan import Scene, plan_scenes
 from lib.competition.miniature.quirks import quirk_table
 from lib.competition.miniature.scenes import render_scene
+from lib.competition.miniature.sites import make_recordings
 from lib.competition.miniature.spec import MiniatureSpec
 from lib.competition.miniature.tables import (
     README_TEXT,
@@ -80,7 +80,7 @@ def _refuse_foreign(root: Path) -> None:
 
 
 def _move_in(building: Path, root: Path, spec: MiniatureSpec) -> None:
-    """Put the finished folder in its place; if another process was faster with the same miniature, keep that one."""
+    """Move the finished folder to `root`; if another process was faster with the same miniature, keep that one."""
     doomed = building.with_name(building.name + "-replaced")
     try:
         if root.exists():

@@ -6,7 +6,7 @@ import numpy as np
 
 from lib.competition.miniature.calls import Song, band_hz, seconds, vary_individual
 from lib.competition.miniature.cast import GUILDS, Species
-from lib.competition.miniature.places import NOISY_SITE, Recording, Site, make_site
+from lib.competition.miniature.sites import NOISY_SITE, Recording, Site, make_site
 from lib.competition.miniature.spec import MiniatureSpec
 from lib.competition.row_ids import SOUNDSCAPE_S, WINDOW_S, WINDOWS_PER_SOUNDSCAPE, parse_soundscape
 
@@ -65,9 +65,9 @@ def plan_scenes(spec: MiniatureSpec, cast: list[Species], recordings: list[Recor
     sites = {name: make_site(spec, name) for name in sorted({recording.site for recording in recordings})}
     scenes = [_scene(spec, cast, recording, sites[recording.site]) for recording in recordings]
     scenes = [_without_empty_windows(spec, cast, s) if s.recording.role == "labelled" else s for s in scenes]
-    scenes = _topped_up(spec, scenes, [s for s in cast if s.in_test and not s.mirror_of], "test")
-    scenes = _topped_up(spec, scenes, [s for s in cast if not s.focal and not s.mirror_of], "labelled")
-    return [_mirrored(cast, scene) for scene in scenes]
+    scenes = _top_up(spec, scenes, [s for s in cast if s.in_test and not s.mirror_of], "test")
+    scenes = _top_up(spec, scenes, [s for s in cast if not s.focal and not s.mirror_of], "labelled")
+    return [_add_mirrors(cast, scene) for scene in scenes]
 
 
 def planned_window_labels(scene: Scene) -> list[set[str]]:
@@ -190,7 +190,7 @@ def _without_empty_windows(spec: MiniatureSpec, cast: list[Species], scene: Scen
     return scene
 
 
-def _topped_up(spec: MiniatureSpec, scenes: list[Scene], required: list[Species], role: str) -> list[Scene]:
+def _top_up(spec: MiniatureSpec, scenes: list[Scene], required: list[Species], role: str) -> list[Scene]:
     """The scenes with calls added until every required species is heard in three windows of that role, in two files."""
     of_role = [index for index, scene in enumerate(scenes) if scene.recording.role == role]
     scenes = list(scenes)
@@ -218,8 +218,8 @@ def _enough(scenes: list[Scene], indices: list[int], label: str) -> bool:
     return len(set(heard)) >= _LEAST_WINDOWS and len(groups) >= 2
 
 
-def _mirrored(cast: list[Species], scene: Scene) -> Scene:
-    """The scene with every call of a mirrored sonotype repeated, in its own voice, by its twins."""
+def _add_mirrors(cast: list[Species], scene: Scene) -> Scene:
+    """The scene with every call of a mirrored sonotype repeated by its mirrors, each at its own pitch."""
     mirrors = [species for species in cast if species.mirror_of]
     added = [
         replace(

@@ -6,8 +6,8 @@ import pandas as pd
 
 from lib.competition.miniature.cast import Species
 from lib.competition.miniature.clips import FAULTS, UNKNOWN_LABELS, Clip
-from lib.competition.miniature.places import LABELLED_SITES, NOISY_SITE, TEST_SITES
 from lib.competition.miniature.plan import Scene
+from lib.competition.miniature.sites import LABELLED_SITES, NOISY_SITE, TEST_SITES
 from lib.competition.miniature.tables import DOMINANT_AUTHOR
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES
 

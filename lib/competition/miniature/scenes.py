@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from lib.competition.miniature.calls import add_distance, band_hz, render_call
-from lib.competition.miniature.places import Site
 from lib.competition.miniature.plan import Event, Scene, Weather
+from lib.competition.miniature.sites import Site
 from lib.competition.miniature.spec import MiniatureSpec
 from lib.competition.row_ids import SAMPLE_RATE
 
@@ -97,7 +97,7 @@ def _chorus(site: Site, n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _add_call(sound: np.ndarray, site: Site, event: Event, rng: np.random.Generator) -> None:
-    """Mix one call into the soundscape, as loud against the floor of its own band as the event says."""
+    """Mix one call into the soundscape, at the event's signal-to-noise ratio over the floor of its own band."""
     call = render_call(event.song, SAMPLE_RATE, rng)
     if event.song.form != "buzz":  # a long narrow band sounds the same from afar, and its transform would be costly
         call = add_distance(call, SAMPLE_RATE, event.distance, rng)

@@ -154,11 +154,11 @@ def with_settings(spec: MiniatureSpec, settings: Iterable[str]) -> MiniatureSpec
                 got=name,
                 do="write --set name=value, e.g. --set n_clips=200",
             )
-        changes[name] = _typed(name, text, types[name])
+        changes[name] = _parse_value(name, text, types[name])
     return replace(spec, **changes)
 
 
-def _typed(name: str, text: str, kind: object) -> object:
+def _parse_value(name: str, text: str, kind: object) -> object:
     """The value of a setting's text for a field of this type."""
     try:
         value = json.loads(text)

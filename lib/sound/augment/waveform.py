@@ -95,7 +95,7 @@ def apply_gain(audio: torch.Tensor, generator: torch.Generator, settings: Augmen
 def apply_random_filter(audio: torch.Tensor, generator: torch.Generator, settings: AugmentSettings) -> torch.Tensor:
     """(rows, samples) each row through its own filter: random dB at the band edges, straight lines between them.
 
-    It is done to the sound, not to the spectrogram, so that a dB is one whatever the front end makes of it.
+    Sound is filtered, not the spectrogram, so that a dB is a dB for every front end.
     """
     bands = settings.filter_bands
     at_edges = _uniform(audio, generator, -settings.filter_db, settings.filter_db, bands + 1)

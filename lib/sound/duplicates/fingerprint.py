@@ -40,7 +40,7 @@ class Echoprint:
 
 def echoprint(audio: np.ndarray) -> Echoprint:
     """The fingerprint of (samples,) audio at 32 kHz; sound shorter than a frame has no landmark."""
-    spectrogram = _spectrogram(_halved(audio))
+    spectrogram = _spectrogram(_halve_rate(audio))
     peaks = ndimage.maximum_filter1d(ndimage.maximum_filter1d(spectrogram, 9, axis=0), 5, axis=1)
     middle, height = np.quantile(spectrogram, [0.5, 0.95], axis=0)
     prominence = spectrogram - middle
@@ -53,14 +53,14 @@ def echoprint(audio: np.ndarray) -> Echoprint:
     cells = padded[
         frames[:, None, None, None] + _REACH_FRAMES + in_time, bands[:, None, None, None] + _REACH_BANDS + in_bands
     ]
-    words = (cells[..., 0] - cells[..., 1] > _MARGIN) @ (1 << np.arange(_BITS))
-    numbers = (words * _BANDS + bands[:, None]) * _TABLES + np.arange(_TABLES)
+    patterns = (cells[..., 0] - cells[..., 1] > _MARGIN) @ (1 << np.arange(_BITS))
+    numbers = (patterns * _BANDS + bands[:, None]) * _TABLES + np.arange(_TABLES)
     loudest = spectrogram.max()
     profile = np.concatenate([spectrogram.mean(axis=0) - loudest, spectrogram.std(axis=0), height - loudest])
     return Echoprint(frames.astype(np.int32), numbers, profile.astype(np.float32))
 
 
-def _halved(audio: np.ndarray) -> np.ndarray:
+def _halve_rate(audio: np.ndarray) -> np.ndarray:
     """(samples / 2 - 2,) the audio at 16 kHz, by weights of 1, 3, 3, 1: little of what is above 10 kHz folds over."""
     even, odd = audio[: len(audio) // 2 * 2 : 2], audio[1::2]
     return odd[:-2] + 3 * (even[1:-1] + odd[1:-1]) + even[2:]

@@ -55,7 +55,7 @@ def mel_power(windows: Sequence[np.ndarray] | np.ndarray, front_end: FrontEnd) -
     centres = _centres(front_end, len(windows[0]) - 2 * front_end.context_samples)
     power = np.empty((len(windows), front_end.n_mels, len(centres)), dtype=np.float32)
     for window, out in zip(windows, power, strict=True):
-        _fill(out, _padded(window, front_end), centres, front_end)
+        _fill(out, _pad(window, front_end), centres, front_end)
     return power
 
 
@@ -87,7 +87,7 @@ def _soundscape_power(audio: np.ndarray, front_end: FrontEnd, starts: np.ndarray
         at_edge = np.flatnonzero((centres < half) | (centres > samples - half))
         own = np.empty((front_end.n_mels, len(at_edge)), dtype=np.float32)
         for window, out in zip(windows, power, strict=True):
-            _fill(own, _padded(window, front_end), centres[at_edge], front_end)
+            _fill(own, _pad(window, front_end), centres[at_edge], front_end)
             out[:, at_edge] = own
     return power
 
@@ -97,7 +97,7 @@ def _centres(front_end: FrontEnd, samples: int) -> np.ndarray:
     return front_end.hop_samples * np.arange(front_end.frames(samples))
 
 
-def _padded(window: np.ndarray, front_end: FrontEnd) -> np.ndarray:
+def _pad(window: np.ndarray, front_end: FrontEnd) -> np.ndarray:
     """The window with half a frame on each side: reflected, unless it includes real sound as context."""
     return np.pad(window, front_end.n_fft // 2 - front_end.context_samples, mode="reflect")
 

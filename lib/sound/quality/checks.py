@@ -63,10 +63,10 @@ def near_copies(inventory: pd.DataFrame, kind_of: dict[str, str], sound: Callabl
         for overlap_s, similarity in zip(pairs.overlap_s, pairs.similarity, strict=True)
     ]
     rows = pd.DataFrame({"first": pairs["first"], "second": pairs.second, "detail": detail})
-    alike = kinds[0] == kinds[1]
+    same_kind = kinds[0] == kinds[1]
     parts = [
         qa_rows(near_copies, kind, "near copy", action, rows[(kinds[0] == kind) & chosen].itertuples(index=False))
-        for action, chosen in (("group", alike), ("review", ~alike))
+        for action, chosen in (("group", same_kind), ("review", ~same_kind))
         for kind in ("clip", "soundscape")
     ]
     return pd.concat(parts, ignore_index=True)

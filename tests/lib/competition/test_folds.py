@@ -1,4 +1,4 @@
-"""Folds keep groups whole, spread rare classes, never change by themselves, and cannot be changed unseen."""
+"""Folds keep groups and clusters of copies whole, spread rare classes, and cannot be changed unnoticed."""
 
 import json
 
@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.competition.folds import Folds, assign_folds, make_folds, read_folds
+from lib.competition.folds import (
+    Folds,
+    assign_folds,
+    clusters,
+    make_folds,
+    merge_related_groups,
+    move_related_items,
+    read_folds,
+)
 from lib.competition.tables import Findings, read_clips, read_windows
 from lib.core.errors import BadInput
 
@@ -101,3 +109,26 @@ def test_a_copied_clip_lies_in_its_originals_fold_and_its_authors_other_clips_st
     moved = [item for item in table.index if again.group[item] != table.group[item]]
     assert len(moved) == 1
     assert set(moved) < pair
+
+
+def test_a_cluster_has_the_first_of_its_names():
+    pairs = [("c", "d"), ("b", "c"), ("e", "f"), ("a", "b")]
+    assert clusters(pairs) == dict.fromkeys("abcd", "a") | {"e": "e", "f": "e"}
+    assert clusters([]) == {}
+
+
+def test_a_copy_moves_to_its_original_and_the_rest_of_its_group_stays():
+    assert move_related_items(["a", "b", "c"], ["x", "y", "y"], [("b", "a")]) == ["x", "x", "y"]
+
+
+def test_groups_that_share_a_recording_become_one_with_all_they_hold():
+    items, groups = ["a", "b", "c", "d"], ["x", "y", "y", "z"]
+    assert merge_related_groups(items, groups, [("a", "b")]) == ["x", "x", "x", "z"]
+    assert merge_related_groups(items, groups, []) == groups
+
+
+def test_items_are_related_through_one_that_is_not_listed():
+    through = [("a", "elsewhere"), ("elsewhere", "d")]
+    items, groups = ["a", "b", "d"], ["x", "y", "z"]
+    assert merge_related_groups(items, groups, through) == ["x", "y", "x"]
+    assert move_related_items(items, groups, through) == ["x", "y", "x"]

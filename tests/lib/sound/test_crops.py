@@ -1,11 +1,19 @@
-"""Crops lie where their kind puts them, never leave a long recording, and repeat a short one from any phase."""
+"""Crops lie where their kind puts them, stay inside long recordings and repeat short ones; loud stretches are found."""
 
 import numpy as np
 import pytest
 
 from lib.competition.row_ids import SAMPLE_RATE
 from lib.core.errors import BadInput
-from lib.sound.crops import CropSettings, crop_start, cut, cut_reflected, energy_by_tenth
+from lib.sound.crops import (
+    CropSettings,
+    crop_start,
+    cut,
+    cut_reflected,
+    energy_by_tenth,
+    loudest_start,
+    loudest_stretch,
+)
 
 TENTH = SAMPLE_RATE // 10
 
@@ -82,3 +90,17 @@ def test_beyond_its_ends_a_recording_is_reflected_as_numpy_reflects(before, afte
 def test_settings_that_name_no_crop_are_refused(wrong):
     with pytest.raises(BadInput, match="crop settings"):
         CropSettings(**wrong)
+
+
+@pytest.mark.parametrize("second", [0, 2, 7])
+def test_the_loud_second_is_found(second):
+    audio = np.full(8 * SAMPLE_RATE, 0.01, np.float32)
+    audio[second * SAMPLE_RATE : (second + 1) * SAMPLE_RATE] = 0.5
+    assert loudest_start(audio, SAMPLE_RATE) == second * SAMPLE_RATE
+    assert (loudest_stretch(audio, 1.0) == 0.5).all()
+
+
+def test_a_short_sound_is_its_own_loudest_stretch():
+    audio = np.ones(100, np.float32)
+    assert loudest_start(audio, 200) == 0
+    assert len(loudest_stretch(audio, 1.0)) == 100

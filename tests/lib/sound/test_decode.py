@@ -90,7 +90,7 @@ def test_the_report_names_what_is_excluded(public, quirks):
     names = quirks["corrupt_clip"] + quirks["stereo_clip"] + ["nobody/XC1.ogg"]
     report_inventory("train_audio", take_inventory(public / "train_audio", names, "x"), findings)
     frame = findings.frame()
-    excluded = frame[frame.done == "excluded"]
+    excluded = frame[frame.action == "excluded"]
     assert excluded["count"].sum() == len(quirks["corrupt_clip"]) + 1
     assert excluded.examples.str.contains("nobody/XC1.ogg").any()
 
