@@ -1,7 +1,8 @@
-"""Which block of a frozen network to tap, asked before anything is trained: do a clip's nearest clips name its species?
+"""Block probe: choose the block of a frozen network to use, by nearest neighbours and without training.
 
-Many small draws of species and clips, the same for every block, so that blocks differ by what they say and not by luck.
-Each species counts the same, however many clips it has, as in the competition's metric.
+For each block: do a clip's nearest clips, by other recordings, have its species? Many small draws of species and clips,
+the same for every block, so that blocks differ by their outputs and not by luck. Each species counts the same, however
+many clips it has, as in the competition's metric.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,18 +20,18 @@ _REDRAWS = 2000  # of species, for the intervals
 
 @dataclass(frozen=True, eq=False)
 class BlockReport:
-    """What the probe found: a row a block, in the order given, and what it rests on."""
+    """The probe's result: a row a block, in the order given, and the data it rests on."""
 
     blocks: pd.DataFrame  # block, accuracy, low, high; behind, behind_low, behind_high: how far below the best
     best: str
-    rivals: tuple[str, ...]  # blocks that these species do not tell from the best, all compared at once
-    chance: float  # what numbers without meaning score on the same draws
+    rivals: tuple[str, ...]  # blocks not significantly behind the best, all compared at once
+    chance: float  # accuracy of random numbers on the same draws
     species: int
     clips: tuple[int, int]  # the fewest and the most of a species in a draw
-    left_out: tuple[str, ...]  # species of a single recording, whose clips have nobody to ask
+    left_out: tuple[str, ...]  # species of a single recording, whose clips have no neighbours of their own
 
     def __str__(self) -> str:
-        verdict = f"not told from {shorten(self.rivals)}" if self.rivals else "ahead of every other"
+        verdict = f"not separable from {shorten(self.rivals)}" if self.rivals else "ahead of every other"
         top = self.blocks.set_index("block").loc[self.best]
         few, most = self.clips
         return (
@@ -64,21 +65,21 @@ def block_probe(
             "too few species to probe blocks with",
             expected="two, each of two recordings or more",
             got=f"{len(eligible)} of {len(names)}",
-            do="add clips, or tell recordings apart",
+            do="add clips of more species, or give each recording a name of its own",
         )
     random = np.random.default_rng(seed)
-    hits, asked = np.zeros((len(vectors) + 1, len(names))), np.zeros((draws, len(names)), dtype=np.int64)
+    hits, counts = np.zeros((len(vectors) + 1, len(names))), np.zeros((draws, len(names)), dtype=np.int64)
     for draw in range(draws):
         chosen = random.permutation(eligible)[:n_species]
         rows = np.concatenate([_clips_of(code, codes, groups, n_clips, random) for code in chosen])
-        asked[draw] = np.bincount(codes[rows], minlength=len(names))
+        counts[draw] = np.bincount(codes[rows], minlength=len(names))
         noise = random.random((len(rows), len(rows)))
         for place, near in enumerate([*(_closeness(block[rows]) for block in vectors.values()), noise]):
             right = _votes(near, codes[rows], groups[rows], neighbours) == codes[rows]
             hits[place] += np.bincount(codes[rows], weights=right, minlength=len(names))
-    seen = asked.any(axis=0)
-    rates = hits[:, seen] / asked[:, seen].sum(axis=0)
-    few, most = asked[asked > 0].min(), asked.max()
+    seen = counts.any(axis=0)
+    rates = hits[:, seen] / counts[:, seen].sum(axis=0)
+    few, most = counts[counts > 0].min(), counts.max()
     left_out = tuple(np.delete(names, eligible).tolist())
     return _report(list(vectors), rates, (int(few), int(most)), left_out, seed)
 
@@ -94,7 +95,7 @@ def standardise(block: np.ndarray) -> np.ndarray:
 
 
 def _refuse_unequal(vectors: Mapping[str, np.ndarray], species: np.ndarray, recordings: np.ndarray) -> None:
-    """Refuse blocks that are not one finite vector a clip."""
+    """Refuse blocks that do not have one finite vector a clip."""
     count = len(species)
     fits = {
         name: block.ndim == 2 and len(block) == count and np.isfinite(block).all() for name, block in vectors.items()
@@ -105,7 +106,7 @@ def _refuse_unequal(vectors: Mapping[str, np.ndarray], species: np.ndarray, reco
             "the blocks' vectors do not fit the clips",
             expected=f"finite vectors (clips, channels) of {count} clips, and the recordings of these",
             got=f"{len(vectors)} blocks, wrong: {wrong}; {len(recordings)} recordings",
-            do="hear the same clips with every block",
+            do="embed the same clips with every block",
         )
 
 
@@ -125,7 +126,7 @@ def _turns(groups: np.ndarray) -> np.ndarray:
 
 
 def _closeness(block: np.ndarray) -> np.ndarray:
-    """(rows, rows) the cosine between clips' standardised vectors: how much a clip has of everything does not count."""
+    """(rows, rows) the cosine between clips' standardised vectors: the length of a vector does not count."""
     unit = standardise(block)
     length = np.linalg.norm(unit, axis=1, keepdims=True)
     unit = np.divide(unit, length, out=np.zeros_like(unit), where=length > 0).astype(np.float32)
@@ -133,12 +134,12 @@ def _closeness(block: np.ndarray) -> np.ndarray:
 
 
 def _votes(near: np.ndarray, codes: np.ndarray, groups: np.ndarray, neighbours: int) -> np.ndarray:
-    """(rows,) the species most voted for by each clip's nearest clips of other recordings; ties go to the nearest."""
+    """(rows,) the species with most votes of each clip's nearest clips of other recordings; ties go to the nearest."""
     near = np.where(groups[:, None] == groups, -np.inf, near)
     rows = np.arange(len(near))
     votes = np.zeros((len(near), codes.max() + 1))
     for place in range(neighbours):
-        nearest = near.argmax(axis=1)  # of equals the first, so that a run repeats itself
+        nearest = near.argmax(axis=1)  # of equals the first, so that a run is reproducible
         votes[rows, codes[nearest]] += np.where(np.isfinite(near[rows, nearest]), 1 + 0.5 ** (place + 1), 0)
         near[rows, nearest] = -np.inf
     return votes.argmax(axis=1)
@@ -147,7 +148,7 @@ def _votes(near: np.ndarray, codes: np.ndarray, groups: np.ndarray, neighbours: 
 def _report(
     names: Sequence[str], rates: np.ndarray, clips: tuple[int, int], left_out: tuple[str, ...], seed: int
 ) -> BlockReport:
-    """The report of (blocks and noise, species) shares of right votes; intervals redraw the species for all at once."""
+    """The report of (blocks and noise, species) accuracies; intervals redraw the species for all blocks at once."""
     count = rates.shape[1]
     scored = dict(zip(names, rates.mean(axis=1).tolist(), strict=False))
     best = max(scored, key=scored.__getitem__)

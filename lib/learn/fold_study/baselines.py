@@ -1,6 +1,7 @@
-"""Ideas: small variants of L0 and L1, some robust and some fragile by construction, to try folds and replays on.
+"""Small variants of L0 and L1 ("ideas"), robust or fragile by construction, to compare families of folds and replays.
 
-A fragile idea knows where or when it was recorded rather than what calls. Folds are good when they see through it.
+A fragile idea predicts from where or when a recording was made instead of from what calls. Folds are good when they
+rank it below the robust ones.
 """
 
 from collections.abc import Callable
@@ -36,13 +37,11 @@ class LinearBaseline:
     max_iterations: int = 20
 
     def fit(self, data: BaselineData) -> BaselineModel:
-        """The fitted model."""
+        """Fit the model."""
         columns = slice(FRONT_END.n_mels if self.level_only else None)
         features = np.concatenate([data.features, data.clip_features])[:, columns]
         targets = np.concatenate([data.truth, data.clip_truth])
-        cells = np.concatenate(
-            [np.full(data.truth.shape, self.window_weight), self.clip_weight * data.clip_known]
-        )
+        cells = np.concatenate([np.full(data.truth.shape, self.window_weight), self.clip_weight * data.clip_known])
         used = cells.any(axis=1)
         settings = LogisticSettings(l2=self.l2, max_iterations=self.max_iterations)
         model = fit_logistic(features[used], targets[used], cells[used], settings)
@@ -51,17 +50,17 @@ class LinearBaseline:
 
 @dataclass(frozen=True)
 class NearestWindow:
-    """A memoriser: how near the nearest labelled window with the class is, against the nearest without."""
+    """A memoriser: distance to the nearest labelled window with the class, against the nearest without."""
 
     def fit(self, data: BaselineData) -> BaselineModel:
-        """The remembered windows."""
+        """Remember the labelled windows."""
         centre, spread = data.features.mean(axis=0), data.features.std(axis=0) + 1e-6
         known = (data.features - centre) / spread
 
         def model(sounds: SoundscapeFeatures) -> np.ndarray:
-            asked = ((sounds.features - centre) / spread).reshape(-1, known.shape[1])
-            near = asked @ known.T - 0.5 * np.square(known).sum(axis=1)  # half the squared distance, negative
-            values = np.zeros((len(asked), data.truth.shape[1]))
+            queries = ((sounds.features - centre) / spread).reshape(-1, known.shape[1])
+            near = queries @ known.T - 0.5 * np.square(known).sum(axis=1)  # half the squared distance, negative
+            values = np.zeros((len(queries), data.truth.shape[1]))
             for column in np.flatnonzero(data.truth.any(axis=0) & ~data.truth.all(axis=0)):
                 mark = data.truth[:, column]
                 values[:, column] = near[:, mark].max(axis=1) - near[:, ~mark].max(axis=1)
@@ -72,12 +71,12 @@ class NearestWindow:
 
 @dataclass(frozen=True)
 class SiteHourRates:
-    """Rates of site and hour."""
+    """Frequencies of classes by site and hour."""
 
     settings: PriorSettings = SHIPPED
 
     def fit(self, data: BaselineData) -> BaselineModel:
-        """The fitted tables, as logits."""
+        """Fit the tables; the model returns their logits."""
         windows = data.windows
         prior = fit_prior(windows.site.tolist(), windows.hour.tolist(), data.truth, self.settings)
         return lambda sounds: logit(np.clip([prior.windows(item) for item in sounds.soundscapes], 1e-4, 1 - 1e-4))
@@ -119,7 +118,7 @@ IDEAS = (
 
 
 def limit_iterations(idea: Idea, max_iterations: int) -> Idea:
-    """The idea with so many iterations in each linear part."""
+    """Return the idea with so many iterations in each linear part."""
     parts = [
         replace(part, max_iterations=max_iterations) if isinstance(part, LinearBaseline) else part
         for part in idea.parts
@@ -128,9 +127,9 @@ def limit_iterations(idea: Idea, max_iterations: int) -> Idea:
 
 
 def predict_ideas(ideas: tuple[Idea, ...], data: BaselineData, sounds: SoundscapeFeatures) -> dict[str, np.ndarray]:
-    """(soundscapes, 12, classes) logits of other sounds by each idea, fitted on all lessons; each part once."""
-    heard = {part: part.fit(data)(sounds) for part in dict.fromkeys(part for idea in ideas for part in idea.parts)}
-    values = {idea.name: sum(heard[part] for part in idea.parts) for idea in ideas}
+    """(soundscapes, 12, classes) logits of `sounds` by each idea, fitted on all data; each part is fitted once."""
+    logits = {part: part.fit(data)(sounds) for part in dict.fromkeys(part for idea in ideas for part in idea.parts)}
+    values = {idea.name: sum((logits[part] for part in idea.parts), start=np.zeros(())) for idea in ideas}
     return {
         idea.name: gaussian_filter1d(values[idea.name], idea.sigma, axis=1, mode="nearest")
         if idea.sigma
@@ -147,7 +146,7 @@ def idea_out_of_fold(
     folds: Folds,
     held: list[int],
 ) -> dict[str, Scores]:
-    """Scores of the labelled windows that the named folds hold out, each by a model that met none of that fold."""
+    """Scores of the labelled windows that the named folds hold out, each by a model fitted without that fold."""
     fold_of_row = fold_of_rows(folds, data.windows)
     found: dict[str, list[Scores]] = {idea.name: [] for idea in ideas}
     for fold in held:

@@ -1,4 +1,4 @@
-"""Material: descriptors of all soundscapes and clips, made once, so that many small ideas can be fitted in seconds."""
+"""Descriptors of all soundscapes and clips, computed once, so that many small models can be fitted in seconds."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,14 +27,14 @@ class SoundscapeFeatures:
     features: np.ndarray
 
     def scores(self, values: np.ndarray, classes: ClassList) -> Scores:
-        """(soundscapes, 12, classes) logits as scores of all their rows."""
-        rows = [row for soundscape in self.soundscapes for row in row_ids(soundscape.stem)]
+        """Scores of all rows from (soundscapes, 12, classes) logits."""
+        rows = tuple(row for soundscape in self.soundscapes for row in row_ids(soundscape.stem))
         return Scores(values.reshape(len(rows), len(classes)), rows, classes.labels, "logit")
 
 
 @dataclass(frozen=True, eq=False)
 class BaselineData:
-    """What one model may learn from: rows of labelled windows, and rows of clips' windows."""
+    """Training data of one model: rows of labelled windows, and rows of clips' windows."""
 
     windows: pd.DataFrame
     features: np.ndarray
@@ -42,10 +42,10 @@ class BaselineData:
     clips: pd.DataFrame
     clip_features: np.ndarray
     clip_truth: np.ndarray
-    clip_known: np.ndarray  # False where a class is named as secondary: in this window it may be silent
+    clip_known: np.ndarray  # False for secondary labels: in this window they may be silent
 
     def only(self, windows: np.ndarray, clips: np.ndarray) -> "BaselineData":
-        """The marked rows of both kinds."""
+        """Select rows of both kinds by masks."""
         return BaselineData(
             self.windows[windows],
             self.features[windows],
@@ -58,7 +58,7 @@ class BaselineData:
 
 
 def describe_soundscapes(folder: Path, stems: list[str]) -> tuple[SoundscapeFeatures, list[str]]:
-    """The soundscapes of a folder, described; and the stems of those that cannot be decoded."""
+    """Compute the descriptors of a folder's soundscapes; also returns the stems that cannot be decoded."""
     found, unreadable = {}, []
     for stem in progress(stems, f"describing {folder.name}", len(stems)):
         try:
@@ -69,7 +69,7 @@ def describe_soundscapes(folder: Path, stems: list[str]) -> tuple[SoundscapeFeat
 
 
 def gather_baseline_data(prepared: Prepared, sounds: SoundscapeFeatures, competition: Path) -> BaselineData:
-    """The labelled windows, cut from described soundscapes, and the loudest windows of some clips of each class."""
+    """Gather the descriptors of labelled windows, and of the loudest windows of some clips of each class."""
     at = {soundscape.stem: number for number, soundscape in enumerate(sounds.soundscapes)}
     windows = prepared.windows
     features = sounds.features[windows.stem.map(at), windows.end_s // WINDOW_S - 1]

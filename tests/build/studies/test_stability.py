@@ -64,10 +64,10 @@ def planted():
             "date": one.date,
             "hour": one.hour,
             "group": one.group,
-            "labels": tuple(np.array(CLASSES.labels)[heard]),
+            "labels": tuple(np.array(CLASSES.labels)[present]),
         }
         for one, marks in zip(sounds.soundscapes, truth, strict=True)
-        for end, heard in enumerate(marks, start=1)
+        for end, present in enumerate(marks, start=1)
     )
     clips = pd.DataFrame({"filename": ["x", "y", "z"], "author": ["x", "y", "z"], "primary_label": ["a", "b", "c"]})
     rows = np.zeros((3, 4), dtype=bool)
@@ -146,7 +146,7 @@ def test_nothing_is_fitted_on_the_shadow(trial):
 
 
 def test_a_replay_judges_rows_of_its_own_folds_with_every_idea(trial):
-    labels, scores = trial.replayed(ReplaySettings(folds=2))
+    labels, scores = trial.replay(ReplaySettings(folds=2))
     assert set(scores) == {idea.name for idea in IDEAS}
     assert len(np.unique(labels.strata)) == 2
     assert 0 < len(labels.row_ids) < len(trial.data.windows)

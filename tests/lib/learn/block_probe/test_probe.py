@@ -1,4 +1,4 @@
-"""The block probe finds a planted best block, says "best" only when it is, and lets no recording vote for itself."""
+"""The block probe finds a planted best block, names it best only when it is, and no recording votes for itself."""
 
 from collections import Counter
 
@@ -27,7 +27,7 @@ def clouds(species: int, clips: int, apart: float, seed: int = 0, channels: int 
 
 
 def probe(vectors, names, recordings=None, **settings):
-    """The report, every clip a recording of its own unless told."""
+    """The report; every clip is a recording of its own unless `recordings` is given."""
     recordings = np.arange(len(names)) if recordings is None else recordings
     return block_probe(vectors, names, recordings, **{"seed": 0, "draws": 4, **settings})
 
@@ -42,9 +42,9 @@ def network(path, planted: int) -> None:
     Means are nothing until the planted block takes the Relu; each later block keeps fewer channels, and the last one.
     """
     rng = np.random.default_rng(planted)
-    nodes = [helper.make_node("Reshape", ["inputs", "shape"], ["picture"], name="picture")]
+    nodes = [helper.make_node("Reshape", ["inputs", "shape"], ["spectrogram"], name="spectrogram")]
     constants = {"shape": np.array([-1, CHANNELS, 1, SAMPLES])}
-    last, width = "picture", CHANNELS
+    last, width = "spectrogram", CHANNELS
     for block in range(BLOCKS):
         scope = f"net/MBConv_{block}"
         wider = width if block <= planted else max(1, 4 - (block - planted))
@@ -66,7 +66,7 @@ def network(path, planted: int) -> None:
 
 
 @pytest.mark.parametrize("planted", [2, 3, 4])
-def test_the_block_that_carries_the_species_is_found_and_told_from_every_other(tmp_path, planted):
+def test_the_block_that_carries_the_species_is_found_and_separable_from_every_other(tmp_path, planted):
     rng = np.random.default_rng(7)
     names = np.repeat([f"s{number:02d}" for number in range(16)], 8)
     code = np.repeat(rng.uniform(0.5, 2.0, size=(16, CHANNELS)), 8, axis=0)
@@ -75,8 +75,8 @@ def test_the_block_that_carries_the_species_is_found_and_told_from_every_other(t
     network(tmp_path / "plain.onnx", planted)
     blocks = tuple(block.name for block in list_blocks(tmp_path / "plain.onnx"))
     assert blocks == tuple(f"MBConv_{number}" for number in range(BLOCKS))
-    expose_block_outputs(tmp_path / "plain.onnx", blocks, tmp_path / "tapped.onnx")
-    session = onnxruntime.InferenceSession(tmp_path / "tapped.onnx", providers=["CPUExecutionProvider"])
+    expose_block_outputs(tmp_path / "plain.onnx", blocks, tmp_path / "exposed.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "exposed.onnx", providers=["CPUExecutionProvider"])
     outputs = [f"block:{block}" for block in blocks]
     vectors = dict(zip(blocks, session.run(outputs, {"inputs": waves.reshape(len(names), -1)}), strict=True))
     report = probe(vectors, names)
@@ -104,7 +104,7 @@ def test_votes_are_those_of_sklearns_nearest_clips_with_ties_to_the_nearest():
 def test_clips_of_one_recording_never_vote_for_each_other():
     rng = np.random.default_rng(1)
     names = np.repeat([f"s{number:02d}" for number in range(10)], 10)
-    recordings = np.arange(100) // 5  # two recordings a species, and species that say nothing of where they lie
+    recordings = np.arange(100) // 5  # two recordings a species, and species unrelated to where they lie
     vectors = {"room": rng.normal(size=(20, 8))[recordings] + 0.01 * rng.normal(size=(100, 8))}
     assert accuracies(probe(vectors, names))["room"] == 1.0
     assert accuracies(probe(vectors, names, recordings))["room"] < 0.25
@@ -119,29 +119,29 @@ def test_every_species_counts_the_same():
     assert report.clips == (2, 12)
 
 
-def test_best_is_not_said_of_equal_blocks_and_all_meet_the_same_draws():
+def test_equal_blocks_are_not_separable_and_all_meet_the_same_draws():
     vectors, names = clouds(20, 10, apart=0.6)
-    report = probe({"a": vectors, "twin": vectors * 3 + 1, "poor": clouds(20, 10, 0.1, seed=5)[0]}, names, n_clips=6)
+    report = probe({"a": vectors, "copy": vectors * 3 + 1, "poor": clouds(20, 10, 0.1, seed=5)[0]}, names, n_clips=6)
     table = report.blocks.set_index("block")
-    assert table.accuracy["a"] == table.accuracy["twin"]
-    assert (report.best, report.rivals) == ("a", ("twin",))
-    assert tuple(table.loc["twin", ["behind", "behind_low", "behind_high"]]) == (0, 0, 0)
+    assert table.accuracy["a"] == table.accuracy["copy"]
+    assert (report.best, report.rivals) == ("a", ("copy",))
+    assert tuple(table.loc["copy", ["behind", "behind_low", "behind_high"]]) == (0, 0, 0)
     assert str(report).startswith("a 0.")
-    assert "not told from twin" in str(report)
+    assert "not separable from copy" in str(report)
 
 
-def test_a_small_lead_is_told_where_blocks_go_up_and_down_together():
+def test_a_small_lead_is_significant_where_blocks_go_up_and_down_together():
     vectors, names = clouds(30, 12, apart=0.7)
     worse = vectors + 0.8 * np.random.default_rng(3).normal(size=vectors.shape)
     report = probe({"good": vectors, "worse": worse}, names, draws=10)
     good, worse = report.blocks.iloc[0], report.blocks.iloc[1]
-    assert worse.high > good.low  # apart from each other, nothing could be said
+    assert worse.high > good.low  # apart from each other, they would not be separable
     assert worse.behind_low > 0
     assert (report.best, report.rivals) == ("good", ())
     assert worse.behind_low < worse.behind == good.accuracy - worse.accuracy < worse.behind_high
 
 
-def test_numbers_without_meaning_score_chance():
+def test_random_numbers_score_chance():
     noise = np.random.default_rng(2).normal(size=(800, 8))
     names = np.repeat([f"s{number:02d}" for number in range(40)], 20)
     report = probe({"noise": noise, "constant": np.ones((800, 3))}, names, n_species=10, draws=20)
@@ -162,7 +162,7 @@ def test_a_draw_takes_clips_of_as_many_recordings_as_there_are():
     recordings = np.array([0] * 8 + [1] + [2] * 8 + [3])
     vectors = {"x": np.where(names[:, None] == "a", [1.0, 0.0], [0.0, 1.0])}
     report = probe(vectors, names, recordings, n_clips=2, neighbours=1, draws=20)
-    assert accuracies(report)["x"] == 1.0  # the one clip of the other recording is always there to ask
+    assert accuracies(report)["x"] == 1.0  # the one clip of the other recording is always there to vote
 
 
 def test_species_of_one_recording_are_named_and_left_out():
@@ -185,7 +185,10 @@ def test_a_seed_repeats_itself_and_another_draws_others():
 
 
 def test_an_interval_is_students_over_species():
-    right, wrong = np.repeat(np.arange(10), 4), 10 + np.tile(np.arange(4 * 5), 2)  # wrong: each beside one of its twin
+    right, wrong = (
+        np.repeat(np.arange(10), 4),
+        10 + np.tile(np.arange(4 * 5), 2),
+    )  # wrong: beside another species
     names = np.repeat([f"s{number:02d}" for number in range(20)], 4)
     report = probe({"a": np.eye(30)[np.concatenate([right, wrong])]}, names, neighbours=1)
     (row,) = report.blocks.itertuples()
