@@ -8,6 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from build.judge import Board, assess
@@ -32,7 +33,7 @@ from lib.show.error_analysis import (
     window_figure,
     worst_windows,
 )
-from lib.show.html import write_page
+from lib.show.html import Part, write_page
 from lib.show.plots import ladder
 from lib.sound.decode import decode, soundscape_windows
 from lib.submit.budget import BUDGET_MINUTES, CONTEST_SOUNDSCAPES
@@ -47,7 +48,7 @@ correlation under {SAME_RANKING}; when it ranks alike, it waits for a replay (pa
 and is killed if not."""
 
 
-def dashboard_parts(board: Board, taxonomy: pd.DataFrame, lines: list[ledger.LedgerLine]) -> list:
+def dashboard_parts(board: Board, taxonomy: pd.DataFrame, lines: list[ledger.LedgerLine]) -> list[Part]:
     """The dashboard's parts, from the board to the ledger."""
     prepared, labels, names = board.prepared, board.prepared.labels, list(board.table.model)
     table = board.table
@@ -113,10 +114,11 @@ def dashboard_parts(board: Board, taxonomy: pd.DataFrame, lines: list[ledger.Led
     ]
 
 
-def error_parts(board: Board, competition: Path, taxonomy: pd.DataFrame) -> list:
+def error_parts(board: Board, competition: Path, taxonomy: pd.DataFrame) -> list[Part]:
     """The error page's parts: the failure modes and their counts, then the worst windows of each with their sound."""
     labels, scores = board.prepared.labels, board.scores[board.reference]
-    audio, snr = {}, {}
+    audio: dict[str, np.ndarray] = {}
+    snr: dict[str, float] = {}
     stems = sorted(set(board.prepared.windows.stem))
     for stem in progress(stems, "measuring soundscapes", len(stems)):
         windows = soundscape_windows(decode(competition / "train_soundscapes" / f"{stem}.ogg"))
@@ -125,7 +127,7 @@ def error_parts(board: Board, competition: Path, taxonomy: pd.DataFrame) -> list
         snr |= {f"{stem}_{end}": float(level) for end, level in zip(ends, signal_to_noise(windows), strict=True)}
     modes, lost = failure_modes(labels, scores, snr), rank_losses(labels, scores)
     common = dict(zip(taxonomy.primary_label, taxonomy.common_name, strict=True))
-    parts = [
+    parts: list[Part] = [
         f"Failures of {board.reference}, the reference, on {len(labels.row_ids)} labelled windows, each scored by the "
         "model of the fold that holds it out. A present class is missed in a window when half or more of the fold's "
         "windows without it rank above. A failure mode matters where its rate lies above the rate elsewhere, that of "

@@ -25,7 +25,7 @@ from build.notebooks.source import display_path
 from build.project import ROOT
 from lib.competition.classes import read_class_list
 from lib.competition.prepared import load_prepared
-from lib.competition.row_ids import parse_soundscape, row_ids
+from lib.competition.row_ids import Soundscape, parse_soundscape, row_ids
 from lib.competition.scores import Labels, Scores
 from lib.competition.tables import read_solution
 from lib.core.errors import BadInput
@@ -45,7 +45,7 @@ from lib.models.member.open import open_member
 from lib.models.member.windows import mean_probabilities
 from lib.models.network.network import Network
 from lib.pseudo.student_gain import kept_table
-from lib.show.html import write_page
+from lib.show.html import Part, write_page
 from lib.show.pseudo import kept_by_subgroup
 from lib.sound.decode import decode
 from lib.submit.rows import required_rows
@@ -74,27 +74,29 @@ class StudentComparison:
 
 @dataclass(frozen=True, eq=False)
 class _HiddenTest:
-    """The decoded soundscapes of the hidden test, and their labels."""
+    """The soundscapes of the hidden test, decoded, and their labels."""
 
-    inputs: list[SoundscapeInputs]
+    soundscapes: list[Soundscape]
+    audio: list[np.ndarray]
     truth: Labels
 
     def score(self, predict: Predict) -> tuple[Scores, float]:
         """The scores of all windows, and the seconds of CPU a soundscape."""
         start, tables = time.process_time(), []
-        for each in self.inputs:  # copied, so that no model profits from what another one computed
-            tables.append(predict(SoundscapeInputs(each.soundscape, each.audio)))
-        seconds = (time.process_time() - start) / len(self.inputs)
-        rows = tuple(row for each in self.inputs for row in row_ids(each.soundscape.stem))
+        for soundscape, audio in zip(self.soundscapes, self.audio, strict=True):
+            inputs = SoundscapeInputs(soundscape, audio)  # new ones, so that no model profits from another's work
+            tables.append(predict(inputs))
+        seconds = (time.process_time() - start) / len(self.soundscapes)
+        rows = tuple(row for soundscape in self.soundscapes for row in row_ids(soundscape.stem))
         return Scores(np.concatenate(tables).astype(np.float32), rows, self.truth.classes, "prob"), seconds
 
 
 def compare(options: argparse.Namespace) -> StudentComparison:
     """Train the variants and score them, their teachers and the floor on the hidden test."""
-    public, test = (options.data / part / "birdclef-2026" for part in ("public", "rerun"))
+    public, rerun = (options.data / part / "birdclef-2026" for part in ("public", "rerun"))
     classes, prepared_folder = read_class_list(public), find_artifact("prepared", str(options.runs))
     prepared = load_prepared(prepared_folder)
-    truth, soundscapes = read_solution(options.data / "hidden/solution.csv", classes), required_rows(test).soundscapes
+    truth, files = read_solution(options.data / "hidden/solution.csv", classes), required_rows(rerun).soundscapes
     folders = {folder.name: folder for folder in find_artifacts("member", str(options.runs))}
     if FLOOR not in folders:
         raise BadInput(
@@ -104,7 +106,8 @@ def compare(options: argparse.Namespace) -> StudentComparison:
             do="run 02 with baselines=True",
         )
     label_folder = _labels(options)
-    test = _HiddenTest([SoundscapeInputs(parse_soundscape(file.name), decode(file)) for file in soundscapes], truth)
+    audio = [decode(file) for file in files]
+    test = _HiddenTest([parse_soundscape(file.name) for file in files], audio, truth)
     scores: dict[str, dict[int, Scores]] = {}
     student_seconds = 0.0
     for name, differences in VARIANTS.items():
@@ -123,7 +126,7 @@ def compare(options: argparse.Namespace) -> StudentComparison:
             pooled="pooled" in differences,
             others=folders,
         )
-        scored = {seed: test.score(_exported(plan, network, test.inputs[0])) for seed, network in networks.items()}
+        scored = {seed: test.score(_exported(plan, network, audio[0])) for seed, network in networks.items()}
         scores[name] = {seed: one for seed, (one, _) in scored.items()}
         student_seconds = min(seconds for _, seconds in scored.values())
         print(f"{name}: {[round(judge(truth, one).macro, 4) for one in scores[name].values()]}", flush=True)
@@ -142,14 +145,14 @@ def compare(options: argparse.Namespace) -> StudentComparison:
     return StudentComparison(variant_table(scores, truth), kept, costs)
 
 
-def _exported(plan: NetworkPlan, network: Network, example: SoundscapeInputs) -> Predict:
-    """The network as it runs in a submission: exported to ONNX for spectrograms of the example's shape."""
+def _exported(plan: NetworkPlan, network: Network, audio: np.ndarray) -> Predict:
+    """The network as it runs in a submission: exported to ONNX for spectrograms of such audio's shape."""
     spec = plan.window_spec
-    shape = spec.spectrograms(example.audio, plan.front_end).shape
+    shape = spec.spectrograms(audio, plan.front_end).shape
     with tempfile.TemporaryDirectory() as folder:
         export_network(network, Path(folder) / "network.onnx", *shape[2:])
         run = [onnx_runner(Path(folder) / "network.onnx")]
-    return lambda each: mean_probabilities(spec.spectrograms(each.audio, plan.front_end), spec, run)
+    return lambda each: mean_probabilities(spec.spectrograms(each.require_audio(), plan.front_end), spec, run)
 
 
 def variant_table(scores: dict[str, dict[int, Scores]], truth: Labels) -> pd.DataFrame:
@@ -219,7 +222,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(rows.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
     print(found.costs)
     prose = f"Single networks of {options.steps} steps, {len(options.seeds)} seeds, on the hidden test."
-    parts = [
+    parts: list[Part] = [
         prose,
         found.variants,
         "# Share of the teachers' gain over L1 that one network keeps",

@@ -73,8 +73,8 @@ def _of_sweep(folder: Path) -> Iterator[TrackedRun]:
 
 def _tags(folder: Path, sweep: Mapping, record: RunRecord, verdicts: Mapping[str, str]) -> dict[str, str]:
     """Further facts about a run of a sweep, and the paths of its files."""
-    page = Path(record.notebook).with_suffix(".html")
-    places = {"page": page, "notebook": record.notebook, "member": record.member}
+    page = str(Path(record.notebook).with_suffix(".html"))
+    places: dict[str, str] = {"page": page, "notebook": record.notebook, "member": record.member}
     tags = {
         "question": sweep["question"],
         "sweep": folder.name,

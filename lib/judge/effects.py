@@ -6,6 +6,7 @@ have no such partner, as in a random space, the means of all its runs are compar
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 import numpy as np
 
@@ -90,15 +91,20 @@ def value_name(value: object) -> str:
     return (f"{value:.4g}" if type(value) is float else str(value)) or "(empty)"
 
 
+def _is_number(value: object) -> TypeGuard[int | float]:
+    """True for whole numbers and fractions, not for booleans."""
+    return type(value) in (int, float)
+
+
 def _levels(trials: Sequence[SweepRun], name: str, reference: Mapping[str, object]) -> dict[str, list[SweepRun]]:
     """The runs of each value, or third of the values, by its name; the reference's first."""
     values = {repr(trial.parameters.get(name, UNSET)): trial.parameters.get(name, UNSET) for trial in trials}
-    numbers = sorted({value for value in values.values() if type(value) in (int, float)})
+    numbers = sorted({value for value in values.values() if _is_number(value)})
     names = {key: value_name(value) for key, value in values.items()}
     if len(numbers) > MOST_VALUES:
         for third in np.array_split(np.array(numbers), _THIRDS):
             span = f"{third[0]:.3g} … {third[-1]:.3g}"
-            names |= {key: span for key, value in values.items() if type(value) in (int, float) and value in third}
+            names |= {key: span for key, value in values.items() if _is_number(value) and value in third}
     order = sorted(dict.fromkeys(names.values()), key=lambda span: _place(span, names, values))
     first = names.get(repr(reference.get(name, UNSET)), order[0])
     order.sort(key=lambda span: span != first)
@@ -110,7 +116,7 @@ def _levels(trials: Sequence[SweepRun], name: str, reference: Mapping[str, objec
 def _place(span: str, names: Mapping[str, str], values: Mapping[str, object]) -> tuple:
     """The sort key of a value: numbers by size, then texts in the order of their first appearance."""
     key = next(key for key, named in names.items() if named == span)
-    number = type(values[key]) in (int, float)
+    number = _is_number(values[key])
     return (not number, values[key] if number else list(names).index(key))
 
 

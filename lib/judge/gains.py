@@ -66,12 +66,14 @@ def unpaired_gains(groups: Sequence[np.ndarray], together: int) -> list[Gain]:
     A group is (settings, folds) scores. Settings differ in more than what is compared, and the gain varies over folds.
     """
     first, size = groups[0].mean(axis=0), len(groups[0])
-    settings, folds, rest = [], [], []
+    settings: list[tuple[float, int]] = []
+    folds: list[tuple[float, int]] = []
+    rest: list[tuple[float, int]] = []
     for group in groups:
         level, inner = group.mean(axis=1) - group.mean(), group - group.mean(axis=0)
-        freedom = len(group) - 1
-        settings.append((group.shape[1] * float(level @ level), freedom))
-        rest.append((float(((inner - level[:, None]) ** 2).sum()), freedom * (group.shape[1] - 1)))
+        spare = len(group) - 1
+        settings.append((group.shape[1] * float(level @ level), spare))
+        rest.append((float(((inner - level[:, None]) ** 2).sum()), spare * (group.shape[1] - 1)))
     shares = [1 / size + 1 / len(group) for group in groups[1:]]
     tables = [group.mean(axis=0) - first for group in groups[1:]]
     for table, share in zip(tables, shares, strict=True):

@@ -49,9 +49,12 @@ class PairCounter:
         """
         weights = _whole(np.asarray(weights)[None], self.members)[0]
         low, high = -int(weights[taker]), int(weights[giver])
-        start = [side.astype(np.int64).T @ weights for side in (self.positives, self.negatives)]
-        slope = [(side[taker] - side[giver]).astype(np.int64) for side in (self.positives, self.negatives)]
-        won = _sweep(*start, *slope, self.segments, self.pairs.astype(np.float64), low, high)
+        start_up, start_down = (side.astype(np.int64).T @ weights for side in (self.positives, self.negatives))
+        slope_up, slope_down = (
+            (side[taker] - side[giver]).astype(np.int64) for side in (self.positives, self.negatives)
+        )
+        pairs = self.pairs.astype(np.float64)
+        won = _sweep(start_up, start_down, slope_up, slope_down, self.segments, pairs, low, high)
         return np.arange(low, high + 1), won / len(self.pairs)
 
 
@@ -68,7 +71,11 @@ def make_pair_counter(labels: Labels, parts: list[Scores]) -> PairCounter:
         )
     at = {row: n for n, row in enumerate(parts[0].row_ids)}
     ranks = whole[:, [at[row] for row in labels.row_ids]].astype(np.float32)
-    classes, segments, positives, negatives, pairs = [], [], [], [], []
+    classes: list[str] = []
+    segments: list[tuple[int, ...]] = []
+    positives: list[np.ndarray] = []
+    negatives: list[np.ndarray] = []
+    pairs: list[int] = []
     ends = [0, 0]
     for column in np.flatnonzero(labels.values.any(axis=0)):
         found = 0
@@ -84,8 +91,13 @@ def make_pair_counter(labels: Labels, parts: list[Scores]) -> PairCounter:
         if found:
             classes.append(labels.classes[column])
             pairs.append(found)
-    joined = (np.ascontiguousarray(np.concatenate(sides, axis=1)) for sides in (positives, negatives))
-    return PairCounter(tuple(classes), *joined, np.array(segments, dtype=np.int64), np.array(pairs, dtype=np.int64))
+    return PairCounter(
+        classes=tuple(classes),
+        positives=np.ascontiguousarray(np.concatenate(positives, axis=1)),
+        negatives=np.ascontiguousarray(np.concatenate(negatives, axis=1)),
+        segments=np.array(segments, dtype=np.int64),
+        pairs=np.array(pairs, dtype=np.int64),
+    )
 
 
 def _whole(weights: np.ndarray, members: int) -> np.ndarray:

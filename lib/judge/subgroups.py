@@ -32,8 +32,8 @@ class Subgroup:
 
 def subgroup_labels(labels: Labels, subgroup: Subgroup) -> Labels:
     """The labels of a subgroup."""
-    rows = [row for row, keep in zip(labels.row_ids, subgroup.rows, strict=True) if keep]
-    classes = [name for name, keep in zip(labels.classes, subgroup.classes, strict=True) if keep]
+    rows = tuple(row for row, keep in zip(labels.row_ids, subgroup.rows, strict=True) if keep)
+    classes = tuple(name for name, keep in zip(labels.classes, subgroup.classes, strict=True) if keep)
     return Labels(labels.values[subgroup.rows][:, subgroup.classes], rows, classes, labels.strata[subgroup.rows])
 
 

@@ -1,4 +1,4 @@
-"""Sounds to look at and to hear: the four standard views, a minute in windows, cards. Players carry their sound."""
+"""Players, spectrograms and review cards of sounds, as HTML that carries its own audio and images."""
 
 import base64
 import html
@@ -23,7 +23,7 @@ _STOP = "if(this.dataset.stop&&this.currentTime>=this.dataset.stop){this.pause()
 def player(audio: np.ndarray, name: str = "") -> Html:
     """A player of (samples,) 32 kHz audio, as 16 kHz Ogg Vorbis in the page itself.
 
-    One with a name, unique in its page, can be told by `play_button` to play a stretch.
+    One with a name, unique in its page, can be started by `play_button` on a stretch.
     """
     coded = base64.b64encode(ogg_bytes(audio)).decode()
     named = f' id="{name}" ontimeupdate="{_STOP}"' if name else ""
@@ -34,7 +34,7 @@ def player(audio: np.ndarray, name: str = "") -> Html:
 
 
 def play_button(name: str, start_s: int, stop_s: int) -> Html:
-    """A button that lets the player of that name play from second to second."""
+    """A button that starts the player of that name from second to second."""
     play = f"const a=document.getElementById('{name}');a.currentTime={start_s};a.dataset.stop={stop_s};a.play()"
     style = "white-space:nowrap;font-size:11px;padding:1px 4px"
     return Html(f'<button style="{style}" onclick="{play}">▶ {start_s}–{stop_s}</button>')
@@ -48,7 +48,7 @@ _LEAD_FRAMES = 128
 
 @dataclass(frozen=True, eq=False)
 class ReviewCard:
-    """Something to review: what it is, why, and the sounds (samples,) to hear, each under its name."""
+    """An item to review: heading, reason, and its sounds (samples,) by name."""
 
     heading: str
     reason: str
@@ -56,18 +56,20 @@ class ReviewCard:
 
 
 def sound_figure(audio: np.ndarray, colour: str) -> Figure:
-    """The four standard views of one sound: waveform, log-mel, PCEN, and each band's energy with its SNR proxy."""
+    """Four panels of one sound: waveform, log-mel, PCEN, and each band's level with its SNR proxy."""
     power = mel_power(audio[None], _FRONT_END)
     figure, axes = plt.subplots(1, 4, figsize=(13, 2.1), gridspec_kw={"width_ratios": [3, 3, 3, 2]})
     _waveform(axes[0], audio, colour)
-    for axis, picture, what in (
+    for axis, spectrogram, name in (
         (axes[1], decibels(power)[0], "log-mel, 80 dB"),
-        (axes[2], _flattened(power)[0], "PCEN"),
+        (axes[2], _log_pcen(power)[0], "PCEN"),
     ):
         extent = (0, len(audio) / SAMPLE_RATE, 0, _FRONT_END.n_mels)
-        axis.imshow(picture, origin="lower", aspect="auto", cmap="magma", extent=extent)
-        axis.set_yticks([_band(khz * 1000) for khz in (1, 2, 4, 8)], ["1 kHz", "2", "4", "8"], fontsize=7)
-        axis.set_title(what, fontsize=9)
+        axis.imshow(spectrogram, origin="lower", aspect="auto", cmap="magma", extent=extent)
+        axis.set_yticks(
+            [mel_position(khz * 1000, _FRONT_END) for khz in (1, 2, 4, 8)], ["1 kHz", "2", "4", "8"], fontsize=7
+        )
+        axis.set_title(name, fontsize=9)
     for axis in axes[:3]:
         axis.set_xlabel("seconds", fontsize=8)
     _bands(axes[3], audio, colour)
@@ -77,38 +79,39 @@ def sound_figure(audio: np.ndarray, colour: str) -> Figure:
 
 
 def spectrogram_and_player(audio: np.ndarray, title: str, colour: str) -> Html:
-    """The title, the four views as a picture, and a player below it."""
-    picture = _picture(sound_figure(audio, colour), dpi=78)
-    return Html(f"<div><b>{html.escape(title)}</b><br>{picture}<br>{player(audio).html}</div>")
+    """The title, the four panels as an image, and a player below it."""
+    image = _image(sound_figure(audio, colour), dpi=78)
+    return Html(f"<div><b>{html.escape(title)}</b><br>{image}<br>{player(audio).html}</div>")
 
 
-def minute_browser(audio: np.ndarray, said: Mapping[int, Sequence[tuple[str, str]]], title: str, name: str) -> Html:
-    """A minute as twelve columns: picture, a button that plays the window, and its labels as (text, colour).
+def minute_browser(audio: np.ndarray, labels: Mapping[int, Sequence[tuple[str, str]]], title: str, name: str) -> Html:
+    """A minute as twelve columns: spectrogram, a button that plays the window, and its labels as (text, colour).
 
-    Windows are named by their end second; one that is not in `said` has a dash. `name` is unique in a page.
+    `labels` has windows by their end second; one that is missing there has a dash. `name` is unique in a page.
     """
     cells = []
     for end_s in window_ends():
-        texts = said.get(end_s, [("–", "#888")])
+        texts = labels.get(end_s, [("–", "#888")])
         lines = "<br>".join(f"<span style='color:{colour}'>{html.escape(text)}</span>" for text, colour in texts)
         button = play_button(name, end_s - WINDOW_S, end_s).html
         style = "vertical-align:top;text-align:left;font-size:10px;line-height:1.25;padding:2px;overflow:hidden"
         cells.append(f"<td style='{style}'>{button}<br>{lines}</td>")
     row = f"<table style='width:100%;table-layout:fixed;border-collapse:collapse'><tr>{''.join(cells)}</tr></table>"
-    wide = _picture(minute_figure(audio), dpi=80, style="width:100%;display:block")
+    wide = _image(minute_figure(audio), dpi=80, style="width:100%;display:block")
     sound = player(np.concatenate(soundscape_windows(audio)), name).html
     return Html(f"<div><b>{html.escape(title)}</b><br>{sound}{wide}{row}</div>")
 
 
 def minute_figure(audio: np.ndarray) -> Figure:
-    """The log-mel picture of a minute from edge to edge, cut into its windows, frequencies written inside."""
-    picture = np.concatenate(list(decibels(mel_power(soundscape_windows(audio), _FRONT_END))), axis=1)
+    """The log-mel spectrogram of a minute without margins, cut into its windows, frequencies written inside."""
+    spectrogram = np.concatenate(list(decibels(mel_power(soundscape_windows(audio), _FRONT_END))), axis=1)
     figure, axis = plt.subplots(figsize=(12, 2.4))
-    axis.imshow(picture, origin="lower", aspect="auto", cmap="magma", extent=(0, SOUNDSCAPE_S, 0, _FRONT_END.n_mels))
+    extent = (0, SOUNDSCAPE_S, 0, _FRONT_END.n_mels)
+    axis.imshow(spectrogram, origin="lower", aspect="auto", cmap="magma", extent=extent)
     for end_s in window_ends()[:-1]:
         axis.axvline(end_s, color="white", linewidth=0.6)
     for khz in (1, 2, 4, 8):
-        axis.text(0.2, _band(khz * 1000), f"{khz} kHz", color="white", fontsize=7, va="center")
+        axis.text(0.2, mel_position(khz * 1000, _FRONT_END), f"{khz} kHz", color="white", fontsize=7, va="center")
     axis.set_axis_off()
     figure.subplots_adjust(0, 0, 1, 1)
     plt.close(figure)
@@ -116,7 +119,7 @@ def minute_figure(audio: np.ndarray) -> Figure:
 
 
 def gallery(cards: Sequence[ReviewCard]) -> Html:
-    """The cards side by side: heading and reason, then of each sound a log-mel picture, its name and a player."""
+    """The cards side by side: heading and reason, then of each sound its name, log-mel spectrogram and player."""
     if not cards:
         return Html("<p>Nothing to review.</p>")
     return Html(f"<div style='display:flex;flex-wrap:wrap;gap:16px'>{''.join(map(_card, cards))}</div>")
@@ -125,13 +128,13 @@ def gallery(cards: Sequence[ReviewCard]) -> Html:
 def _card(card: ReviewCard) -> str:
     parts = [f"<b>{html.escape(card.heading)}</b><br>{html.escape(card.reason)}"]
     for name, audio in card.sounds.items():
-        picture = _picture(_small_picture(audio), dpi=80, style="width:100%;display:block")
-        parts.append(f"<div style='margin-top:4px;overflow-wrap:anywhere'>{html.escape(name)}</div>{picture}")
+        image = _image(_small_spectrogram(audio), dpi=80, style="width:100%;display:block")
+        parts.append(f"<div style='margin-top:4px;overflow-wrap:anywhere'>{html.escape(name)}</div>{image}")
         parts.append(player(audio).html)
     return f"<div style='width:290px;font-size:12px;line-height:1.3'>{''.join(parts)}</div>"
 
 
-def _small_picture(audio: np.ndarray) -> Figure:
+def _small_spectrogram(audio: np.ndarray) -> Figure:
     figure, axis = plt.subplots(figsize=(3.6, 1.4))
     axis.imshow(decibels(mel_power(audio[None], _FRONT_END))[0], origin="lower", aspect="auto", cmap="magma")
     axis.set_axis_off()
@@ -141,7 +144,7 @@ def _small_picture(audio: np.ndarray) -> Figure:
 
 
 def _waveform(axis, audio: np.ndarray, colour: str) -> None:
-    """The lowest and highest sample of each of about a thousand stretches."""
+    """Draw the lowest and highest sample of each of about a thousand stretches."""
     step = max(1, len(audio) // 1000)
     blocks = audio[: len(audio) // step * step].reshape(-1, step)
     seconds = np.arange(len(blocks)) * step / SAMPLE_RATE
@@ -151,15 +154,15 @@ def _waveform(axis, audio: np.ndarray, colour: str) -> None:
     axis.set_title(f"waveform, peak {np.abs(audio).max():.2f}", fontsize=9)
 
 
-def _flattened(power: np.ndarray) -> np.ndarray:
-    """PCEN as it would look, had the sound begun earlier: an excerpt's first frame is no measure of what is usual."""
+def _log_pcen(power: np.ndarray) -> np.ndarray:
+    """Log PCEN, started on the reversed beginning: an excerpt's first frame is no estimate of the usual level."""
     lead = power[..., 1 : _LEAD_FRAMES + 1][..., ::-1]
     flat = pcen(np.concatenate([lead, power], axis=-1), _FRONT_END.hop_samples)
     return np.log1p(flat[..., lead.shape[-1] :])
 
 
 def _bands(axis, audio: np.ndarray, colour: str) -> None:
-    """Each band's quiet (10 %) to loud (95 %) level over frames, in dB, with the difference written beside it."""
+    """Draw each band's quiet (10 %) to loud (95 %) level over frames, in dB, with the difference beside it."""
     whole = np.pad(audio, (0, max(0, _BAND_FRAME - len(audio))))
     frames = np.abs(np.fft.rfft(whole[: len(whole) // _BAND_FRAME * _BAND_FRAME].reshape(-1, _BAND_FRAME))) ** 2
     hertz = np.fft.rfftfreq(_BAND_FRAME, 1 / SAMPLE_RATE)
@@ -174,13 +177,13 @@ def _bands(axis, audio: np.ndarray, colour: str) -> None:
     axis.set_title("band level, quiet to loud, dB", fontsize=9)
 
 
-def _band(hertz: float) -> float:
-    """Where a frequency lies on a picture, in mel bands."""
-    low, high, at = (np.log10(1 + each / 700) for each in (_FRONT_END.fmin_hz, _FRONT_END.fmax_hz, hertz))
-    return float((at - low) / (high - low) * _FRONT_END.n_mels)
+def mel_position(hertz: float, front_end: FrontEnd) -> float:
+    """The place of a frequency on a spectrogram, in mel bands."""
+    low, high, at = (np.log10(1 + each / 700) for each in (front_end.fmin_hz, front_end.fmax_hz, hertz))
+    return float((at - low) / (high - low) * front_end.n_mels)
 
 
-def _picture(figure: Figure, dpi: int, style: str = "max-width:100%") -> str:
+def _image(figure: Figure, dpi: int, style: str = "max-width:100%") -> str:
     """The figure as an image element that carries its own data."""
     file = io.BytesIO()
     figure.savefig(file, format="jpeg", dpi=dpi)

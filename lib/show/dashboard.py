@@ -1,4 +1,4 @@
-"""Figures of the dashboard: how alike the candidates are, where each is weak, its folds, and the ledger's history."""
+"""Figures of the dashboard: rank correlations, scores by subgroup and fold, and the ledger's history."""
 
 import numpy as np
 import pandas as pd
@@ -17,15 +17,15 @@ def short_name(name: str) -> str:
 
 
 def correlation_heatmap(table: pd.DataFrame) -> Figure:
-    """How alike each pair ranks the windows: a square table of rank correlations."""
+    """Heatmap of a square table of rank correlations."""
     names = [short_name(name) for name in table.columns]
     figure = Figure(figsize=(0.9 * len(names) + 3.2, 0.6 * len(names) + 1.6))
     axis = figure.subplots()
-    picture = axis.imshow(table, vmin=0, vmax=1, cmap="YlGnBu", aspect="auto")
+    image = axis.imshow(table, vmin=0, vmax=1, cmap="YlGnBu", aspect="auto")
     _cells(axis, table.to_numpy(), table.to_numpy() > 0.55)
     axis.set_xticks(range(len(names)), names, rotation=25, ha="right", fontsize=8)
     axis.set_yticks(range(len(names)), names, fontsize=8)
-    figure.colorbar(picture, ax=axis, label="rank correlation")
+    figure.colorbar(image, ax=axis, label="rank correlation")
     return figure
 
 
@@ -36,15 +36,15 @@ def subgroup_heatmap(table: pd.DataFrame, names: list[str]) -> Figure:
     limit = float(np.nanmax(np.abs(away))) or 1.0
     figure = Figure(figsize=(1.5 * len(names) + 5.2, 0.27 * len(table) + 1.4))
     axis = figure.subplots()
-    picture = axis.imshow(away, vmin=-limit, vmax=limit, cmap="RdBu", aspect="auto")
+    image = axis.imshow(away, vmin=-limit, vmax=limit, cmap="RdBu", aspect="auto")
     _cells(axis, values, np.abs(away) > 0.65 * limit)
     axis.set_xticks(range(len(names)), [short_name(name) for name in names], rotation=20, ha="left", fontsize=8)
     axis.xaxis.tick_top()
-    shown = [f"{row.grouping}: {row.subgroup}   {row.windows} × {row.classes}" for row in table.itertuples()]
-    axis.set_yticks(range(len(table)), shown, fontsize=8)
+    row_names = [f"{row.grouping}: {row.subgroup}   {row.windows} × {row.classes}" for row in table.itertuples()]
+    axis.set_yticks(range(len(table)), row_names, fontsize=8)
     for line in np.flatnonzero(table.grouping.to_numpy()[1:] != table.grouping.to_numpy()[:-1]):
         axis.axhline(line + 0.5, color="white", linewidth=2.5)
-    figure.colorbar(picture, ax=axis, label="above or below its score over all rows")
+    figure.colorbar(image, ax=axis, label="above or below its score over all rows")
     return figure
 
 
@@ -54,7 +54,7 @@ def fold_dots(spreads: dict[str, dict[int, float]], classes: int) -> Figure:
     axis = figure.subplots()
     for place, (_, scores) in enumerate(reversed(spreads.items())):
         axis.plot([min(scores.values()), max(scores.values())], [place, place], color="#ccc", zorder=0)
-        axis.scatter(scores.values(), [place] * len(scores), s=26, color="#2a6f97")
+        axis.scatter(list(scores.values()), [place] * len(scores), s=26, color="#2a6f97")
         for fold, score in scores.items():
             axis.annotate(str(fold), (score, place), xytext=(0, 5), textcoords="offset points", fontsize=7, ha="center")
     axis.set_yticks(range(len(spreads)), [short_name(name) for name in reversed(spreads)], fontsize=8)

@@ -1,6 +1,6 @@
-"""Error analysis: recurring failure modes found by rule, each held against how often the other cells fail.
+"""Error analysis: recurring failure modes found by rule, each compared with the failure rate of the other cells.
 
-A cell is a window and a class. A heard cell is missed when half or more of its fold's windows without that class are
+A cell is a window and a class. A present cell is missed when half or more of its fold's windows without that class are
 ranked above it: it then pulls the class's AUC towards or below one half.
 """
 
@@ -14,19 +14,20 @@ from matplotlib.figure import Figure
 from lib.competition.row_ids import WINDOW_S, split_row_id
 from lib.competition.scores import Labels, Scores
 from lib.judge.subgroups import OVERLAP_LABELS, RARE_WINDOWS, UTC_OFFSET_H
+from lib.show.audio import mel_position
 from lib.sound.mel.config import FrontEnd
 from lib.sound.mel.cpu import mel_power
 from lib.sound.mel.scaling import decibels
 
 MISSED = 0.5
-_CLAIMS_SHOWN = 4
+_FALSE_POSITIVES_SHOWN = 4
 _CLASSES_SHOWN = 3
-_PICTURE = FrontEnd(n_fft=2048, hop_samples=512, n_mels=96, fmin_hz=50.0, fmax_hz=16000.0)
+_FRONT_END = FrontEnd(n_fft=2048, hop_samples=512, n_mels=96, fmin_hz=50.0, fmax_hz=16000.0)
 
 
 @dataclass(frozen=True, eq=False)
 class FailureMode:
-    """A way to fail: which cells are exposed to it, which of them failed, and which cells they are held against."""
+    """A failure mode: the cells exposed to it, those of them that failed, and the cells they are compared with."""
 
     name: str
     rule: str
@@ -37,58 +38,63 @@ class FailureMode:
 
 
 def rank_losses(labels: Labels, scores: Scores) -> np.ndarray:
-    """(rows, classes) of a heard cell: the share of its fold's windows without the class that are ranked above it; of
-    another: the share of the fold's windows with the class ranked below it. Ties count half; NaN without a counterpart.
+    """(rows, classes) each cell's part of 1 - AUC.
+
+    Of a present cell, the share of its fold's windows without the class that are ranked above it; of another, the
+    share of the fold's windows with the class ranked below it. Ties count half; NaN without a counterpart.
     """
     values, lost = scores.take(labels.row_ids).values, np.full(labels.values.shape, np.nan)
     for stratum in np.unique(labels.strata):
         rows = np.flatnonzero(labels.strata == stratum)
         for column in np.flatnonzero(labels.values[rows].any(axis=0) & ~labels.values[rows].all(axis=0)):
             mark, column_values = labels.values[rows, column], values[rows, column]
-            heard, silent = column_values[mark], column_values[~mark]
-            lost[rows[mark], column] = 1 - _below(silent, heard)
-            lost[rows[~mark], column] = _below(heard, silent)
+            present, absent = column_values[mark], column_values[~mark]
+            lost[rows[mark], column] = 1 - _below(absent, present)
+            lost[rows[~mark], column] = _below(present, absent)
     return lost
 
 
 def signal_to_noise(windows: np.ndarray) -> np.ndarray:
-    """(windows,) decibels by which the liveliest eighth of mel bands rises, at its peaks, above its own median."""
-    level = decibels(mel_power(windows, _PICTURE))
+    """(windows,) decibels from the median to the peaks (95 %) of the most variable eighth of mel bands."""
+    level = decibels(mel_power(windows, _FRONT_END))
     rise = np.quantile(level, 0.95, axis=2) - np.median(level, axis=2)
-    return np.sort(rise, axis=1)[:, -_PICTURE.n_mels // 8 :].mean(axis=1)
+    return np.sort(rise, axis=1)[:, -_FRONT_END.n_mels // 8 :].mean(axis=1)
 
 
 def failure_modes(labels: Labels, scores: Scores, snr: Mapping[str, float]) -> list[FailureMode]:
     """The failure modes of these scores; `snr` gives each labelled window's signal-to-noise in dB."""
     truth, lost = labels.values, rank_losses(labels, scores)
-    heard = truth & np.isfinite(lost)
-    missed = heard & (np.nan_to_num(lost) >= MISSED)
+    present = truth & np.isfinite(lost)
+    missed = present & (np.nan_to_num(lost) >= MISSED)
     level = np.array([snr[row] for row in labels.row_ids])
     quiet = np.quantile(level, 0.25)
     conditions = {
         "rare-class miss": (
-            f"the class is heard in fewer than {RARE_WINDOWS} labelled windows",
+            f"the class is present in fewer than {RARE_WINDOWS} labelled windows",
             (truth.sum(axis=0) < RARE_WINDOWS)[None, :],
         ),
         "overlap confusion": (
-            f"{OVERLAP_LABELS} or more voices share the window",
+            f"{OVERLAP_LABELS} or more classes share the window",
             (truth.sum(axis=1) >= OVERLAP_LABELS)[:, None],
         ),
         "noise": (f"the window is in the quarter with the lowest SNR, up to {quiet:.1f} dB", (level <= quiet)[:, None]),
-        "site drift": ("the fold's model never met the class at this site", _strange_sites(labels)),
+        "site drift": ("the fold's model was not trained on the class at this site", _strange_sites(labels)),
     }
     modes = []
     for name, (rule, where) in conditions.items():
-        exposed, others = heard & where, heard & ~where
+        exposed, others = present & where, present & ~where
         modes.append(FailureMode(name, rule, exposed, exposed & missed, others, others & missed))
-    claims = _surest_claims(labels, scores) & np.isfinite(lost)
-    rule = "the cell is among its fold's surest claims of a class, as many as there are windows with it"
+    detections = _top_detections(labels, scores) & np.isfinite(lost)
+    rule = "the cell is among its fold's highest scores of a class, as many as there are windows with it"
     known = np.isfinite(lost)
-    return [*modes, FailureMode("over-confident false positive", rule, claims, claims & ~truth, known, known & ~truth)]
+    return [
+        *modes,
+        FailureMode("over-confident false positive", rule, detections, detections & ~truth, known, known & ~truth),
+    ]
 
 
 def mode_table(modes: list[FailureMode], names: list[str]) -> pd.DataFrame:
-    """One row a mode: exposed cells, failed ones, the rate, the rate of the cells held against, classes hit most."""
+    """One row a mode: exposed cells, failed ones, the rate, the rate of the cells compared with, classes hit most."""
     return pd.DataFrame(
         {
             "mode": mode.name,
@@ -115,23 +121,25 @@ def worst_windows(mode: FailureMode, labels: Labels, lost: np.ndarray, count: in
 
 
 def window_figure(audio: np.ndarray, row: int, labels: Labels, scores: Scores, names: Mapping[str, str]) -> Figure:
-    """A window's mel picture; beside it how high it ranks in its fold, for what was heard and what was claimed."""
+    """A window's mel spectrogram; beside it its rank in the fold for present classes and top false positives."""
     figure = Figure(figsize=(11, 2.7))
-    picture, bars = figure.subplots(1, 2, width_ratios=[1.5, 1])
-    level = decibels(mel_power(audio[None], _PICTURE))[0]
+    axis, bars = figure.subplots(1, 2, width_ratios=[1.5, 1])
+    level = decibels(mel_power(audio[None], _FRONT_END))[0]
     level = level[:, : level.shape[1] // 2 * 2].reshape(len(level), -1, 2).mean(axis=2)  # half the bytes of the page
-    across = {"extent": (0, WINDOW_S, 0, _PICTURE.n_mels), "interpolation": "none"}
-    picture.imshow(level, origin="lower", aspect="auto", cmap="magma", **across)
+    across = {"extent": (0, WINDOW_S, 0, _FRONT_END.n_mels), "interpolation": "none"}
+    axis.imshow(level, origin="lower", aspect="auto", cmap="magma", **across)
     marks = [500, 1000, 2000, 4000, 8000, 16000]
-    picture.set_yticks([_band(hertz) for hertz in marks], [f"{hertz / 1000:g} kHz" for hertz in marks], fontsize=7)
-    picture.set_xlabel("seconds", fontsize=8)
+    axis.set_yticks(
+        [mel_position(hertz, _FRONT_END) for hertz in marks], [f"{hertz / 1000:g} kHz" for hertz in marks], fontsize=7
+    )
+    axis.set_xlabel("seconds", fontsize=8)
     scene, end_s = split_row_id(labels.row_ids[row])
     local = f"{(scene.hour + UTC_OFFSET_H) % 24:02d}:{scene.time[2:4]} local"
-    picture.set_title(f"{scene.stem}, second {end_s - WINDOW_S} to {end_s}, {scene.site}, {local}", fontsize=8)
+    axis.set_title(f"{scene.stem}, second {end_s - WINDOW_S} to {end_s}, {scene.site}, {local}", fontsize=8)
     place = _places(labels, scores, row)
-    heard = np.flatnonzero(labels.values[row])
-    claimed = [column for column in np.argsort(-place, kind="stable") if not labels.values[row, column]]
-    shown = [*heard[np.argsort(-place[heard], kind="stable")], *claimed[:_CLAIMS_SHOWN]]
+    present = np.flatnonzero(labels.values[row])
+    false_positives = [column for column in np.argsort(-place, kind="stable") if not labels.values[row, column]]
+    shown = [*present[np.argsort(-place[present], kind="stable")], *false_positives[:_FALSE_POSITIVES_SHOWN]]
     colours = ["#2d6a4f" if labels.values[row, column] else "#c1121f" for column in shown]
     bars.barh(range(len(shown))[::-1], place[shown], color=colours, height=0.7)
     bars.set_yticks(
@@ -139,7 +147,7 @@ def window_figure(audio: np.ndarray, row: int, labels: Labels, scores: Scores, n
     )
     bars.set_xlim(0, 1.02)
     bars.axvline(0.5, color="#888", linewidth=0.8)
-    bars.set_title("share of its fold's windows without it ranked below: heard green, claimed red", fontsize=8)
+    bars.set_title("share of its fold's windows without it ranked below: present green, absent red", fontsize=8)
     figure.tight_layout()
     return figure
 
@@ -161,15 +169,15 @@ def _strange_sites(labels: Labels) -> np.ndarray:
     return strange
 
 
-def _surest_claims(labels: Labels, scores: Scores) -> np.ndarray:
+def _top_detections(labels: Labels, scores: Scores) -> np.ndarray:
     """(rows, classes) True for the highest values of a class in a fold, as many as it has positives there."""
-    values, claims = scores.take(labels.row_ids).values, np.zeros(labels.values.shape, dtype=bool)
+    values, detections = scores.take(labels.row_ids).values, np.zeros(labels.values.shape, dtype=bool)
     for stratum in np.unique(labels.strata):
         rows = np.flatnonzero(labels.strata == stratum)
         for column in np.flatnonzero(labels.values[rows].any(axis=0)):
             order = np.argsort(-values[rows, column], kind="stable")
-            claims[rows[order[: labels.values[rows, column].sum()]], column] = True
-    return claims
+            detections[rows[order[: labels.values[rows, column].sum()]], column] = True
+    return detections
 
 
 def _places(labels: Labels, scores: Scores, row: int) -> np.ndarray:
@@ -192,9 +200,3 @@ def _most(counts: np.ndarray) -> list[tuple[int, int]]:
 
 def _rate(failed: np.ndarray, cells: np.ndarray) -> float:
     return float(failed.sum() / cells.sum()) if cells.any() else np.nan
-
-
-def _band(hertz: float) -> float:
-    """Where a frequency lies on the picture, in mel bands."""
-    low, high, at = (np.log10(1 + each / 700) for each in (_PICTURE.fmin_hz, _PICTURE.fmax_hz, hertz))
-    return float((at - low) / (high - low) * _PICTURE.n_mels)

@@ -1,7 +1,8 @@
-"""Report pages: one self-contained HTML file of headings, prose, tables and figures."""
+"""Report pages: self-contained HTML files of headings, prose, tables and figures."""
 
 import html
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,9 @@ class Html:
         return self.html
 
 
+Part = str | pd.DataFrame | Figure | Html  # of a page
+
+
 def table(frame: pd.DataFrame) -> Html:
     """The frame without its index, all text in full, numbers to the right; more than 30 rows scroll in a box."""
     styles = {name: _style(frame[name]) for name in frame.columns}
@@ -44,7 +48,7 @@ def _style(column: pd.Series) -> str:
 
 
 def _text(value: object) -> str:
-    """What a cell says; nothing where a value is missing."""
+    """The text of a cell; empty where a value is missing."""
     if value is None or value != value:
         return ""
     return html.escape(f"{value:g}" if isinstance(value, float) else str(value))
@@ -59,21 +63,21 @@ svg { max-width: 100%; height: auto; } p { max-width: 46rem; }
 """
 
 
-def write_page(path: Path, title: str, parts: list[str | pd.DataFrame | Figure | Html]) -> None:
-    """Write the page. A string that starts with `# ` is a heading, other strings are paragraphs."""
-    body = "\n".join(_rendered(part) for part in parts)
+def write_page(path: Path, title: str, parts: Sequence[Part]) -> None:
+    """Write a page of these parts. A string that starts with `# ` is a heading, other strings are paragraphs."""
+    body = "\n".join(_render(part) for part in parts)
     head = f"<meta charset='utf-8'><title>{html.escape(title)}</title><style>{_STYLE}</style>"
     body = f"<h1>{html.escape(title)}</h1>\n{body}"
     write_text(path, f"<!doctype html><html lang='en'><head>{head}</head><body>{body}</body></html>\n")
 
 
-def _rendered(part: str | pd.DataFrame | Figure | Html) -> str:
+def _render(part: Part) -> str:
     if isinstance(part, Html):
         return part.html
     if isinstance(part, pd.DataFrame):
         return part.to_html(index=False, border=0, float_format=lambda value: f"{value:.3f}")
     if isinstance(part, Figure):
-        picture = io.StringIO()
-        part.savefig(picture, format="svg", bbox_inches="tight")
-        return picture.getvalue().partition("<svg")[1] + picture.getvalue().partition("<svg")[2]
+        file = io.StringIO()
+        part.savefig(file, format="svg", bbox_inches="tight")
+        return "".join(file.getvalue().partition("<svg")[1:])
     return f"<h2>{html.escape(part[2:])}</h2>" if part.startswith("# ") else f"<p>{html.escape(part)}</p>"

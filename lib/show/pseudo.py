@@ -1,10 +1,12 @@
-"""Figures of teaching: what each round gained, what the gate let through, what a student keeps and what it costs."""
+"""Figures of pseudo-labels: gains by round, the gate's passes, the gain that a student keeps, and costs."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
@@ -13,14 +15,14 @@ from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE
 from lib.learn.soft_labels.gate import GatedLabels
 from lib.show.audio import ReviewCard, gallery
 from lib.show.html import Html
-from lib.show.plots import TAXON_COLOURS
+from lib.show.plots import TAXON_COLOURS, close_figure
 from lib.sound.decode import soundscape_windows
 
 _BLUE, _GREEN, _ORANGE, _RED, _GREY, _PALE = "#2a6f97", "#2d6a4f", "#e9a03b", "#c1121f", "#888", "#f3d19e"
 _VERDICTS = {"keep": _GREEN, "stop": _GREY, "discard": _RED}
 _KINDS = {
-    "naive": (_PALE, -0.19, "naive: what a leak would claim"),
-    "honest": (_BLUE, 0.19, "honest: judged on what nobody in its chain has met"),
+    "leaky": (_PALE, -0.19, "leaky control"),
+    "student": (_BLUE, 0.19, "student: on recordings that no model of the chain was trained on"),
 }
 _STATES = {"open": "black", "empty": _RED, "off": _GREY}
 _ROWS_A_COLUMN = 60
@@ -29,11 +31,12 @@ _EACH_SIDE = 2  # windows above and below the gate
 
 
 def gains_by_round(rows: pd.DataFrame) -> Figure:
-    """The naive and the honest gain of each round side by side, with intervals, and the verdict below.
+    """The gains of each round's leaky control and student side by side, with intervals, and the verdict below.
 
-    Columns: round, kind ("honest" or "naive"), gain, low, high, verdict. A round may lack its naive gain.
+    Columns: round, kind ("student" or "leaky"), gain, low, high, verdict. A round may lack its leaky gain.
     """
     numbers = list(dict.fromkeys(rows["round"]))
+    row: Any
     figure, axis = plt.subplots(figsize=(max(6.0, 1.9 * len(numbers) + 1.5), 3.6))
     for kind, (colour, shift, label) in _KINDS.items():
         of_kind = rows[rows.kind == kind]
@@ -53,22 +56,22 @@ def gains_by_round(rows: pd.DataFrame) -> Figure:
                 fontsize=8,
             )
     axis.axhline(0.0, color="#444", linewidth=1)
-    said = rows[rows.kind == "honest"].set_index("round").verdict
-    axis.set_xticks(range(len(numbers)), [f"R{number}\n{said.get(number, '')}" for number in numbers])
+    verdicts: dict[int, str] = rows[rows.kind == "student"].set_index("round").verdict.to_dict()
+    axis.set_xticks(range(len(numbers)), [f"R{number}\n{verdicts.get(number, '')}" for number in numbers])
     for tick, number in zip(axis.get_xticklabels(), numbers, strict=True):
-        tick.set_color(_VERDICTS.get(said.get(number), "black"))
+        tick.set_color(_VERDICTS.get(verdicts.get(number, ""), "black"))
     axis.tick_params(axis="x", length=0)
     axis.set_xlim(-0.6, len(numbers) - 0.4)
     axis.margins(y=0.18)
     axis.set_ylabel("gain in macro ROC-AUC", fontsize=9)
     axis.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
-    return _finished(figure)
+    return close_figure(figure, tight=True)
 
 
 def label_gate_figure(table: pd.DataFrame) -> Figure:
     """Each class's crops that passed, most first, in as many columns as all classes need; then the empty gates.
 
-    `table` is what `lib.learn.soft_labels.gate.gate_table` gives.
+    `table` is the result of `lib.learn.soft_labels.gate.gate_table`.
     """
     ordered = table.assign(state=table.gate.map(list(_STATES).index)).sort_values(
         ["passed", "state"], kind="stable", ascending=[False, True]
@@ -78,14 +81,14 @@ def label_gate_figure(table: pd.DataFrame) -> Figure:
     deep = -(-len(rows) // columns)
     size = max(6.5, 3.1 * columns), max(2.0, 0.15 * deep + 1.1)
     figure, axes = plt.subplots(1, columns, figsize=size, sharex=True, squeeze=False)
+    row: Any
     for number, axis in enumerate(axes[0]):
         part = rows[number * deep : (number + 1) * deep]
         places = -np.arange(len(part))
         axis.barh(places, part.passed, color=part.taxon.map(TAXON_COLOURS).fillna(_GREY), height=0.75)
         for place, row in zip(places, part.itertuples(), strict=True):
-            said = f"{row.passed}" if row.gate == "open" else row.gate
             axis.annotate(
-                said,
+                f"{row.passed}" if row.gate == "open" else row.gate,
                 (row.passed, place),
                 xytext=(2, 0),
                 textcoords="offset points",
@@ -108,39 +111,39 @@ def label_gate_figure(table: pd.DataFrame) -> Figure:
     bars = [plt.Rectangle((0, 0), 1, 1, color=TAXON_COLOURS[taxon]) for taxon in present]
     figure.legend(bars, present, ncols=len(present), fontsize=7, frameon=False, loc="upper right")
     counts = rows.gate.value_counts()
-    said = ", ".join(f"{counts.get(state, 0)} {state}" for state in _STATES)
-    figure.suptitle(f"{len(rows)} classes: {said}", fontsize=9, x=0.01, ha="left")
-    return _finished(figure)
+    states = ", ".join(f"{counts.get(state, 0)} {state}" for state in _STATES)
+    figure.suptitle(f"{len(rows)} classes: {states}", fontsize=9, x=0.01, ha="left")
+    return close_figure(figure, tight=True)
 
 
 def review_label_gate(
     prepared: Prepared,
     stems: Sequence[str],
-    chances: np.ndarray,
+    probabilities: np.ndarray,
     gated: GatedLabels,
     sound: Callable[[str], np.ndarray],
 ) -> Html:
-    """A card for each of the rarest classes that are taught: the surest windows that passed, and those just below.
+    """A card for each of the rarest pseudo-labelled classes: the likeliest windows that passed, and those just below.
 
-    `chances` (stems, 12, classes) were gated window by window; `sound` gives a soundscape's audio by its stem. Of a
-    soundscape one window is heard on each side, so that neighbours do not fill a card.
+    `probabilities` (stems, 12, classes) were gated window by window; `sound` gives a soundscape's audio by its stem.
+    Of a soundscape one window is taken on each side, so that neighbours do not fill a card.
     """
-    heard = np.zeros((len(stems) * WINDOWS_PER_SOUNDSCAPE, len(prepared.classes)), dtype=bool)
-    heard[gated.kept] = gated.heard
+    passed_gate = np.zeros((len(stems) * WINDOWS_PER_SOUNDSCAPE, len(prepared.classes)), dtype=bool)
+    passed_gate[gated.kept] = gated.passed_gate
     clips = prepared.clips.primary_label.value_counts().reindex(prepared.classes.labels, fill_value=0).to_numpy()
     windows = prepared.labels.values.sum(axis=0)
-    taught = np.flatnonzero(gated.weights.any(axis=0))
-    rarest = taught[np.argsort((clips + windows)[taught], kind="stable")][:_CLASSES_REVIEWED]
+    used = np.flatnonzero(gated.weights.any(axis=0))
+    rarest = used[np.argsort((clips + windows)[used], kind="stable")][:_CLASSES_REVIEWED]
     cards = []
     for column in rarest:
-        chance, passed = chances[:, :, column].ravel(), heard[:, column]
+        of_class, passed = probabilities[:, :, column].ravel(), passed_gate[:, column]
         sounds = {}
         for side, which in (("passed", passed), ("just below", ~passed)):
-            for place in _surest(chance, which):
+            for place in _likeliest(of_class, which):
                 stem, window = stems[place // WINDOWS_PER_SOUNDSCAPE], place % WINDOWS_PER_SOUNDSCAPE
-                name = f"{side}, {chance[place]:.3f}: {stem}, {window * WINDOW_S}–{(window + 1) * WINDOW_S} s"
+                name = f"{side}, {of_class[place]:.3f}: {stem}, {window * WINDOW_S}–{(window + 1) * WINDOW_S} s"
                 sounds[name] = soundscape_windows(sound(stem))[window]
-        lowest = f", none below {chance[passed].min():.3f}" if passed.any() else ""
+        lowest = f", none below {of_class[passed].min():.3f}" if passed.any() else ""
         known = f"labelled windows: {windows[column]}, clips: {clips[column]}"
         reason = f"{known}; windows that passed: {passed.sum()}{lowest}"
         cards.append(ReviewCard(prepared.classes.labels[column], reason, sounds))
@@ -148,16 +151,19 @@ def review_label_gate(
 
 
 def kept_by_subgroup(table: pd.DataFrame) -> Figure:
-    """Teacher and student, part by part of the truth, a line between them, and the share of the gain that was kept.
+    """Scores of teacher and student by subgroup, a line between them, and the share of the gain that is kept.
 
-    `table` is what `lib.pseudo.student_gain.kept_table` gives. Parts in which nothing can be scored are left out.
+    `table` is the result of `lib.pseudo.student_gain.kept_table`. Subgroups without a score are left out.
     """
     rows = table[table[["floor", "teacher", "student"]].notna().all(axis=1)]
-    texts, headings, places = [], [], []
+    texts: list[str] = []
+    headings: list[int] = []
+    places: list[int] = []
+    row: Any
     for grouping, group in rows.groupby("grouping", sort=False):
         if len(group) > 1:
             headings.append(len(texts))
-            texts.append(grouping)
+            texts.append(str(grouping))
         for row in group.itertuples():
             places.append(-len(texts))
             name = row.subgroup if len(group) > 1 else f"{grouping}, {row.subgroup}"
@@ -168,9 +174,8 @@ def kept_by_subgroup(table: pd.DataFrame) -> Figure:
     axis.plot(rows.teacher, places, "o", color=_ORANGE, label="teacher")
     axis.plot(rows.student, places, "o", color=_BLUE, markersize=5, label="student")
     for place, kept in zip(places, rows.kept, strict=True):
-        said = "nothing to keep" if np.isnan(kept) else f"keeps {kept:.0%}"
         axis.annotate(
-            said,
+            "no gain to keep" if np.isnan(kept) else f"keeps {kept:.0%}",
             (1.01, place),
             xycoords=("axes fraction", "data"),
             va="center",
@@ -185,7 +190,7 @@ def kept_by_subgroup(table: pd.DataFrame) -> Figure:
     axis.grid(axis="x", alpha=0.3)
     axis.set_xlabel("macro ROC-AUC", fontsize=9)
     axis.legend(fontsize=8, frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
-    return _finished(figure)
+    return close_figure(figure, tight=True)
 
 
 def cost_and_score(rows: pd.DataFrame) -> Figure:
@@ -200,17 +205,17 @@ def cost_and_score(rows: pd.DataFrame) -> Figure:
     axis.set_xlabel("seconds per soundscape", fontsize=9)
     axis.set_ylabel("macro ROC-AUC", fontsize=9)
     figure.tight_layout()  # before the labels: they are placed by what stands where
-    _named(axis, rows)
-    plt.close(figure)
-    return figure
+    _write_names(axis, rows)
+    return close_figure(figure)
 
 
-def _named(axis, rows: pd.DataFrame) -> None:
-    """Each point's name beside it or at an end of its interval, at the first place that nothing else has."""
-    taken = [_box(axis, row.seconds, row.low, row.high) for row in rows.itertuples()]
+def _write_names(axis: Axes, rows: pd.DataFrame) -> None:
+    """Write each point's name beside it or at an end of its interval, at the first free place."""
+    row: Any
+    taken = [_box(axis, *point) for point in zip(rows.seconds, rows.low, rows.high, strict=True)]
     for row in rows.itertuples():
         beside = [(row.score, x, y) for y in (5, -5) for x in (7, -7)]
-        beyond = [(end, 0, way * steps) for steps in (7, 17, 27) for end, way in ((row.high, 1), (row.low, -1))]
+        beyond = [(end, 0, sign * steps) for steps in (7, 17, 27) for end, sign in ((row.high, 1), (row.low, -1))]
         for at, x, y in [*beside, *beyond]:
             side = {7: "left", -7: "right", 0: "center"}[x]
             name = axis.annotate(
@@ -225,23 +230,16 @@ def _named(axis, rows: pd.DataFrame) -> None:
         taken.append(box)
 
 
-def _box(axis, seconds: float, low: float, high: float) -> Bbox:
-    """What a point and its interval cover on the picture."""
+def _box(axis: Axes, seconds: float, low: float, high: float) -> Bbox:
+    """The box that a point and its interval cover in the figure."""
     (x, bottom), (_, top) = axis.transData.transform([(seconds, low), (seconds, high)])
     return Bbox.from_extents(x - 4, bottom, x + 4, top)
 
 
-def _surest(chance: np.ndarray, which: np.ndarray) -> list[int]:
-    """The surest of these windows, at most one of a soundscape."""
+def _likeliest(probability: np.ndarray, which: np.ndarray) -> list[int]:
+    """The likeliest of these windows, at most one of a soundscape."""
     chosen: dict[int, int] = {}
-    for place in np.argsort(-chance, kind="stable"):
+    for place in np.argsort(-probability, kind="stable"):
         if which[place] and len(chosen) < _EACH_SIDE:
             chosen.setdefault(place // WINDOWS_PER_SOUNDSCAPE, int(place))
     return list(chosen.values())
-
-
-def _finished(figure: Figure) -> Figure:
-    """The figure, laid out, and taken from pyplot's list so that a notebook shows it once and memory stays flat."""
-    figure.tight_layout()
-    plt.close(figure)
-    return figure

@@ -1,4 +1,4 @@
-"""Figures of a sweep: what each value of a parameter gains, and every run as a line through all that it set."""
+"""Figures of a sweep: the gain of each value of a parameter, and every run as a line through its parameters."""
 
 from collections.abc import Sequence
 
@@ -13,15 +13,15 @@ from lib.judge.effects import UNSET, Effect, value_name
 from lib.show.dashboard import short_name
 
 _LOPSIDED = 0.2  # of lowest and highest together: numbers whose median lies below are placed by magnitude
-_SPREAD = 0.06  # of an axis: how far runs of one value are drawn apart, so that they can be counted
+_SPREAD = 0.06  # of an axis: the spread of runs of one value, so that they can be counted
 _MOST_TICKS = 6
 _BEST = 3  # runs drawn strongest
 _LABEL = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6}
-_COLOURS = {"better": "#2d6a4f", "worse": "#c1121f", "luck": "#6c757d"}
+_COLOURS = {"better": "#2d6a4f", "worse": "#c1121f", "unclear": "#6c757d"}
 
 
 def effect_dots(found: Sequence[Effect]) -> Figure:
-    """Each value's gain over the reference value: thick its own interval, thin the one with all judged at once."""
+    """Each value's gain over the reference value: thick its own interval, thin the one adjusted for all."""
     figure = Figure(figsize=(9, 0.34 * len(found) + 1.3))
     axis = figure.subplots()
     places = np.arange(len(found))[::-1]
@@ -30,7 +30,7 @@ def effect_dots(found: Sequence[Effect]) -> Figure:
         if gain is None:
             axis.plot(0, place, marker="|", color="#1d2b2a", markersize=10)
             continue
-        colour = _COLOURS["better" if gain.better else "worse" if gain.worse else "luck"]
+        colour = _COLOURS["better" if gain.better else "worse" if gain.worse else "unclear"]
         for span, width in ((gain.adjusted, 1.0), (gain.interval, 3.2)):
             if span is not None:
                 axis.hlines(place, span.low, span.high, color=colour, linewidth=width)
@@ -39,7 +39,9 @@ def effect_dots(found: Sequence[Effect]) -> Figure:
         if found[n].parameter != found[n - 1].parameter:
             axis.axhline(places[n] + 0.5, color="#d8e2dc", linewidth=0.8)
     axis.axvline(0, color="#888", linewidth=1)
-    axis.set_yticks(places, [f"{short_name(effect.parameter)} = {short_name(effect.value)}" for effect in found], fontsize=9)
+    axis.set_yticks(
+        places, [f"{short_name(effect.parameter)} = {short_name(effect.value)}" for effect in found], fontsize=9
+    )
     axis.set_ylim(-0.7, len(found) - 0.3)
     axis.set_xlabel("gain in macro ROC-AUC over the parameter's reference value (|)")
     return figure

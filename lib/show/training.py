@@ -1,4 +1,4 @@
-"""Training to look at: how folds learn, what a network attends to over a soundscape, what augmentations do."""
+"""Figures of training: learning curves, frame probabilities over a soundscape, augmented spectrograms."""
 
 from collections.abc import Mapping, Sequence
 
@@ -31,14 +31,18 @@ def learning_curves(history: pd.DataFrame, measures: Mapping[str, str]) -> Figur
 
 
 def attention_over_time(
-    picture: np.ndarray, chances: np.ndarray, classes: Sequence[str], heard: Mapping[int, Sequence[str]], most: int = 10
+    spectrogram: np.ndarray,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    labelled: Mapping[int, Sequence[str]],
+    most: int = 10,
 ) -> Figure:
-    """A soundscape's (mels, frames) picture above its `most` likeliest classes' (classes, frames) chances over time.
+    """A soundscape's (mels, frames) spectrogram above its `most` likeliest classes' (classes, frames) probabilities.
 
-    `heard` names the labels of each window by its end second; a window with a label is framed in its class's row.
+    `labelled` names the labels of each window by its end second; a window with a label is framed in its class's row.
     """
-    named = sorted({label for labels in heard.values() for label in labels})
-    order = np.argsort(-chances.max(axis=1), kind="stable")
+    named = sorted({label for labels in labelled.values() for label in labels})
+    order = np.argsort(-probabilities.max(axis=1), kind="stable")
     rows = [*(classes.index(label) for label in named), *(n for n in order if classes[n] not in named)][
         : max(most, len(named))
     ]
@@ -46,10 +50,10 @@ def attention_over_time(
         2, 1, figsize=(11, 2.2 + 0.24 * len(rows)), sharex=True, gridspec_kw={"height_ratios": [2, 0.28 * len(rows)]}
     )
     extent = (0, SOUNDSCAPE_S)
-    axes[0].imshow(picture, origin="lower", aspect="auto", cmap="magma", extent=(*extent, 0, 1))
+    axes[0].imshow(spectrogram, origin="lower", aspect="auto", cmap="magma", extent=(*extent, 0, 1))
     axes[0].set_yticks([])
-    drawn = axes[1].imshow(chances[rows], aspect="auto", cmap="viridis", vmin=0, extent=(*extent, len(rows), 0))
-    for end_s, labels in heard.items():
+    drawn = axes[1].imshow(probabilities[rows], aspect="auto", cmap="viridis", vmin=0, extent=(*extent, len(rows), 0))
+    for end_s, labels in labelled.items():
         for label in labels:
             corner = (end_s - WINDOW_S, rows.index(classes.index(label)))
             axes[1].add_patch(plt.Rectangle(corner, WINDOW_S, 1, fill=False, edgecolor="#ff5c5c", linewidth=1.2))
@@ -57,17 +61,17 @@ def attention_over_time(
     axes[1].set_xticks(range(0, SOUNDSCAPE_S + 1, WINDOW_S))
     axes[1].set_xlabel("seconds; framed: windows in which experts heard the class", fontsize=8)
     figure.tight_layout()
-    figure.colorbar(drawn, ax=axes, fraction=0.015, pad=0.01).set_label("chance of a frame", fontsize=7)
+    figure.colorbar(drawn, ax=axes, fraction=0.015, pad=0.01).set_label("probability of a frame", fontsize=7)
     plt.close(figure)
     return figure
 
 
-def spectrogram_row(pictures: Mapping[str, np.ndarray]) -> Figure:
-    """The (mels, frames) pictures side by side on one scale, each under its name."""
-    figure, axes = plt.subplots(1, len(pictures), figsize=(3.6 * len(pictures), 2.0), squeeze=False)
-    low, high = (end([end(picture) for picture in pictures.values()]) for end in (np.min, np.max))
-    for axis, (name, picture) in zip(axes[0], pictures.items(), strict=True):
-        axis.imshow(picture, origin="lower", aspect="auto", cmap="magma", vmin=low, vmax=high)
+def spectrogram_row(spectrograms: Mapping[str, np.ndarray]) -> Figure:
+    """The (mels, frames) spectrograms side by side on one scale, each under its name."""
+    figure, axes = plt.subplots(1, len(spectrograms), figsize=(3.6 * len(spectrograms), 2.0), squeeze=False)
+    low, high = (end([end(spectrogram) for spectrogram in spectrograms.values()]) for end in (np.min, np.max))
+    for axis, (name, spectrogram) in zip(axes[0], spectrograms.items(), strict=True):
+        axis.imshow(spectrogram, origin="lower", aspect="auto", cmap="magma", vmin=low, vmax=high)
         axis.set_title(name, fontsize=9)
         axis.set_axis_off()
     figure.tight_layout()

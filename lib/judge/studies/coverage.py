@@ -34,8 +34,9 @@ def draw_competition(
     simulation: SimulatedCompetition, rng: np.random.Generator, recordings: int
 ) -> tuple[Labels, dict[str, Scores]]:
     """Draw labels of that many recordings, and the scores of models a and b."""
-    classes = [f"c{n}" for n in range(len(simulation.common))]
-    rows = [row for n in range(recordings) for row in row_ids(f"BC2026_Test_{n:04d}_S01_{20000101 + n}_000000")]
+    classes = tuple(f"c{n}" for n in range(len(simulation.common)))
+    stems = [f"BC2026_Test_{n:04d}_S01_{20000101 + n}_000000" for n in range(recordings)]
+    rows = tuple(row for stem in stems for row in row_ids(stem))
     of = np.repeat(np.arange(recordings), 12)
     shape = (recordings, len(classes))
     present = rng.random(shape) < simulation.common

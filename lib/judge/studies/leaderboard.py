@@ -144,9 +144,9 @@ def recommend(board: SimulatedBoard, picked: dict[str, np.ndarray]) -> FinalPick
     """
     found = {rule: board.regret(picks) for rule, picks in picked.items()}
     worst = {rule: float(np.quantile(regret, LEVEL)) for rule, regret in found.items()}
-    safe = min(worst, key=worst.get)
+    safe = min(worst, key=worst.__getitem__)
     pair = {rule: float(np.minimum(found[safe], regret).mean()) for rule, regret in found.items() if rule != safe}
-    bold = min(pair, key=pair.get)
+    bold = min(pair, key=pair.__getitem__)
     return FinalPicks(
         safe,
         bold,

@@ -306,7 +306,7 @@ def test_planted_a_leak_that_teaches_through_a_recipe(lineage, recipe):
     ingredients = [RecipeMember(name, check_seal(folder), 0.1) for name, folder in there.items()]
     knowing = replace(recipe, members=ingredients, by_fold=dict.fromkeys("012", recipe.mixes))
     soundscapes = (lineage.public / "train_soundscapes").glob("*.ogg")
-    place, cache = lineage.folder / "labels" / "recipe", lineage.folder / "said"
+    place, cache = lineage.folder / "labels" / "recipe", lineage.folder / "teacher_predictions"
     labels = label(TeacherBlend.of_recipe(knowing), there, soundscapes, lineage.prepared, place, cache)
     student = lineage.learned("child", labels)
     refused(lineage.judged, student, rf"child {LEAKED}(.|\n)*through l1_statistics")

@@ -9,7 +9,7 @@ from lib.blend.recipe import Step
 from lib.blend.search.nested import search
 from lib.blend.search.space import SearchSpace
 from lib.show.blend import searched_against_nested, sidecar_gate_figure, waterfall, weights_by_fold
-from tests.support.tinyblend import noisy_scores, labels_of, recipe_of
+from tests.support.tinyblend import labels_of, noisy_scores, recipe_of
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_searched_and_nested_stand_side_by_side_with_the_references(searched):
     assert low < 0.6 < found.searched_score < high
 
 
-def test_the_gate_shows_open_classes_first_with_their_weights_and_no_unheard_class():
+def test_the_gate_shows_open_classes_first_with_their_weights_and_no_class_without_a_gain():
     table = pd.DataFrame(
         {
             "primary_label": ["a", "b", "c"],

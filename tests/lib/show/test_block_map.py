@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from lib.core.errors import BadInput
-from lib.show.block_probe import project_blocks, principal_components, rotate_onto
+from lib.show.block_probe import principal_components, project_blocks, rotate_onto
 
 CLIPS = np.random.default_rng(0).normal(size=(40, 6)) * [9, 5, 1, 1, 1, 1]
 
@@ -56,7 +56,7 @@ def test_each_block_is_turned_onto_the_one_before():
 
 def test_umap_where_it_is_not_installed_is_refused_with_what_to_do(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(BadInput, match="say PCA, or install"):
+    with pytest.raises(BadInput, match="set it to PCA, or install"):
         project_blocks({"a": CLIPS}, "UMAP", seed=0)
 
 

@@ -51,7 +51,7 @@ def test_a_bar_a_block_with_its_interval_the_best_and_its_rivals_in_colour_and_c
     assert [0.03, 0.03] in [list(line.get_ydata()) for line in axis.lines]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["MBConv_0", "MBConv_24", "MBConv_25"]
     legend = [text.get_text() for text in axis.get_legend().get_texts()]
-    assert legend == ["best", "not told from it", "behind", "chance"]
+    assert legend == ["best", "not significantly worse", "behind", "chance"]
 
 
 def test_learned_shares_stand_under_their_blocks_and_others_are_refused():

@@ -80,15 +80,15 @@ def test_activity_means_voices_and_leaves_unlabelled_hours_empty():
     assert share.mask[:, 6].all()
 
 
-def test_company_is_red_where_classes_meet_oftener_and_marks_mirrors():
+def test_cooccurrence_is_red_where_classes_meet_more_often_and_marks_mirrors():
     rows = [(stem, end_s, labels) for stem, labels in ((ONE, ("a", "b")), (TWO, ("c",))) for end_s in (5, 10, 15)]
     labels = prepared(windows=labelled(*rows)).labels
     axis = memo.cooccurrence_matrix(labels, TAXONOMY, [["a", "b"]]).axes[0]
     names = [tick.get_text() for tick in axis.get_yticklabels()]
     codes = [tick.get_text() for tick in axis.get_xticklabels()]
-    assert sorted(names) == ["Ani ≡", "Bananaquit ≡", "Chorus frog"]  # d is never heard
+    assert sorted(names) == ["Ani ≡", "Bananaquit ≡", "Chorus frog"]  # d is never present
     assert axis.get_xticklabels()[codes.index("c")].get_color() == TAXON_COLOURS["Amphibia"]
-    assert axis.get_title().endswith("(3 classes, all; ≡ heard in just the same windows as another: 2)")
+    assert axis.get_title().endswith("(3 classes, all; ≡ present in just the same windows as another: 2)")
     lift = axis.images[0].get_array()
     a, b, c = (codes.index(label) for label in "abc")
     assert lift[a, b] == pytest.approx(np.log2(3.5 / 2))
@@ -96,31 +96,31 @@ def test_company_is_red_where_classes_meet_oftener_and_marks_mirrors():
     assert lift.mask.sum() == 3  # the diagonal
 
 
-def test_classes_that_keep_company_lie_together():
+def test_classes_that_cooccur_lie_together():
     rows = [(stem, end_s, labels) for stem, labels in ((ONE, ("a", "c")), (TWO, ("b", "d"))) for end_s in (5, 10, 15)]
     axis = memo.cooccurrence_matrix(prepared(windows=labelled(*rows)).labels, TAXONOMY, []).axes[0]
     order = "".join(tick.get_text() for tick in axis.get_xticklabels())
     assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset("ac"), frozenset("bd")}
 
 
-def test_of_many_classes_the_most_heard_are_shown(monkeypatch):
+def test_of_many_classes_the_most_frequent_are_shown(monkeypatch):
     monkeypatch.setattr(memo, "_MOST_CLASSES", 2)
     axis = memo.cooccurrence_matrix(PREPARED.labels, TAXONOMY, []).axes[0]
     assert {tick.get_text() for tick in axis.get_xticklabels()} == {"a", "c"}
-    assert axis.get_title().endswith("(2 classes, most heard)")
+    assert axis.get_title().endswith("(2 classes, most frequent)")
 
 
 def test_copies_show_recall_similarity_and_clusters():
     lines = [qa_line(f"a/{n}", "clip", "near copy", "group", f"b/{n}", f"similarity 0.{n}9") for n in (6, 9, 9)]
-    found, alike, clusters = memo.duplicates_figure(pd.DataFrame(lines), pd.Series({2: 3, 5: 1}), TRIAL).axes
+    found, similarities, clusters = memo.duplicates_figure(pd.DataFrame(lines), pd.Series({2: 3, 5: 1}), TRIAL).axes
     assert [bar.get_width() for bar in found.patches] == [1.0, 0.5, 0.0]
     assert [text.get_text() for text in found.texts] == [
-        "8 of 8, 0 mistaken; alike 0.90 or more",
-        "4 of 8, 1 mistaken; alike 0.61 or more, others 0.55 or less",
+        "8 of 8, 0 mistaken; similarity 0.90 or more",
+        "4 of 8, 1 mistaken; similarity 0.61 or more, others 0.55 or less",
         "0 of 8, 0 mistaken",
     ]
-    assert alike.get_title() == "near copies in the data: 3, by similarity"
-    assert histogram(alike) == {0.69: 1, 0.99: 2}
+    assert similarities.get_title() == "near copies in the data: 3, by similarity"
+    assert histogram(similarities) == {0.69: 1, 0.99: 2}
     assert clusters.get_title() == "clusters of copies: 4, by number of items"
     assert histogram(clusters) == {2: 3, 5: 1}
 

@@ -22,10 +22,10 @@ def tone(hertz: float, seconds: float) -> np.ndarray:
 
 
 def test_a_player_decodes_back_to_the_sound():
-    (heard, rate), *more = decoded(player(tone(1000, 2.5)).html)
+    (samples, rate), *more = decoded(player(tone(1000, 2.5)).html)
     assert not more
-    assert len(heard) / rate == pytest.approx(2.5, abs=0.01)
-    assert np.abs(np.fft.rfft(heard[:rate])).argmax() == 1000
+    assert len(samples) / rate == pytest.approx(2.5, abs=0.01)
+    assert np.abs(np.fft.rfft(samples[:rate])).argmax() == 1000
 
 
 def test_a_button_finds_the_player_by_its_name():

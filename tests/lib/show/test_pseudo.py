@@ -17,9 +17,9 @@ from tests.support.tinyexamples import LABELLED, STEMS, tiny_prepared
 
 GAINS = pd.DataFrame(
     [
-        (1, "naive", 0.12, 0.09, 0.15, None),
-        (1, "honest", 0.02, 0.01, 0.04, "keep"),
-        (2, "honest", -0.03, -0.05, -0.01, "discard"),
+        (1, "leaky", 0.12, 0.09, 0.15, None),
+        (1, "student", 0.02, 0.01, 0.04, "keep"),
+        (2, "student", -0.03, -0.05, -0.01, "discard"),
     ],
     columns=["round", "kind", "gain", "low", "high", "verdict"],
 )
@@ -48,12 +48,12 @@ def ticks(axis):
     return [(tick.get_text(), to_hex(tick.get_color())) for tick in axis.get_yticklabels()]
 
 
-def test_each_round_has_its_naive_gain_left_of_the_honest_one_and_the_verdict_below():
+def test_each_round_has_its_leaky_gain_left_of_the_students_and_the_verdict_below():
     axis = teach.gains_by_round(GAINS).axes[0]
-    naive, first, second = axis.patches
+    leaky, first, second = axis.patches
     assert [bar.get_height() for bar in axis.patches] == [0.12, 0.02, -0.03]
-    assert naive.get_x() + naive.get_width() < first.get_x() < 1 < second.get_x() + second.get_width()
-    assert naive.get_facecolor() != first.get_facecolor() == second.get_facecolor()
+    assert leaky.get_x() + leaky.get_width() < first.get_x() < 1 < second.get_x() + second.get_width()
+    assert leaky.get_facecolor() != first.get_facecolor() == second.get_facecolor()
     assert texts(axis) == ["+0.120", "+0.020", "-0.030"]
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["R1\nkeep", "R2\ndiscard"]
     assert len({to_hex(tick.get_color()) for tick in axis.get_xticklabels()}) == 2
@@ -103,12 +103,12 @@ class Sound:
         return np.repeat(levels, WINDOW_SAMPLES).astype(np.float32)[:SOUNDSCAPE_SAMPLES]
 
 
-def chances_of(*said):
-    """(2, 12, 3) chances of .01, but for (soundscape, window, class, chance)."""
-    chances = np.full((2, 12, 3), 0.01, dtype=np.float16)
-    for stem, window, column, chance in said:
-        chances[stem, window, column] = chance
-    return chances
+def probabilities_of(*cells):
+    """(2, 12, 3) probabilities of .01, but for (soundscape, window, class, probability)."""
+    probabilities = np.full((2, 12, 3), 0.01, dtype=np.float16)
+    for stem, window, column, probability in cells:
+        probabilities[stem, window, column] = probability
+    return probabilities
 
 
 @pytest.fixture
@@ -116,18 +116,20 @@ def reviewed(monkeypatch):
     """The cards that a review would draw."""
     monkeypatch.setattr(teach, "gallery", list)
 
-    def cards(chances, prepared=None, **settings):
-        gated = apply_gate(chances.reshape(-1, 3), LabelGateSettings(**settings), ("Insecta", "Insecta", "Mammalia"))
-        return teach.review_label_gate(prepared or tiny_prepared(), STEMS[:2], chances, gated, Sound())
+    def cards(probabilities, prepared=None, **settings):
+        gated = apply_gate(
+            probabilities.reshape(-1, 3), LabelGateSettings(**settings), ("Insecta", "Insecta", "Mammalia")
+        )
+        return teach.review_label_gate(prepared or tiny_prepared(), STEMS[:2], probabilities, gated, Sound())
 
     return cards
 
 
 def test_the_rarest_classes_come_first_with_what_passed_and_what_just_did_not(reviewed):
-    chances = chances_of(
+    probabilities = probabilities_of(
         (0, 3, 2, 0.9), (1, 5, 2, 0.8), (1, 6, 2, 0.7), (0, 1, 2, 0.4), (1, 11, 2, 0.3), (0, 0, 0, 0.6)
     )
-    cow, bee, ant = reviewed(chances)
+    cow, bee, ant = reviewed(probabilities)
     assert [card.heading for card in (cow, bee, ant)] == ["cow", "bee", "ant"]
     assert cow.reason == "labelled windows: 1, clips: 0; windows that passed: 3, none below 0.700"
     one, two = LABELLED[:2]
@@ -144,40 +146,40 @@ def test_the_rarest_classes_come_first_with_what_passed_and_what_just_did_not(re
 
 
 def test_of_one_soundscape_no_second_window_fills_the_card(reviewed):
-    cow = reviewed(chances_of((0, 3, 2, 0.9), (0, 4, 2, 0.85), (1, 5, 2, 0.6)))[0]
+    cow = reviewed(probabilities_of((0, 3, 2, 0.9), (0, 4, 2, 0.85), (1, 5, 2, 0.6)))[0]
     assert [name.split(":")[0] for name in cow.sounds][:2] == ["passed, 0.900", "passed, 0.600"]
 
 
 def test_rare_is_what_has_few_clips_and_windows_together(reviewed):
     prepared = tiny_prepared()
     clips = prepared.clips[prepared.clips.filename.isin(["ant/0.ogg", "bee/0.ogg", "bee/1.ogg"])]
-    cards = reviewed(chances_of((0, 3, 2, 0.9)), replace(prepared, clips=clips))
+    cards = reviewed(probabilities_of((0, 3, 2, 0.9)), replace(prepared, clips=clips))
     assert [card.heading for card in cards] == ["cow", "bee", "ant"]  # 1, 2 and, with two windows, 3
 
 
 def test_a_taxon_that_is_off_is_not_reviewed(reviewed):
-    cards = reviewed(chances_of((0, 3, 0, 0.9)), by_taxon="Mammalia=off")
+    cards = reviewed(probabilities_of((0, 3, 0, 0.9)), by_taxon="Mammalia=off")
     assert [card.heading for card in cards] == ["bee", "ant"]
 
 
 def test_the_review_is_a_gallery_with_a_player_for_each_window():
-    chances = chances_of((0, 3, 2, 0.9))
+    probabilities = probabilities_of((0, 3, 2, 0.9))
     gated = apply_gate(
-        chances.reshape(-1, 3), LabelGateSettings(by_taxon="Insecta=off"), ("Insecta", "Insecta", "Mammalia")
+        probabilities.reshape(-1, 3), LabelGateSettings(by_taxon="Insecta=off"), ("Insecta", "Insecta", "Mammalia")
     )
     noise = np.random.default_rng(0).normal(0, 0.1, SOUNDSCAPE_SAMPLES).astype(np.float32)
-    html = teach.review_label_gate(tiny_prepared(), STEMS[:2], chances, gated, lambda stem: noise).html
+    html = teach.review_label_gate(tiny_prepared(), STEMS[:2], probabilities, gated, lambda stem: noise).html
     assert html.count("<audio controls") == html.count("data:image/jpeg") == 3
 
 
-def test_a_line_leads_from_each_teacher_to_its_student_and_says_what_is_kept():
+def test_a_line_leads_from_each_teacher_to_its_student_and_shows_the_share_that_is_kept():
     axis = teach.kept_by_subgroup(KEPT).axes[0]
     floor, teacher, student = axis.lines[:3]
     assert floor.get_xdata().tolist() == [0.5, 0.6, 0.4]
     assert teacher.get_xdata().tolist() == [0.7, 0.605, 0.8]
     assert student.get_xdata().tolist() == [0.68, 0.6, 0.9]
     assert len({tuple(line.get_ydata()) for line in (floor, teacher, student)}) == 1
-    assert texts(axis) == ["keeps 90%", "nothing to keep", "keeps 125%"]
+    assert texts(axis) == ["keeps 90%", "no gain to keep", "keeps 125%"]
     names = dict(zip(axis.get_yticks().tolist(), [name for name, _ in ticks(axis)], strict=True))
     assert [names[place] for place in teacher.get_ydata()] == [
         "overall, all (60 windows, 9 classes)",

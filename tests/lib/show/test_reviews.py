@@ -36,16 +36,16 @@ def test_each_animal_class_shows_the_best_rated_clip_of_its_commonest_class():
     assert "Insecta: no clip." in html
 
 
-def test_a_minute_names_what_was_heard_in_the_labelled_windows(monkeypatch):
+def test_a_minute_names_the_classes_of_the_labelled_windows(monkeypatch):
     shown = {}
     monkeypatch.setattr(
-        reviews, "minute_browser", lambda audio, said, title, name: shown.update(said=said, title=title)
+        reviews, "minute_browser", lambda audio, labels, title, name: shown.update(labels=labels, title=title)
     )
     windows = WINDOWS.assign(
         labels=[(*labels,) if end_s == 5 else () for labels, end_s in zip(WINDOWS.labels, WINDOWS.end_s, strict=True)]
     )
     reviews.labelled_minute(ONE, windows, TAXONOMY, asked_for()[0])
-    assert shown["said"] == {
+    assert shown["labels"] == {
         5: [("Ani", TAXON_COLOURS["Aves"]), ("Chorus frog", TAXON_COLOURS["Amphibia"])],
         10: [("nothing", "#888")],
     }
@@ -71,7 +71,7 @@ def test_a_review_shows_three_of_a_check_each_once_and_no_class(cards):
     ]
 
 
-def test_near_copies_come_least_alike_first_with_their_partners_aligned(cards):
+def test_near_copies_come_least_similar_first_with_their_partners_aligned(cards):
     call = tone(3000, 2) * np.hanning(2 * SAMPLE_RATE).astype(np.float32)
     still = np.zeros(SOUNDSCAPE_S * SAMPLE_RATE, np.float32)
     still[30 * SAMPLE_RATE : 32 * SAMPLE_RATE] = call / 4
@@ -99,5 +99,5 @@ def test_a_window_is_shown_by_its_own_five_seconds(cards):
 
 def test_a_gallery_of_real_cards_plays(monkeypatch):
     qa = pd.DataFrame([qa_line("a/1.ogg", "clip", "poor recording", "review")])
-    ((heard, rate),) = decoded(reviews.review_gallery(qa, lambda name: tone(700, 9)).html)
-    assert len(heard) / rate == pytest.approx(6, abs=0.01)
+    ((samples, rate),) = decoded(reviews.review_gallery(qa, lambda name: tone(700, 9)).html)
+    assert len(samples) / rate == pytest.approx(6, abs=0.01)
