@@ -9,69 +9,41 @@
 # %% [markdown]
 # # 01 · Data preparation
 #
-# The contest's tables and sounds are read once, checked, and repaired where the repair is certain. What comes out is
-# the folder `prepared/`: clean clips, labelled windows, frozen folds, and the QA table that says what was left out.
-# Every later notebook starts from it. The page is also the data memo: read it before modelling.
+# The contest's tables and sounds are read once, checked, and repaired where the repair is certain. The output is the
+# folder `prepared/`: clean clips, labelled windows, frozen folds, and the QA table with everything that was excluded.
+# Every later notebook starts from it. This page is also the data memo: read it before modelling.
 #
 # **Reads** the competition folder. **Writes** `prepared/`.
 
 # %% tags=["parameters"]
-competition_dir: str = ""  # the competition folder; empty: look in every known place
-inputs_dir: str = ""  # unused here: this is the first notebook
+competition_dir: str = ""  # the competition folder; empty: search the known paths
+inputs_dir: str = ""  # unused: this is the first notebook
 output_dir: str = ""  # where to write; empty: Kaggle's working folder, or runs/mini/01_data_prep
 n_folds: int = 5  # folds of the primary split
 seed: int = 2026  # breaks ties in the assignment of groups to folds
-planted_copies: int = 8  # clips that are copied in several ways, to see how many copies the echoprints find
+planted_copies: int = 8  # clips that are copied in several ways, to measure the recall of the near-duplicate search
 
 # %% [markdown]
 # ## Inputs
 # The competition folder, and the folder that this run writes to.
 
 # %%
-from lib.competition.classes import read_class_list
-from lib.competition.eda.columns import metadata_roles
-from lib.competition.eda.overview import class_overview, cooccurring_pairs, file_inventory, label_sources, site_table
-from lib.competition.eda.risks import risks
-from lib.competition.folds import make_folds
-from lib.competition.prepared import data_version, load_prepared, save_prepared
-from lib.competition.qa import (
-    cluster_sizes,
-    drop_excluded,
-    mirror_groups,
-    pairs_across_folds,
-    qa_summary,
-    related_pairs,
-    report_qa,
-)
-from lib.competition.row_ids import parse_soundscape
-from lib.competition.tables import Findings, read_clips, read_taxonomy, read_windows
 from lib.core.paths import find_competition, output_folder
-from lib.show.eda import (
-    activity,
-    cooccurrence_matrix,
-    duplicates_figure,
-    durations,
-    example_of_each_taxon,
-    labelled_minute,
-    quality,
-    review_gallery,
-)
-from lib.show.html import table
-from lib.show.plots import fold_coverage, long_tail, site_hours
-from lib.sound.duplicates.recall_check import sampled_recall_table
-from lib.sound.quality.report import audit, sound_loader
-from lib.sound.quality.scan import report_inventory, report_lengths, take_inventory
 
 competition = find_competition(competition_dir)
 output = output_folder("01_data_prep", output_dir)
 print(f"competition: {competition}\noutput:      {output}")
 
 # %% [markdown]
-# ## The tables
+# ## Tables
 # Labels are text, even where they look like numbers. Rows that repeat others are dropped. A window that is absent from
 # the labels of the soundscapes is *unlabelled*, never negative.
 
 # %%
+from lib.competition.classes import read_class_list
+from lib.competition.tables import Findings, read_clips, read_taxonomy, read_windows
+from lib.show.html import table
+
 findings = Findings()
 classes = read_class_list(competition)
 taxonomy = read_taxonomy(competition, classes, findings)
@@ -80,10 +52,13 @@ windows = read_windows(competition, classes, findings)
 table(taxonomy.groupby("class_name").size().rename("classes").to_frame().T)
 
 # %% [markdown]
-# ## The sounds
-# Each file is decoded once: measured, hashed, and given an echoprint that will know its copies.
+# ## Sound files
+# Each file is decoded once: measured, hashed, and given an echoprint, the audio fingerprint by which copies are found.
 
 # %%
+from lib.competition.eda.overview import file_inventory
+from lib.sound.quality.scan import report_inventory, report_lengths, take_inventory
+
 clip_sounds = take_inventory(competition / "train_audio", clips.filename.tolist(), "train_audio")
 report_inventory("train_audio", clip_sounds, findings)
 soundscapes = sorted(path.name for path in (competition / "train_soundscapes").glob("*.ogg"))
@@ -95,11 +70,14 @@ table(file_inventory(competition, hours))
 
 # %% [markdown]
 # ## Quality assurance
-# One table says what is wrong with which item, which function found it, and what is done: `exclude`, `group` (both
-# copies in one fold), `review` (a person should look), `none`. Nothing is left out but through this table. It travels
-# in `prepared/qa.csv`.
+# One table lists each problem of an item, the function that found it, and the action: `exclude`, `group` (both copies
+# in one fold), `review` (a person should check it), `none`. Every exclusion is a row of this table. It is saved as
+# `prepared/qa.csv`.
 
 # %%
+from lib.competition.qa import drop_excluded, qa_summary, report_qa
+from lib.sound.quality.report import audit
+
 qa = audit(competition, classes, taxonomy, clips, windows, clip_sounds, soundscape_sounds)
 clips, windows = drop_excluded(clips, windows, qa, findings)
 report_qa(qa, findings)
@@ -108,22 +86,33 @@ print(f"{len(clips)} clips, {len(windows)} labelled windows of {windows.stem.nun
 table(qa_summary(qa))
 
 # %% [markdown]
-# Do the echoprints deserve trust? Copies are made on purpose and hidden among (up to 500) clips of this very data;
-# beside them, how alike the waveforms of the near copies are that were found in the data itself.
+# ## Near-duplicates
+# Recall of the search for copies: altered copies are planted among (up to 500) clips of this data. Beside it, the
+# similarity of the near copies that were found in the data itself.
 
 # %%
+from lib.competition.qa import cluster_sizes, related_pairs
+from lib.show.eda import duplicates_figure
+from lib.sound.duplicates.recall_check import sampled_recall_table
+from lib.sound.quality.report import sound_loader
+
 sound = sound_loader(competition)
-trial = sampled_recall_table(
-    clip_sounds[clip_sounds.name.isin(clips.filename)], sound, planted_copies, related_pairs(qa)
-)
-duplicates_figure(qa[qa.check == "near copy"], cluster_sizes(related_pairs(qa)), trial)
+usable_clips = clip_sounds[clip_sounds.name.isin(clips.filename)]
+recall = sampled_recall_table(usable_clips, sound, planted_copies, related_pairs(qa))
+duplicates_figure(qa[qa.check == "near copy"], cluster_sizes(related_pairs(qa)), recall)
 
 # %% [markdown]
-# ## Folds, frozen
+# ## Cross-validation folds
 # Soundscapes of one site and day stay together, clips of one author stay together, copies of one recording share a
-# fold, and rare classes are spread first. The table says how many classes of each animal class a fold can judge.
+# fold, and rare classes are spread first. The folds are frozen: later notebooks refuse changed ones. The table counts
+# the classes of each animal class that a fold can evaluate.
 
 # %%
+from lib.competition.folds import make_folds
+from lib.competition.prepared import data_version, load_prepared, save_prepared
+from lib.competition.qa import pairs_across_folds
+from lib.show.plots import fold_coverage
+
 by_author = make_folds(clips, windows, classes, n_folds=n_folds, seed=seed)
 folds = make_folds(clips, windows, classes, n_folds=n_folds, seed=seed, related=related_pairs(qa))
 version = data_version(competition)
@@ -136,94 +125,123 @@ print(f"classes {prepared.classes.hash}, data {prepared.facts.data_version}, fol
 fold_coverage(prepared)
 
 # %%
+from lib.competition.eda.overview import label_sources
+
 table(label_sources(prepared, taxonomy))
 
 # %% [markdown]
-# ## What each column is for
-# A *feature* may be fed to a model, a *split key* decides what is held out together, a *leakage risk* tells a model
-# the answer by another way than sound. How much a column alone tells of the label is measured: the commonest label of
-# the other clips with its value is the guess.
+# ## Metadata roles and leakage risks
+# A *feature* may be an input of a model, a *split key* decides what is held out together, a *leakage risk* predicts the
+# label by other means than sound. How well a column alone predicts the label is measured: the guess is the commonest
+# label of the other clips with its value.
 
 # %%
+from lib.competition.eda.columns import metadata_roles
+
 table(metadata_roles(competition, clips, windows))
 
 # %% [markdown]
-# ## The long tail, lengths and quality
-# Both skylines keep the order of the upper one: where the lower does not fall with it, clips and soundscapes disagree
-# on what is common. The table has each class, most labelled windows first.
+# ## Long tail, durations and quality
+# Both charts keep the class order of the upper one: where the lower does not fall with it, clips and soundscapes
+# disagree on which classes are common. The table has each class, most labelled windows first.
 
 # %%
+from lib.show.plots import long_tail
+
 long_tail(prepared, taxonomy)
 
 # %%
+from lib.competition.eda.overview import class_overview
+
 table(class_overview(prepared, taxonomy))
 
 # %%
+from lib.show.eda import durations, quality
+
 durations(clips)
 
 # %%
 quality(clips, clip_sounds, soundscape_sounds)
 
 # %% [markdown]
-# ## When, where, and with whom
+# ## Sites, hours and co-occurrence
 # First the soundscapes with labels, then those without, then both counted by site: the risk list below names the hours
-# and sites that nobody labelled. After that what the labels say: how much is heard when, and which classes keep
-# company.
+# and sites without labels. After that the labels: activity by hour, and which classes co-occur.
 
 # %%
+from lib.show.plots import site_hours
+
 per_file = windows.drop_duplicates("stem")
 site_hours(per_file.site.tolist(), per_file.hour.tolist(), "labelled soundscapes by site and hour (UTC)")
 
 # %%
+from lib.competition.row_ids import parse_soundscape
+
 others = [parse_soundscape(name) for name in soundscapes if name.removesuffix(".ogg") not in set(windows.stem)]
 site_hours([s.site for s in others], [s.hour for s in others], "unlabelled soundscapes by site and hour (UTC)")
 
 # %%
+from lib.competition.eda.overview import site_table
+
 table(site_table(windows, soundscapes))
 
 # %%
+from lib.show.eda import activity
+
 activity(windows, taxonomy)
 
 # %%
+from lib.competition.qa import mirror_groups
+from lib.show.eda import cooccurrence_matrix
+
 cooccurrence_matrix(prepared.labels, taxonomy, mirror_groups(prepared.labels))
 
 # %%
+from lib.competition.eda.overview import cooccurring_pairs
+
 table(cooccurring_pairs(prepared.labels, taxonomy.set_index("primary_label").common_name, 12))
 
 # %% [markdown]
-# ## Look and listen
+# ## Example recordings
 # One clip of each animal class, the best rated of its commonest class, in four standard views. The band levels are the
 # SNR proxy: how many dB the loud frames of a band lie above its quiet ones.
 
 # %%
+from lib.show.eda import example_of_each_taxon, labelled_minute
+
 example_of_each_taxon(clips, taxonomy, sound)
 
 # %% [markdown]
-# A minute as the submission sees it: twelve windows. The first is the soundscape with most labels, the second one with
+# A soundscape in the twelve windows of the submission. The first is the one with most labels, the second one with
 # fewest. A click on a window plays it.
 
 # %%
 usable = soundscape_sounds.name[soundscape_sounds.problem == ""].str.removesuffix(".ogg")
-voices = windows.labels.str.len().groupby(windows.stem).sum().reindex(usable, fill_value=0)
-labelled_minute(voices.idxmax(), windows, taxonomy, sound)
+label_counts = windows.labels.str.len().groupby(windows.stem).sum().reindex(usable, fill_value=0)
+labelled_minute(label_counts.idxmax(), windows, taxonomy, sound)
 
 # %%
-labelled_minute(voices.idxmin(), windows, taxonomy, sound)
+labelled_minute(label_counts.idxmin(), windows, taxonomy, sound)
 
 # %% [markdown]
-# ## To be reviewed
-# What the QA table wants a person to look at: up to three items of each check. Near copies, the least alike first,
-# stand beside what they are copies of, both where they share their loudest seconds.
+# ## Items to review
+# The items that the QA table marks for review: up to three of each check. Near copies, the least similar first, stand
+# beside their originals, both at their loudest common seconds.
 
 # %%
+from lib.show.eda import review_gallery
+
 review_gallery(qa, sound)
 
 # %% [markdown]
-# ## What was found, and what could go wrong
+# ## Findings and risks
+# All defects found in the data with the action taken, and the risks that this data shows with their mitigation.
 
 # %%
 findings.frame().to_csv(output / "findings.csv", index=False)
 table(findings.frame())
 
 # %%
+from lib.competition.eda.risks import risks
+
 table(risks(prepared, clip_sounds, soundscape_sounds))

@@ -17,7 +17,7 @@
 # lets an interrupted training go on.
 
 # %% tags=["parameters"]
-competition_dir: str = ""  # the competition folder; empty: look in every known place
+competition_dir: str = ""  # the competition folder; empty: search the known paths
 inputs_dir: str = ""  # where 01's output lies; empty: Kaggle's inputs, or runs/mini
 output_dir: str = ""  # where to write; empty: Kaggle's working folder, or runs/mini/02_fold_training
 cache_dir: str = ""  # where decoded audio is kept; empty: Kaggle's temporary folder, or runs/audio
@@ -197,7 +197,7 @@ if fitted:
     heard = prepared.windows[prepared.windows.row_id.isin(fitted.oof.row_ids)]
     stem = heard.groupby("stem").labels.agg(lambda rows: rows.map(len).sum()).idxmax()
     labels = heard[heard.stem == stem].set_index("end_s").labels.to_dict()
-    display(attention_over_time(*activity_over_time(fitted.run, prepared, stem), prepared.classes.labels, labels))
+    display(attention_over_time(*activity_over_time(fitted.run, stem), prepared.classes.labels, labels))
 
 # %% [markdown]
 # ### Unchanged on arrival
@@ -207,7 +207,7 @@ if fitted:
 # %%
 if fitted and fitted.card:
     display(fitted.parity)
-    display(compare_precisions(output / "members" / fitted.card.name, fitted.run, prepared))
+    display(compare_precisions(fitted.run))
 
 # %% [markdown]
 # ### Asked again

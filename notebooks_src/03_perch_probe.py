@@ -19,7 +19,7 @@
 # in `members/`.
 
 # %% tags=["parameters"]
-competition_dir: str = ""  # the competition folder; empty: look in every known place
+competition_dir: str = ""  # the competition folder; empty: search the known paths
 inputs_dir: str = ""  # where 01's output lies; empty: Kaggle's inputs, or runs/mini
 output_dir: str = ""  # where to write; empty: Kaggle's working folder, or runs/mini/03_perch_probe
 cache_dir: str = ""  # where tokens are kept; empty: Kaggle's temporary folder, or runs/audio

@@ -18,7 +18,7 @@
 # `discarded/`.
 
 # %% tags=["parameters"]
-competition_dir: str = ""  # the competition folder; empty: look in every known place
+competition_dir: str = ""  # the competition folder; empty: search the known paths
 inputs_dir: str = ""  # where earlier outputs lie; empty: Kaggle's inputs, or runs/mini
 output_dir: str = ""  # where to write; empty: Kaggle's working folder, or runs/mini/04_pseudo_labels
 cache_dir: str = ""  # where decoded audio is kept; empty: Kaggle's temporary folder, or runs/audio
@@ -143,7 +143,7 @@ known = {
 }
 pd.DataFrame(
     {"teacher": name, "weight": weight, "out of fold": judge(prepared.labels, known[name]).macro}
-    for name, weight in teaching.spoken.items()
+    for name, weight in teaching.weight_by_member.items()
     if name in known
 ).round(3)
 

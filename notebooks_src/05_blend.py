@@ -19,7 +19,7 @@
 # **Reads** the taxonomy, `prepared/` and every `members/*`. **Writes** a file a recipe in `recipes/`.
 
 # %% tags=["parameters"]
-competition_dir: str = ""  # the competition folder, for its taxonomy; empty: look in every known place
+competition_dir: str = ""  # the competition folder, for its taxonomy; empty: search the known paths
 inputs_dir: str = ""  # where earlier outputs lie; empty: Kaggle's inputs, or runs/mini
 output_dir: str = ""  # where to write; empty: Kaggle's working folder, or runs/mini/05_blend
 prior: str = "l0_prior"  # the member that scores what cannot be heard

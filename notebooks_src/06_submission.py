@@ -31,7 +31,7 @@
 # | a sidecar that breaks its guard | the anchor stays, alarm |
 
 # %% tags=["parameters"]
-competition_dir: str = ""  # the competition folder; empty: look in every known place
+competition_dir: str = ""  # the competition folder; empty: search the known paths
 inputs_dir: str = ""  # where earlier outputs lie; empty: Kaggle's inputs, or runs/mini
 output_dir: str = ""  # where to write; empty: Kaggle's working folder, or runs/mini/06_submission
 recipe_name: str = "safe"  # which recipe to execute: safe or bold
