@@ -156,7 +156,7 @@ def fill_embeddings(
     cache_folder: Path,
     *,
     clip_windows: int,
-    scheduler: str = "",
+    scheduler: str | None = None,
 ) -> EmbeddingCache:
     """Load the embeddings of these recordings, computing what the folder lacks on all cores or a Dask `scheduler`."""
     if clip_windows < 1:
@@ -214,7 +214,7 @@ def _look_up(
 
 
 def _embed_missing(
-    ref: EmbedderRef, recordings: list[RecordingToEmbed], scheduler: str, folder: Path
+    ref: EmbedderRef, recordings: list[RecordingToEmbed], scheduler: str | None, folder: Path
 ) -> dict[Path, EmbedResult]:
     """Embed recordings in parallel and return the result of each, by target."""
     if not recordings:

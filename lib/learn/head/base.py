@@ -93,7 +93,8 @@ class FittedFold:
             for order in window_orders(self.kind.rolls, self.kind.flip)
             for head in self.heads
         ]
-        return expit(np.mean(logits, axis=0))
+        mean: np.ndarray = np.mean(logits, axis=0)
+        return expit(mean)
 
     def export(self, path: Path) -> list[str]:
         """Write one graph that outputs the seeds' mean logit, and return the names of its inputs."""

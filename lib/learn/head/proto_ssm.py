@@ -56,7 +56,11 @@ class ProtoLoss:
         weights = (len(truth) - positives) / np.maximum(positives, 1)
         self.weights = torch.from_numpy(np.clip(weights, 1.0, settings.positive_weight_cap).astype(np.float32))
         self.counted = torch.from_numpy(positives > 0)
-        self.share, self.mapped, self.spread = settings.logits_share, network.mapped, network.logits.spread
+        self.share, self.mapped, self.spread = (
+            settings.logits_share,
+            network.get_buffer("mapped"),
+            network.logits.spread,
+        )
 
     def __call__(self, network: ProtoSSM, sequences: Sequences) -> Tensor:
         """The loss of the network's output for these soundscapes."""
