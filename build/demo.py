@@ -1,7 +1,7 @@
 """Run the whole chain on the miniature competition: data, six notebooks, kernels, the sealed rehearsal, the ladder.
 
 python -m build.demo            what `make demo` runs
-python -m build.demo --quick    01, the two baselines, 05, 06, the kernels, one sealed rehearsal; it writes to runs/quick
+python -m build.demo --quick    the baselines alone, one sealed rehearsal, in runs/quick
 """
 
 import argparse
@@ -13,7 +13,7 @@ from build.notebooks.meter import clock
 from build.project import ROOT
 
 RERUN = "data/mini/rerun/birdclef-2026"
-# Left to longer runs: the residual head, and a student that learns enough to be kept.
+# Left to longer runs: the residual head, and a student trained long enough to be kept.
 FULL = {
     "03:heads": "zero_shot linear mlps sequence proto_ssm",
     "04:leaky_folds": "",
@@ -25,7 +25,7 @@ QUICK = {"02:preset": ""}
 def stages(quick: bool) -> dict[str, list[str]]:
     """The stages by title, each the arguments of a Python process."""
     runs, settings = ("runs/quick", QUICK) if quick else ("runs/mini", FULL)
-    given = [word for name, value in settings.items() for word in ("-p", f"{name}={value}")]
+    given = [part for name, value in settings.items() for part in ("-p", f"{name}={value}")]
     notebooks = ["01", "02", "05"] if quick else ["01", "02", "03", "04", "05"]
     rehearse = ["-m", "build.rehearse", "--data", "data/mini", "--outputs", runs]
     found = {

@@ -1,4 +1,4 @@
-"""Bring the README's measured parts up to date from real runs, and take its picture.
+"""Update the README's measured parts from real runs, and take its screenshot.
 
 python -m build.docs    runs the demo, the tests and the bench, and puts their output between the README's marks
 """
@@ -16,10 +16,10 @@ RUNS = {  # mark in the README -> command, and how many of its last lines are sh
     "bench": (["make", "bench"], 70),
     "calibrate": (["make", "calibrate"], 5),
 }
-PAGE, PICTURE = ROOT / "dist/notebooks/index.html", ROOT / "docs/notebooks.png"
+PAGE, SCREENSHOT = ROOT / "dist/notebooks/index.html", ROOT / "docs/notebooks.png"
 
 
-def spliced(text: str, mark: str, lines: list[str]) -> str:
+def replace_block(text: str, mark: str, lines: list[str]) -> str:
     """The text with the code block after `<!-- mark -->` holding these lines; without such a block it is an error."""
     pattern = re.compile(rf"(<!-- {mark} -->\n```\n)(\$ [^\n]*\n)?.*?(```)", re.DOTALL)
     if not pattern.search(text):
@@ -34,15 +34,15 @@ def spliced(text: str, mark: str, lines: list[str]) -> str:
 
 
 def output_of(command: list[str], last: int) -> list[str]:
-    """The last lines that the command printed; a failure of it is ours too."""
+    """The last lines of the command's output; its failure is an error."""
     print(f"running {' '.join(command)} …", flush=True)
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     lines = [line for line in done.stdout.splitlines() if not line.startswith("make")]
     return ["…", *lines[-last:]] if len(lines) > last else lines
 
 
-def photograph() -> None:
-    """The top of the notebooks' index page, as a picture."""
+def take_screenshot() -> None:
+    """Save the top of the notebooks' index page as an image."""
     from selenium import webdriver  # of the group docs, which the rest of this file does without
 
     options = webdriver.ChromeOptions()
@@ -50,7 +50,7 @@ def photograph() -> None:
         options.add_argument(flag)
     with webdriver.Chrome(options=options) as browser:
         browser.get(PAGE.as_uri())
-        browser.save_screenshot(str(PICTURE))
+        browser.save_screenshot(str(SCREENSHOT))
 
 
 def main() -> int:
@@ -58,9 +58,9 @@ def main() -> int:
     readme = ROOT / "README.md"
     text = readme.read_text()
     for mark, (command, last) in RUNS.items():
-        text = spliced(text, mark, output_of(command, last))
+        text = replace_block(text, mark, output_of(command, last))
     readme.write_text(text)
-    photograph()
+    take_screenshot()
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Fetch what a home machine needs from Kaggle: the competition's files, frozen embedders, a pushed kernel's outputs.
+"""Fetch files from Kaggle to this machine: the competition's files, frozen embedders, a pushed kernel's outputs.
 
 python -m build.fetch data                    the competition's files into data/real/public/birdclef-2026
 python -m build.fetch perch|birdnet           an embedder into data/perch or data/birdnet (--handle: another one)
@@ -7,6 +7,7 @@ python -m build.fetch outputs infer           log and outputs of a kernel's newe
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import requests
@@ -16,62 +17,62 @@ from kagglesdk.models.types.model_api_service import ApiDownloadModelInstanceVer
 from kagglesdk.models.types.model_enums import ModelFramework
 
 from build import watch
-from build.kaggle_io.cli_exit import ended
-from build.kaggle_io.client import KaggleTrouble, connect
+from build.kaggle_io.cli_exit import run_cli
+from build.kaggle_io.client import KaggleError, connect
 from build.kaggle_io.downloads import download, unpack
 from build.project import ROOT
 from lib.core.errors import BadInput
 from lib.core.paths import MARKERS, REAL, SLUG
 
-# Where public solutions of 2026 took them from. A dataset is owner/slug[/version], a model has five parts.
+# As in public solutions of 2026. A dataset is owner/slug[/version], a model has five parts.
 HANDLES = {"perch": "rishikeshjani/perch-onnx-for-birdclef-2026", "birdnet": "nehpadvi/birdnet-v3-0"}
 RULES_PAGE = f"https://www.kaggle.com/competitions/{SLUG}/rules"
 _ROOM = 2  # the archive and what it holds lie side by side until the archive is removed
 
 
 def fetch_data(api, folder: Path) -> None:
-    """The competition's files in `folder`, unpacked; nothing is done where they lie there already."""
+    """Download the competition's files into `folder`, unpacked, unless they are there already."""
     if all((folder / marker).is_file() for marker in MARKERS):
         print(f"{folder} holds the competition's files already")
         return
     try:
         _fetch_archive(f"the files of {SLUG}", lambda: _competition(api), folder)
-    except KaggleTrouble as trouble:
-        if trouble.status != 403:
+    except KaggleError as error:
+        if error.status != 403:
             raise
         raise BadInput(
             "Kaggle does not give you the competition's files",
             expected="the competition's rules accepted, by the user of this token",
-            got=trouble.got,
-            do=f'open {RULES_PAGE}, click "I Understand and Accept" (it may ask for your phone first), fetch again',
+            got=error.got,
+            do=f'open {RULES_PAGE}, click "I Understand and Accept" (it may require your phone first), fetch again',
         ) from None
     if missing := [marker for marker in MARKERS if not (folder / marker).is_file()]:
         raise BadInput(
             f"{folder} is not the competition's folder",
             expected=f"{', '.join(MARKERS)} in it",
             got=f"no {', '.join(missing)}",
-            do=f"look at {RULES_PAGE.removesuffix('rules')}data for what the competition offers now",
+            do=f"open {RULES_PAGE.removesuffix('rules')}data for the files that the competition offers now",
         )
 
 
 def fetch_handle(api, handle: str, folder: Path) -> None:
-    """A dataset's or a model's files in `folder`, unpacked; nothing is done where something lies there already."""
+    """Download a dataset's or a model's files into `folder`, unpacked, unless it holds files already."""
     if folder.is_dir() and any(folder.iterdir()):
         print(f"{folder} holds files already; remove it to fetch {handle} again")
         return
-    asked = {2: _dataset, 3: _dataset, 5: _model}.get(len(handle.split("/")))
-    if not asked or not all(handle.split("/")):
+    request = {2: _dataset, 3: _dataset, 5: _model}.get(len(handle.split("/")))
+    if not request or not all(handle.split("/")):
         raise BadInput(
             "the handle names neither a dataset nor a model",
             expected="owner/slug, owner/slug/version, or owner/model/framework/variation/version",
             got=handle,
             do="copy it from the address of its page",
         )
-    _fetch_archive(handle, lambda: asked(api, handle), folder)
+    _fetch_archive(handle, lambda: request(api, handle), folder)
 
 
-def _fetch_archive(what: str, asked, folder: Path) -> None:
-    """Download one archive beside `folder` and unpack it there, each once, whatever was interrupted before."""
+def _fetch_archive(what: str, request: Callable[[], requests.Response], folder: Path) -> None:
+    """Download one archive beside `folder` and unpack it there; what an interrupted call did is not repeated."""
     if folder.is_dir() and any(folder.iterdir()):
         raise BadInput(
             f"{folder} is in the way of {what}",
@@ -81,13 +82,13 @@ def _fetch_archive(what: str, asked, folder: Path) -> None:
         )
     archive = folder.with_name(f"{folder.name}.archive")
     if not archive.is_file():
-        download(what, asked, archive, room=_ROOM)
+        download(what, request, archive, room=_ROOM)
     count = unpack(archive, folder)
     print(f"{count} files in {folder}")
 
 
 def _competition(api) -> requests.Response:
-    """Kaggle's answer to a request for all files of the competition."""
+    """Kaggle's response to a request for all files of the competition."""
     request = ApiDownloadDataFilesRequest()
     request.competition_name = SLUG
     with api.build_kaggle_client() as kaggle:
@@ -95,7 +96,7 @@ def _competition(api) -> requests.Response:
 
 
 def _dataset(api, handle: str) -> requests.Response:
-    """Kaggle's answer to a request for all files of a dataset."""
+    """Kaggle's response to a request for all files of a dataset."""
     request = ApiDownloadDatasetRequest()
     request.owner_slug, request.dataset_slug, version = api.split_dataset_string(handle)
     request.dataset_version_number = int(version) if version else None
@@ -104,7 +105,7 @@ def _dataset(api, handle: str) -> requests.Response:
 
 
 def _model(api, handle: str) -> requests.Response:
-    """Kaggle's answer to a request for all files of a model's version."""
+    """Kaggle's response to a request for all files of a model's version."""
     request = ApiDownloadModelInstanceVersionRequest()
     request.owner_slug, request.model_slug, framework, request.instance_slug, version = handle.split("/")
     request.framework = api.lookup_enum(ModelFramework, ModelFramework.MODEL_FRAMEWORK_API, framework)
@@ -114,7 +115,7 @@ def _model(api, handle: str) -> requests.Response:
 
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
-    """0 when everything is there, 1 after an error that says what to do, 130 after Ctrl-C."""
+    """The command line; 0 when everything is there, 1 after an error, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     if options.what == "outputs":
         version = ["--version", str(options.version)] if options.version else []
@@ -128,11 +129,11 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
             fetch_handle(connect(), options.handle, folder)
         return 0
 
-    return ended(work)
+    return run_cli(work)
 
 
 def _parser() -> argparse.ArgumentParser:
-    """What can be fetched, each with its options."""
+    """The parser of the command line, with a subcommand for each source."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="what", required=True)
     for name in ("data", *HANDLES):

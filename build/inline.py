@@ -23,7 +23,7 @@ from build.kernels import metadata, variants
 from build.kernels.cells import lib_cells, lib_digest, stamp_text
 from build.kernels.closure import Closure, closure_of
 from build.kernels.screening import refuse_secrets_and_local_paths
-from build.notebooks import source as notebook_source
+from build.notebooks.source import convert_parameters
 from build.project import ROOT
 from lib.core.errors import BadInput
 
@@ -37,7 +37,7 @@ NOTEBOOK_METADATA = {
 
 @dataclass(frozen=True)
 class Kernel:
-    """One built kernel: what goes into its folder, and what the table says of it."""
+    """One built kernel: the texts of its folder, and the numbers of its table row."""
 
     name: str
     notebook: str
@@ -58,35 +58,35 @@ def build(
 ) -> list[Kernel]:
     """Build the named kernels, or all, into dist/kernels/; after any error that folder is as it was before.
 
-    With `values` the one kernel named becomes a variant beside it; `source` says where 05 and 06 find what they read;
-    with `gpu` they ask for GPUs.
+    With `values` the one kernel named becomes a variant beside it; `source` is where 05 and 06 find their inputs;
+    with `gpu` they request GPUs.
     """
     root = root.resolve()
-    known = metadata.checked(root)
+    known = metadata.load_metadata(root)
     if unknown := [name for name in names or [] if name not in known]:
         raise BadInput(
             f"no kernel {', '.join(unknown)}",
             expected=f"one of {', '.join(known)}",
             got=", ".join(unknown),
-            do=f"name a folder of {metadata.FOLDER}/",
+            do=f"name one of the folders of {metadata.FOLDER}/",
         )
     if values and len(names or []) != 1:
         raise BadInput(
             "parameters are for one kernel",
             expected="one kernel named",
             got=", ".join(names or []) or "all kernels",
-            do="build each variant by itself",
+            do="name one kernel, and build each variant by itself",
         )
-    described = {name: metadata.for_owner(metadata.chained(known[name], source), owner) for name in names or known}
+    for_kaggle = {name: metadata.for_owner(metadata.with_chain(known[name], source), owner) for name in names or known}
     if gpu:
-        described = {name: metadata.on_gpu(for_kaggle) for name, for_kaggle in described.items()}
-    built = [built_kernel(root, name, for_kaggle, values or {}) for name, for_kaggle in described.items()]
+        for_kaggle = {name: metadata.with_gpu(one) for name, one in for_kaggle.items()}
+    built = [build_kernel(root, name, one, values or {}) for name, one in for_kaggle.items()]
     _write(root / "dist" / "kernels", built, replace_all=not names)
     return built
 
 
-def built_kernel(root: Path, name: str, for_kaggle: dict, values: dict[str, str]) -> Kernel:
-    """One kernel in memory, or with values its variant, every check passed."""
+def build_kernel(root: Path, name: str, for_kaggle: dict, values: dict[str, str]) -> Kernel:
+    """Build one kernel in memory, or with values its variant; every check has passed."""
     source = metadata.source_of(name)
     if not (root / source).is_file():
         raise BadInput(
@@ -96,8 +96,8 @@ def built_kernel(root: Path, name: str, for_kaggle: dict, values: dict[str, str]
             do=f"write it, or remove {metadata.FOLDER}/{name}",
         )
     text = (root / source).read_text(encoding="utf-8")
-    typed = notebook_source.typed(root / source, values) if values else {}
-    for_kaggle = variants.described(for_kaggle, typed)
+    converted = convert_parameters(root / source, values) if values else {}
+    for_kaggle = variants.variant_metadata(for_kaggle, converted)
     closure = closure_of(root, source)
     files = {label: (root / label).read_bytes() for label in closure.files}
     written = json.dumps(for_kaggle, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
@@ -105,7 +105,7 @@ def built_kernel(root: Path, name: str, for_kaggle: dict, values: dict[str, str]
     texts |= {source: text, f"{metadata.FOLDER}/{name}": written, "the parameters given": json.dumps(values)}
     refuse_secrets_and_local_paths(root, texts)
     digest = lib_digest(files)
-    notebook = _notebook(source, text, files, digest, typed)
+    notebook = _notebook(source, text, files, digest, converted)
     sent = len(json.dumps(notebook))  # ASCII, so characters are bytes
     if sent >= SIZE_LIMIT_BYTES:
         raise _too_large(name, sent, files)
@@ -114,22 +114,22 @@ def built_kernel(root: Path, name: str, for_kaggle: dict, values: dict[str, str]
     return Kernel(slug, _on_disk(notebook), written, len(notebook["cells"]), closure, digest, sent)
 
 
-def _notebook(source: str, text: str, files: dict[str, bytes], digest: str, typed: dict[str, object]) -> dict:
+def _notebook(source: str, text: str, files: dict[str, bytes], digest: str, converted: dict[str, object]) -> dict:
     """The notebook: the script's cells, values set in one, the stamp, lib cells before the first that needs them."""
     cells = [
         (cell.cell_type, cell.source, {key: cell.metadata[key] for key in KEPT_METADATA if key in cell.metadata})
         for cell in jupytext.reads(text, fmt="py:percent").cells
     ]
-    if typed:
+    if converted:
         index = next(index for index, cell in enumerate(cells) if "parameters" in cell[2].get("tags", []))
-        cells[index] = (cells[index][0], variants.with_values(cells[index][1], typed), cells[index][2])
+        cells[index] = (cells[index][0], variants.with_values(cells[index][1], converted), cells[index][2])
     if files:
         first = next((index for index, cell in enumerate(cells) if cell[0] == "code" and imports_lib(cell[1])), 0)
         cells[first:first] = lib_cells(files)
     titled = bool(cells) and cells[0][0] == "markdown"
     cells.insert(1 if titled else 0, ("markdown", stamp_text(source, text, digest), {}))
-    made_of = {"lib_fingerprint": digest, "source": source}
-    made_of |= {"parameters": {name: str(value) for name, value in typed.items()}} if typed else {}
+    made_of: dict[str, object] = {"lib_fingerprint": digest, "source": source}
+    made_of |= {"parameters": {name: str(value) for name, value in converted.items()}} if converted else {}
     return {
         "cells": [_cell(index, *cell) for index, cell in enumerate(cells)],
         "metadata": {**NOTEBOOK_METADATA, "pantanal": made_of},
@@ -146,21 +146,22 @@ def _cell(index: int, kind: str, source: str, kept: dict) -> dict:
 
 
 def imports_lib(source: str) -> bool:
-    """True when a cell imports lib at any depth; lines of magics, and cells in another language, are passed over."""
+    """True when a cell imports lib at any depth; lines of magics, and cells in another language, are skipped."""
     if re.match(r"%%(?!time|capture|prun)", source):
         return False
     plain = re.sub(r"(?m)^([ \t]*)[%!].*$", r"\1pass", source)
     nodes = list(ast.walk(ast.parse(plain)))
     modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     modules += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
-    modules += [node.args[0].value for node in nodes if _names_a_module(node)]
+    modules += [name for node in nodes if (name := _module_argument(node))]
     return any(module.partition(".")[0] == "lib" for module in modules)
 
 
-def _names_a_module(node: ast.AST) -> bool:
-    """True for a call whose first argument is text that starts like a module of lib."""
+def _module_argument(node: ast.AST) -> str:
+    """The module of lib that a call names in its first argument, or nothing."""
     first = node.args[0] if isinstance(node, ast.Call) and node.args else None
-    return isinstance(first, ast.Constant) and isinstance(first.value, str) and first.value.startswith("lib.")
+    text = first.value if isinstance(first, ast.Constant) else None
+    return text if isinstance(text, str) and text.startswith("lib.") else ""
 
 
 def _on_disk(notebook: dict) -> str:
@@ -199,7 +200,7 @@ def _write(target: Path, kernels: list[Kernel], replace_all: bool) -> None:
 
 
 def table(kernels: list[Kernel]) -> str:
-    """What was built, one kernel a line."""
+    """A table of the kernels, one a line."""
     rows = [("kernel", "cells", "modules", "kB", "digest", "third-party imports")]
     for k in kernels:
         numbers = (str(k.cells), str(len(k.closure.files)), f"{k.sent_bytes / 1000:.1f}")
@@ -209,17 +210,17 @@ def table(kernels: list[Kernel]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """The command line; 0, or 2 after an error that says what to do."""
+    """The command line; 0, or 2 after an error."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--owner", default=metadata.DEFAULT_OWNER, help="your Kaggle user name (default: %(default)s)")
     parser.add_argument(
-        "--from", dest="chain", choices=metadata.CHAINS, default="kernels", help="where 05 and 06 find what they read"
+        "--from", dest="chain", choices=metadata.CHAINS, default="kernels", help="where 05 and 06 find their inputs"
     )
     parser.add_argument("--set", default="", metavar="'NAME=VALUE …'", help="parameters of the one kernel named")
     parser.add_argument("kernels", nargs="*", metavar="kernel", help="folders of kernel-metadata/ (default: all)")
     given = parser.parse_args(arguments)
     try:
-        values = variants.assignments(given.set)
+        values = variants.parse_assignments(given.set)
         print(table(build(ROOT, given.owner or metadata.DEFAULT_OWNER, given.kernels, values, given.chain)))
     except BadInput as error:
         print(error, file=sys.stderr)

@@ -2,7 +2,7 @@
 
     python -m build.lab            browse notebooks_src
     python -m build.lab 02         open that notebook
-    python -m build.lab --paired   browse notebooks/, made of the sources: they keep outputs (build/notebooks/pairing.py)
+    python -m build.lab --paired   browse notebooks/, made from the sources, with outputs (notebooks/pairing.py)
     python -m build.lab --no-browser --port=9999    options other than --help go to JupyterLab
 
 The sources hold no outputs, so closing a notebook drops them; --paired and `python -m build.run` keep them.
@@ -12,6 +12,7 @@ A double click on a module of lib also shows a notebook: choose "Open With, Edit
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,7 +25,7 @@ SETTINGS = Path(__file__).parent / "notebooks" / "lab_settings"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Become JupyterLab, so that Ctrl-C asks what it asks; 2 where that cannot be."""
+    """Replace this process by JupyterLab, so that Ctrl-C works as there; 2 after an error."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebook", nargs="?", default="", help="a number or name")
     parser.add_argument("--paired", action="store_true", help="open notebooks that keep their outputs")
@@ -37,18 +38,18 @@ def main(arguments: list[str] | None = None) -> int:
                 got=sys.executable,
                 do="pip install -r requirements-lab.txt",
             )
-        asked = command(options.notebook, options.paired, lab_options)
+        process = lab_command(options.notebook, options.paired, lab_options)
         if options.paired:
             print(*pair(ROOT), sep="\n", flush=True)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
     os.chdir(ROOT)
-    os.execve(asked[0], asked, environment(os.environ))
+    os.execve(process[0], process, lab_environment(os.environ))
 
 
-def command(notebook: str, paired: bool, lab_options: list[str]) -> list[str]:
-    """What starts JupyterLab at the root, where it finds jupytext.toml, and shows all notebooks or one of them."""
+def lab_command(notebook: str, paired: bool, lab_options: list[str]) -> list[str]:
+    """The command that starts JupyterLab at the root, where jupytext.toml is, on all notebooks or one of them."""
     page = FOLDER if paired else SOURCES
     if notebook:
         source = source_named(ROOT, notebook)
@@ -57,7 +58,7 @@ def command(notebook: str, paired: bool, lab_options: list[str]) -> list[str]:
     return [sys.executable, "-m", "jupyterlab", root, f"--LabApp.default_url=/lab/tree/{page}", *lab_options]
 
 
-def environment(inherited: dict[str, str]) -> dict[str, str]:
+def lab_environment(inherited: Mapping[str, str]) -> dict[str, str]:
     """The environment in which kernels find lib and draw inline, and JupyterLab finds the project's settings."""
     added = {"PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_PATH": str(SETTINGS)}
     kept = {name: value for name, value in inherited.items() if name != "MPLBACKEND"}  # the kernel sets inline

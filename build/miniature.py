@@ -12,7 +12,7 @@ PRESETS = {"demo": MiniatureSpec, "tiny": MiniatureSpec.tiny, "full_width": Mini
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit status: 0 when the miniature is in place, 2 when the request cannot be met."""
+    """The command line; 0 when the miniature is in place, 2 for wrong arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path, help="the folder to make, or to leave alone when it is already the same")
     parser.add_argument("--preset", choices=PRESETS, default="demo")

@@ -1,5 +1,7 @@
-"""Rehearse the submission: `python -m build.rehearse --data data/mini --outputs runs/mini` runs the built kernel as
-Kaggle would, from an empty folder, without network and checkout, and judges what it leaves."""
+"""Rehearse the submission: run the built kernel as Kaggle would, and check the files that it writes.
+
+python -m build.rehearse --data data/mini --outputs runs/mini     from an empty folder, without network and checkout
+"""
 
 import argparse
 import json
@@ -18,9 +20,9 @@ from build.kaggle_io import wheels
 from build.kaggle_io.datasets import sealed_folders
 from build.kernels import metadata
 from build.project import ROOT
-from build.sandbox import image as images
-from build.sandbox import room as sandbox
-from build.sandbox import verdict
+from build.sandbox.image import IMAGES, image_python
+from build.sandbox.room import Isolation, Room, choose_isolation, make_room, start_process
+from build.sandbox.verdict import check_notebook, load_receipt, load_submission, score_rerun
 from lib.core.errors import BadInput
 
 KERNEL = "pantanal-06-submission"
@@ -28,13 +30,13 @@ MODES = ("public", "rerun")
 LIMIT_S = 5400.0
 NOTEBOOK = "__notebook__.ipynb"
 _TAIL_LINES = 25
-_LOOK_S = 0.2
-_UNSHOWN = ("Executing Cell", "Ending Cell", "Writing /", "[IPKernelApp]", "Input Notebook", "Output Notebook")
+_POLL_S = 0.2
+_UNSHOWN = ("Executing Cell", "Ending Cell", "[IPKernelApp]", "Input Notebook", "Output Notebook")
 
 
 def rehearse(root: Path, given: argparse.Namespace, mode: str, python: Path) -> str:
-    """One run in one mode; the sentences that sum it up, after its files lie in dist/rehearsal/<image>-<mode>/."""
-    notebook, data = built_kernel(root, given.kernel)
+    """Run once in one mode, keep the files in dist/rehearsal/<image>-<mode>/, and return a summary of the run."""
+    notebook, data = load_built_kernel(root, given.kernel)
     inputs = input_folders(root, data, given, mode)
     variables = {"KAGGLE_KERNEL_RUN_TYPE": "Batch"} | ({"KAGGLE_IS_COMPETITION_RERUN": "1"} if mode == "rerun" else {})
     kept = root / "dist" / "rehearsal" / f"{given.image}-{mode}"
@@ -42,45 +44,45 @@ def rehearse(root: Path, given: argparse.Namespace, mode: str, python: Path) -> 
         shutil.rmtree(kept)  # nothing of an earlier run may pass for this one's
     kept.mkdir(parents=True)
     hidden = tuple(dict.fromkeys((root.resolve(), ROOT)))
-    with sandbox.made(sandbox.Room(python, inputs, variables, hidden)) as room:
-        way = sandbox.choose(room, given.open)
-        print(f"== {mode}, image {given.image}, {way}", flush=True)
+    with make_room(Room(python, inputs, variables, hidden)) as room:
+        isolation = choose_isolation(room, given.open)
+        print(f"== {mode}, image {given.image}, {isolation}", flush=True)
         executed = room.working / NOTEBOOK
         shutil.copyfile(notebook, executed)
         started = time.monotonic()
         try:
-            code = _execute(room, way, given.limit, kept / "log.txt")
+            code = _execute(room, isolation, given.limit, kept / "log.txt")
         finally:
             shutil.copy2(executed, kept / "executed.ipynb")
-        summary = _judged(room.working, kept, inputs, given, mode, code)
-    return f"{mode}, image {given.image}: {summary}\n  {time.monotonic() - started:.0f} s in all, {way}"
+        summary = _check_run(room.working, kept, inputs, given, mode, code)
+    return f"{mode}, image {given.image}: {summary}\n  {time.monotonic() - started:.0f} s in all, {isolation}"
 
 
-def built_kernel(root: Path, slug: str) -> tuple[Path, dict]:
+def load_built_kernel(root: Path, slug: str) -> tuple[Path, dict]:
     """The built notebook and its metadata; a build that is missing, or older than its sources, is an error."""
     folder = root / "dist" / "kernels" / slug
-    notebook, described = folder / f"{slug}.ipynb", folder / metadata.FILE
-    again = "run `python -m build.inline` (or `make kernels`)"
-    if not notebook.is_file() or not described.is_file():
-        raise BadInput(f"{slug} is not built", expected=str(notebook), got="no such file", do=again)
-    data = json.loads(described.read_text(encoding="utf-8"))
+    notebook, metadata_file = folder / f"{slug}.ipynb", folder / metadata.FILE
+    build_first = "run `python -m build.inline` (or `make kernels`)"
+    if not notebook.is_file() or not metadata_file.is_file():
+        raise BadInput(f"{slug} is not built", expected=str(notebook), got="no such file", do=build_first)
+    data = json.loads(metadata_file.read_text(encoding="utf-8"))
     owner = data["id"].partition("/")[0]
     chain = "dataset" if f"{owner}/{metadata.WEIGHTS}" in data.get("dataset_sources", []) else "kernels"
-    wanted = metadata.for_owner(metadata.chained(metadata.checked(root)[KERNEL], chain), owner)
+    expected = metadata.for_owner(metadata.with_chain(metadata.load_metadata(root)[KERNEL], chain), owner)
     made_of = json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("pantanal", {})
-    fresh = inline.built_kernel(root, KERNEL, wanted, made_of.get("parameters", {}))
+    fresh = inline.build_kernel(root, KERNEL, expected, made_of.get("parameters", {}))
     if fresh.notebook != notebook.read_text(encoding="utf-8") or json.loads(fresh.metadata) != data:
         raise BadInput(
             f"{slug} was built from other sources",
             expected=f"lib {fresh.digest} and the notebook as they are now",
             got="an older build, or one edited by hand",
-            do=again,
+            do=build_first,
         )
     return notebook, data
 
 
 def input_folders(root: Path, data: dict, given: argparse.Namespace, mode: str) -> dict[str, Path]:
-    """What lies below /kaggle/input, by the kernel's metadata: competition, earlier notebooks' outputs, datasets."""
+    """The folders below /kaggle/input by the kernel's metadata: competition, earlier notebooks' outputs, datasets."""
     found = {f"competitions/{slug}": given.data / mode / slug for slug in data.get("competition_sources", [])}
     for source in data.get("kernel_sources", []):
         found[f"notebooks/{source}"] = given.outputs / Path(metadata.source_of(source.partition("/")[2])).stem
@@ -106,9 +108,9 @@ def _dataset(root: Path, source: str, given: argparse.Namespace) -> dict[str, Pa
             f"no folder stands for the dataset {source}",
             expected=f"{metadata.WHEELS} or {metadata.WEIGHTS}",
             got=source,
-            do="detach it in the kernel's metadata, or teach build/rehearse.py where it lies",
+            do="detach it in the kernel's metadata, or add its folder to build/rehearse.py",
         )
-    if (folder / wheels.LIST).is_file():
+    if (folder / wheels.CHECKSUMS).is_file():
         return {"": folder}
     if given.image == "kaggle":
         return {"": wheels.collect(root)}
@@ -116,16 +118,16 @@ def _dataset(root: Path, source: str, given: argparse.Namespace) -> dict[str, Pa
     return {}
 
 
-def _execute(room: sandbox.Room, way: sandbox.Way, limit_s: float, log: Path) -> int:
-    """Papermill's exit status, its log shown and kept; then everything it started is ended."""
+def _execute(room: Room, isolation: Isolation, limit_s: float, log: Path) -> int:
+    """Run papermill in the room, show and keep its log, end everything it started, and return its exit status."""
     arguments = ["-m", "papermill", NOTEBOOK, NOTEBOOK, "--no-progress-bar", "--log-output"]
     started = time.monotonic()
-    with log.open("w", encoding="utf-8") as said, log.open(encoding="utf-8", errors="replace") as reader:
-        process = sandbox.start(room, way, arguments, said)
+    with log.open("w", encoding="utf-8") as output, log.open(encoding="utf-8", errors="replace") as reader:
+        process = start_process(room, isolation, arguments, output)
         family = {psutil.Process(process.pid)}
         try:
             while process.poll() is None and time.monotonic() - started < limit_s:
-                time.sleep(_LOOK_S)
+                time.sleep(_POLL_S)
                 family.update(_descendants(process.pid))
                 _show(reader, started)
             in_time = process.poll() is not None
@@ -154,20 +156,22 @@ def _descendants(pid: int) -> list[psutil.Process]:
 
 
 def _show(reader: IO[str], started: float) -> None:
-    """Print what the notebook said since the last look, with the seconds since the start."""
+    """Print the log's new lines, with the seconds since the start."""
     for line in reader.read().splitlines():
         if line.strip() and not line.startswith(_UNSHOWN):
             print(f"  {time.monotonic() - started:7.1f} s  {line}", flush=True)
 
 
-def _judged(working: Path, kept: Path, inputs: dict[str, Path], given: argparse.Namespace, mode: str, code: int) -> str:
-    """Everything checked and the files kept: what was seen, in a few lines."""
+def _check_run(
+    working: Path, kept: Path, inputs: dict[str, Path], given: argparse.Namespace, mode: str, code: int
+) -> str:
+    """Check notebook, submission and receipt, keep the files, and return a summary of a few lines."""
     tail = "\n".join((kept / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:])
-    verdict.check_notebook(kept / "executed.ipynb", code, tail)
+    check_notebook(kept / "executed.ipynb", code, tail)
     competition = next(folder for name, folder in inputs.items() if name.startswith("competitions/"))
-    submission = verdict.checked_submission(working / "submission.csv", competition)
-    receipt = verdict.checked_receipt(working / "receipt.json", mode, given.minutes)
-    score = verdict.score(given.solution, submission) if given.solution and mode == "rerun" else None
+    submission = load_submission(working / "submission.csv", competition)
+    receipt = load_receipt(working / "receipt.json", mode, given.minutes)
+    score = score_rerun(given.solution, submission) if given.solution and mode == "rerun" else None
     for name in ("submission.csv", "receipt.json"):
         shutil.copy2(working / name, kept / name)
     lines = [
@@ -181,13 +185,13 @@ def _judged(working: Path, kept: Path, inputs: dict[str, Path], given: argparse.
     return "\n  ".join(lines)
 
 
-def parsed(arguments: list[str]) -> argparse.Namespace:
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """The command line's options."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "mini", help="holds <mode>/birdclef-2026")
     parser.add_argument("--outputs", type=Path, default=ROOT / "runs" / "mini", help="earlier notebooks' outputs")
     parser.add_argument("--mode", choices=(*MODES, "both"), default="both")
-    parser.add_argument("--image", choices=images.IMAGES, default="here", help="this Python, or Kaggle's versions")
+    parser.add_argument("--image", choices=IMAGES, default="here", help="this Python, or Kaggle's versions")
     parser.add_argument("--kernel", default=KERNEL, help="a folder of dist/kernels, for a variant (%(default)s)")
     parser.add_argument("--solution", type=Path, help="a CSV of the rerun's truth, for the official score")
     parser.add_argument("--limit", type=float, default=LIMIT_S, help="seconds a run may take (%(default)g)")
@@ -197,7 +201,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 
 
 def _modes(given: argparse.Namespace) -> tuple[str, ...]:
-    """The modes to run; where nobody has the hidden test, as with the real data, that is the public one alone."""
+    """The modes to run; without a hidden test, as with the real data, only the public one."""
     if given.mode != "both":
         return (given.mode,)
     if not (given.data / "rerun").is_dir():
@@ -207,17 +211,18 @@ def _modes(given: argparse.Namespace) -> tuple[str, ...]:
 
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
-    """The command line; 0 when every run was valid, 1 after one that was not, with a message that says what to do."""
-    given = parsed(arguments)
-    said, mode = [], given.mode
+    """The command line; 0 when every run was valid, 1 after one that was not."""
+    given = parse_arguments(arguments)
+    summaries: list[str] = []
+    mode = given.mode
     try:
-        python = images.python_of(root, given.image)
+        python = image_python(root, given.image)
         for mode in _modes(given):
-            said.append(rehearse(root, given, mode, python))
+            summaries.append(rehearse(root, given, mode, python))
     except BadInput as error:
-        print("\n".join([*said, f"REHEARSAL FAILED, mode {mode}, image {given.image}: {error}"]), file=sys.stderr)
+        print("\n".join([*summaries, f"REHEARSAL FAILED, mode {mode}, image {given.image}: {error}"]), file=sys.stderr)
         return 1
-    print("\n" + "\n".join(said))
+    print("\n" + "\n".join(summaries))
     return 0
 
 

@@ -3,7 +3,7 @@
 python -m build.run                        all notebooks on the miniature competition
 python -m build.run 02 03 -p seed=7        two of them, with a parameter that both have
 python -m build.run all -p 02:epochs=1     a parameter for one of them
-python -m build.run --help-notebook 02     what can be set
+python -m build.run --help-notebook 02     the parameters of one
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 from build.notebooks.meter import clock
 from build.notebooks.pages import write_index, write_page, write_record
 from build.notebooks.run_child import RunResult, run_notebook
-from build.notebooks.source import STANDARD_PARAMETERS, help_text, typed
+from build.notebooks.source import STANDARD_PARAMETERS, convert_parameters, help_text
 from build.project import ROOT
 from lib.core.errors import BadInput
 
@@ -21,7 +21,7 @@ __all__ = ["RunResult", "main", "run_notebook"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what the command line asks for; 0 when every notebook is done, 1 when one failed, 2 when asked wrongly."""
+    """Run the notebooks of the command line; 0 when every one is done, 1 when one failed, 2 for wrong arguments."""
     options = _options(arguments)
     try:
         if options.help_notebook:
@@ -64,7 +64,7 @@ def _plan(options: argparse.Namespace) -> list[tuple[Path, dict]]:
                 f"-p {number}:{name}=… is for a notebook that is not run",
                 expected=f"one of {', '.join(source.stem for source in chosen)}",
                 got=number,
-                do="name that notebook too, or drop the parameter",
+                do="add that notebook, or remove the parameter",
             )
     plan = []
     for source in chosen:
@@ -75,8 +75,8 @@ def _plan(options: argparse.Namespace) -> list[tuple[Path, dict]]:
         }
         values |= {name: value for number, name, value in settings if not number or _is_called(source, number)}
         # the kernel works in another folder than the person who typed the path
-        values |= {name: str(Path(values[name]).resolve()) for name in STANDARD_PARAMETERS if values[name]}
-        plan.append((source, typed(source, values)))
+        values |= {name: str(Path(str(values[name])).resolve()) for name in STANDARD_PARAMETERS if values[name]}
+        plan.append((source, convert_parameters(source, values)))
     return plan
 
 
@@ -121,7 +121,7 @@ def _all_sources(folder: Path) -> list[Path]:
 
 
 def _is_called(source: Path, name: str) -> bool:
-    """Whether the number, the stem or the file name is this source's."""
+    """True when the number, the stem or the file name is this source's."""
     return name in (source.stem, source.name, source.stem.split("_")[0])
 
 
@@ -130,7 +130,7 @@ def _setting(text: str) -> tuple[str, str, str]:
     target, equals, value = text.partition("=")
     number, _colon, name = target.rpartition(":")
     if not equals or not name.isidentifier():
-        raise BadInput(f"-p {text} is not a parameter", expected="name=value or NN:name=value", got=text, do="mend it")
+        raise BadInput(f"-p {text} is not a parameter", expected="name=value or NN:name=value", got=text, do="fix it")
     return number, name, value
 
 

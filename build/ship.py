@@ -1,7 +1,7 @@
-"""Ship what was made at home to Kaggle as a private dataset: members, recipes and prepared tables, or wheels.
+"""Ship local outputs to Kaggle as a private dataset: members, recipes and prepared tables, or wheels.
 
 python -m build.ship weights [--runs runs/mini] [--dry]   pantanal-weights, one archive a sealed folder
-python -m build.ship wheels [--dry]                       pantanal-wheels, what build/kaggle_io/wheels.py put into dist/wheels
+python -m build.ship wheels [--dry]                       pantanal-wheels, of the wheels in dist/wheels
 """
 
 import argparse
@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from build.kaggle_io.cli_exit import ended
+from build.kaggle_io.cli_exit import run_cli
 from build.kaggle_io.client import connect, username
 from build.kaggle_io.datasets import Dataset, pack_weights, upload
 from build.kernels import metadata
@@ -26,13 +26,13 @@ MAKE = {"weights": "run the notebooks 01, 02 and 05", "wheels": "run build/kaggl
 
 
 @dataclass(frozen=True)
-class Cargo:
+class DatasetFolder:
     """A folder that is to become a dataset, or its next version."""
 
     slug: str
     title: str
     license_name: str
-    files: dict[Path, str]  # each with its fingerprint
+    files: dict[Path, str]  # with fingerprints
 
     @property
     def notes(self) -> str:
@@ -41,7 +41,7 @@ class Cargo:
 
     @property
     def unpacked(self) -> Counter:
-        """How often each (file name without folders, bytes) will be listed: Kaggle unpacks every .zip."""
+        """The count of each (file name without folders, bytes) in Kaggle's list: Kaggle unpacks every .zip."""
         sizes: Counter = Counter()
         for path in self.files:
             if path.suffix == ".zip":
@@ -52,11 +52,11 @@ class Cargo:
         return sizes
 
 
-def load(folder: Path, make: str) -> Cargo:
-    """The cargo in a folder with its dataset-metadata.json; `make` says how to make one that is not there."""
+def load_folder(folder: Path, make: str) -> DatasetFolder:
+    """Read a folder with its dataset-metadata.json; `make` is the instruction in the error where it is missing."""
     if not (folder / METADATA).is_file():
         raise BadInput(f"nothing to ship in {folder}", expected=f"files and {METADATA}", got="none", do=make)
-    told = read_json(folder / METADATA)
+    described = read_json(folder / METADATA)
     paths = sorted(path for path in folder.iterdir() if path.name != METADATA)
     odd = [path.name for path in paths if not path.is_file() or "@" in path.name]
     if odd or not paths:
@@ -66,40 +66,40 @@ def load(folder: Path, make: str) -> Cargo:
             got=shorten(odd) or "no file",
             do=make,
         )
-    return Cargo(
-        told["id"].partition("/")[2],
-        told["title"],
-        told["licenses"][0]["name"],
+    return DatasetFolder(
+        described["id"].partition("/")[2],
+        described["title"],
+        described["licenses"][0]["name"],
         {p: fingerprint.of_file(p) for p in paths},
     )
 
 
-def describe(cargo: Cargo, owner: str) -> str:
-    """What would be sent, for people."""
-    lines = [f"{path.stat().st_size:14,} bytes  {mark}  {path.name}" for path, mark in cargo.files.items()]
-    total = sum(path.stat().st_size for path in cargo.files)
-    head = f"dataset {owner}/{cargo.slug}, private, {cargo.title!r}, notes {cargo.notes!r}"
+def summarise(dataset_folder: DatasetFolder, owner: str) -> str:
+    """A summary of the files to send."""
+    lines = [f"{path.stat().st_size:14,} bytes  {mark}  {path.name}" for path, mark in dataset_folder.files.items()]
+    total = sum(path.stat().st_size for path in dataset_folder.files)
+    head = f"dataset {owner}/{dataset_folder.slug}, private, {dataset_folder.title!r}, notes {dataset_folder.notes!r}"
     return "\n".join([head, *lines, f"{total:14,} bytes in {len(lines)} files"])
 
 
-def ship(api, owner: str, cargo: Cargo, limit_s: float) -> str:
-    """The dataset's address, once its new version is ready and lists every file with its size."""
+def ship(api, owner: str, dataset_folder: DatasetFolder, limit_s: float) -> str:
+    """Upload and publish the folder, wait until Kaggle lists every file with its size; return the dataset's address."""
     from kaggle.api.kaggle_api_extended import ResumableUploadContext  # late: importing it signs in
 
-    dataset = Dataset(api, owner, cargo.slug)
+    dataset = Dataset(api, owner, dataset_folder.slug)
     before = dataset.version()
-    with ResumableUploadContext() as context:  # what it remembers is forgotten only when no error leaves this block
+    with ResumableUploadContext() as context:  # its notes on uploads are deleted only when no error leaves this block
         tokens = []
-        for number, path in enumerate(cargo.files, start=1):
-            print(f"[{number}/{len(cargo.files)}] {path.name}, {path.stat().st_size:,} bytes", flush=True)
+        for number, path in enumerate(dataset_folder.files, start=1):
+            print(f"[{number}/{len(dataset_folder.files)}] {path.name}, {path.stat().st_size:,} bytes", flush=True)
             tokens.append(upload(api, path, context))
         if before:
-            dataset.add_version(cargo.notes, tokens, before)
+            dataset.add_version(dataset_folder.notes, tokens, before)
         else:
-            dataset.create(cargo.title, cargo.license_name, tokens)
-    dataset.wait(before, limit_s)
-    dataset.check_holds(cargo.unpacked)
-    return f"{dataset.page}, version {before + 1}, {cargo.unpacked.total()} files, each listed with its size"
+            dataset.create(dataset_folder.title, dataset_folder.license_name, tokens)
+    dataset.wait_until_ready(before, limit_s)
+    dataset.check_files(dataset_folder.unpacked)
+    return f"{dataset.page}, version {before + 1}, {dataset_folder.unpacked.total()} files, each listed with its size"
 
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
@@ -108,24 +108,24 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     parser.add_argument("what", choices=("weights", "wheels"))
     parser.add_argument("--runs", type=Path, default=root / "runs/mini", help="where the notebooks' outputs are")
     parser.add_argument("--owner", help="the Kaggle user who gets the dataset; yourself unless given")
-    parser.add_argument("--dry", action="store_true", help="say what would be sent, and send nothing")
+    parser.add_argument("--dry", action="store_true", help="print what would be sent, and send nothing")
     parser.add_argument("--limit-s", type=float, default=LIMIT_S, help="how long to wait for Kaggle's processing")
     options = parser.parse_args(arguments)
-    return ended(lambda: _send(options, root))
+    return run_cli(lambda: _send(options, root))
 
 
 def _send(options: argparse.Namespace, root: Path) -> int:
-    """Pack, say what would be sent, and unless that is all that is wanted, send it."""
+    """Pack, print a summary, and unless it is a dry run, send the files."""
     if options.what == "weights":
         pack_weights(options.runs, root / "dist" / "weights")
-    cargo = load(root / "dist" / options.what, MAKE[options.what])
+    dataset_folder = load_folder(root / "dist" / options.what, MAKE[options.what])
     if options.dry:
-        print(describe(cargo, options.owner or metadata.PLACEHOLDER), "nothing was sent", sep="\n")
+        print(summarise(dataset_folder, options.owner or metadata.PLACEHOLDER), "nothing was sent", sep="\n")
         return 0
     api = connect()
     owner = options.owner or username(api)
-    print(describe(cargo, owner), flush=True)
-    print(ship(api, owner, cargo, options.limit_s))
+    print(summarise(dataset_folder, owner), flush=True)
+    print(ship(api, owner, dataset_folder, options.limit_s))
     return 0
 
 

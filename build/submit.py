@@ -1,4 +1,4 @@
-"""Submit a pushed version to the competition, wait for its score, and keep it beside the judge's.
+"""Submit a pushed version to the competition, wait for its score, and record it beside the offline score.
 
 python -m build.submit send --message "…" [--kernel infer] [--version N] [--owner NAME] [--no-wait] [--limit-s S]
 python -m build.submit list       the table: does the judge predict the board?
@@ -12,9 +12,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from build.kaggle_io import client as kaggle_client
-from build.kaggle_io.cli_exit import ended
-from build.kaggle_io.client import AnswerLost, KaggleTrouble, StillUnknown, connect, username
+from build.kaggle_io import client
+from build.kaggle_io.cli_exit import run_cli
+from build.kaggle_io.client import KaggleError, OutcomeUnknown, ResponseLost, connect, username
 from build.kaggle_io.push_log import KERNELS, now
 from build.kaggle_io.submissions import (
     COMPLETE,
@@ -22,17 +22,17 @@ from build.kaggle_io.submissions import (
     PENDING,
     SENDING,
     Submission,
+    agreement,
     check_allowance,
     check_run,
-    forget,
-    listed,
-    made_of,
+    input_fingerprints,
+    list_submissions,
     newest_complete,
-    put,
-    read,
-    submit,
+    read_submissions,
+    remove_submission,
+    save_submission,
+    submit_version,
     table,
-    verdict,
 )
 from build.project import ROOT
 from lib.core.errors import BadInput
@@ -40,21 +40,21 @@ from lib.core.paths import SLUG
 
 LIMIT_S = 3 * 3600.0  # ninety minutes on the hidden test, and the queue
 PAGE = f"https://www.kaggle.com/competitions/{SLUG}/submissions"
-_REFUSED = (400, 401, 403, 404)  # trouble that waiting does not end
-_LOOK_EVERY_S, _SAY_EVERY_S, _LOOKS_AFTER_LOSS = 30.0, 300.0, 4
+_REFUSED = (400, 401, 403, 404)  # errors that waiting does not end
+_POLL_EVERY_S, _PRINT_EVERY_S, _POLLS_AFTER_LOSS = 30.0, 300.0, 4
 
 
 def plan(api, root: Path, kernel: str, version: int, message: str, data: str) -> Submission:
-    """What is to be sent, all checks passed; or what is under way already for this version."""
+    """Check everything, and return the submission to send; or the one that is under way already for this version."""
     if not message or message != " ".join(message.split()):
         raise BadInput(
             "the message is not usable",
             expected="one line, single spaces: Kaggle may trim others, and by it a submission is found",
             got=repr(message),
-            do='say what you tried: MESSAGE="…"',
+            do='describe what you tried: MESSAGE="…"',
         )
     refresh(api, root)
-    for one in read(root):
+    for one in read_submissions(root):
         if (one.kernel, one.version) != (kernel, version) or one.status not in (PENDING, COMPLETE):
             continue
         if one.status == PENDING or one.message == message:
@@ -66,7 +66,7 @@ def plan(api, root: Path, kernel: str, version: int, message: str, data: str) ->
             got=f"{one.message!r}, public score {one.public_score}",
             do="push what you changed, then submit that",
         )
-    if used := [shown.ref for shown in listed(api).values() if shown.description == message]:
+    if used := [shown.ref for shown in list_submissions(api).values() if shown.description == message]:
         raise BadInput(
             "the message is used already",
             expected="a message of its own: it is how a lost submission is found again",
@@ -87,96 +87,96 @@ def plan(api, root: Path, kernel: str, version: int, message: str, data: str) ->
         recipe=receipt["recipe"],
         offline_score=receipt["recipe_score"],
         offline_interval=receipt["recipe_interval"],
-        inputs=made_of(receipt),
+        inputs=input_fingerprints(receipt),
     )
 
 
 def refresh(api, root: Path) -> None:
     """Bring every submission in the ledger up to date; one whose sending was cut off is found by its message."""
-    known = read(root)
+    known = read_submissions(root)
     if not known:
         return
-    shown = listed(api)
+    shown = list_submissions(api)
     by_message = {one.description: one for one in shown.values()}
     for one in known:
         if found := shown.get(one.ref) or by_message.get(one.message):
-            put(root, one.told(found))
+            save_submission(root, one.updated(found))
 
 
 def send(api, root: Path, planned: Submission) -> Submission:
-    """The submission as Kaggle accepted it; a lost answer is looked for in the list, and nothing is sent twice."""
-    put(root, planned)
+    """Send the submission once, and return it as accepted; after a lost response Kaggle's list is searched for it."""
+    save_submission(root, planned)
     lost = None
     try:
-        answer = submit(api, planned.kernel, planned.version, planned.message)
-        ref, said = answer.ref, answer.message
-    except AnswerLost as trouble:
-        ref, said, lost = 0, trouble.got, trouble
-    except KaggleTrouble:
-        forget(root, planned)
+        response = submit_version(api, planned.kernel, planned.version, planned.message)
+        ref, reason = response.ref, response.message
+    except ResponseLost as error:
+        ref, reason, lost = 0, str(error.got), error
+    except KaggleError:
+        remove_submission(root, planned)
         raise
     if ref:
-        print(f"accepted as number {ref}: {said}", flush=True)
-        return put(root, replace(planned, ref=ref, status=PENDING))
-    for _ in range(_LOOKS_AFTER_LOSS):
+        print(f"accepted as number {ref}: {reason}", flush=True)
+        return save_submission(root, replace(planned, ref=ref, status=PENDING))
+    for _ in range(_POLLS_AFTER_LOSS):
         refresh(api, root)
-        found = next(one for one in read(root) if one.message == planned.message)
+        found = next(one for one in read_submissions(root) if one.message == planned.message)
         if found.ref:
-            print(f"{said}; but it is in the list, as number {found.ref}", flush=True)
+            print(f"{reason}; but it is in the list, as number {found.ref}", flush=True)
             return found
-        kaggle_client.sleep(_LOOK_EVERY_S)
+        client.sleep(_POLL_EVERY_S)
     if lost:
         raise lost
-    forget(root, planned)
-    raise BadInput("Kaggle refused the submission", expected="a number for it", got=said, do="mend what Kaggle names")
+    remove_submission(root, planned)
+    raise BadInput("Kaggle refused the submission", expected="a number for it", got=reason, do="fix what Kaggle names")
 
 
 def wait(api, root: Path, submission: Submission, limit_s: float) -> Submission:
-    """The submission with its score; an error in scoring, or the time limit, is an error."""
-    start = said = kaggle_client.clock()
+    """Wait for the submission's score and return it with that; an error in scoring, or the time limit, is an error."""
+    start = printed_at = client.clock()
     while submission.status == PENDING:
         try:
             refresh(api, root)
-        except KaggleTrouble as trouble:
-            if trouble.status in _REFUSED:
+        except KaggleError as error:
+            if error.status in _REFUSED:
                 raise
-            print(f"{trouble.what}: {trouble.got}; the scoring goes on, so does the waiting", flush=True)
-        submission = next(one for one in read(root) if one.message == submission.message)
-        waited_s = kaggle_client.clock() - start
+            print(f"{error.what}: {error.got}; the scoring goes on, so does the waiting", flush=True)
+        submission = next(one for one in read_submissions(root) if one.message == submission.message)
+        waited_s = client.clock() - start
         if submission.status != PENDING:
             break
         if waited_s > limit_s:
-            raise StillUnknown(
+            raise OutcomeUnknown(
                 f"{submission.message!r} was not scored in time",
                 expected=f"a score within {limit_s:.0f} s",
                 got=f"{submission.status} after {waited_s:.0f} s",
-                do="it goes on at Kaggle: the same command waits again, build/submit.py list looks once",
+                do="run the same command to wait again, or `python -m build.submit list` to check once",
             )
-        if said == start or kaggle_client.clock() - said >= _SAY_EVERY_S:
-            said = kaggle_client.clock()
+        if printed_at == start or client.clock() - printed_at >= _PRINT_EVERY_S:
+            printed_at = client.clock()
             print(f"pending for {waited_s / 60:.0f} of at most {limit_s / 60:.0f} minutes", flush=True)
-        kaggle_client.sleep(_LOOK_EVERY_S)
+        client.sleep(_POLL_EVERY_S)
     if submission.status == ERROR:
         raise BadInput(
             f"{submission.message!r} was not scored",
             expected="a score",
             got=submission.error or "an error without a reason",
-            do=f"see {PAGE}; mend it, push, submit the new version",
+            do=f"see {PAGE}; fix it, push, submit the new version",
         )
     return submission
 
 
 def show(root: Path) -> None:
-    """Print the table, and what it says of the judge."""
-    known = read(root)
+    """Print the table, and the agreement of offline and public scores."""
+    known = read_submissions(root)
     print(table(known) if known else "nothing was submitted from here yet")
-    print(verdict(known))
+    print(agreement(known))
 
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
     """The command line; the exit codes are those above."""
     options = _parser().parse_args(arguments)
-    return ended(lambda: _list(root) if options.what == "list" else _send(options, root))
+    return run_cli(lambda: _list(root) if options.what == "list" else _send(options, root))
 
 
 def _list(root: Path) -> int:
@@ -187,13 +187,13 @@ def _list(root: Path) -> int:
 
 
 def _send(options: argparse.Namespace, root: Path) -> int:
-    """Submit a version, unless it was, and wait for its score; what may not be sent gives 2."""
+    """Submit a version, unless it was, and wait for its score; 2 for one that may not be sent."""
     api = connect()
     kernel = f"{options.owner or username(api)}/{KERNELS.get(options.kernel, options.kernel)}"
     try:
         version = options.version or newest_complete(root, kernel)
         planned = plan(api, root, kernel, version, options.message, options.data)
-    except KaggleTrouble:
+    except KaggleError:
         raise
     except BadInput as error:
         print(f"{error}\nnothing was sent", file=sys.stderr)

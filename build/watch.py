@@ -1,11 +1,11 @@
-"""Look at kernels on Kaggle: `python -m build.watch status`, `logs K`, `outputs K` (K: prep … infer, or a slug)."""
+"""Show kernels on Kaggle: `python -m build.watch status`, `logs K`, `outputs K` (K: prep … infer, or a slug)."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from build.kaggle_io.client import connect, username
-from build.kaggle_io.outputs import fetch
+from build.kaggle_io.outputs import fetch_outputs
 from build.kaggle_io.push_log import KERNELS, kernel_folder
 from build.kaggle_io.versions import latest, outputs_of, status_of
 from build.project import ROOT
@@ -13,36 +13,36 @@ from lib.core.errors import BadInput
 
 
 def table(api, owner: str) -> str:
-    """One line for each kernel of the bundle: its latest version and what that is doing."""
+    """One line for each kernel of the bundle: its latest version and that one's status."""
     lines = []
     for short, slug in KERNELS.items():
         there = latest(api, f"{owner}/{slug}")
         if there is None:
-            told = "not on Kaggle"
+            state = "not on Kaggle"
         else:
             status = status_of(api, f"{owner}/{slug}", there.version)
-            told = f"v{there.version:<4} {status.name}" + (f": {status.failure}" if status.failure else "")
-        lines.append(f"{short:<7} {owner}/{slug:<28} {told}")
+            state = f"v{there.version:<4} {status.name}" + (f": {status.failure}" if status.failure else "")
+        lines.append(f"{short:<7} {owner}/{slug:<28} {state}")
     return "\n".join(lines)
 
 
-def version_of(api, kernel: str, wanted: int) -> int:
-    """The version asked for, or else the latest."""
-    if wanted:
-        return wanted
+def version_of(api, kernel: str, requested: int) -> int:
+    """The requested version, or else the latest."""
+    if requested:
+        return requested
     there = latest(api, kernel)
     if there is None or not there.version:
         raise BadInput(
             f"no version of {kernel} is known",
             expected="a kernel on Kaggle whose versions are numbered",
             got="no such kernel" if there is None else "a kernel without a number",
-            do="push it first, mend the name, or give --version",
+            do="push it first, fix the name, or give --version",
         )
     return there.version
 
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
-    """The command line; 0, or 1 with a message that says what to do."""
+    """The command line; 0, or 1 after an error."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("status", "logs", "outputs"))
     parser.add_argument("kernel", nargs="?", help=f"{', '.join(KERNELS)}, or a slug")
@@ -64,7 +64,7 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
             print(outputs_of(api, kernel, version)[1], end="")
         else:
             kept = kernel_folder(root, slug) / f"v{version}"
-            print("\n".join(["", *(f"{kept / name}" for name in fetch(api, kernel, version, kept))]).strip())
+            print("\n".join(["", *(f"{kept / name}" for name in fetch_outputs(api, kernel, version, kept))]).strip())
     except BadInput as error:
         print(error, file=sys.stderr)
         return 1

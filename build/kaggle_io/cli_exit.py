@@ -1,24 +1,24 @@
-"""How a command ends: what went wrong becomes a line for people and an exit code for make."""
+"""Run a command to its exit code: an error becomes a printed message and a code for make."""
 
 import sys
 from collections.abc import Callable
 
-from build.kaggle_io.client import StillUnknown
+from build.kaggle_io.client import OutcomeUnknown
 from lib.core.errors import BadInput
 
 FAILED, UNKNOWN, INTERRUPTED = 1, 3, 130
 
 
-def ended(work: Callable[[], int]) -> int:
-    """What `work` returns; 1 after an error that says what to do, 3 when the end is not known yet, 130 after Ctrl-C."""
+def run_cli(work: Callable[[], int]) -> int:
+    """The return value of `work`; 1 after an error, which is printed, 3 with an unknown outcome, 130 after Ctrl-C."""
     try:
         return work()
-    except StillUnknown as error:
+    except OutcomeUnknown as error:
         print(error, file=sys.stderr)
         return UNKNOWN
     except BadInput as error:
         print(error, file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("\ninterrupted: the same command goes on from here", file=sys.stderr)
+        print("\ninterrupted: the same command resumes from here", file=sys.stderr)
         return INTERRUPTED

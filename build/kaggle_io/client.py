@@ -1,4 +1,4 @@
-"""The real Kaggle client, made safe: `connect()` logs in, `ask()` runs one call, names its trouble, repeats if it may.
+"""The real Kaggle client, made safe: `connect()` logs in, `call_kaggle()` runs one call, repeated where that is safe.
 
 Every request has a time limit; what cannot be repeated without harm is not; no token reaches a message or a traceback.
 """
@@ -24,73 +24,73 @@ from lib.core.errors import BadInput
 if TYPE_CHECKING:
     from kaggle.api.kaggle_api_extended import KaggleApi
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 HTTP_TIMEOUT_S = 60.0  # the client sets none, and a server that hangs would hang it for ever
 TIMEOUT_VARIABLE = "PANTANAL_HTTP_TIMEOUT_S"
 TRIES = 6
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 120.0
-GET_A_TOKEN = (
+TOKEN_ADVICE = (
     'make one at https://www.kaggle.com/settings/api ("Generate New Token"), save it as ~/.kaggle/access_token '
     "(chmod 600) or export it as KAGGLE_API_TOKEN; or run `kaggle auth login`"
 )
 _ADVICE = {
-    400: "mend what Kaggle names, then repeat",
-    401: f"the token is wrong, expired or revoked: {GET_A_TOKEN}",
-    403: "look whether owner and slug are right, the token is that owner's, and the competition's rules are accepted",
-    404: "look whether owner and slug are right; Kaggle also says this of private things of other people",
-    409: "something of this name exists or is being changed: look at it on kaggle.com, wait a minute, repeat",
-    429: "Kaggle wants fewer requests: wait, then repeat",
+    400: "fix what Kaggle names, then repeat",
+    401: f"the token is wrong, expired or revoked: {TOKEN_ADVICE}",
+    403: "check that owner and slug are right, the token is that owner's, and the competition's rules are accepted",
+    404: "check that owner and slug are right; Kaggle also returns this for what is private to others",
+    409: "something of this name exists or is being changed: check it on kaggle.com, wait a minute, repeat",
+    429: "Kaggle allows fewer requests: wait, then repeat",
 }
-_LATER = "look whether you are online and kaggle.com answers, then repeat"
+_LATER = "check that you are online and kaggle.com responds, then repeat"
 _SECRET = re.compile(r"KGAT_\w+|(?i:\b(?:bearer|basic)\s+[\w.~+/=-]{8,})|(?i:(?<=signature=)[\w%.~+/=-]+)")
 
 sleep, clock = time.sleep, time.monotonic  # every wait for Kaggle goes through these two
 
 
-class KaggleTrouble(BadInput):
-    """A call to Kaggle that failed; `status` is the HTTP status, or None where no answer came."""
+class KaggleError(BadInput):
+    """A call to Kaggle that failed; `status` is the HTTP status, or None without a response."""
 
     status: int | None = None
 
 
-class StillUnknown(BadInput):
-    """How it ends is not known yet: the time limit passed, or Kaggle does not tell."""
+class OutcomeUnknown(BadInput):
+    """The outcome is not known yet: the time limit passed, or Kaggle does not report it."""
 
 
-class AnswerLost(KaggleTrouble):
-    """A call that must not be repeated blindly, and may have happened: look before calling again."""
+class ResponseLost(KaggleError):
+    """A call that must not be repeated blindly, since it may have succeeded: check before calling again."""
 
 
 @dataclass(frozen=True)
-class _Trouble:
-    """Why one attempt failed, and what that means for the next."""
+class _Failure:
+    """The reason why one attempt failed, and whether it may be repeated."""
 
     got: str
     do: str
     status: int | None = None
     passing: bool = False  # may go away by itself
-    unsure: bool = False  # Kaggle may have done what was asked
-    pause_s: float | None = None  # how long Kaggle asks to wait
+    unsure: bool = False  # Kaggle may have carried out the request
+    pause_s: float | None = None  # the wait that Kaggle requires
 
 
-class _Wire:
-    """What this process and Kaggle exchange."""
+class _Connection:
+    """State of this process's connection to Kaggle: responses so far, and the secrets in use."""
 
     closed = False
-    answers = 0
+    responses = 0
     secrets: tuple[str, ...] = ()
 
 
 def connect() -> "KaggleApi":
-    """The client, logged in by its own order of credentials; none, or expired ones, are an error that says how."""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+    """The client, logged in by its own order of credentials; missing or expired ones are an error with instructions."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
         api = client_class()()
         token, source = _token()
-        _Wire.secrets = (token,)
+        _Connection.secrets = (token,)
         try:
-            ask("log in to Kaggle", api.authenticate, repeatable=True)
+            call_kaggle("log in to Kaggle", api.authenticate, repeatable=True)
             logged_in = True
         except SystemExit:  # what the client does without credentials
             logged_in = False
@@ -99,12 +99,14 @@ def connect() -> "KaggleApi":
             "not logged in to Kaggle",
             expected="a token, a kaggle.json, or a login by `kaggle auth login`",
             got=f"a token in {source} that Kaggle does not accept: wrong, expired or revoked" if token else "none",
-            do=GET_A_TOKEN,
+            do=TOKEN_ADVICE,
         )
-    _Wire.secrets += tuple(api.get_config_value(name) or "" for name in (api.CONFIG_NAME_TOKEN, api.CONFIG_NAME_KEY))
-    for line in said.getvalue().splitlines():
+    _Connection.secrets += tuple(
+        api.get_config_value(name) or "" for name in (api.CONFIG_NAME_TOKEN, api.CONFIG_NAME_KEY)
+    )
+    for line in printed.getvalue().splitlines():
         if line.startswith("Warning"):
-            print(redacted(line), file=sys.stderr)
+            print(redact(line), file=sys.stderr)
     return api
 
 
@@ -113,70 +115,72 @@ def username(api: "KaggleApi") -> str:
     return api.get_config_value(api.CONFIG_NAME_USER)
 
 
-def ask(what: str, call: Callable[[], Answer], *, repeatable: bool) -> Answer:
-    """What the call returns; trouble is repeated where that is safe, with growing pauses, and then a KaggleTrouble.
+def call_kaggle(what: str, call: Callable[[], Result], *, repeatable: bool) -> Result:
+    """The call's result; a failed call is repeated where that is safe, with growing pauses, then raises KaggleError.
 
-    Not repeatable calls are only repeated after trouble in which they certainly did nothing: a refused connection, 429.
+    Calls that are not repeatable are only repeated after a failure in which they certainly did nothing: a refused
+    connection, 429.
     """
     pause_s = FIRST_PAUSE_S
     for attempt in range(1, TRIES + 1):
-        answer, trouble = _attempt(call)
-        if trouble is None:
-            return answer
-        wait_s = pause_s if trouble.pause_s is None else trouble.pause_s
-        safe = repeatable or not trouble.unsure
-        if not (trouble.passing and safe) or attempt == TRIES or wait_s > LONGEST_PAUSE_S:
+        result = _attempt(call)
+        if not isinstance(result, _Failure):
+            return result
+        failure: _Failure = result
+        wait_s = pause_s if failure.pause_s is None else failure.pause_s
+        safe = repeatable or not failure.unsure
+        if not (failure.passing and safe) or attempt == TRIES or wait_s > LONGEST_PAUSE_S:
             break
-        print(f"{what}: {trouble.got}; again in {wait_s:.0f} s ({attempt}/{TRIES})", file=sys.stderr, flush=True)
+        print(f"{what}: {failure.got}; again in {wait_s:.0f} s ({attempt}/{TRIES})", file=sys.stderr, flush=True)
         sleep(wait_s)
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
     tried = f" ({attempt} times)" if attempt > 1 else ""
-    kind = AnswerLost if trouble.unsure and not repeatable else KaggleTrouble
-    error = kind(f"could not {what}", expected="an answer of Kaggle's", got=trouble.got + tried, do=trouble.do)
-    error.status = trouble.status
+    kind = ResponseLost if failure.unsure and not repeatable else KaggleError
+    error = kind(f"could not {what}", expected="a response from Kaggle", got=failure.got + tried, do=failure.do)
+    error.status = failure.status
     raise error  # after the except block, so that it carries no request with its headers
 
 
-def redacted(text: str) -> str:
+def redact(text: str) -> str:
     """The text without the credentials in use, nor anything that looks like a token or a signature."""
-    for secret in _Wire.secrets:
+    for secret in _Connection.secrets:
         if secret:
             text = text.replace(secret, "[secret]")
     return _SECRET.sub("[secret]", text)
 
 
 def http_timeout_s() -> float:
-    """How many seconds a request may take to connect, and then to say anything."""
+    """The seconds that a request may take to connect, and then until the first byte."""
     return float(os.environ.get(TIMEOUT_VARIABLE, HTTP_TIMEOUT_S))
 
 
 def _limit_requests() -> None:
-    """Give every request of this process a time limit, and count the answers; once."""
+    """Give every request of this process a time limit, and count the responses; once."""
     if requests.Session.send.__name__ == "send_limited":
         return
     send = requests.Session.send
 
     def send_limited(self, request, **settings):
-        if _Wire.closed:
+        if _Connection.closed:
             raise requests.ConnectionError("no request while the client is imported")
         if settings.get("timeout") is None:
             settings["timeout"] = http_timeout_s()
-        answer = send(self, request, **settings)
-        _Wire.answers += 1
-        return answer
+        response = send(self, request, **settings)
+        _Connection.responses += 1
+        return response
 
-    requests.Session.send = send_limited
+    setattr(requests.Session, "send", send_limited)  # noqa: B010 - assigning to a method
 
 
 def client_class() -> type["KaggleApi"]:
-    """The client's class. Its import logs in and hides every failure: it is kept offline, and we log in ourselves."""
+    """The client's class. Its import logs in and hides every failure, so it is kept offline; `connect` logs in."""
     _limit_requests()
-    _Wire.closed = True
+    _Connection.closed = True
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it also prints how to log in
+        with contextlib.redirect_stdout(io.StringIO()):  # it also prints login instructions
             from kaggle.api.kaggle_api_extended import KaggleApi
     finally:
-        _Wire.closed = False
+        _Connection.closed = False
     return KaggleApi
 
 
@@ -188,30 +192,30 @@ def _token() -> tuple[str, str]:
     return token or "", source or ""
 
 
-def _attempt(call: Callable[[], Answer]) -> tuple[Answer | None, _Trouble | None]:
-    """The call's answer, or its trouble, redacted."""
-    answers = _Wire.answers
+def _attempt(call: Callable[[], Result]) -> Result | _Failure:
+    """The call's result, or its failure, redacted."""
+    responses = _Connection.responses
     try:
-        return call(), None
+        return call()
     except requests.HTTPError as error:
-        return None, _of_status(error.response)
+        return _http_failure(error.response)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        said = redacted(f"{type(error).__name__}: {error}")
-        if _Wire.answers == answers:  # the client's own checks, before it sent anything
-            return None, _Trouble(said, "mend what the Kaggle client names, then repeat")
-        got = f"an answer that the Kaggle client cannot read ({said})"
-        return None, _Trouble(got, f"a proxy or a login page may be in between: {_LATER}", passing=True, unsure=True)
+        reason = redact(f"{type(error).__name__}: {error}")
+        if _Connection.responses == responses:  # the client's own checks, before it sent anything
+            return _Failure(reason, "fix what the Kaggle client names, then repeat")
+        got = f"a response that the Kaggle client cannot read ({reason})"
+        return _Failure(got, f"a proxy or a login page may be in between: {_LATER}", passing=True, unsure=True)
     except requests.RequestException as error:
-        return None, _of_connection(error)
+        return _connection_failure(error)
 
 
-def _of_status(response: requests.Response) -> _Trouble:
-    """What an HTTP status and its body say."""
+def _http_failure(response: requests.Response) -> _Failure:
+    """The failure that an HTTP status and its body report."""
     status, pause_s = response.status_code, _retry_after_s(response.headers.get("Retry-After"))
     server_side = status >= 500
-    waits = f", and the wish to be left alone for {pause_s:.0f} s" if pause_s else ""
-    return _Trouble(
-        got=redacted(f"HTTP {status}, {reason_in(response.text)}{waits}"),
+    waits = f", to be repeated after {pause_s:.0f} s" if pause_s else ""
+    return _Failure(
+        got=redact(f"HTTP {status}, {error_reason(response.text)}{waits}"),
         do=_LATER if server_side else _ADVICE.get(status, _ADVICE[400]),
         status=status,
         passing=server_side or status == 429,
@@ -220,9 +224,10 @@ def _of_status(response: requests.Response) -> _Trouble:
     )
 
 
-def _of_connection(error: requests.RequestException) -> _Trouble:
-    """What a failed connection means: whether the request can have arrived."""
-    causes, parts = [], [error]
+def _connection_failure(error: requests.RequestException) -> _Failure:
+    """The failure of a connection; it is unsure where the request may have arrived."""
+    causes: list[BaseException] = []
+    parts: list[object] = [error]
     while parts:
         part = parts.pop()
         if isinstance(part, BaseException):
@@ -230,20 +235,20 @@ def _of_connection(error: requests.RequestException) -> _Trouble:
             parts += [*part.args, getattr(part, "reason", None)]
     arrived = not any(isinstance(cause, NewConnectionError | ConnectTimeoutError | SSLError) for cause in causes)
     if isinstance(error, requests.Timeout):
-        got = f"no answer within {http_timeout_s():g} s"
+        got = f"no response within {http_timeout_s():g} s"
     else:
-        got = redacted(f"{'the connection broke' if arrived else 'no connection'}: {causes[-1]}")
-    return _Trouble(got, _LATER, passing=True, unsure=arrived)
+        got = redact(f"{'the connection broke' if arrived else 'no connection'}: {causes[-1]}")
+    return _Failure(got, _LATER, passing=True, unsure=arrived)
 
 
-def reason_in(body: str) -> str:
+def error_reason(body: str) -> str:
     """The reason in an error body: flat or nested JSON, or the beginning of whatever else it is."""
     try:
         data = json.loads(body)
     except ValueError:
         title = re.search(r"<title>\s*(.*?)\s*</title>", body, re.IGNORECASE | re.DOTALL)
-        said = title[1] if title else " ".join(re.sub(r"<[^>]*>", " ", body).split())
-        return f"not JSON but {said[:200]!r}" if said else "without a reason"
+        text = title[1] if title else " ".join(re.sub(r"<[^>]*>", " ", body).split())
+        return f"not JSON but {text[:200]!r}" if text else "without a reason"
     for part in (data.get("error"), data) if isinstance(data, dict) else ():
         if isinstance(part, dict) and part.get("message"):
             return str(part["message"])
@@ -253,7 +258,7 @@ def reason_in(body: str) -> str:
 
 
 def _retry_after_s(header: str | None) -> float | None:
-    """The seconds that a Retry-After header asks for, given as a number or a date."""
+    """The seconds in a Retry-After header, given as a number or a date."""
     if header is None:
         return None
     with contextlib.suppress(ValueError):

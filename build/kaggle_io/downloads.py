@@ -1,4 +1,4 @@
-"""One file from Kaggle: into a .part beside it, continued after an interruption, never an error page."""
+"""Download one archive from Kaggle, resumed after an interruption, and unpack it; error pages are refused."""
 
 import shutil
 import tarfile
@@ -6,21 +6,24 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO
 
 import requests
 
-from build.kaggle_io import client as kaggle_client
-from build.kaggle_io.client import ask
+from build.kaggle_io import client
+from build.kaggle_io.client import call_kaggle
 from lib.core.errors import BadInput, shorten
 from lib.core.progress import progress
 from lib.core.records import read_json, write_json
 
 _GIB = 1 << 30
+_CHUNK = 1 << 20
+_ATTEMPTS = 5
+_PAUSE_S = 2.0
 
 
 def unpack(archive: Path, folder: Path) -> int:
-    """How many files of the archive now lie in `folder`, which appears whole or not at all; the archive is removed."""
+    """Unpack the archive into `folder`, whole or not at all, remove it, and return the number of files."""
     aside = folder.with_name(f"{folder.name}.unpacking")
     if aside.exists():  # left by a run that was killed
         shutil.rmtree(aside)
@@ -58,12 +61,12 @@ def need_space(folder: Path, needed_bytes: int, why: str) -> None:
             f"the disk is too full to {why}",
             expected=f"{needed_bytes / _GIB:.1f} GiB free at {home}",
             got=f"{free / _GIB:.1f} GiB",
-            do="make room, or give another folder by --to",
+            do="free disk space, or give another folder by --to",
         )
 
 
 def _opened(archive: Path) -> zipfile.ZipFile | tarfile.TarFile:
-    """The archive, opened by what its first bytes say and not by its name."""
+    """Open the archive by its first bytes, not by its name."""
     if zipfile.is_zipfile(archive):
         return zipfile.ZipFile(archive)
     if tarfile.is_tarfile(archive):
@@ -91,9 +94,13 @@ def leaves_folder(name: str) -> bool:
     return path.is_absolute() or ".." in path.parts or ":" in path.parts[0]
 
 
-def _read(inside: zipfile.ZipFile | tarfile.TarFile, name: str) -> BinaryIO:
+def _read(inside: zipfile.ZipFile | tarfile.TarFile, name: str) -> IO[bytes]:
     """One file's bytes as a stream that fails when a checksum does not hold."""
-    return inside.open(name) if isinstance(inside, zipfile.ZipFile) else inside.extractfile(name)
+    if isinstance(inside, zipfile.ZipFile):
+        return inside.open(name)
+    stream = inside.extractfile(name)
+    assert stream is not None, "only plain files are listed"
+    return stream
 
 
 def _refused(archive: Path, got: str) -> BadInput:
@@ -103,35 +110,30 @@ def _refused(archive: Path, got: str) -> BadInput:
         f"{archive.name} is refused and was removed",
         expected="a .zip or .tar.gz with plain files below one folder",
         got=got,
-        do="look at the page it comes from; where this is an error page, try again later",
+        do="open the page it comes from; where this is an error page, try again later",
     )
 
 
-_CHUNK = 1 << 20
-_ATTEMPTS = 5
-_PAUSE_S = 2.0
-
-
-def download(what: str, asked: Callable[[], requests.Response], target: Path, *, room: int) -> Path:
-    """`target`, whole; each attempt asks for a fresh address and goes on where the last one stopped, while they help.
+def download(what: str, request: Callable[[], requests.Response], target: Path, *, room: int) -> Path:
+    """Download the whole file to `target`; each attempt requests a fresh address and resumes where the last stopped.
 
     `room` times the file's size must be free on the disk before the first byte is written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part, note = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.json")
-    most, vain = 0, 0  # bytes that were ever here, and attempts in a row that brought no more
-    while vain < _ATTEMPTS:
+    most, failed = 0, 0  # bytes that were ever here, and attempts in a row that brought no more
+    while failed < _ATTEMPTS:
         most = max(most, _bytes_in(part))
-        answer = ask(f"download {what}", asked, repeatable=True)
+        response = call_kaggle(f"download {what}", request, repeatable=True)
         try:
-            _refuse_page(what, answer)
-            version = _version(answer)
+            _refuse_page(what, response)
+            version = _version(response)
             start = _kept_bytes(part, note, version)
             need_space(target.parent, room * (version["bytes"] or 0) - start, f"fetch {what}")
             if not start:
                 part.unlink(missing_ok=True)
                 write_json(note, version)
-            size = _stream(target.name, answer, part, start)
+            size = _stream(target.name, response, part, start)
             if version["bytes"] in (None, size):
                 part.replace(target)
                 note.unlink()
@@ -141,27 +143,27 @@ def download(what: str, asked: Callable[[], requests.Response], target: Path, *,
             status = getattr(error.response, "status_code", None)
             reason = f"HTTP {status}" if status else f"the connection broke ({type(error).__name__})"
         finally:
-            answer.close()
-        vain = 0 if _bytes_in(part) > most else vain + 1
-        print(f"{what}: interrupted: {reason}; going on", flush=True)
-        kaggle_client.sleep(_PAUSE_S * (vain + 1))
+            response.close()
+        failed = 0 if _bytes_in(part) > most else failed + 1
+        print(f"{what}: interrupted: {reason}; resuming", flush=True)
+        client.sleep(_PAUSE_S * (failed + 1))
     raise BadInput(
         f"{what} could not be downloaded",
         expected="some of it in each attempt",
         got=f"nothing in {_ATTEMPTS}: {reason}",
-        do=f"run the same command again: it goes on where {part.name} ends",
+        do=f"run the same command again: it resumes where {part.name} ends",
     )
 
 
-def _version(answer: requests.Response) -> dict:
-    """What tells this version of the remote file from another: its validator and its size in bytes."""
-    length = answer.headers.get("Content-Length")
-    validator = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
+def _version(response: requests.Response) -> dict:
+    """The validator and the size in bytes, by which versions of the remote file differ."""
+    length = response.headers.get("Content-Length")
+    validator = response.headers.get("ETag") or response.headers.get("Last-Modified")
     return {"validator": validator, "bytes": int(length) if length else None}
 
 
 def _kept_bytes(part: Path, note: Path, version: dict) -> int:
-    """How many bytes of this very version lie in the part already; 0 where that cannot be proven."""
+    """The number of bytes of this very version in the part already; 0 where that cannot be proven."""
     if not note.is_file() or not all(version.values()) or read_json(note) != version:
         return 0
     return _bytes_in(part) if _bytes_in(part) < version["bytes"] else 0
@@ -172,9 +174,9 @@ def _bytes_in(part: Path) -> int:
     return part.stat().st_size if part.is_file() else 0
 
 
-def _stream(name: str, answer: requests.Response, part: Path, start: int) -> int:
-    """The part's size after the rest of the file was appended to it."""
-    with _rest(answer, start) if start else answer as body:
+def _stream(name: str, response: requests.Response, part: Path, start: int) -> int:
+    """Append the rest of the file to the part, and return its size."""
+    with _rest(response, start) if start else response as body:
         if body.status_code != requests.codes.partial_content:
             start = 0
         with part.open("r+b" if start else "wb") as file:
@@ -184,34 +186,37 @@ def _stream(name: str, answer: requests.Response, part: Path, start: int) -> int
             return file.tell()
 
 
-def _rest(answer: requests.Response, start: int) -> requests.Response:
+def _rest(response: requests.Response, start: int) -> requests.Response:
     """The file from byte `start` on, or the whole of it where the server cannot do that or the file has changed."""
-    if answer.request.method != "GET":  # answered without a redirect to a store: cannot be asked for a part
-        return answer
-    answer.close()
-    headers = {"Range": f"bytes={start}-", "If-Range": answer.headers.get("ETag") or answer.headers["Last-Modified"]}
-    rest = requests.get(answer.url, headers=headers, stream=True)
+    if response.request.method != "GET":  # no redirect to a store, no ranges
+        return response
+    response.close()
+    headers = {
+        "Range": f"bytes={start}-",
+        "If-Range": response.headers.get("ETag") or response.headers["Last-Modified"],
+    }
+    rest = requests.get(response.url, headers=headers, stream=True)
     rest.raise_for_status()
     return rest
 
 
-def _chunks(name: str, answer: requests.Response, start: int) -> Iterator[bytes]:
+def _chunks(name: str, response: requests.Response, start: int) -> Iterator[bytes]:
     """The body in blocks of 1 MiB, with progress where its size is known."""
-    length = answer.headers.get("Content-Length")
-    blocks = answer.iter_content(_CHUNK)
+    length = response.headers.get("Content-Length")
+    blocks = response.iter_content(_CHUNK)
     if not length:
         return blocks
     from_where = f" from {start / _CHUNK:.0f} on" if start else ""
     return progress(blocks, f"{name}{from_where}, MiB", -(-int(length) // _CHUNK))
 
 
-def _refuse_page(what: str, answer: requests.Response) -> None:
-    """Refuse a page for people where a file is expected: an expired address or a sign-in page comes as one."""
-    kind = answer.headers.get("Content-Type", "")
-    if any(word in kind for word in ("html", "xml")):
+def _refuse_page(what: str, response: requests.Response) -> None:
+    """Refuse a web page where a file is expected: an expired address or a sign-in page comes as one."""
+    kind = response.headers.get("Content-Type", "")
+    if "html" in kind or "xml" in kind:
         raise BadInput(
             f"Kaggle sent a page instead of {what}",
             expected="a file",
-            got=f"{kind}: {answer.text[:200].strip()}",
-            do="try again in a minute; if it stays, open the page in a browser and see what it asks for",
+            got=f"{kind}: {response.text[:200].strip()}",
+            do="try again in a minute; if it stays, open the page in a browser and do what it requires",
         )

@@ -1,12 +1,13 @@
-"""The outputs of one version of a kernel, into a folder of their own: all of them, whole, or none."""
+"""Download the outputs of one version of a kernel into a folder of their own: all of them, whole, or none."""
 
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import requests
 
-from build.kaggle_io.client import ask
+from build.kaggle_io.client import call_kaggle
 from build.kaggle_io.versions import outputs_of
 from lib.core.errors import BadInput, shorten
 from lib.core.progress import progress
@@ -16,8 +17,8 @@ _PAGES = (".html", ".htm", ".xml", ".svg")
 _PAGE_STARTS = (b"<?xml", b"<!doctype html", b"<html")
 
 
-def fetch(api, kernel: str, version: int, folder: Path) -> list[str]:
-    """The names of the version's outputs, which now lie in `folder` with its log; after an error it is as before."""
+def fetch_outputs(api, kernel: str, version: int, folder: Path) -> list[str]:
+    """Download the version's outputs and log into `folder`, unchanged after an error, and return the outputs' names."""
     files, log = outputs_of(api, kernel, version)
     own = f"{kernel.partition('/')[2]}.log"  # as the Kaggle client calls it
     _refuse_names([name for name, _ in files], own)
@@ -28,7 +29,7 @@ def fetch(api, kernel: str, version: int, folder: Path) -> list[str]:
         for name, address in progress(files, f"outputs of version {version}", len(files)):
             target = made / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            ask(f"download the output {name}", lambda to=target, at=address: _download(at, to), repeatable=True)
+            call_kaggle(f"download the output {name}", partial(_download, address, target), repeatable=True)
             _refuse_page(name, target)
         (made / own).write_text(log, encoding="utf-8")
         if folder.exists():
@@ -58,16 +59,16 @@ def _stays_inside(name: str) -> bool:
 
 
 def _download(address: str, target: Path) -> None:
-    """The file at the address; fewer bytes than its Content-Length raise, by urllib3, as a broken connection does."""
-    with requests.get(address, stream=True, headers={"Accept-Encoding": "identity"}) as answer:
-        answer.raise_for_status()
+    """Write the file at the address; fewer bytes than its Content-Length raise like a broken connection, by urllib3."""
+    with requests.get(address, stream=True, headers={"Accept-Encoding": "identity"}) as response:
+        response.raise_for_status()
         with target.open("wb") as file:
-            for block in answer.iter_content(_BLOCK_BYTES):
+            for block in response.iter_content(_BLOCK_BYTES):
                 file.write(block)
 
 
 def _refuse_page(name: str, path: Path) -> None:
-    """Raise when a page for people came instead of the file: an expired address answers with one."""
+    """Raise when a web page came instead of the file: an expired address returns one."""
     with path.open("rb") as file:
         start = file.read(200).lstrip(b"\xef\xbb\xbf \r\n\t")
     if start.lower().startswith(_PAGE_STARTS) and path.suffix.lower() not in _PAGES:
@@ -75,5 +76,5 @@ def _refuse_page(name: str, path: Path) -> None:
             f"the output {name} is a page and no {path.suffix or 'data'} file",
             expected="the file that the kernel wrote",
             got=repr(start[:80]),
-            do="fetch again; if it stays, look at the output on kaggle.com",
+            do="fetch again; if it stays, open the output on kaggle.com",
         )

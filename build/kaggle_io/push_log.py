@@ -1,4 +1,4 @@
-"""What is known here of kernels on Kaggle: their short names, what was pushed last, and a line for every run."""
+"""Local records of kernels on Kaggle: their short names, the last push of each, and one line per run."""
 
 import json
 from dataclasses import dataclass
@@ -19,20 +19,20 @@ KERNELS = {
 
 
 @dataclass(frozen=True)
-class Pushed:
-    """The last push of a kernel, written before and after it was sent, so that a second call can go on from there."""
+class PushRecord:
+    """The last push of a kernel, saved before and after it was sent, so that a second call resumes it."""
 
     kernel: str  # owner/slug
     sha: str  # of the whole request
-    before: int  # the versions that Kaggle had
-    version: int  # 0 as long as Kaggle's answer is out
+    version_before: int  # the latest that Kaggle had
+    version: int  # 0 until Kaggle responds
     url: str
-    at: str
-    status: str  # how its run ended; empty until then
+    pushed_at: str
+    status: str  # of its finished run; empty until then
 
 
 @dataclass(frozen=True)
-class PushLine:
+class KaggleRun:
     """One run on Kaggle, as a line of `pushes.jsonl`."""
 
     kernel: str
@@ -52,35 +52,40 @@ def now() -> str:
 
 
 def kernel_folder(root: Path, slug: str) -> Path:
-    """Where everything about a kernel on Kaggle is kept."""
+    """The folder with everything about one kernel on Kaggle."""
     return root / "runs" / "kaggle" / slug
 
 
-def last_push(root: Path, slug: str) -> Pushed | None:
-    """What was pushed last, or None."""
+def last_push(root: Path, slug: str) -> PushRecord | None:
+    """The kernel's last push, or None."""
     path = kernel_folder(root, slug) / "pushed.json"
-    return from_json(Pushed, read_json(path), str(path)) if path.is_file() else None
+    return from_json(PushRecord, read_json(path), str(path)) if path.is_file() else None
 
 
-def remember(root: Path, pushed: Pushed) -> None:
-    """Write down a push, in one step."""
-    slug = pushed.kernel.partition("/")[2]
-    write_json(kernel_folder(root, slug) / "pushed.json", to_json(pushed))
+def save_push(root: Path, record: PushRecord) -> None:
+    """Save a push as its kernel's last, in one step."""
+    slug = record.kernel.partition("/")[2]
+    write_json(kernel_folder(root, slug) / "pushed.json", to_json(record))
 
 
-def append_line(root: Path, line: PushLine) -> None:
-    """Add one line, in one write."""
+def append_run(root: Path, line: KaggleRun) -> None:
+    """Append one line, in one write."""
     path = root / "runs" / "kaggle" / "pushes.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(to_json(line), sort_keys=True, allow_nan=False) + "\n")
 
 
-def lines(root: Path) -> list[PushLine]:
+def read_runs(root: Path) -> list[KaggleRun]:
     """All lines so far; a torn or foreign line is an error that gives its number."""
     path = root / "runs" / "kaggle" / "pushes.jsonl"
     texts = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     try:
-        return [from_json(PushLine, json.loads(text), f"{path} line {n}") for n, text in enumerate(texts, start=1)]
+        return [from_json(KaggleRun, json.loads(text), f"{path} line {n}") for n, text in enumerate(texts, start=1)]
     except json.JSONDecodeError as error:
-        raise BadInput(f"{path} is torn", expected="one JSON object a line", got=error, do="mend the line") from error
+        raise BadInput(
+            f"{path} is torn",
+            expected="one JSON object a line",
+            got=error,
+            do="fix or delete the line",
+        ) from error

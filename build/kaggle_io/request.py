@@ -1,4 +1,4 @@
-"""What a push would send, made by the client itself from a built folder, without sending anything."""
+"""The request that a push would send, made by the client itself from a built folder, without sending anything."""
 
 import contextlib
 import io
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
-from build.kaggle_io.client import ask, client_class
+from build.kaggle_io.client import call_kaggle, client_class
 from lib.core.errors import BadInput
 from lib.core.fingerprint import of_json, of_text
 
@@ -18,47 +18,48 @@ _SOURCES = {
 }
 
 
-def requested(folder: Path) -> dict:
+def build_request(folder: Path) -> dict:
     """The JSON that the client would post for this folder; what it only prints as a warning is an error."""
-    kept = []
+    kept: list = []
 
-    class Recorder(client_class()):
-        """The client, with the request kept where it would be sent."""
+    def keep_request():
+        """Stand in for the connection: keep the request where it would be sent."""
+        calls = SimpleNamespace(save_kernel=kept.append)
+        return contextlib.nullcontext(SimpleNamespace(kernels=SimpleNamespace(kernels_api_client=calls)))
 
-        def build_kaggle_client(self):
-            calls = SimpleNamespace(save_kernel=kept.append)
-            return contextlib.nullcontext(SimpleNamespace(kernels=SimpleNamespace(kernels_api_client=calls)))
-
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        ask(f"prepare {folder.name}", lambda: Recorder().kernels_push(str(folder)), repeatable=True)
-    if said.getvalue().strip():
+    recorder = client_class()()
+    recorder.build_kaggle_client = keep_request
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        call_kaggle(f"prepare {folder.name}", lambda: recorder.kernels_push(str(folder)), repeatable=True)
+    if printed.getvalue().strip():
         raise BadInput(
             f"{folder.name}: the Kaggle client objects",
-            expected="nothing to say about this folder",
-            got=said.getvalue().strip(),
-            do="mend the metadata below kernel-metadata/ and build again",
+            expected="no warning about this folder",
+            got=printed.getvalue().strip(),
+            do="fix the metadata below kernel-metadata/ and build again",
         )
     return kept[0].to_dict()
 
 
-def sha_of(request: dict) -> str:
+def request_fingerprint(request: dict) -> str:
     """The fingerprint of everything in the request: the notebook, its sources, its settings."""
     return of_json(request)
 
 
-def as_shown(request: dict) -> str:
+def request_json(request: dict) -> str:
     """The request as JSON, with the notebook's text replaced by its size and hash."""
     text = request["text"]
     return json.dumps({**request, "text": f"<{len(text):,} bytes, sha {of_text(text)}>"}, indent=1, sort_keys=True)
 
 
-def described(request: dict) -> str:
-    """What will be sent, for people: size, hash, sources, privacy, internet, accelerator."""
+def summarise(request: dict) -> str:
+    """A summary of the request: size, hash, sources, privacy, internet, accelerator."""
     gpu, tpu = request.get("enableGpu"), request.get("enableTpu")
     shape = request.get("machineShape") or ("GPU" if gpu else "TPU" if tpu else "none, CPU")
+    notebook = f"{len(request['text']) / 1000:.1f} kB, sha {of_text(request['text'])}"
     rows = {
-        "notebook": f"{len(request['text']) / 1000:.1f} kB, sha {of_text(request['text'])}, request {sha_of(request)}",
+        "notebook": f"{notebook}, request {request_fingerprint(request)}",
         "visible": "private" if request.get("isPrivate") else "PUBLIC",
         "internet": "ON" if request.get("enableInternet", True) else "off",
         "accelerator": shape,

@@ -1,4 +1,4 @@
-"""The submissions sent from here: what each was made of, what the judge said, what the board said, and what changed."""
+"""The submissions sent from here: their inputs, offline and public scores, what changed, and what may be sent next."""
 
 import json
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ import pandas as pd
 from kagglesdk.competitions.types import competition_api_service as calls
 from scipy.stats import spearmanr
 
-from build.kaggle_io.client import KaggleTrouble, ask
-from build.kaggle_io.push_log import kernel_folder, lines
+from build.kaggle_io.client import KaggleError, call_kaggle
+from build.kaggle_io.push_log import kernel_folder, read_runs
 from build.kaggle_io.versions import status_of
 from lib.competition.classes import read_class_list
 from lib.core import fingerprint
@@ -22,19 +22,23 @@ from lib.submit.rows import required_rows
 from lib.submit.writer import check_submission, read_submission
 
 SENDING, PENDING, COMPLETE, ERROR = "SENDING", "PENDING", "COMPLETE", "ERROR"
+FILE, RECEIPT = "submission.csv", "receipt.json"
+RULES_PAGE = f"https://www.kaggle.com/competitions/{SLUG}/rules"
+_NEEDED = ("submission", "recipe", "recipe_score", "recipe_interval", "lib_fingerprint", "alarms")  # of a receipt
+_PAGE = 100
 _ENOUGH = 3
-_PREDICTS, _HINTS = 0.7, 0.3  # rank correlations from which on we say so
+_PREDICTS, _HINTS = 0.7, 0.3  # least rank correlations for these verdicts
 
 
 @dataclass(frozen=True)
 class Submission:
-    """One line of `submissions.jsonl`; written before it is sent, and again whenever Kaggle says more."""
+    """One line of `submissions.jsonl`; written before it is sent, and again whenever Kaggle reports more."""
 
     date: str
     message: str
     kernel: str  # owner/slug
     version: int
-    ref: int  # Kaggle's number; 0 as long as its answer is out
+    ref: int  # Kaggle's number; 0 until it responds
     status: str
     recipe: str
     offline_score: float
@@ -44,8 +48,8 @@ class Submission:
     private_score: float | None = None
     error: str = ""
 
-    def told(self, shown) -> "Submission":
-        """This submission as Kaggle now shows it: its number, status, scores and error."""
+    def updated(self, shown) -> "Submission":
+        """This submission with the number, status, scores and error that Kaggle now shows."""
         return replace(
             self,
             ref=shown.ref,
@@ -61,25 +65,27 @@ def _score(text: str | None) -> float | None:
     return float(text) if text else None
 
 
-def made_of(receipt: Mapping) -> dict[str, str]:
-    """What the submission was made of, each with a fingerprint; receipts before `inputs` name lib only."""
+def input_fingerprints(receipt: Mapping) -> dict[str, str]:
+    """The submission's inputs, each with a fingerprint; receipts without `inputs` name lib only."""
     inputs = {name: found["manifest"] for name, found in receipt.get("inputs", {}).items()}
     return {"lib": receipt["lib_fingerprint"], **inputs}
 
 
 def ledger(root: Path) -> Path:
-    """Where the submissions are written down."""
+    """The file of all submissions."""
     return root / "runs" / "kaggle" / "submissions.jsonl"
 
 
-def read(root: Path) -> list[Submission]:
+def read_submissions(root: Path) -> list[Submission]:
     """All submissions sent from here, oldest first; a torn or foreign line is an error that gives its number."""
     path = ledger(root)
     texts = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     try:
         return [from_json(Submission, json.loads(text), f"{path} line {n}") for n, text in enumerate(texts, start=1)]
     except json.JSONDecodeError as error:
-        raise BadInput(f"{path} is torn", expected="one JSON object a line", got=error, do="mend the line") from error
+        raise BadInput(
+            f"{path} is torn", expected="one JSON object a line", got=error, do="fix or delete the line"
+        ) from error
 
 
 def _write(root: Path, known: list[Submission]) -> None:
@@ -88,20 +94,20 @@ def _write(root: Path, known: list[Submission]) -> None:
     write_text(ledger(root), "".join(f"{line}\n" for line in lines))
 
 
-def put(root: Path, submission: Submission) -> Submission:
-    """The submission, now in the ledger in place of what was known of its message."""
-    known = {one.message: one for one in read(root)} | {submission.message: submission}
+def save_submission(root: Path, submission: Submission) -> Submission:
+    """Save the submission in the ledger in place of the one with its message, and return it."""
+    known = {one.message: one for one in read_submissions(root)} | {submission.message: submission}
     _write(root, list(known.values()))
     return submission
 
 
-def forget(root: Path, submission: Submission) -> None:
-    """Take a submission that was certainly not made out of the ledger."""
-    _write(root, [one for one in read(root) if one.message != submission.message])
+def remove_submission(root: Path, submission: Submission) -> None:
+    """Remove a submission from the ledger that was certainly not made."""
+    _write(root, [one for one in read_submissions(root) if one.message != submission.message])
 
 
-def changed(before: Submission | None, after: Submission) -> str:
-    """What differs between two submissions: the recipe's name, and inputs with other manifests, + new, - gone."""
+def describe_changes(before: Submission | None, after: Submission) -> str:
+    """The differences of two submissions: the recipe's name, and inputs with other manifests, + new, - gone."""
     if before is None:
         return "the first"
     parts = [f"{before.recipe} → {after.recipe}"] if before.recipe != after.recipe else []
@@ -113,7 +119,7 @@ def changed(before: Submission | None, after: Submission) -> str:
 
 
 def table(known: list[Submission]) -> str:
-    """The submissions for people, oldest first."""
+    """The submissions as a printed table, oldest first."""
     rows = [
         {
             "date": one.date[:16].replace("T", " "),
@@ -122,7 +128,7 @@ def table(known: list[Submission]) -> str:
             "90 % interval": "[{:.3f}, {:.3f}]".format(*one.offline_interval),
             "public": _shown(one.public_score) or one.status.lower(),
             "private": _shown(one.private_score) or "–",
-            "what changed": changed(before, one),
+            "what changed": describe_changes(before, one),
         }
         for before, one in zip([None, *known], known, strict=False)
     ]
@@ -134,65 +140,59 @@ def _shown(score: float | None) -> str:
     return "" if score is None else f"{score:.3f}"
 
 
-def verdict(known: list[Submission]) -> str:
-    """One sentence on whether the judge's order of the submissions is the board's."""
+def agreement(known: list[Submission]) -> str:
+    """One sentence on the agreement of offline and public scores: the rank correlation, and what it means."""
     pairs = [(one.offline_score, one.public_score) for one in known if one.public_score is not None]
     count = f"{len(pairs)} scored submission{'' if len(pairs) == 1 else 's'}"
     if len(pairs) < _ENOUGH:
-        return f"{count}: too few to say whether the judge predicts the board; {_ENOUGH} are the least."
+        return f"{count}: too few to show that the judge predicts the board; {_ENOUGH} are the least."
     offline, public = zip(*pairs, strict=True)
     if len(set(offline)) == 1 or len(set(public)) == 1:
         return f"{count}, all with the same {'offline' if len(set(offline)) == 1 else 'public'} score: nothing to rank."
     rho = float(spearmanr(offline, public).statistic)
-    says = (
+    verdict = (
         "predicts the board" if rho >= _PREDICTS else "hints at the board" if rho >= _HINTS else "does not predict it"
     )
-    return f"Over {count} the ranks of offline and public scores correlate by {rho:.2f}: so far the judge {says}."
+    return f"Over {count} the ranks of offline and public scores correlate by {rho:.2f}: so far the judge {verdict}."
 
 
-FILE = "submission.csv"
-_PAGE = 100
-
-
-def listed(api) -> dict[int, calls.ApiSubmission]:
+def list_submissions(api) -> dict[int, calls.ApiSubmission]:
     """All submissions of the team as Kaggle shows them now, by number, newest first."""
     request = calls.ApiListSubmissionsRequest()
-    request.competition_name, request.page_size, found = SLUG, _PAGE, {}
+    request.competition_name, request.page_size = SLUG, _PAGE
+    found: dict[int, calls.ApiSubmission] = {}
 
-    def asked():
+    def send():
         with api.build_kaggle_client() as kaggle:
             return kaggle.competitions.competition_api_client.list_submissions(request)
 
     while True:
-        answer = ask("list the submissions", asked, repeatable=True)
-        found |= {shown.ref: shown for shown in answer.submissions}
-        if not answer.next_page_token:
+        response = call_kaggle("list the submissions", send, repeatable=True)
+        found |= {shown.ref: shown for shown in response.submissions}
+        if not response.next_page_token:
             return found
-        request.page_token = answer.next_page_token
+        request.page_token = response.next_page_token
 
 
-def limits(api) -> calls.ApiSubmissionLimits:
-    """How many submissions were made, and how many more are allowed now."""
-    return ask("ask for the submissions left", lambda: api.competition_get_submission_limits(SLUG), repeatable=True)
+def submission_limits(api) -> calls.ApiSubmissionLimits:
+    """The numbers of submissions made, and allowed now."""
+    return call_kaggle(
+        "get the submissions left", lambda: api.competition_get_submission_limits(SLUG), repeatable=True
+    )
 
 
-def submit(api, kernel: str, version: int, message: str) -> calls.ApiCreateCodeSubmissionResponse:
-    """Kaggle's answer to the submission of a version of owner/slug; never asked twice."""
-    return ask(
+def submit_version(api, kernel: str, version: int, message: str) -> calls.ApiCreateCodeSubmissionResponse:
+    """Submit a version of owner/slug, never twice, and return Kaggle's response."""
+    return call_kaggle(
         f"submit {kernel} version {version}",
         lambda: api.competition_submit_code(FILE, message, SLUG, kernel, version, quiet=True),
         repeatable=False,
     )
 
 
-RECEIPT = "receipt.json"
-_NEEDED = ("submission", "recipe", "recipe_score", "recipe_interval", "lib_fingerprint", "alarms")
-RULES_PAGE = f"https://www.kaggle.com/competitions/{SLUG}/rules"
-
-
 def newest_complete(root: Path, kernel: str) -> int:
     """The newest version of owner/slug that was pushed from here and ran to its end."""
-    versions = [line.version for line in lines(root) if line.kernel == kernel and line.status == COMPLETE]
+    versions = [line.version for line in read_runs(root) if line.kernel == kernel and line.status == COMPLETE]
     if not versions:
         raise BadInput(
             f"no version of {kernel} to submit",
@@ -204,7 +204,7 @@ def newest_complete(root: Path, kernel: str) -> int:
 
 
 def check_run(api, root: Path, kernel: str, version: int, data: str) -> dict:
-    """The receipt of a version that may be submitted: it ran to its end, and its submission is valid and its own."""
+    """The receipt of a version that may be submitted: COMPLETE, its submission valid and the one in the receipt."""
     slug, status = kernel.partition("/")[2], status_of(api, kernel, version)
     if status.name != COMPLETE:
         raise BadInput(
@@ -233,7 +233,7 @@ def check_run(api, root: Path, kernel: str, version: int, data: str) -> dict:
     if receipt["submission"] != (written := fingerprint.of_file(folder / FILE)):
         raise BadInput(
             f"{RECEIPT} and {FILE} in {folder} do not belong together",
-            expected=f"a submission {receipt['submission']}, as the receipt says",
+            expected=f"a submission {receipt['submission']}, as the receipt states",
             got=written,
             do=f"fetch them again: build/fetch.py outputs {slug} --version {version}",
         )
@@ -241,25 +241,25 @@ def check_run(api, root: Path, kernel: str, version: int, data: str) -> dict:
 
 
 def check_allowance(api) -> None:
-    """Refuse when no submission is left today; say how many are, where Kaggle tells."""
+    """Refuse when no submission is left today; print the number left, where Kaggle gives it."""
     try:
-        told = limits(api)
-    except KaggleTrouble as trouble:
-        print(f"submissions left today: Kaggle does not say ({trouble.got})")
+        limits = submission_limits(api)
+    except KaggleError as error:
+        print(f"submissions left today: unknown ({error.got})")
         return
-    if told.num_allowed_now < 1:
-        joined = told.num_total or told.num_today  # Kaggle answers zeros to those who are in no team
+    if limits.num_allowed_now < 1:
+        joined = limits.num_total or limits.num_today  # Kaggle returns zeros for users without a team
         raise BadInput(
             "no submission is left today" if joined else "no submission is allowed yet",
             expected="1 or more",
-            got=f"0, after {told.num_today} today" if joined else "0, and none ever made",
-            do=f"wait until {day_turn(datetime.now(UTC))}" if joined else f"accept the rules at {RULES_PAGE}",
+            got=f"0, after {limits.num_today} today" if joined else "0, and none ever made",
+            do=f"wait until {next_day(datetime.now(UTC))}" if joined else f"accept the rules at {RULES_PAGE}",
         )
-    print(f"submissions left today: {told.num_allowed_now}")
+    print(f"submissions left today: {limits.num_allowed_now}")
 
 
-def day_turn(now: datetime) -> str:
-    """When the next day of submissions begins, and in how long."""
+def next_day(now: datetime) -> str:
+    """The time at which the next day of submissions begins, and the wait until then."""
     turn = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     minutes = int((turn - now).total_seconds()) // 60
     return f"{turn:%Y-%m-%d %H:%M} UTC, in {minutes // 60} h {minutes % 60} min"

@@ -14,25 +14,25 @@ from lib.core.errors import BadInput
 from lib.core.records import read_json, write_json
 from lib.core.wheels import CHECKSUMS, Wheel, parse_wheel_name, sha256_of
 
-PINNED = f"{metadata.FOLDER}/{CHECKSUMS}"  # {file name: SHA-256}; the names say the rest: package, version, tags
+PINNED = f"{metadata.FOLDER}/{CHECKSUMS}"  # {file name: SHA-256}; the names hold package, version and tags
 ALWAYS = ("onnxruntime", "onnx_ir", "onnxscript")  # torch writes networks as ONNX with the last, which needs onnx_ir
-_SAID_LINES = 6
+_TAIL_LINES = 6
 
 
 def collect(root: Path, packages: tuple[str, ...] = ALWAYS) -> Path:
-    """The folder dist/wheels/ with the pinned wheels of these packages, their list, and the dataset's metadata."""
+    """Collect the pinned wheels of these packages in dist/wheels/, with their list and the dataset's metadata."""
     folder = root / "dist" / "wheels"
     folder.mkdir(parents=True, exist_ok=True)
     pinned = {name: digest for name, digest in read_json(root / PINNED).items() if _wheel(name).package in packages}
-    for stranger in set(folder.iterdir()) - {folder / name for name in pinned}:
-        stranger.unlink()  # everything in the folder becomes part of the dataset
+    for other in set(folder.iterdir()) - {folder / name for name in pinned}:
+        other.unlink()  # everything in the folder becomes part of the dataset
     for name, digest in pinned.items():
         if not (folder / name).is_file() or sha256_of(folder / name) != digest:
             (folder / name).unlink(missing_ok=True)  # pip would keep a file that is there
             _download(_wheel(name), folder)
             _check(folder / name, digest)
     write_json(folder / CHECKSUMS, pinned)
-    write_json(folder / "dataset-metadata.json", metadata.of_dataset(metadata.WHEELS))
+    write_json(folder / "dataset-metadata.json", metadata.dataset_metadata(metadata.WHEELS))
     return folder
 
 
@@ -50,7 +50,7 @@ def _wheel(name: str) -> Wheel:
 
 
 def _download(wheel: Wheel, folder: Path) -> None:
-    """Let pip fetch this very wheel, from wherever it is set up to fetch; its failure is an error."""
+    """Let pip download this very wheel from its configured index; its failure is an error."""
     kind = []
     if wheel.platform != "any":
         kind = ["--implementation", "cp", "--python-version", wheel.python.removeprefix("cp"), "--abi", wheel.abi]
@@ -63,8 +63,8 @@ def _download(wheel: Wheel, folder: Path) -> None:
         raise BadInput(
             f"{wheel.path.name} could not be downloaded",
             expected="pip's exit status 0",
-            got=f"{done.returncode}: " + "\n".join((done.stderr + done.stdout).splitlines()[-_SAID_LINES:]),
-            do=f"mend the network or pip's settings, or put the file into {folder} yourself",
+            got=f"{done.returncode}: " + "\n".join((done.stderr + done.stdout).splitlines()[-_TAIL_LINES:]),
+            do=f"fix the network or pip's settings, or put the file into {folder} yourself",
         )
 
 
@@ -77,12 +77,12 @@ def _check(path: Path, digest: str) -> None:
             f"{path.name} is not the wheel that was pinned",
             expected=f"SHA-256 {digest}",
             got=got,
-            do=f"find out why it changed; to pin another wheel, change {PINNED}",
+            do=f"check why it changed; to pin another wheel, edit {PINNED}",
         )
 
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
-    """The command line; 0 with the folder's files listed, or 1 after an error that says what to do."""
+    """The command line; 0 with the folder's files listed, or 1 after an error."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--openvino", action="store_true", help="with OpenVINO")
     parser.add_argument("--litert", action="store_true", help="with LiteRT, which runs TFLite models")

@@ -1,4 +1,4 @@
-"""Which modules of lib a notebook reaches, in an order that reads straight through. Nothing is executed."""
+"""Find the modules of lib that a notebook reaches, in an order that reads straight through; nothing is executed."""
 
 import ast
 import heapq
@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
-from build.kernels.imports import Import, imports_of, parsed, top_level_names
+from build.kernels.imports import Import, imports_of, parse_file, top_level_names
 from lib.core.errors import BadInput, shorten
 
 ROOMS = ("core", "competition", "sound", "judge", "models", "learn", "blend", "submit", "pseudo", "show")
@@ -24,7 +24,7 @@ class Closure:
 
 @dataclass(frozen=True)
 class _Source:
-    """One file: its label, its imports and what it offers."""
+    """One file: its label, its imports and its top-level names."""
 
     label: str
     tree: ast.Module
@@ -40,8 +40,8 @@ class _Source:
 
 def closure_of(root: Path, notebook: str) -> Closure:
     """The closure of one notebook source, given as a path relative to `root`."""
-    start = _Source(notebook, parsed(root / notebook, notebook))
-    sources = {}
+    start = _Source(notebook, parse_file(root / notebook, notebook))
+    sources: dict[str, _Source] = {}
     edges: dict[str, dict[str, str]] = {}  # file -> {file it needs: file:line of the import}
     waiting = [start]
     while waiting:
@@ -54,7 +54,7 @@ def closure_of(root: Path, notebook: str) -> Closure:
 
 
 def _needed(root: Path, source: _Source, sources: dict[str, _Source]) -> dict[str, str]:
-    """The lib files that one file needs, package files included, with the first place that asks for each."""
+    """The lib files that one file needs, package files included, with the first place that imports each."""
     needed: dict[str, str] = {}
     for item in source.imports:
         if item.module.partition(".")[0] == "lib":
@@ -75,7 +75,7 @@ def _resolved(root: Path, item: Import, sources: dict[str, _Source]) -> list[str
             f"{item.where}: no module {item.module}",
             expected=f"{item.module.replace('.', '/')}.py in this project, or a folder of that name with __init__.py",
             got=f"`{item.module}` has neither" + _neighbours(root, item.module),
-            do="mend the name, or write `from lib.room.module import name`",
+            do="fix the name, or write `from lib.room.module import name`",
         )
     labels = [label]
     submodule = _file_of(root, f"{item.module}.{item.name}") if item.name else None
@@ -85,7 +85,7 @@ def _resolved(root: Path, item: Import, sources: dict[str, _Source]) -> list[str
                 f"{item.where}: {item.module} has no name {item.name!r} at its top level",
                 expected=shorten(sorted(sources[label].names), 12) or "a module with names in it",
                 got=f"from {item.module} import {item.name}",
-                do="mend the name, or write `from lib.room.module import name` with the module that defines it",
+                do="fix the name, or write `from lib.room.module import name` with the module that defines it",
             )
         labels.append(submodule)
     labels = [package for one in labels for package in _packages(one)] + labels
@@ -100,11 +100,11 @@ def _load(root: Path, label: str, sources: dict[str, _Source]) -> _Source:
         if not (root / label).is_file():
             raise BadInput(
                 f"{label} is missing",
-                expected="an __init__.py, holding a docstring, in every folder of lib",
+                expected="an empty __init__.py in every folder of lib",
                 got="a folder without one",
                 do=f"create {label}",
             )
-        sources[label] = _Source(label, parsed(root / label, label))
+        sources[label] = _Source(label, parse_file(root / label, label))
     return sources[label]
 
 
@@ -121,7 +121,7 @@ def _packages(label: str) -> list[str]:
 
 
 def _neighbours(root: Path, module: str) -> str:
-    """The modules that lie where the missing one was looked for."""
+    """The modules beside the missing one, for its error."""
     folder = root / Path(module.replace(".", "/")).parent
     near = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__") if folder.is_dir() else []
     return f"; {folder.name}/ has {shorten(near, 12)}" if near else ""
@@ -167,7 +167,7 @@ def _cycle(left: dict[str, set[str]], edges: dict[str, dict[str, str]]) -> BadIn
         "import cycle: " + " -> ".join(path),
         expected="every module after those it imports; package files without imports",
         got="; ".join(steps),
-        do="move what both need into a module of its own, and keep __init__.py to a docstring",
+        do="move what both need into a module of its own, and keep __init__.py empty",
     )
 
 

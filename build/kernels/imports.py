@@ -1,4 +1,4 @@
-"""What one Python file imports, read from its syntax tree: nothing is executed."""
+"""Read the imports of one Python file from its syntax tree; nothing is executed."""
 
 import ast
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ from lib.core.errors import BadInput
 
 @dataclass(frozen=True)
 class Import:
-    """One imported module, the name taken from it if any, and where that is written."""
+    """One imported module, the name taken from it if any, and the place of the import."""
 
     module: str
     name: str | None
     where: str
 
 
-def parsed(path: Path, label: str) -> ast.Module:
+def parse_file(path: Path, label: str) -> ast.Module:
     """The syntax tree of a file; a syntax error names file and line."""
     try:
         return ast.parse(path.read_text(encoding="utf-8"), filename=label)
@@ -26,7 +26,7 @@ def parsed(path: Path, label: str) -> ast.Module:
             f"{label}:{error.lineno}: not Python",
             expected="a file that parses",
             got=error.msg,
-            do="mend the syntax there; magics belong behind `# ` in a percent script",
+            do="fix the syntax there; magics belong behind `# ` in a percent script",
         ) from error
 
 
@@ -66,7 +66,7 @@ def _from_import(node: ast.ImportFrom, where: str) -> list[Import]:
             got=f"from {node.module} import *",
             do="list the names that are used",
         )
-    return [Import(node.module, alias.name, where) for alias in node.names]
+    return [Import(node.module or "", alias.name, where) for alias in node.names]
 
 
 def _import_module_names(tree: ast.Module) -> set[str]:

@@ -16,9 +16,9 @@ DEFAULT_OWNER = "pantanal"
 PREFIX = "pantanal-"
 WHEELS, WEIGHTS = "pantanal-wheels", "pantanal-weights"  # the bundle's own datasets
 CHAINS = ("kernels", "dataset")  # members and recipes of the kernels before, or home-made ones in WEIGHTS
-# Two T4. Asked for any GPU, Kaggle gave a P100, and its own torch has no code for that (kaggle-cli#490, #1151).
+# Two T4. With any GPU allowed, Kaggle gave a P100, and its own torch has no code for that (kaggle-cli#490, #1151).
 ON_GPU = {"enable_gpu": True, "machine_shape": "NvidiaTeslaT4"}
-CHAINED = ("pantanal-05-blend", "pantanal-06-submission")  # who reads them
+CHAIN_READERS = ("pantanal-05-blend", "pantanal-06-submission")  # the kernels that read them
 ALLOWED_SETS = ("competitions", "datasets", "kernels", "models")
 SOURCE_SETS = {
     "competition_sources": "competitions",
@@ -65,7 +65,7 @@ def source_of(slug: str) -> str:
     return f"notebooks_src/{slug.removeprefix(PREFIX).replace('-', '_')}.py"
 
 
-def checked(root: Path) -> dict[str, dict]:
+def load_metadata(root: Path) -> dict[str, dict]:
     """Every kernel's metadata by slug, placeholders still in; all mistakes of all kernels are one error."""
     problems: list[str] = []
     allowed = _allowed(root, problems)
@@ -81,9 +81,9 @@ def checked(root: Path) -> dict[str, dict]:
     if problems:
         raise BadInput(
             f"{len(problems)} mistakes in the kernel metadata:" + "".join(f"\n  - {text}" for text in problems),
-            expected="metadata that does on Kaggle what it says",
+            expected="metadata that Kaggle applies as written",
             got="the mistakes listed above",
-            do=f"mend the files below {FOLDER}/ and build again",
+            do=f"fix the files below {FOLDER}/ and build again",
         )
     return {name: metadata for name, metadata in found.items() if metadata is not None}
 
@@ -95,7 +95,7 @@ def for_owner(metadata: dict, owner: str) -> dict:
             "the owner is no Kaggle user name",
             expected="letters, digits, - and _, as in your profile's address",
             got=repr(owner),
-            do="give --owner NAME",
+            do="set --owner NAME",
         )
     mine = f"{PLACEHOLDER}/"
 
@@ -110,28 +110,28 @@ def for_owner(metadata: dict, owner: str) -> dict:
     return {**metadata, "id": owned(metadata["id"]), **sources}
 
 
-def chained(metadata: dict, chain: str) -> dict:
-    """The metadata with what it reads taken from `chain`; only kernels that read members and recipes differ."""
-    if chain == "kernels" or metadata["id"].partition("/")[2] not in CHAINED:
+def with_chain(metadata: dict, chain: str) -> dict:
+    """The metadata with its sources taken from `chain`; only kernels that read members and recipes differ."""
+    if chain == "kernels" or metadata["id"].partition("/")[2] not in CHAIN_READERS:
         return metadata
     datasets = dict.fromkeys([*metadata.get("dataset_sources", []), f"{PLACEHOLDER}/{WEIGHTS}"])
     return {**metadata, "kernel_sources": [], "dataset_sources": list(datasets)}
 
 
-def on_gpu(metadata: dict) -> dict:
-    """The metadata with GPUs asked for; for the submission kernel that is an error."""
-    asking, slug = metadata | ON_GPU, metadata["id"].partition("/")[2]
-    if problems := _submission_problems(asking) if slug.endswith("-submission") else []:
+def with_gpu(metadata: dict) -> dict:
+    """The metadata with GPUs requested; for the submission kernel that is an error."""
+    requesting, slug = metadata | ON_GPU, metadata["id"].partition("/")[2]
+    if problems := _submission_problems(requesting) if slug.endswith("-submission") else []:
         raise BadInput(
             f"{slug} cannot have a GPU",
             expected="a submission on the CPU, as the contest has it",
             got="; ".join(problems),
-            do="leave GPU=1 away",
+            do="run without GPU=1",
         )
-    return asking
+    return requesting
 
 
-def of_dataset(slug: str) -> dict:
+def dataset_metadata(slug: str) -> dict:
     """The `dataset-metadata.json` of one of the bundle's datasets, placeholder still in."""
     title = slug.replace("-", " ").capitalize()
     return {"id": f"{PLACEHOLDER}/{slug}", "title": title, "licenses": [{"name": "other"}]}
@@ -145,7 +145,7 @@ def _read(path: Path, label: str, problems: list[str]) -> dict | None:
     try:
         value = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
     except ValueError as error:
-        problems.append(f"{label}: not JSON as we want it: {error}")
+        problems.append(f"{label}: not valid JSON: {error}")
         return None
     if not isinstance(value, dict):
         problems.append(f"{label}: expected an object, got {type(value).__name__}")
@@ -176,20 +176,20 @@ def _is_strings(value: object) -> bool:
 
 
 def _problems(name: str, metadata: dict, names: list[str], allowed: dict[str, list[str]]) -> list[str]:
-    """What is wrong with one kernel's metadata, as sentences."""
+    """The mistakes in one kernel's metadata, as sentences."""
     shape = [f"unknown key {key!r}: Kaggle would ignore it" for key in metadata if key not in REQUIRED | OPTIONAL]
     shape += [f"{key!r} is missing: write it out" for key in REQUIRED if key not in metadata]
     for key, kind in (REQUIRED | OPTIONAL).items():
         if key in metadata and not (_is_strings(metadata[key]) if kind is list else type(metadata[key]) is kind):
-            wanted = "a list of strings" if kind is list else kind.__name__
-            shape.append(f"{key!r} must be {wanted}, got {metadata[key]!r}")
+            expected = "a list of strings" if kind is list else kind.__name__
+            shape.append(f"{key!r} must be {expected}, got {metadata[key]!r}")
     if shape:
         return shape
     return _value_problems(name, metadata) + _source_problems(name, metadata, names, allowed)
 
 
 def _value_problems(name: str, metadata: dict) -> list[str]:
-    """Mistakes in names, fixed values and what the submission kernel may use."""
+    """Mistakes in names, fixed values and the submission kernel's settings."""
     found = []
     owner, _, slug = metadata["id"].partition("/")
     if owner != PLACEHOLDER or slug != name:
@@ -212,7 +212,7 @@ def _value_problems(name: str, metadata: dict) -> list[str]:
 
 
 def _submission_problems(metadata: dict) -> list[str]:
-    """What the contest forbids the submission kernel: accelerators and the internet."""
+    """Settings that the contest forbids the submission kernel: accelerators and the internet."""
     found = [
         f"{key!r} must be false in the submission kernel"
         for key in ("enable_gpu", "enable_tpu", "enable_internet")
@@ -232,8 +232,8 @@ def _source_problems(name: str, metadata: dict, names: list[str], allowed: dict[
         ours = [f"{PLACEHOLDER}/{slug}" for slug in own.get(key, [])]
         for source in sources:
             if source not in (*ours, *allowed.get(kind, [])):
-                wanted = "".join(f"{one}, " for one in ours) + ("or " if ours else "")
-                found.append(f"{key!r}: {source!r} must be {wanted}listed under {kind} in {FOLDER}/{ALLOWED_FILE}")
+                expected = "".join(f"{one}, " for one in ours) + ("or " if ours else "")
+                found.append(f"{key!r}: {source!r} must be {expected}listed under {kind} in {FOLDER}/{ALLOWED_FILE}")
         found += [f"{key!r}: {source!r} is listed twice" for source in set(sources) if sources.count(source) > 1]
     return found
 

@@ -1,4 +1,4 @@
-"""What must never leave this machine inside a kernel: secrets and absolute local paths."""
+"""Refuse kernels that would publish secrets or absolute local paths."""
 
 import re
 from pathlib import Path

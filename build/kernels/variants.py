@@ -12,37 +12,39 @@ LONGEST = 50  # letters that Kaggle allows a title, and so a slug
 _DIGEST = 6
 
 
-def assignments(text: str) -> dict[str, str]:
+def parse_assignments(text: str) -> dict[str, str]:
     """`fold=0 backbone=x` as {name: text}; quotes hold a value with spaces together."""
     values: dict[str, str] = {}
     for part in shlex.split(text):
         name, equals, value = part.partition("=")
         if not equals or not name.isidentifier() or name in values:
-            raise BadInput("not a list of parameters", expected="name=value …, each name once", got=text, do="mend it")
+            raise BadInput(
+                "not a list of parameters", expected="name=value …, each name once", got=text, do="fix the list"
+            )
         values[name] = value
     return values
 
 
-def described(metadata: dict, typed: dict[str, object]) -> dict:
-    """The metadata with slug, title and file named after the values; unchanged when there are none."""
-    if not typed:
+def variant_metadata(metadata: dict, converted: dict[str, object]) -> dict:
+    """The metadata with slug, title and file named after the values; unchanged without any."""
+    if not converted:
         return metadata
     owner, _, base = metadata["id"].partition("/")
-    suffix = _suffix(typed, LONGEST - len(base) - 1)
+    suffix = _suffix(converted, LONGEST - len(base) - 1)
     slug = f"{base}-{suffix}"
     title = f"{metadata['title']} {suffix.replace('-', ' ')}"
     return {**metadata, "id": f"{owner}/{slug}", "title": title, "code_file": f"{slug}.ipynb"}
 
 
-def with_values(cell: str, typed: dict[str, object]) -> str:
-    """The parameters cell with other values; annotations and remarks stay as they are."""
+def with_values(cell: str, converted: dict[str, object]) -> str:
+    """The parameters cell with other values; annotations and comments stay as they are."""
     lines = cell.encode().split(b"\n")  # the syntax tree counts columns in bytes
     for node in ast.parse(cell).body:
         if isinstance(node, ast.AnnAssign | ast.Assign):
             target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-            if isinstance(target, ast.Name) and target.id in typed:
+            if isinstance(target, ast.Name) and target.id in converted and node.value is not None:
                 line, old = node.lineno - 1, node.value
-                value = _literal(typed[target.id]).encode()
+                value = _literal(converted[target.id]).encode()
                 lines[line] = lines[line][: old.col_offset] + value + lines[line][old.end_col_offset :]
     return b"\n".join(lines).decode()
 
@@ -52,24 +54,24 @@ def _literal(value: object) -> str:
     return f'float("{value}")' if isinstance(value, float) and math.isinf(value) else repr(value)
 
 
-def _suffix(typed: dict[str, object], longest: int) -> str:
-    """Names and values as a slug, `fold0-backbone-x`; with a digest where that would be too long or not say all."""
-    words = [_words(name, value) for name, value in typed.items()]
-    suffix = re.sub("[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")
-    if len(suffix) <= longest and all(map(_is_plain, typed.values())):
+def _suffix(converted: dict[str, object], longest: int) -> str:
+    """Names and values as a slug, `fold0-backbone-x`; with a digest where that would be too long or ambiguous."""
+    parts = [_name_and_value(name, value) for name, value in converted.items()]
+    suffix = re.sub("[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+    if len(suffix) <= longest and all(map(_is_plain, converted.values())):
         return suffix
-    digest = of_json({name: repr(value) for name, value in typed.items()})[:_DIGEST]
+    digest = of_json({name: repr(value) for name, value in converted.items()})[:_DIGEST]
     return f"{suffix[: longest - _DIGEST - 1].rstrip('-')}-{digest}"
 
 
-def _words(name: str, value: object) -> str:
+def _name_and_value(name: str, value: object) -> str:
     """The name and the value, together when the value begins with a digit and the name with none at its end."""
     text = str(value)
     return f"{name}{text}" if text[:1].isdigit() and not name[-1].isdigit() else f"{name}-{text}"
 
 
 def _is_plain(value: object) -> bool:
-    """True for values that a slug cannot make equal to another: not negative numbers, and words of a-z and 0-9."""
+    """True for values that no other shares its slug with: numbers that are not negative, and text of a-z and 0-9."""
     if isinstance(value, str):
         return re.fullmatch("[a-z0-9]+", value) is not None
-    return value is not None and value >= 0
+    return isinstance(value, int | float) and value >= 0

@@ -1,4 +1,4 @@
-"""The process that runs one notebook under papermill and reports each cell's start and end through a pipe.
+"""Run one notebook under papermill, in a process that reports each cell's start and end through a pipe.
 
 Reports are needed because a saved notebook cannot be trusted: after a kernel is killed papermill 2.7.0 marks every cell
 `completed`, even those that never ran (NotebookExecutionManager.notebook_complete).
@@ -21,22 +21,22 @@ class Reporter:
     def __init__(self, descriptor: int):
         self._descriptor = descriptor
 
-    def tell(self, **event: object) -> None:
-        """Send the event at once."""
+    def send(self, **event: object) -> None:
+        """Write the event at once."""
         os.write(self._descriptor, (json.dumps(event) + "\n").encode())
 
 
 class ReportingClient(PapermillNotebookClient):
-    """papermill's client; a cell is reported `completed` only when the kernel said so."""
+    """papermill's client; a cell is reported `completed` only when the kernel reported that."""
 
     reporter: Reporter
 
     def execute_cell(self, cell, cell_index, **options):
-        """The executed cell, reported before and after; nothing is reported after a cell that broke off."""
+        """Execute the cell, with a report before and after; none follows a cell that broke off."""
         own = cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
-        self.reporter.tell(what="started", cell=cell_index, own=own, heading=self._heading_before(cell_index))
+        self.reporter.send(what="started", cell=cell_index, own=own, heading=self._heading_before(cell_index))
         executed = super().execute_cell(cell, cell_index, **options)
-        self.reporter.tell(what="completed", cell=cell_index, own=own)
+        self.reporter.send(what="completed", cell=cell_index, own=own)
         return executed
 
     def _heading_before(self, cell_index: int) -> str:
@@ -55,7 +55,7 @@ class ReportingEngine(NBClientEngine):
 
 
 def main(request_path: str, descriptor: str) -> int:
-    """Run what the request file asks for; 0 only when papermill met no error."""
+    """Run the notebook of the request file; 0 only when papermill met no error."""
     request = json.loads(Path(request_path).read_text())
     ReportingClient.reporter = Reporter(int(descriptor))
     papermill_engines.register("reporting", ReportingEngine)
@@ -69,7 +69,7 @@ def main(request_path: str, descriptor: str) -> int:
             progress_bar=False,
         )
     except Exception as error:
-        ReportingClient.reporter.tell(what="error", name=type(error).__name__, text=str(error))
+        ReportingClient.reporter.send(what="error", name=type(error).__name__, text=str(error))
         return 1
     return 0
 

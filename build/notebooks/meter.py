@@ -9,7 +9,7 @@ _EVERY_S = 30.0
 
 
 class Meter:
-    """Shows how many code cells are done, under which heading the work is, and for how long."""
+    """Progress display: the number of code cells done, the current heading, the time elapsed."""
 
     def __init__(self, name: str, total: int):
         self._name, self._total, self._done, self._heading = name, total, 0, ""
@@ -30,8 +30,8 @@ class Meter:
         else:
             self._bar.close()
 
-    def see(self, event: dict) -> None:
-        """Take in one report of the child."""
+    def update(self, event: dict) -> None:
+        """Update the display by one report of the child."""
         if event["what"] == "started":
             self._heading = event["heading"]
             if self._bar is not None:
@@ -42,7 +42,7 @@ class Meter:
                 self._bar.update(1)
 
     def tick(self) -> None:
-        """Show that time passes; call it often."""
+        """Refresh the elapsed time; call it often."""
         now = time.monotonic()
         if self._bar is not None:
             self._bar.refresh()
@@ -51,7 +51,7 @@ class Meter:
             print(self._line(), flush=True)
 
     def _line(self) -> str:
-        """Where the notebook is, in one line."""
+        """The progress in one line."""
         return f"{self._name}: {self._done}/{self._total} code cells, {clock(time.monotonic() - self._start)}" + (
             f", at “{self._heading}”" if self._heading and self._done < self._total else ""
         )

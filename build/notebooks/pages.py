@@ -1,4 +1,4 @@
-"""Pages for readers: each executed notebook as HTML, and an index built from the records that runs leave behind."""
+"""Write HTML pages: each executed notebook, and an index built from the records of runs."""
 
 import os
 import re
@@ -39,7 +39,7 @@ def write_page(result: RunResult) -> Path:
 
 
 def write_record(result: RunResult, dist: Path) -> None:
-    """Keep the result as JSON beside the pages, from where any later index takes it."""
+    """Write the result as JSON beside the pages, where any later index reads it."""
     write_json(dist / f"{result.name}.json", asdict(result))
 
 
@@ -84,7 +84,7 @@ def _article(name: str, title: str, status: str, facts: str, summary: str, body:
 
 
 def _facts(result: RunResult, source: Path) -> str:
-    """When, how long, how far, and whether the source is still the one that ran."""
+    """The run's date, duration and cells done, with a mark where the source has changed since."""
     when = datetime.fromisoformat(result.started).strftime("%Y-%m-%d %H:%M %z")
     facts = [when, clock(result.duration_s), f"{result.completed_cells} of {result.code_cells} code cells"]
     if hash_of(source) != result.source_hash:
@@ -117,7 +117,7 @@ def _unnumbered(title: str) -> str:
 
 
 def _inline(markdown: str) -> str:
-    """One paragraph's code, strong and emphasis as HTML, its links as plain words; all else is escaped."""
+    """One paragraph's code, strong and emphasis as HTML, its links as plain text; all else is escaped."""
     text = escape(markdown)
     for pattern, html in _INLINE:
         text = re.sub(pattern, html, text)

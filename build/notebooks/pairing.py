@@ -1,11 +1,11 @@
-"""Notebooks that keep their outputs, in notebooks/: made of the percent scripts, edits come back only when asked.
+"""Pair percent scripts with notebooks that keep outputs, in notebooks/; edits are copied back only on request.
 
-python -m build.notebooks.pairing                  make or renew notebooks/*.ipynb; cells that did not change keep their outputs
-python -m build.notebooks.pairing --back 02        show what was edited in the notebook of 02, and write it into the script
-python -m build.notebooks.pairing --back --dry     only show it, for all of them
+python -m build.notebooks.pairing                make or renew notebooks/*.ipynb; unchanged cells keep their outputs
+python -m build.notebooks.pairing --back 02      show the edits in the notebook of 02, and write them into the script
+python -m build.notebooks.pairing --back --dry   only show them, for all notebooks
 
-Which side changed is told by content alone: made_of.json holds what each script said when both sides last agreed.
-Times of modification are not looked at: git sets them as it likes. Where both sides changed, neither is touched.
+The changed side is found by content alone: made_of.json holds a fingerprint of each script when both sides last agreed.
+Times of modification are not used: git sets them as it likes. Where both sides changed, neither is touched.
 """
 
 import argparse
@@ -30,7 +30,7 @@ SOURCES, FOLDER = "notebooks_src", "notebooks"
 
 @dataclass(frozen=True)
 class Pair:
-    """A percent script and the notebook made of it, with the fingerprint of what both said when they last agreed."""
+    """A percent script and the notebook made from it, with the fingerprint of both when they last agreed."""
 
     script: Path
     notebook: Path
@@ -38,7 +38,7 @@ class Pair:
 
     @property
     def changed(self) -> str:
-        """What changed since they agreed: "nothing", "script", "notebook" or "both"; "script" where no notebook is."""
+        """The side changed since both agreed: "nothing", "script" (or no notebook yet), "notebook" or "both"."""
         if not self.notebook.is_file():
             return "script"
         script, notebook = _as_script(read_notebook(self.script), self.script), self.as_script()
@@ -49,34 +49,34 @@ class Pair:
         return "notebook" if self.agreed == _fingerprint(script) else "both"
 
     def as_script(self) -> str:
-        """The percent script that the notebook amounts to."""
+        """The notebook as a percent script."""
         return _as_script(_read(self.notebook), self.script)
 
     def edits(self) -> str:
-        """The diff from the script to what the notebook amounts to."""
+        """The diff from the script to the notebook as a script."""
         old, new = self.script.read_text(encoding="utf-8"), self.as_script()
-        lines = (text.splitlines(keepends=True) for text in (old, new))
-        return "".join(unified_diff(*lines, f"{SOURCES}/{self.script.name}", f"{FOLDER}/{self.notebook.name}"))
+        before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+        return "".join(unified_diff(before, after, f"{SOURCES}/{self.script.name}", f"{FOLDER}/{self.notebook.name}"))
 
 
 def pair(root: Path) -> list[str]:
-    """Renew the notebooks from the scripts, and say in a line each what became of them; on a clash write nothing."""
+    """Renew the notebooks from the scripts, and return a line for each; on a clash write nothing."""
     pairs = pairs_of(root)
     _refuse_clashes(pairs)
-    said = []
+    lines = []
     for one in pairs:
         if one.changed == "notebook":
-            said.append(f"{one.notebook.name}: kept; its edits are not in the script yet, `make unpair` brings them")
+            lines.append(f"{one.notebook.name}: kept; its edits are not in the script yet, `make unpair` brings them")
             continue
         if one.changed == "script":
-            said.append(f"{one.notebook.name}: {'renewed' if one.notebook.is_file() else 'made'} of {one.script.name}")
+            lines.append(f"{one.notebook.name}: {'renewed' if one.notebook.is_file() else 'made'} of {one.script.name}")
             _write(one.notebook, nbformat.writes(_with_outputs(one)))
         _agree(one)
-    return said
+    return lines
 
 
 def bring_back(root: Path, names: list[str], dry: bool = False) -> list[str]:
-    """The diffs of the notebooks named, or of all, against their scripts; unless `dry` they are written into these."""
+    """Write the edits of the notebooks named, or of all, into their scripts, unless `dry`; return the diffs."""
     named = [source_named(root, name) for name in names]
     pairs = [one for one in pairs_of(root) if one.notebook.is_file() and (not named or one.script in named)]
     _refuse_clashes(pairs)
@@ -115,13 +115,14 @@ def _refuse_clashes(pairs: list[Pair]) -> None:
             f"{clash.script.stem} was edited in the script and in the notebook; nothing was written",
             expected="edits on one side",
             got=f"from script to notebook\n{clash.edits()}",
-            do=f"copy what you want of it into the script, then delete {FOLDER}/{clash.notebook.name}: it is made anew",
+            do=f"copy the edits to keep into the script, then delete {FOLDER}/{clash.notebook.name}: it is made anew",
         )
 
 
 def _with_outputs(one: Pair) -> nbformat.NotebookNode:
     """The script as a notebook; cells that its notebook has to the letter come with their outputs."""
-    made, run = read_notebook(one.script), {}
+    made = read_notebook(one.script)
+    run: dict[tuple[str, str], list[nbformat.NotebookNode]] = {}
     for cell in _read(one.notebook).cells if one.notebook.is_file() else []:
         run.setdefault((cell.cell_type, cell.source), []).append(cell)
     for cell in made.cells:
@@ -149,13 +150,13 @@ def _read(notebook: Path) -> nbformat.NotebookNode:
 
 
 def _agreed(folder: Path) -> dict[str, str]:
-    """Stem of a script → fingerprint of what it said when its notebook last said the same."""
+    """Stem of a script → its fingerprint when its notebook last agreed with it."""
     note = folder / "made_of.json"
     return json.loads(note.read_text()) if note.is_file() else {}
 
 
 def _agree(one: Pair) -> None:
-    """Remember that both sides say the same."""
+    """Record that both sides agree."""
     folder = one.notebook.parent
     known = _agreed(folder) | {one.script.stem: _fingerprint(one.as_script())}
     _write(folder / "made_of.json", json.dumps(known, indent=1, sort_keys=True))
@@ -176,7 +177,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; 0, or 2 after an error that says what to do."""
+    """The command line; 0, or 2 after an error."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="with --back: numbers or names (default: all)")
     parser.add_argument("--back", action="store_true", help="from the notebooks into the scripts")
@@ -184,13 +185,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.back:
-            said = bring_back(ROOT, options.names, options.dry) or ["no edits in notebooks/ that the scripts lack"]
+            lines = bring_back(ROOT, options.names, options.dry) or ["no edits in notebooks/ that the scripts lack"]
         else:
-            said = pair(ROOT)
+            lines = pair(ROOT)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
-    print(*said, sep="\n")
+    print(*lines, sep="\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Running one notebook source: a child process under watch, a verdict that is never kinder than the facts, a record."""
+"""Run one notebook source in a watched child process, judge the run by its reports, and return its record."""
 
 import json
 import os
@@ -18,14 +18,14 @@ import nbformat
 import psutil  # ipykernel brings it
 
 from build.notebooks.meter import Meter
-from build.notebooks.source import read_notebook, title_and_summary, typed
-from build.notebooks.verdict import Watched, mend, verdict
+from build.notebooks.source import convert_parameters, read_notebook, title_and_summary
+from build.notebooks.verdict import RunEvents, correct_cell_states, judge_run
 from build.project import ROOT
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What became of one run; `status` is "done" or says in words how it failed."""
+    """The result of one run; `status` is "done" or a description of the failure."""
 
     name: str
     title: str
@@ -43,29 +43,29 @@ class RunResult:
 
     @property
     def ok(self) -> bool:
-        """Whether every code cell completed and nothing else went wrong."""
+        """True when every code cell completed and nothing else went wrong."""
         return self.status == "done"
 
 
 def run_notebook(source: Path, parameters: dict, executed: Path, *, timeout_s: float | None = None) -> RunResult:
-    """Execute the percent script with these parameters, save it at `executed`, and return what became of it.
+    """Execute the percent script with these parameters, save it at `executed`, and return the result.
 
     Parameters are checked before anything runs. The kernel works in `output_dir` where that is given, else beside
-    `executed`. A failing notebook is a result, not an exception: look at `ok`.
+    `executed`. A failing notebook is a result, not an exception: check `ok`.
     """
     source, executed = source.resolve(), executed.resolve()
-    values = typed(source, parameters)
+    values = convert_parameters(source, parameters)
     notebook, source_hash = read_notebook(source), hash_of(source)
-    folder = Path(values.get("output_dir") or executed.parent).resolve()
+    folder = Path(str(values.get("output_dir") or executed.parent)).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     executed.parent.mkdir(parents=True, exist_ok=True)
     executed.unlink(missing_ok=True)  # an older success must not outlive this run
     started, clock = datetime.now(UTC).astimezone(), time.monotonic()
-    watched = _execute(source.stem, notebook, values, folder, executed, timeout_s)
+    events = _execute(source.stem, notebook, values, folder, executed, timeout_s)
     duration_s = time.monotonic() - clock
-    status, failure = verdict(source, executed, watched, timeout_s)
+    status, failure = judge_run(source, executed, events, timeout_s)
     if failure:
-        mend(notebook, executed, watched)
+        correct_cell_states(notebook, executed, events)
     title, summary = title_and_summary(notebook, source.stem)
     return RunResult(
         name=source.stem,
@@ -76,7 +76,7 @@ def run_notebook(source: Path, parameters: dict, executed: Path, *, timeout_s: f
         started=started.isoformat(timespec="seconds"),
         duration_s=round(duration_s, 2),
         code_cells=_code_cells(notebook),
-        completed_cells=watched.own_completed,
+        completed_cells=events.own_completed,
         parameters=values,
         source=str(source),
         source_hash=source_hash,
@@ -85,30 +85,30 @@ def run_notebook(source: Path, parameters: dict, executed: Path, *, timeout_s: f
 
 
 def hash_of(source: Path) -> str:
-    """The SHA-256 of the file, by which a page tells that a source has changed since its run."""
+    """The SHA-256 of the file, by which a page shows that a source has changed since its run."""
     return sha256(source.read_bytes()).hexdigest()
 
 
 def _code_cells(notebook: nbformat.NotebookNode) -> int:
-    """How many code cells the source has."""
+    """The number of code cells of the source."""
     return sum(cell.cell_type == "code" for cell in notebook.cells)
 
 
-def _execute(name, notebook, values, folder: Path, executed: Path, timeout_s: float | None) -> Watched:
-    """Run the child until it ends or its time is up, and return what was seen of it."""
+def _execute(name, notebook, values, folder: Path, executed: Path, timeout_s: float | None) -> RunEvents:
+    """Run the child until it ends or its time is up, and return its reports."""
     with tempfile.TemporaryDirectory() as scratch, executed.with_suffix(".log").open("w+") as log:
         unrun, request = Path(scratch) / f"{name}.ipynb", Path(scratch) / "request.json"
         nbformat.write(notebook, unrun)
-        asked = {"notebook": unrun, "executed": executed, "parameters": values, "cwd": folder}
-        request.write_text(json.dumps(asked, default=str))
+        content = {"notebook": unrun, "executed": executed, "parameters": values, "cwd": folder}
+        request.write_text(json.dumps(content, default=str))
         with _child(request, log) as (process, pipe), Meter(name, _code_cells(notebook)) as meter:
-            watched = _watch(pipe, time.monotonic() + timeout_s if timeout_s else None, meter)
-            if watched.timed_out:
+            events = _watch(pipe, time.monotonic() + timeout_s if timeout_s else None, meter)
+            if events.timed_out:
                 end_tree(process.pid)
-            watched.return_code = process.wait()
+            events.return_code = process.wait()
         log.seek(0)
-        watched.log = log.read()
-    return watched
+        events.log = log.read()
+    return events
 
 
 @contextmanager
@@ -129,9 +129,9 @@ def _child(request: Path, log) -> Iterator[tuple[subprocess.Popen, int]]:
             process.wait()
 
 
-def _watch(pipe: int, deadline: float | None, meter: Meter) -> Watched:
+def _watch(pipe: int, deadline: float | None, meter: Meter) -> RunEvents:
     """Follow the child's reports until its pipe closes or the deadline passes."""
-    watched, unread = Watched(), b""
+    events, unread = RunEvents(), b""
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
         while deadline is None or time.monotonic() < deadline:
@@ -140,14 +140,14 @@ def _watch(pipe: int, deadline: float | None, meter: Meter) -> Watched:
                 continue
             received = os.read(pipe, 65536)
             if not received:
-                return watched
+                return events
             *lines, unread = (unread + received).split(b"\n")
             for line in lines:
                 event = json.loads(line)
-                watched.see(event)
-                meter.see(event)
-    watched.timed_out = True
-    return watched
+                events.update(event)
+                meter.update(event)
+    events.timed_out = True
+    return events
 
 
 def end_tree(pid: int) -> None:

@@ -12,6 +12,7 @@ import ast
 import logging
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ STANDARD_PARAMETERS = ("competition_dir", "inputs_dir", "output_dir")
 # As ipykernel names it: JupyterLab writes this into a source's header on saving, so the sources carry it already.
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 _EXAMPLES = {"str": "text", "bool": "true", "int": "3", "float": "0.5"}
+_BOOLEANS = {"true": True, "True": True, "false": False, "False": False}
+_WHOLE = r"[+-]?\d+"
 _DECIMAL = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?inf"
 
 
@@ -59,7 +62,7 @@ def read_notebook(source: Path) -> nbformat.NotebookNode:
 
 
 def parameters_of(source: Path) -> dict[str, Parameter]:
-    """The parameters that papermill infers from the script, by name; one that it cannot infer is an error."""
+    """The parameters that papermill infers from the script, by name; one that it overlooks is an error."""
     notebook = read_notebook(source)
     assigned = _assigned(_parameters_cell(notebook))
     logging.getLogger("papermill").setLevel(logging.ERROR)  # what it would warn of is an error below
@@ -70,7 +73,7 @@ def parameters_of(source: Path) -> dict[str, Parameter]:
     hidden = sorted(set(assigned) - set(found))
     if hidden:
         raise BadInput(
-            f"papermill cannot see the parameter {shorten(hidden)} of {shown(source)}",
+            f"papermill cannot see the parameter {shorten(hidden)} of {display_path(source)}",
             expected='lines `name: type = value  # help`, or `name = value  # type: Literal["a","b"]|None  # help`',
             got=f"a second `=` in the line, or quotes or `|` in the annotation of {shorten(hidden)}: it skips these",
             do="write such a type as a comment without spaces, reword the help, or compute the value in the next cell",
@@ -86,16 +89,16 @@ def parameters_of(source: Path) -> dict[str, Parameter]:
     }
 
 
-def typed(source: Path, values: dict[str, object]) -> dict[str, object]:
+def convert_parameters(source: Path, values: Mapping[str, object]) -> dict[str, object]:
     """The values in their parameters' types; text is parsed strictly, an unknown name or a misfit is an error."""
     known = parameters_of(source)
     for name in values:
         if name not in known:
             raise BadInput(
-                f"{shown(source)} has no parameter {name}",
+                f"{display_path(source)} has no parameter {name}",
                 expected=f"one of {', '.join(known) or '(it has no parameters cell)'}",
                 got=name,
-                do=f"mend the name, or see `python -m build.run --help-notebook {source.stem}`",
+                do=f"fix the name, or see `python -m build.run --help-notebook {source.stem}`",
             )
     return {name: _in_kind(source, known[name], value) for name, value in values.items()}
 
@@ -137,13 +140,13 @@ def help_text(source: Path) -> str:
     return f"{source.stem}: {title}\n{summary}\n\nparameters, each set by -p name=value:\n{body}"
 
 
-def shown(path: Path) -> str:
-    """The path as people know it: relative to the project where it lies inside."""
+def display_path(path: Path) -> str:
+    """The path as printed: relative to the project where it lies inside."""
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
 def _parameters_cell(notebook: nbformat.NotebookNode) -> str:
-    """The source of the first cell tagged `parameters`, or nothing; papermill heeds only the first."""
+    """The source of the first cell tagged `parameters`, or nothing; papermill uses only the first."""
     tagged = (cell.source for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
     return next(tagged, "")
 
@@ -168,7 +171,7 @@ def _in_kind(source: Path, parameter: Parameter, value: object) -> object:
     found = _as_scalar(base, value)
     if found is None or (choices and found not in choices):
         raise BadInput(
-            f"the parameter {parameter.name} of {shown(source)} cannot take this value",
+            f"the parameter {parameter.name} of {display_path(source)} cannot take this value",
             expected=_expected(parameter.kind, base, choices) + (", or None" if optional else ""),
             got=repr(value),
             do=f"set {parameter.name}={choices[0] if choices else _EXAMPLES.get(base, '…')}, for instance",
@@ -187,7 +190,8 @@ def _accepted(kind: str) -> tuple[str, tuple, bool]:
             got=error.msg,
             do="fix the type in the notebook's parameters cell; a type comment has no spaces",
         ) from error
-    base, choices, optional = "", (), False
+    base, optional = "", False
+    choices: tuple = ()
     for part in parts:
         if isinstance(part, ast.Subscript) and isinstance(part.value, ast.Name) and part.value.id == "Literal":
             listed = ast.literal_eval(part.slice)
@@ -210,17 +214,25 @@ def _members_of(node: ast.expr) -> list[ast.expr]:
 
 
 def _as_scalar(base: str, value: object) -> str | int | float | bool | None:
-    """The value as a str, int, float or bool; text is parsed strictly; None where it does not fit."""
-    text = value if isinstance(value, str) else None
-    if base == "str":
-        return text
-    if base == "bool" and (type(value) is bool or text in ("true", "True", "false", "False")):
-        return bool(value) if text is None else text.lower() == "true"
-    if base == "int" and (type(value) is int or (text and re.fullmatch(r"[+-]?\d+", text, re.ASCII))):
-        return int(value)
-    if base == "float" and (type(value) in (int, float) or (text and re.fullmatch(_DECIMAL, text, re.ASCII))):
-        return float(value)
-    return None
+    """The value as a str, int, float or bool; text is parsed; None where it does not fit."""
+    if base == "str" or value is None:
+        return value if isinstance(value, str) else None
+    if isinstance(value, str):
+        return _parse(base, value)
+    if isinstance(value, bool):
+        return value if base == "bool" else None
+    if base == "int":
+        return value if isinstance(value, int) else None
+    return float(value) if base == "float" and isinstance(value, int | float) else None
+
+
+def _parse(base: str, text: str) -> int | float | bool | None:
+    """The text as a bool, int or float; None where it is not exactly one."""
+    if base == "bool":
+        return _BOOLEANS.get(text)
+    if base == "int":
+        return int(text) if re.fullmatch(_WHOLE, text, re.ASCII) else None
+    return float(text) if base == "float" and re.fullmatch(_DECIMAL, text, re.ASCII) else None
 
 
 def _expected(kind: str, base: str, choices: tuple) -> str:

@@ -17,7 +17,7 @@ _VERSION = "3.12"
 _STAMP = "made-of.txt"
 
 
-def python_of(root: Path, image: str) -> Path:
+def image_python(root: Path, image: str) -> Path:
     """The interpreter of an image; Kaggle's is installed into .venv-image on first use and when its list changes."""
     if image == "here":
         return Path(sys.executable)
@@ -45,31 +45,33 @@ def version_of(python: Path) -> str | None:
 
 
 def find_python() -> Path:
-    """The first Python 3.12 that really runs; none is an error that lists where it was looked for."""
-    looked = []
+    """The first Python 3.12 that really runs; without one, an error that lists the places tried."""
+    tried = []
     for place, path in _candidates():
         version = version_of(path) if path else None
-        if version and version.startswith(f"{_VERSION}."):
+        if path and version and version.startswith(f"{_VERSION}."):
             return path
-        looked.append(f"{place}: {f'{path} is {version}' if version else f'{path} does not run' if path else 'none'}")
+        tried.append(f"{place}: {f'{path} is {version}' if version else f'{path} does not run' if path else 'none'}")
     raise BadInput(
         f"no Python {_VERSION} for Kaggle's image",
         expected=f"an interpreter of version {_VERSION}",
-        got="looked at " + "; ".join(looked),
-        do=f"`uv python install {_VERSION}`, or `pyenv install {_VERSION}`, or set PYTHON312; or use --image here",
+        got="tried " + "; ".join(tried),
+        do=f"run `uv python install {_VERSION}` or `pyenv install {_VERSION}`, or set PYTHON312; or use --image here",
     )
 
 
 def _candidates() -> Iterator[tuple[str, Path | None]]:
-    """Where Python 3.12 may lie: (the place in words, the path or None)."""
+    """The places where Python 3.12 may be: (the place in words, the path or None)."""
     yield "PYTHON312", _path(os.environ.get("PYTHON312"))
     yield f"python{_VERSION} on PATH", _path(shutil.which(f"python{_VERSION}"))
-    prefix = _path(_said(["pyenv", "prefix", _VERSION]))
+    prefix = _path(_output_of(["pyenv", "prefix", _VERSION]))
     yield f"pyenv prefix {_VERSION}", prefix / "bin" / "python" if prefix else None
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     installed = sorted(versions.glob(f"{_VERSION}*/bin/python"), key=lambda path: path.parts[-3], reverse=True)
-    yield from ((f"{versions}/{_VERSION}*", path) for path in installed or [None])
-    yield f"uv python find {_VERSION}", _path(_said(["uv", "python", "find", _VERSION]))
+    yield from ((f"{versions}/{_VERSION}*", path) for path in installed)
+    if not installed:
+        yield f"{versions}/{_VERSION}*", None
+    yield f"uv python find {_VERSION}", _path(_output_of(["uv", "python", "find", _VERSION]))
 
 
 def _path(text: str | None) -> Path | None:
@@ -77,8 +79,8 @@ def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
 
 
-def _said(command: list[str]) -> str | None:
-    """What a program printed, or None when it is absent or failed."""
+def _output_of(command: list[str]) -> str | None:
+    """A program's output, or None when it is absent or failed."""
     if shutil.which(command[0]) is None:
         return None
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
@@ -86,12 +88,12 @@ def _said(command: list[str]) -> str | None:
 
 
 def _run(command: list[str]) -> None:
-    """Run a command to its end; a failure shows the end of what it said."""
+    """Run a command to its end; the error after a failure shows the end of its output."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise BadInput(
             f"Kaggle's image could not be made: `{' '.join(command[1:])}` failed",
             expected="exit status 0",
             got=f"{done.returncode}: " + "\n".join(done.stdout.splitlines()[-8:]),
-            do=f"mend {REQUIREMENTS} or the network, remove {FOLDER} and try again; or rehearse with --image here",
+            do=f"fix {REQUIREMENTS} or the network, remove {FOLDER} and try again; or rehearse with --image here",
         )

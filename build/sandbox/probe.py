@@ -1,4 +1,4 @@
-"""Run inside a rehearsal before the kernel: arguments are the hidden folders, then the inputs, as two JSON lists."""
+"""Check a rehearsal from inside, before the kernel runs; arguments: the hidden folders and the inputs, in JSON."""
 
 import errno
 import importlib.util
@@ -10,11 +10,11 @@ import time
 
 
 def faults(hidden: list[str], read_only: list[str]) -> list[str]:
-    """What a kernel could lean on here that it would not find on Kaggle."""
+    """The resources that a kernel could use here but not on Kaggle, in a sentence each."""
     found = [f"{folder} can be listed" for folder in hidden if os.path.isdir(folder) and os.listdir(folder)]
     found += [f"{folder} can be written" for folder in read_only if not os.statvfs(folder).f_flag & os.ST_RDONLY]
-    if importlib.util.find_spec("lib") is not None:
-        found.append(f"lib can be imported from {importlib.util.find_spec('lib').origin}")
+    if (lib := importlib.util.find_spec("lib")) is not None:
+        found.append(f"lib can be imported from {lib.origin}")
     if extra := sorted(set(os.listdir(".")) - {"__notebook__.ipynb"}):
         found.append(f"the working folder holds {', '.join(extra)}")
     return found + _network_fault()

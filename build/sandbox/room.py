@@ -1,4 +1,4 @@
-"""A room that looks like Kaggle to one command: sealed by namespaces where the system allows, else an open stand-in."""
+"""An environment that looks like Kaggle to one command: sealed by namespaces where possible, else an open stand-in."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -23,7 +24,7 @@ _PASSED_ON = ("LANG", "LC_ALL", "TZ", "OMP_NUM_THREADS")
 
 @dataclass(frozen=True)
 class Room:
-    """What the command inside may see; `inputs` are folders shown read-only below /kaggle/input."""
+    """The files and variables visible to the command; `inputs` are folders mounted read-only below /kaggle/input."""
 
     python: Path  # the interpreter of the environment to run in
     inputs: dict[str, Path]
@@ -35,7 +36,7 @@ class Room:
 
     @property
     def working(self) -> Path:
-        """Where /kaggle/working lies on the host."""
+        """The folder on the host that becomes /kaggle/working."""
         return self.base / "working"
 
     @property
@@ -45,8 +46,8 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Way:
-    """How a room is made: sealed as root, sealed in a user namespace, or open, with the reason for the last."""
+class Isolation:
+    """The isolation of a room: sealed as root, sealed in a user namespace, or open, with the reason for the last."""
 
     kind: str  # "root", "user namespace" or "open"
     why: str
@@ -58,8 +59,8 @@ class Way:
 
 
 @contextmanager
-def made(room: Room) -> Iterator[Room]:
-    """The room with its empty working folder; all of it is removed at the end."""
+def make_room(room: Room) -> Iterator[Room]:
+    """Create the room with its empty working folder, and remove all of it at the end."""
     try:
         room.working.mkdir(parents=True)
         yield room
@@ -67,12 +68,14 @@ def made(room: Room) -> Iterator[Room]:
         shutil.rmtree(room.base)
 
 
-def choose(room: Room, force_open: bool = False, kinds: tuple[str, ...] = ("root", "user namespace")) -> Way:
-    """The first sealed way that works here, tried out with the probe alone; else, or when forced, the open one."""
+def choose_isolation(
+    room: Room, force_open: bool = False, kinds: tuple[str, ...] = ("root", "user namespace")
+) -> Isolation:
+    """The first sealed kind that works here, tried out with the probe alone; else, or when forced, the open one."""
     if force_open:
-        return Way("open", "asked for")
+        return Isolation("open", "requested")
     if not sys.platform.startswith("linux"):
-        return Way("open", f"{sys.platform} has none")
+        return Isolation("open", f"{sys.platform} has no namespaces")
     reasons = []
     for kind in kinds:
         if kind == "root" and os.getuid() != 0:
@@ -80,19 +83,21 @@ def choose(room: Room, force_open: bool = False, kinds: tuple[str, ...] = ("root
         room.working.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(_sealed_command(room, kind, ["/bin/true"]), capture_output=True, text=True, check=False)
         if done.returncode == 0:
-            return Way(kind, "")
+            return Isolation(kind, "")
         reasons.append(f"{kind}: {(done.stderr.strip() or 'no message').splitlines()[-1]}")
-    return Way("open", "; ".join(reasons))
+    return Isolation("open", "; ".join(reasons))
 
 
-def start(room: Room, way: Way, arguments: list[str], log: IO[str]) -> subprocess.Popen:
-    """The process `python <arguments>` inside the room, in its working folder; what it says goes to `log`."""
-    options = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT, "start_new_session": True}
-    if way.kind != "open":
-        command = _sealed_command(room, way.kind, [f"{_inside(room)}/bin/python", *arguments])
-        return subprocess.Popen(command, **options)
+def start_process(room: Room, isolation: Isolation, arguments: list[str], log: IO[str]) -> subprocess.Popen:
+    """Start `python <arguments>` inside the room, in its working folder, with its output in `log`."""
+    start = partial(
+        subprocess.Popen, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    if isolation.kind != "open":
+        command = _sealed_command(room, isolation.kind, [f"{_inside(room)}/bin/python", *arguments])
+        return start(command)
     variables = _open_variables(room)
-    _show_inputs(room)
+    _link_inputs(room)
     probe = [str(room.python), *_probe([], [])]
     done = subprocess.run(probe, cwd=room.working, env=variables, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -102,7 +107,7 @@ def start(room: Room, way: Way, arguments: list[str], log: IO[str]) -> subproces
             got=done.stderr.strip(),
             do="uninstall what is named there, or rehearse on a system with namespaces",
         )
-    return subprocess.Popen([str(room.python), *arguments], cwd=room.working, env=variables, **options)
+    return start([str(room.python), *arguments], cwd=room.working, env=variables)
 
 
 def _sealed_command(room: Room, kind: str, command: list[str]) -> list[str]:
@@ -129,7 +134,7 @@ def _sealed_command(room: Room, kind: str, command: list[str]) -> list[str]:
 
 
 def _inside(room: Room) -> str:
-    """Where the interpreter's environment lies inside the sealed room: elsewhere when its place is hidden there."""
+    """The path of the interpreter's environment inside the sealed room: another when its own is hidden there."""
     covered = any(room.environment.is_relative_to(folder) for folder in (*room.hidden, Path("/tmp")))
     return _ENVIRONMENT if covered else str(room.environment)
 
@@ -140,7 +145,7 @@ def _probe(hidden: list[str], read_only: list[str]) -> list[str]:
 
 
 def _variables(room: Room, environment: str, home: str) -> dict[str, str]:
-    """The environment variables inside: only what is listed here, so that nothing of the host helps along."""
+    """The environment variables inside: only those listed here, so that none of the host's helps along."""
     return {
         "PATH": f"{environment}/bin:/usr/local/bin:/usr/bin:/bin",
         "HOME": home,
@@ -154,7 +159,7 @@ def _variables(room: Room, environment: str, home: str) -> dict[str, str]:
 
 
 def _open_variables(room: Room) -> dict[str, str]:
-    """The variables of the open way: the stand-in for /kaggle, and the guard that every Python loads first."""
+    """The variables of an open room: the stand-in for /kaggle, and the guard that every Python loads first."""
     home = room.base / "home"
     home.mkdir(exist_ok=True)
     return _variables(room, str(room.environment), str(home)) | {
@@ -163,8 +168,8 @@ def _open_variables(room: Room) -> dict[str, str]:
     }
 
 
-def _show_inputs(room: Room) -> None:
-    """Folders of links to the input files, where /kaggle/input would show them."""
+def _link_inputs(room: Room) -> None:
+    """Link the input files into folders as below /kaggle/input."""
     for name, folder in room.inputs.items():
         target = room.base / "input" / name
         target.parent.mkdir(parents=True, exist_ok=True)

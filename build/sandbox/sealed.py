@@ -1,4 +1,4 @@
-"""The sealed room's inside: `python sealed.py <request.json>` moves itself into new namespaces and becomes the command.
+"""Enter the sealed room: `python sealed.py <request.json>` moves itself into new namespaces and becomes the command.
 
 A new root is put together on a tmpfs of everything in `/`, read-only, with a `/tmp` and a `/kaggle` of its own and an
 empty folder over the checkout; so nothing has to exist on the host, and nothing is left there. Linux only.
@@ -37,7 +37,7 @@ def _mount(source: str, target: Path, kind: str | None, flags: int, options: str
 
 
 def _bind(source: Path, target: Path, read_only: bool) -> None:
-    """Show `source`, a folder or a file, at `target`, with everything mounted below it."""
+    """Mount `source`, a folder or a file, at `target`, with everything mounted below it."""
     if source.is_dir():
         target.mkdir(parents=True, exist_ok=True)
     else:
@@ -63,7 +63,7 @@ def enter_namespaces(as_user: bool) -> None:
 
 
 def make_root(root: Path, request: dict) -> None:
-    """The new root at `root`: the host's folders, then what the request shows, moves and hides."""
+    """Mount the new root at `root`: the host's folders, then those that the request mounts, moves and hides."""
     _mount("tmpfs", root, "tmpfs", 0, "mode=755")
     for entry in sorted(os.scandir("/"), key=lambda entry: entry.name):
         if entry.is_symlink():

@@ -1,4 +1,4 @@
-"""What a rehearsal left behind, judged: executed notebook, submission against its rows, receipt, score."""
+"""Check the files of a rehearsal: executed notebook, submission against its rows, receipt; and score it."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from lib.judge.metric import official_score
 from lib.submit.writer import check_submission, read_submission
 
 ROW = "row_id"
-RECEIPT_KEYS = {
+RECEIPT_KEYS: dict[str, type | tuple[type, ...]] = {
     "mode": str,
     "soundscapes": int,
     "seconds_per_soundscape": (int, float),
@@ -23,15 +23,15 @@ RECEIPT_KEYS = {
 
 
 @dataclass(frozen=True)
-class Score:
-    """The official score of a rerun, and over how many classes."""
+class RerunScore:
+    """The official score of a rerun, and the number of classes scored."""
 
     value: float
     classes: int
 
 
 def check_notebook(executed: Path, return_code: int, log_tail: str) -> None:
-    """Raise unless papermill succeeded and every cell completed: it alone tells neither."""
+    """Raise unless papermill succeeded and every cell completed: neither alone is enough."""
     if return_code:
         raise BadInput(
             "the kernel failed",
@@ -54,8 +54,8 @@ def check_notebook(executed: Path, return_code: int, log_tail: str) -> None:
         )
 
 
-def checked_submission(path: Path, competition: Path) -> pd.DataFrame:
-    """The submission, held against the sample of its competition folder as the writer itself would."""
+def load_submission(path: Path, competition: Path) -> pd.DataFrame:
+    """Read the submission, checked against the sample of its competition folder as the writer does."""
     if not path.is_file():
         raise BadInput("no submission", expected="submission.csv in the working folder", got="none", do="write one")
     sample = pd.read_csv(competition / "sample_submission.csv", usecols=[ROW], dtype=str)
@@ -64,18 +64,18 @@ def checked_submission(path: Path, competition: Path) -> pd.DataFrame:
     return submission
 
 
-def checked_receipt(path: Path, mode: str, limit_minutes: float) -> dict:
-    """The receipt, when it is of this mode and says that 600 soundscapes fit the limit."""
+def load_receipt(path: Path, mode: str, limit_minutes: float) -> dict:
+    """Read the receipt; one of another mode, or projecting more than the limit for 600 soundscapes, is an error."""
     if not path.is_file():
         raise BadInput("no receipt", expected="receipt.json in the working folder", got="none", do="write one")
     receipt = json.loads(path.read_text(encoding="utf-8"))
     wrong = [key for key, kind in RECEIPT_KEYS.items() if not isinstance(receipt.get(key), kind)]
     if wrong or receipt["mode"] != mode:
         raise BadInput(
-            "the receipt does not say what it must",
+            "the receipt is incomplete or of another mode",
             expected=f"mode {mode!r}, and {', '.join(RECEIPT_KEYS)}",
             got=", ".join(f"{key}={receipt.get(key)!r}" for key in wrong or ["mode"]),
-            do="mend the notebook's receipt, or the way it tells a rerun from other runs",
+            do="fix the notebook's receipt, or its test for a rerun",
         )
     if not receipt["projected_minutes_600"] <= limit_minutes:
         raise BadInput(
@@ -87,7 +87,7 @@ def checked_receipt(path: Path, mode: str, limit_minutes: float) -> dict:
     return receipt
 
 
-def score(solution_path: Path, submission: pd.DataFrame) -> Score:
+def score_rerun(solution_path: Path, submission: pd.DataFrame) -> RerunScore:
     """The official score; rows that the solution and the submission do not share are an error."""
     solution = pd.read_csv(solution_path, dtype={ROW: str})
     if set(submission[ROW]) != set(solution[ROW]):
@@ -101,4 +101,4 @@ def score(solution_path: Path, submission: pd.DataFrame) -> Score:
     classes = [column for column in solution.columns if column in set(submission.columns) - {ROW}]
     solution = solution[[ROW, *classes]]
     scored = int((solution[classes].sum(axis=0) > 0).sum())
-    return Score(official_score(solution, aligned, ROW), scored)
+    return RerunScore(official_score(solution, aligned, ROW), scored)

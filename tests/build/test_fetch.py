@@ -12,8 +12,7 @@ import zipfile
 import pytest
 
 from build import fetch
-from build.kaggle_io import client as kaggle_client
-from build.kaggle_io import downloads as unpack
+from build.kaggle_io import client, downloads
 from build.project import ROOT
 from lib.core.errors import BadInput
 from lib.core.paths import MARKERS
@@ -36,7 +35,7 @@ def contest(kaggle, monkeypatch):
 def pauses(monkeypatch):
     """The pauses asked for, none of them taken."""
     taken = []
-    monkeypatch.setattr(kaggle_client, "sleep", taken.append)
+    monkeypatch.setattr(client, "sleep", taken.append)
     return taken
 
 
@@ -99,7 +98,7 @@ def test_a_store_that_sends_the_whole_again_does_not_double_the_beginning(contes
 def test_a_second_run_goes_on_where_the_first_gave_up(contest, tmp_path, pauses, capsys):
     contest.fail("GET", cut(4000), *[cut(0)] * 10)
     assert fetch.main(["data"], tmp_path) == 1
-    assert "it goes on where birdclef-2026.archive.part ends" in capsys.readouterr().err
+    assert "it resumes where birdclef-2026.archive.part ends" in capsys.readouterr().err
     part = tmp_path / "data/real/public" / "birdclef-2026.archive.part"
     assert part.stat().st_size == 4000
     contest.faults["GET"].clear()
@@ -152,7 +151,7 @@ def test_rules_that_were_not_accepted_say_what_to_click(contest, tmp_path, capsy
 def test_a_full_disk_is_noticed_before_the_first_byte(contest, tmp_path, monkeypatch, capsys):
     contest.fail("GET", refused(200, "x" * 1000))
     free = shutil.disk_usage(tmp_path)._replace(free=1500)
-    monkeypatch.setattr(unpack.shutil, "disk_usage", lambda folder: free)
+    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda folder: free)
     assert fetch.main(["data"], tmp_path) == 1
     assert "the disk is too full" in capsys.readouterr().err
     assert lies_in(tmp_path / "data/real/public") == {}
@@ -205,7 +204,7 @@ def test_a_link_in_a_tar_is_refused(tmp_path):
         link.type, link.linkname = tarfile.SYMTYPE, "/etc"
         archive.addfile(link)
     with pytest.raises(BadInput, match="leave the folder or are links: link"):
-        unpack.unpack(tmp_path / "x.tar.gz", tmp_path / "x")
+        downloads.unpack(tmp_path / "x.tar.gz", tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
 
@@ -214,7 +213,7 @@ def test_unpacking_that_was_killed_begins_anew(tmp_path):
     (tmp_path / "x.unpacking" / "stale").write_text("half")
     with zipfile.ZipFile(tmp_path / "x.archive", "w") as archive:
         archive.writestr("a/b.txt", "b")
-    assert unpack.unpack(tmp_path / "x.archive", tmp_path / "x") == 1
+    assert downloads.unpack(tmp_path / "x.archive", tmp_path / "x") == 1
     assert lies_in(tmp_path) == {"x/a/b.txt": b"b"}
 
 
@@ -265,10 +264,10 @@ def test_trouble_that_passes_is_waited_out(contest, tmp_path, pauses):
 
 
 def test_a_server_that_hangs_is_given_up(contest, tmp_path, pauses, monkeypatch, capsys):
-    monkeypatch.setenv(kaggle_client.TIMEOUT_VARIABLE, "0.1")
+    monkeypatch.setenv(client.TIMEOUT_VARIABLE, "0.1")
     contest.fail("DownloadDataFiles", *[hang(5)] * 9)
     assert fetch.main(["data"], tmp_path) == 1
-    assert "no answer within 0.1 s" in capsys.readouterr().err
+    assert "no response within 0.1 s" in capsys.readouterr().err
 
 
 def test_no_or_expired_credentials_say_so(contest, tmp_path, monkeypatch, capsys):

@@ -11,8 +11,8 @@ import pytest
 
 from build import inline
 from build.kernels.cells import lib_cells
-from build.kernels.metadata import checked, for_owner, kernel_names, slugify
-from build.kernels.variants import assignments
+from build.kernels.metadata import for_owner, kernel_names, load_metadata, slugify
+from build.kernels.variants import parse_assignments
 from build.project import ROOT
 from lib.core.errors import BadInput
 from lib.core.fingerprint import of_json
@@ -187,7 +187,7 @@ print(fold, backbone, rate, quick)
 
 def variant(root: Path, text: str) -> tuple[dict, str]:
     """Metadata and parameters cell of the variant with these values, built beside the plain kernel."""
-    (made,) = inline.build(root, "alice", [SUBMISSION], assignments(text))
+    (made,) = inline.build(root, "alice", [SUBMISSION], parse_assignments(text))
     folder = root / "dist" / "kernels" / made.name
     described = json.loads((folder / "kernel-metadata.json").read_text())
     cells = nbformat.read(folder / described["code_file"], as_version=4).cells
@@ -406,7 +406,7 @@ def test_the_digest_is_that_of_the_files():
 
 @pytest.mark.parametrize("name", kernel_names(ROOT))
 def test_the_story_of_each_kernel_begins_within_ten_cells_and_lib_takes_one_cell_per_room(name):
-    made = inline.built_kernel(ROOT, name, for_owner(checked(ROOT)[name], "alice"), {})
+    made = inline.build_kernel(ROOT, name, for_owner(load_metadata(ROOT)[name], "alice"), {})
     cells = nbformat.reads(made.notebook, as_version=4).cells
     headings = [index for index, cell in enumerate(cells) if cell.source.startswith("## ")]
     assert headings[0] < 10

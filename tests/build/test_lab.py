@@ -102,7 +102,7 @@ def test_every_source_is_saved_by_lab_as_it_is(project: Path):
 
 def test_the_settings_lie_where_the_environment_points():
     inherited = {"PYTHONPATH": "/elsewhere", "JUPYTER_CONFIG_PATH": "/mine", "HOME": "/me", "MPLBACKEND": "Agg"}
-    environment = lab.environment(inherited)
+    environment = lab.lab_environment(inherited)
     assert environment["HOME"] == "/me"
     assert "MPLBACKEND" not in environment  # else figures would not be drawn inline
     assert environment["PYTHONPATH"] == os.pathsep.join([str(ROOT), "/elsewhere"])
@@ -116,7 +116,7 @@ def test_jupyter_server_reads_those_settings_through_its_own_search_path(monkeyp
     """JupyterLab asks this very class for its overrides (jupyterlab_server.settings_utils)."""
     from jupyter_server.services.config.manager import ConfigManager
 
-    monkeypatch.setenv("JUPYTER_CONFIG_PATH", lab.environment({})["JUPYTER_CONFIG_PATH"])
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", lab.lab_environment({})["JUPYTER_CONFIG_PATH"])
     overrides = ConfigManager(config_dir_name="labconfig").get("default_setting_overrides")
     assert overrides["@jupyterlab/docmanager-extension:plugin"]["defaultViewers"]["python"] == "Jupytext Notebook"
 

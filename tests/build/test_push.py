@@ -11,11 +11,11 @@ from itertools import pairwise
 import pytest
 
 from build import push, rehearse
-from build.kaggle_io import client as kaggle_client
-from build.kaggle_io import push as kernel_push
+from build.kaggle_io import client
+from build.kaggle_io import push as kaggle_push
 from build.kaggle_io.client import connect
-from build.kaggle_io.push_log import KERNELS, kernel_folder, last_push, lines
-from build.kaggle_io.request import requested
+from build.kaggle_io.push_log import KERNELS, kernel_folder, last_push, read_runs
+from build.kaggle_io.request import build_request
 from build.kaggle_io.versions import latest, same_cells
 from build.kernels import metadata
 from build.project import ROOT
@@ -43,8 +43,8 @@ class FakeTime:
 @pytest.fixture
 def faketime(monkeypatch):
     fake = FakeTime()
-    monkeypatch.setattr(kaggle_client, "sleep", fake.sleep)
-    monkeypatch.setattr(kaggle_client, "clock", lambda: fake.now_s)
+    monkeypatch.setattr(client, "sleep", fake.sleep)
+    monkeypatch.setattr(client, "clock", lambda: fake.now_s)
     return fake
 
 
@@ -78,7 +78,7 @@ def test_a_push_that_completes_leaves_outputs_log_and_a_line(root, kaggle, capsy
     kept = kernel_folder(root, TRAIN) / "v1"
     files = {str(path.relative_to(kept)): path.read_bytes() for path in kept.rglob("*") if path.is_file()}
     assert files == {"a.csv": b"1,2\n", "members/m.onnx": bytes(3000), f"{TRAIN}.log": b"hello\n"}
-    (line,) = lines(root)
+    (line,) = read_runs(root)
     assert (line.kernel, line.version, line.status) == (f"alice/{TRAIN}", 1, "COMPLETE")
     assert line.outputs == ["a.csv", "members/m.onnx"]
     assert line.sha == last_push(root, TRAIN).sha
@@ -93,11 +93,11 @@ def test_what_is_on_kaggle_is_the_notebook_that_was_built(root, kaggle):
     folder = root / "dist/kernels" / slug
     there = latest(connect(), f"alice/{slug}")
     assert there.version == 1
-    assert there.source == requested(folder)["text"]
+    assert there.source == build_request(folder)["text"]
     assert same_cells(there.source, (folder / f"{slug}.ipynb").read_text())
     assert "n: int = 5" in there.source
     (sent,) = kaggle.asked("SaveKernel")
-    assert sent == requested(folder)
+    assert sent == build_request(folder)
     assert (sent["slug"], sent["enableInternet"], sent["isPrivate"]) == (f"alice/{slug}", False, True)
 
 
@@ -138,17 +138,17 @@ def test_a_run_that_fails_ends_with_1_its_reason_and_its_log_and_is_pushed_anew(
     said = capsys.readouterr().err
     assert f"version 1: {status}" in said
     assert "ValueError: no birds" in said
-    assert "do this: mend it and push again" in said
+    assert "do this: fix it and push again" in said
     assert ("Your notebook stopped" in said) == (status == "ERROR")
     assert push.main(["prep"], root) == 0
-    assert [(line.version, line.status) for line in lines(root)] == [(1, status), (2, "COMPLETE")]
+    assert [(line.version, line.status) for line in read_runs(root)] == [(1, status), (2, "COMPLETE")]
 
 
 def test_a_run_that_takes_too_long_is_not_known_and_the_second_call_goes_on_waiting(root, kaggle, capsys):
     kaggle.state.next_runs = [Run(["RUNNING"])]
     assert push.main(["prep", "--limit-s", "300"], root) == 3
     assert "run the same command again to go on waiting" in capsys.readouterr().err
-    assert lines(root) == []
+    assert read_runs(root) == []
     kaggle.state.runs[f"alice/{KERNELS['prep']}", 1].statuses = ["COMPLETE"]
     assert push.main(["prep"], root) == 0
     assert len(kaggle.asked("SaveKernel")) == 1
@@ -160,7 +160,7 @@ def test_an_unfinished_push_of_other_code_is_not_taken_for_this_one(root, kaggle
     assert push.main(["prep", "--no-wait"], root) == 3
     write(root, {metadata.source_of(KERNELS["prep"]): NOTEBOOK + "print(1)\n"})
     assert push.main(["prep"], root) == 0
-    assert [line.version for line in lines(root)] == [2]
+    assert [line.version for line in read_runs(root)] == [2]
 
 
 @pytest.mark.parametrize("kind", ["Tags", "DatasetSources", "CompetitionSources", "KernelSources", "ModelSources"])
@@ -170,7 +170,7 @@ def test_each_list_of_dropped_sources_is_a_failure_that_names_them(root, kaggle,
     said = capsys.readouterr().err
     assert f"{kind.removesuffix('Sources').lower()}s: alice/nothing".replace("tagss", "tags") in said
     assert "cancel it at https://www.kaggle.com/code/alice/" in said
-    assert [line.status for line in lines(root)] == ["SOURCES DROPPED"]
+    assert [line.status for line in read_runs(root)] == ["SOURCES DROPPED"]
     assert push.main(["train"], root) == 0
     assert len(kaggle.asked("SaveKernel")) == 2
 
@@ -190,9 +190,9 @@ LIMIT = instead(error="Maximum batch CPU session count of 5 reached.")
 def test_a_session_limit_is_waited_for(root, kaggle, faketime, capsys):
     kaggle.fail("SaveKernel", LIMIT, LIMIT)
     assert push.main(["train"], root) == 0
-    assert faketime.slept[:2] == [kernel_push.QUEUE_PAUSE_S] * 2
+    assert faketime.slept[:2] == [kaggle_push.QUEUE_PAUSE_S] * 2
     assert "waits for a free session: Maximum batch CPU session count of 5" in capsys.readouterr().out
-    assert [line.version for line in lines(root)] == [1]
+    assert [line.version for line in read_runs(root)] == [1]
 
 
 def test_a_session_limit_that_stays_is_given_up_at_the_time_limit(root, kaggle, faketime, capsys):
@@ -209,7 +209,7 @@ def test_a_push_whose_answer_was_lost_is_found_and_not_repeated(root, kaggle, mo
     kaggle.fail("SaveKernel", lost)
     assert push.main(["train"], root) == 0
     assert len(kaggle.asked("SaveKernel")) == 2, "the same notebook is there already, as version 1"
-    assert [line.version for line in lines(root)] == [1, 2]
+    assert [line.version for line in read_runs(root)] == [1, 2]
 
 
 def test_a_push_that_did_not_arrive_is_sent_again_after_looking(root, kaggle):
@@ -219,7 +219,7 @@ def test_a_push_that_did_not_arrive_is_sent_again_after_looking(root, kaggle):
     sent = [index for index, rpc in enumerate(rpcs) if rpc == "SaveKernel"]
     assert len(sent) == 3
     for one, other in pairwise(sent):
-        assert rpcs[one + 1 : other] == ["GetKernel"] * len(kernel_push.LOOKS_S)
+        assert rpcs[one + 1 : other] == ["GetKernel"] * len(kaggle_push.LOOKS_S)
     assert len(kaggle.state.kernels[f"alice/{TRAIN}"]) == 1
 
 
@@ -227,7 +227,7 @@ def test_an_earlier_version_of_the_same_notebook_is_not_taken_for_the_lost_one(r
     assert push.main(["train"], root) == 0
     kaggle.fail("SaveKernel", reset())
     assert push.main(["train"], root) == 0
-    assert [line.version for line in lines(root)] == [1, 2]
+    assert [line.version for line in read_runs(root)] == [1, 2]
 
 
 def test_a_push_that_stays_unanswered_is_not_known_and_found_by_the_next_call(root, kaggle, capsys):
@@ -237,7 +237,7 @@ def test_a_push_that_stays_unanswered_is_not_known_and_found_by_the_next_call(ro
     assert "NOT KNOWN YET" in capsys.readouterr().err
     assert push.main(["train"], root) == 0
     assert len(kaggle.asked("SaveKernel")) == 3
-    assert [line.version for line in lines(root)] == [1]
+    assert [line.version for line in read_runs(root)] == [1]
 
 
 def test_a_notebook_without_a_version_number_is_never_pushed_over(root, kaggle, capsys, monkeypatch):
@@ -352,7 +352,7 @@ def test_what_the_client_only_prints_is_an_error(root):
     described = json.loads((folder / "kernel-metadata.json").read_text())
     write(folder, {"kernel-metadata.json": json.dumps(described | {"title": "Another title altogether"})})
     with pytest.raises(BadInput, match="does not resolve to the specified id"):
-        requested(folder)
+        build_request(folder)
 
 
 def test_the_submission_is_rehearsed_first_and_a_failure_stops_it(root, kaggle, capsys):
@@ -398,7 +398,7 @@ def test_a_submission_that_is_waited_for_again_is_not_rehearsed_again(root, kagg
 def test_all_goes_in_order_stops_at_the_first_failure_and_goes_on_there(root, kaggle, rehearsed, monkeypatch):
     times = iter(f"2026-11-21T10:00:{second:02d}+00:00" for second in range(60))
     monkeypatch.setattr(push, "now", lambda: next(times))
-    monkeypatch.setattr(kernel_push, "now", lambda: next(times))
+    monkeypatch.setattr(kaggle_push, "now", lambda: next(times))
     kaggle.state.next_runs = [Run(), Run(), Run(["ERROR"])]
     assert push.main(["all"], root) == 1
     assert push.main(["all"], root) == 0
@@ -421,7 +421,7 @@ def test_ctrl_c_says_that_the_run_goes_on(root, kaggle, monkeypatch, capsys):
     def interrupt(seconds):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(kaggle_client, "sleep", interrupt)
+    monkeypatch.setattr(client, "sleep", interrupt)
     assert push.main(["train"], root) == 130
     assert "the same command waits for it" in capsys.readouterr().err
 
@@ -440,7 +440,7 @@ def test_a_push_that_is_killed_while_it_waits_is_taken_up_by_the_next_call(root,
     assert push.main(["train"], root) == 0
     assert len(kaggle.asked("SaveKernel")) == 1
     assert (kernel_folder(root, TRAIN) / "v1/a.csv").read_bytes() == b"1"
-    assert [line.version for line in lines(root)] == [1]
+    assert [line.version for line in read_runs(root)] == [1]
 
 
 def test_the_token_is_in_nothing_that_is_said_or_written(root, kaggle, capsys):

@@ -12,7 +12,7 @@ from build import inline, rehearse
 from build.kaggle_io import wheels
 from build.project import ROOT
 from build.sandbox import image, verdict
-from build.sandbox import room as sandbox
+from build.sandbox.room import Isolation, Room, choose_isolation, make_room, start_process
 from lib.core.errors import BadInput
 from lib.core.records import seal
 from lib.core.wheels import sha256_of
@@ -98,16 +98,16 @@ def sealed_kinds() -> list[str]:
     """The sealed ways that this system allows."""
     kinds = []
     for kind in ("root", "user namespace"):
-        with sandbox.made(sandbox.Room(Path(sys.executable), {}, {})) as room:
-            kinds += [kind] if sandbox.choose(room, kinds=(kind,)).kind == kind else []
+        with make_room(Room(Path(sys.executable), {}, {})) as room:
+            kinds += [kind] if choose_isolation(room, kinds=(kind,)).kind == kind else []
     return kinds
 
 
-def said_in(room: sandbox.Room, way: sandbox.Way, code: str) -> str:
+def said_in(room: Room, way: Isolation, code: str) -> str:
     """What a line of Python prints in a room."""
     log = room.base / "log.txt"
     with log.open("w") as file:
-        sandbox.start(room, way, ["-c", code], file).wait(60)
+        start_process(room, way, ["-c", code], file).wait(60)
     return log.read_text().strip()
 
 
@@ -117,8 +117,8 @@ def test_a_sealed_room_hides_the_checkout_and_the_network_and_keeps_inputs_as_th
         pytest.skip(f"this system does not allow sealing as {kind}")
     (tmp_path / "file.txt").write_text("kept")
     inputs = {"notebooks/me/x": tmp_path}
-    with sandbox.made(sandbox.Room(Path(sys.executable), inputs, {"ONLY": "1"})) as room:
-        way = sandbox.Way(kind, "")
+    with make_room(Room(Path(sys.executable), inputs, {"ONLY": "1"})) as room:
+        way = Isolation(kind, "")
         code = (
             "import os, socket, pathlib, numpy\n"
             "def tried(f, *a):\n"
@@ -142,16 +142,16 @@ def test_a_sealed_room_hides_the_checkout_and_the_network_and_keeps_inputs_as_th
 
 
 def test_the_probe_stops_a_run_that_is_not_sealed(tmp_path):
-    with sandbox.made(sandbox.Room(Path(sys.executable), {}, {})) as room:
+    with make_room(Room(Path(sys.executable), {}, {})) as room:
         (room.working / "left.txt").write_text("")
-        assert sandbox.choose(room).kind == "open"
+        assert choose_isolation(room).kind == "open"
         with pytest.raises(BadInput, match=r"the working folder holds left\.txt"):
-            said_in(room, sandbox.Way("open", ""), "print(1)")
+            said_in(room, Isolation("open", ""), "print(1)")
     lib = write(tmp_path, {"lib/__init__.py": ""})
-    with sandbox.made(sandbox.Room(Path(sys.executable), {}, {})) as room:
+    with make_room(Room(Path(sys.executable), {}, {})) as room:
         (room.working / "lib").symlink_to(lib / "lib")
         with pytest.raises(BadInput, match="lib can be imported"):
-            said_in(room, sandbox.Way("open", ""), "print(1)")
+            said_in(room, Isolation("open", ""), "print(1)")
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_the_probe_stops_a_run_that_is_not_sealed(tmp_path):
 )
 def test_the_open_room_refuses_connections_out_and_allows_loopback(code):
     near = "lo = socket.create_server(('127.0.0.1', 0)); socket.create_connection(lo.getsockname()); print('near')\n"
-    with sandbox.made(sandbox.Room(Path(sys.executable), {}, {})) as room:
-        said = said_in(room, sandbox.Way("open", ""), f"import socket\n{near}{code}")
+    with make_room(Room(Path(sys.executable), {}, {})) as room:
+        said = said_in(room, Isolation("open", ""), f"import socket\n{near}{code}")
     assert said.startswith("near")
     assert "Network is unreachable (rehearsal)" in said
 
@@ -207,7 +207,7 @@ def test_a_run_over_the_limit_is_ended_with_all_it_started(tmp_path, capsys):
 def test_each_fault_of_a_submission_is_named(tmp_path, text, says):
     write(tmp_path, {"sample_submission.csv": SAMPLE["rerun"]} | ({"submission.csv": text} if text else {}))
     with pytest.raises(BadInput) as caught:
-        verdict.checked_submission(tmp_path / "submission.csv", tmp_path)
+        verdict.load_submission(tmp_path / "submission.csv", tmp_path)
     assert says in str(caught.value)
 
 
@@ -224,24 +224,24 @@ def test_a_receipt_of_another_mode_or_over_the_clock_is_refused(tmp_path, change
     good = {"mode": "rerun", "soundscapes": 2, "seconds_per_soundscape": 1.0, "projected_minutes_600": 10, "alarms": []}
     path = tmp_path / "receipt.json"
     path.write_text(json.dumps(good))
-    assert verdict.checked_receipt(path, "rerun", 90) == good
+    assert verdict.load_receipt(path, "rerun", 90) == good
     path.write_text(json.dumps(good | changes))
     with pytest.raises(BadInput, match=says):
-        verdict.checked_receipt(path, "rerun", 90)
+        verdict.load_receipt(path, "rerun", 90)
 
 
 def test_an_old_build_and_missing_inputs_are_refused(tmp_path):
     root = toy(tmp_path)
-    elsewhere = rehearse.parsed(options(root, "--outputs", f"{tmp_path}/nowhere"))
-    described = rehearse.built_kernel(root, SUBMISSION)[1]
+    elsewhere = rehearse.parse_arguments(options(root, "--outputs", f"{tmp_path}/nowhere"))
+    described = rehearse.load_built_kernel(root, SUBMISSION)[1]
     with pytest.raises(BadInput, match=r"no .*nowhere/05_blend"):
         rehearse.input_folders(root, described, elsewhere, "rerun")
     write(root, {"lib/submit/rows.py": ROWS + "\n\nmore = 1\n"})
     with pytest.raises(BadInput, match="built from other sources"):
-        rehearse.built_kernel(root, SUBMISSION)
+        rehearse.load_built_kernel(root, SUBMISSION)
     write(tmp_path / "empty", kernel(SUBMISSION) | allowed())
     with pytest.raises(BadInput, match="is not built"):
-        rehearse.built_kernel(tmp_path / "empty", SUBMISSION)
+        rehearse.load_built_kernel(tmp_path / "empty", SUBMISSION)
 
 
 def test_datasets_are_mounted_by_the_metadata_wheels_only_where_they_lie_and_weights_by_their_seals(tmp_path, capsys):
@@ -249,7 +249,7 @@ def test_datasets_are_mounted_by_the_metadata_wheels_only_where_they_lie_and_wei
     for kind, place in (("prepared", "01/prepared"), ("member", "02/members/a"), ("recipes", "05/recipes")):
         write(root, {f"runs/{place}/x.txt": kind})
         seal(root / "runs" / place, kind)
-    given = rehearse.parsed(options(root))
+    given = rehearse.parse_arguments(options(root))
     described = {"dataset_sources": ["me/pantanal-wheels", "me/pantanal-weights"]}
     weights = {
         "datasets/me/pantanal-weights/prepared": root / "runs/01/prepared",
@@ -269,7 +269,7 @@ def test_kaggle_s_image_gets_its_wheels_collected(tmp_path, monkeypatch):
     root = toy(tmp_path)
     monkeypatch.setattr(wheels, "collect", lambda where: where / "collected")
     (root / "collected").mkdir()
-    given = rehearse.parsed(options(root, "--image", "kaggle"))
+    given = rehearse.parse_arguments(options(root, "--image", "kaggle"))
     found = rehearse.input_folders(root, {"dataset_sources": ["me/pantanal-wheels"]}, given, "rerun")
     assert found == {"datasets/me/pantanal-wheels": root / "collected"}
 
@@ -279,9 +279,7 @@ WHEELS = ("errors", "paths", "fingerprint", "records", "wheels")
 
 def needing(root: Path, package: str) -> Path:
     """The toy project whose kernel installs a package from the wheel dataset before it works."""
-    notebook = NOTEBOOK.replace(
-        "# %%", f"# %%\nfrom lib.core.wheels import ensure\nprint(ensure({package!r}))\n", 1
-    )
+    notebook = NOTEBOOK.replace("# %%", f"# %%\nfrom lib.core.wheels import ensure\nprint(ensure({package!r}))\n", 1)
     lib = {f"core/{name}.py": (ROOT / f"lib/core/{name}.py").read_text() for name in WHEELS}
     toy(root)
     sources = {"kernel_sources": ["OWNER/pantanal-05-blend"], "dataset_sources": ["OWNER/pantanal-wheels"]}
@@ -310,11 +308,11 @@ def test_a_variant_and_one_that_reads_the_dataset_are_rehearsed_as_they_were_bui
         root,
         {"notebooks_src/06_submission.py": tagged.replace("scores(sample, weight)", "scores(sample, weight * times)")},
     )
-    (made,) = inline.build(root, "alice", [SUBMISSION], {"times": "0"}, source="dataset")
-    _, described = rehearse.built_kernel(root, made.name)
+    (variant,) = inline.build(root, "alice", [SUBMISSION], {"times": "0"}, source="dataset")
+    _, described = rehearse.load_built_kernel(root, variant.name)
     assert described["dataset_sources"] == ["alice/pantanal-weights"]
-    (made,) = inline.build(root, "alice", [SUBMISSION], {"times": "0"})
-    assert rehearse.main(options(root, "--mode", "rerun", "--kernel", made.name), root) == 0
+    (variant,) = inline.build(root, "alice", [SUBMISSION], {"times": "0"})
+    assert rehearse.main(options(root, "--mode", "rerun", "--kernel", variant.name), root) == 0
     assert "official score 0.5000" in capsys.readouterr().out  # all scores are nought
 
 

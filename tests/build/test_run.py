@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from build import run
-from build.notebooks import source as notebook_source
+from build.notebooks.source import convert_parameters, parameters_of
 from lib.core.errors import BadInput
 
 _HEAD = """# %% [markdown]
@@ -76,8 +76,8 @@ def test_a_parameter_for_a_notebook_that_is_not_run_is_refused(sources: Path, ca
 def test_text_becomes_the_type_that_the_annotation_names(sources: Path):
     toy = _toy(sources, "01_one")
     given = {"code": "007", "epochs": "3", "rate": "1e-3", "quick": "true"}
-    assert notebook_source.typed(toy, given) == {"code": "007", "epochs": 3, "rate": 0.001, "quick": True}
-    assert type(notebook_source.typed(toy, {"rate": 2})["rate"]) is float
+    assert convert_parameters(toy, given) == {"code": "007", "epochs": 3, "rate": 0.001, "quick": True}
+    assert type(convert_parameters(toy, {"rate": 2})["rate"]) is float
 
 
 _CHOICES = """# %% tags=["parameters"]
@@ -93,16 +93,16 @@ member = None  # type: str|None  # its name; None: as the preset
 def test_choices_and_none_are_declared_by_a_type_that_papermill_reads(sources: Path):
     toy = sources / "01_one.py"
     toy.write_text(_CHOICES)
-    known = notebook_source.parameters_of(toy)
+    known = parameters_of(toy)
     assert known["head"].kind == 'Literal["sed","gem"]|None'
     assert known["head"].help == "pooling; None: as in the preset"
     assert [p.base for p in known.values()] == ["str", "int", "str", "int", "float", "str"]
     given = {"runtime": "openvino", "size": "20", "head": "gem", "epochs": "3", "rate": "1e-3", "member": "x"}
-    typed = {"runtime": "openvino", "size": 20, "head": "gem", "epochs": 3, "rate": 0.001, "member": "x"}
-    assert notebook_source.typed(toy, given) == typed
+    expected = {"runtime": "openvino", "size": 20, "head": "gem", "epochs": 3, "rate": 0.001, "member": "x"}
+    assert convert_parameters(toy, given) == expected
     optional = ("head", "epochs", "rate", "member")
     for none in ("", "None", None):
-        assert notebook_source.typed(toy, dict.fromkeys(optional, none)) == dict.fromkeys(optional)
+        assert convert_parameters(toy, dict.fromkeys(optional, none)) == dict.fromkeys(optional)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_value_that_is_no_choice_is_refused(sources: Path, name: str, value: o
     toy = sources / "01_one.py"
     toy.write_text(_CHOICES)
     with pytest.raises(BadInput, match=f"expected: {accepted}"):
-        notebook_source.typed(toy, {name: value})
+        convert_parameters(toy, {name: value})
 
 
 @pytest.mark.parametrize("line", ['head: Literal["sed", "gem"] = "sed"', "epochs: int | None = None"])
@@ -128,7 +128,7 @@ def test_an_annotation_that_papermill_would_overlook_is_refused_with_the_form_it
     toy = sources / "01_one.py"
     toy.write_text(f'# %% tags=["parameters"]\n{line}  # help\n')
     with pytest.raises(BadInput, match=r"name = value  # type: Literal"):
-        notebook_source.parameters_of(toy)
+        parameters_of(toy)
 
 
 @pytest.mark.parametrize(
@@ -147,14 +147,14 @@ def test_an_annotation_that_papermill_would_overlook_is_refused_with_the_form_it
 )
 def test_a_value_that_does_not_fit_is_refused(sources: Path, name: str, value: object):
     with pytest.raises(BadInput, match=f"the parameter {name}"):
-        notebook_source.typed(_toy(sources, "01_one"), {name: value})
+        convert_parameters(_toy(sources, "01_one"), {name: value})
 
 
 def test_a_parameter_that_papermill_would_overlook_is_named(sources: Path):
     toy = sources / "01_one.py"
     toy.write_text('# %% tags=["parameters"]\nquery: str = "a=b"  # a filter\n')
     with pytest.raises(BadInput, match="cannot see the parameter query"):
-        notebook_source.parameters_of(toy)
+        parameters_of(toy)
 
 
 def test_help_lists_parameters_with_types_defaults_and_descriptions(sources: Path, capsys):

@@ -12,12 +12,11 @@ import zipfile
 import pytest
 
 from build import ship
-from build.kaggle_io import client as kaggle_client
-from build.kaggle_io import datasets as pack
+from build.kaggle_io import client, datasets
 from build.project import ROOT
 from lib.blend.recipe import save_recipe
 from lib.core.errors import BadInput
-from lib.core.paths import KAGGLE_VARIABLE, find_artifacts, find_artifact
+from lib.core.paths import KAGGLE_VARIABLE, find_artifact, find_artifacts
 from lib.core.records import check_seal, seal, write_json
 from tests.support.kaggle.loopback import changed, cut, hang, instead, page, refused, reset
 
@@ -50,7 +49,7 @@ def cargo(tmp_path):
     with zipfile.ZipFile(folder / "c.zip", "w") as archive:
         archive.writestr("c/one.json", "{}")
         archive.writestr("c/two.json", "{ }")
-    write_json(folder / ship.METADATA, ship.metadata.of_dataset("pantanal-wheels"))
+    write_json(folder / ship.METADATA, ship.metadata.dataset_metadata("pantanal-wheels"))
     return folder
 
 
@@ -58,7 +57,7 @@ def cargo(tmp_path):
 def pauses(monkeypatch):
     """The pauses asked for, none of them taken."""
     taken = []
-    monkeypatch.setattr(kaggle_client, "sleep", taken.append)
+    monkeypatch.setattr(client, "sleep", taken.append)
     return taken
 
 
@@ -196,7 +195,7 @@ def test_a_lost_answer_is_looked_for_and_not_repeated(kaggle, cargo, tmp_path, p
     assert send(tmp_path) == 0
     assert len(kaggle.asked("CreateDatasetVersion")) == 1
     assert len(kaggle.state.datasets["alice/pantanal-wheels"].versions) == 2
-    assert "the answer was lost, but the new version is there" in capsys.readouterr().out
+    assert "the response was lost, but the new version is there" in capsys.readouterr().out
 
 
 def test_a_lost_order_is_an_error_and_the_next_run_sends_no_file_twice(kaggle, cargo, tmp_path, pauses, capsys):
@@ -292,19 +291,19 @@ def test_what_kaggle_unpacks_is_found_sealed_by_a_kernel(kaggle, runs, tmp_path,
 
 
 def test_archives_are_the_same_bytes_and_keep_their_time_stamp(runs, tmp_path):
-    first = pack.pack_weights(runs, tmp_path / "one")
+    first = datasets.pack_weights(runs, tmp_path / "one")
     stamps = [path.stat().st_mtime_ns for path in first]
     for path in runs.rglob("*"):
         os.utime(path, (5, 5))
-    assert [path.stat().st_mtime_ns for path in pack.pack_weights(runs, tmp_path / "one")] == stamps
-    for one, other in zip(first, pack.pack_weights(runs, tmp_path / "other"), strict=True):
+    assert [path.stat().st_mtime_ns for path in datasets.pack_weights(runs, tmp_path / "one")] == stamps
+    for one, other in zip(first, datasets.pack_weights(runs, tmp_path / "other"), strict=True):
         assert one.read_bytes() == other.read_bytes()
 
 
 def test_archives_of_members_no_longer_there_do_not_travel(runs, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old_member.zip").write_bytes(b"")
-    pack.pack_weights(runs, tmp_path / "out")
+    datasets.pack_weights(runs, tmp_path / "out")
     assert not (tmp_path / "out" / "old_member.zip").exists()
 
 
@@ -312,11 +311,11 @@ def test_damaged_twin_and_mismatched_members_are_not_shipped(runs, tmp_path):
     member = runs / "02_fold_training" / "members" / "l0_prior"
     (member / "training.json").write_text("{ }")
     with pytest.raises(BadInput, match="changed or damaged"):
-        pack.pack_weights(runs, tmp_path / "out")
+        datasets.pack_weights(runs, tmp_path / "out")
     seal(member, "member")
     with pytest.raises(BadInput, match="recipe safe was made with other members"):
-        pack.pack_weights(runs, tmp_path / "out")
+        datasets.pack_weights(runs, tmp_path / "out")
     shutil.copytree(runs / "02_fold_training" / "members" / "l1_statistics", runs / "04" / "l0_prior")
     with pytest.raises(BadInput, match="two different folders are called l0_prior"):
-        pack.pack_weights(runs, tmp_path / "out")
+        datasets.pack_weights(runs, tmp_path / "out")
     assert not (tmp_path / "out").exists()

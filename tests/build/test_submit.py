@@ -12,20 +12,19 @@ import numpy as np
 import pytest
 
 from build import submit
-from build.kaggle_io import client as kaggle_client
-from build.kaggle_io import submissions
-from build.kaggle_io.push_log import PushLine, append_line, kernel_folder
+from build.kaggle_io import client, submissions
+from build.kaggle_io.push_log import KaggleRun, append_run, kernel_folder
 from build.kaggle_io.submissions import (
     COMPLETE,
     PENDING,
     SENDING,
     Submission,
-    changed,
-    day_turn,
-    made_of,
-    read,
+    agreement,
+    describe_changes,
+    input_fingerprints,
+    next_day,
+    read_submissions,
     table,
-    verdict,
 )
 from build.project import ROOT
 from lib.competition.scores import Scores
@@ -53,7 +52,7 @@ def home(kaggle, public, classes, tmp_path, monkeypatch):
 def pauses(monkeypatch):
     """The pauses asked for, none of them taken."""
     taken = []
-    monkeypatch.setattr(kaggle_client, "sleep", taken.append)
+    monkeypatch.setattr(client, "sleep", taken.append)
     return taken
 
 
@@ -75,9 +74,9 @@ def add_version(kaggle, root, public, classes, status="COMPLETE", score=0.68, **
     told |= {"submission": fingerprint.of_file(folder / "submission.csv"), "lib_fingerprint": "cccc", "inputs": INPUTS}
     write_json(folder / "receipt.json", told | receipt)
     times = {"pushed_at": "2026-11-21T10:00:00+00:00", "ended_at": "2026-11-21T10:09:00+00:00"}
-    append_line(
+    append_run(
         root,
-        PushLine(f"alice/{SLUG}", version, "5ea1", status, "", outputs=["submission.csv"], url="https://x", **times),
+        KaggleRun(f"alice/{SLUG}", version, "5ea1", status, "", outputs=["submission.csv"], url="https://x", **times),
     )
     return version
 
@@ -103,7 +102,7 @@ def test_a_version_is_submitted_scored_and_kept_beside_the_judges_score(kaggle, 
             "submissionDescription": "first try",
         }
     ]
-    (one,) = read(home)
+    (one,) = read_submissions(home)
     assert replace(one, date="") == Submission(
         date="",
         message="first try",
@@ -129,7 +128,7 @@ def test_a_version_is_submitted_scored_and_kept_beside_the_judges_score(kaggle, 
 def test_without_waiting_the_list_brings_the_score_later(kaggle, home, contest, capsys):
     contest.statuses = ["PENDING", "COMPLETE"]
     assert send(home, "first try", "--no-wait") == 0
-    assert read(home)[0].status == PENDING
+    assert read_submissions(home)[0].status == PENDING
     assert submit.main(["list"], home) == 0
     assert "pending" in capsys.readouterr().out
     assert submit.main(["list"], home) == 0
@@ -141,7 +140,7 @@ def test_a_failed_scoring_is_an_error_with_its_reason(home, contest, pauses, cap
     contest.statuses, contest.error = ["PENDING", "ERROR"], "Submission Scoring Error"
     assert send(home) == 1
     assert "Submission Scoring Error" in capsys.readouterr().err
-    assert read(home)[0].status == "ERROR"
+    assert read_submissions(home)[0].status == "ERROR"
 
 
 def test_the_time_limit_ends_the_waiting_and_the_same_command_goes_on_with_it(kaggle, home, contest, capsys):
@@ -151,7 +150,7 @@ def test_the_time_limit_ends_the_waiting_and_the_same_command_goes_on_with_it(ka
     contest.submissions[0]["statuses"] = ["COMPLETE"]
     assert send(home) == 0
     assert len(sent(kaggle)) == 1
-    assert read(home)[0].public_score == 0.712
+    assert read_submissions(home)[0].public_score == 0.712
 
 
 def test_trouble_while_waiting_does_not_end_it(kaggle, home, contest, pauses, capsys):
@@ -160,7 +159,7 @@ def test_trouble_while_waiting_does_not_end_it(kaggle, home, contest, pauses, ca
     kaggle.fail("ListSubmissions", refused(200, "{}"), *[refused(503, "busy")] * 8)
     assert send(home) == 0
     assert "so does the waiting" in capsys.readouterr().out
-    assert read(home)[0].status == COMPLETE
+    assert read_submissions(home)[0].status == COMPLETE
 
 
 def test_no_submission_left_is_refused_with_the_hour_of_the_next_day(kaggle, home, contest, capsys):
@@ -170,7 +169,7 @@ def test_no_submission_left_is_refused_with_the_hour_of_the_next_day(kaggle, hom
     assert "0, after 1 today" in said
     assert re.search(r"00:00 UTC, in \d+ h \d+ min", said)
     assert sent(kaggle) == []
-    assert read(home) == []
+    assert read_submissions(home) == []
 
 
 def test_who_never_joined_is_told_to_accept_the_rules(kaggle, home, contest, capsys):
@@ -185,11 +184,11 @@ def test_who_never_joined_is_told_to_accept_the_rules(kaggle, home, contest, cap
 def test_unknown_allowance_is_said_and_does_not_stop(kaggle, home, capsys, pauses):
     kaggle.fail("GetSubmissionLimits", refused(404, "Not found"))
     assert send(home) == 0
-    assert "Kaggle does not say (HTTP 404, Not found)" in capsys.readouterr().out
+    assert "submissions left today: unknown (HTTP 404, Not found)" in capsys.readouterr().out
 
 
 def test_the_day_turns_at_midnight_utc():
-    assert day_turn(datetime(2026, 5, 31, 21, 58, tzinfo=UTC)) == "2026-06-01 00:00 UTC, in 2 h 2 min"
+    assert next_day(datetime(2026, 5, 31, 21, 58, tzinfo=UTC)) == "2026-06-01 00:00 UTC, in 2 h 2 min"
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "ERROR", "CANCEL_ACKNOWLEDGED"])
@@ -246,7 +245,7 @@ def test_ctrl_c_while_waiting_loses_nothing(kaggle, home, contest, monkeypatch):
     def interrupted(seconds):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(kaggle_client, "sleep", interrupted)
+    monkeypatch.setattr(client, "sleep", interrupted)
     assert send(home) == 130
     assert send(home) == 0
     assert len(sent(kaggle)) == 1
@@ -290,18 +289,18 @@ def test_a_lost_answer_is_found_in_the_list_and_not_repeated(kaggle, home, conte
     assert send(home) == 0
     assert "it is in the list, as number 50001" in capsys.readouterr().out
     assert len(sent(kaggle)) == 1
-    assert read(home)[0].public_score == 0.712
+    assert read_submissions(home)[0].public_score == 0.712
 
 
 def test_a_lost_order_is_an_error_and_can_be_sent_again(kaggle, home, contest, pauses, capsys):
     kaggle.fail("CreateCodeSubmission", reset())
     assert send(home) == 1
     assert "could not submit" in capsys.readouterr().err
-    assert read(home)[0].status == SENDING
+    assert read_submissions(home)[0].status == SENDING
     assert contest.submissions == []
     assert send(home) == 0
     assert len(contest.submissions) == 1
-    assert [one.status for one in read(home)] == [COMPLETE]
+    assert [one.status for one in read_submissions(home)] == [COMPLETE]
 
 
 def test_an_answer_that_comes_to_nobody_is_found_by_the_next_call(kaggle, home, contest, tmp_path):
@@ -313,10 +312,10 @@ def test_an_answer_that_comes_to_nobody_is_found_by_the_next_call(kaggle, home, 
         time.sleep(0.02)
     child.send_signal(signal.SIGKILL)
     child.wait()
-    assert read(home)[0].status == SENDING
+    assert read_submissions(home)[0].status == SENDING
     assert send(home) == 0
     assert len(sent(kaggle)) == 1
-    assert (read(home)[0].ref, read(home)[0].status) == (50001, COMPLETE)
+    assert (read_submissions(home)[0].ref, read_submissions(home)[0].status) == (50001, COMPLETE)
 
 
 @pytest.mark.parametrize(
@@ -332,7 +331,7 @@ def test_a_refusal_is_an_error_with_its_reason_and_leaves_no_trace(kaggle, home,
     kaggle.fail("CreateCodeSubmission", fault)
     assert send(home) == 1
     assert reason in capsys.readouterr().err
-    assert read(home) == []
+    assert read_submissions(home) == []
 
 
 def test_too_many_requests_are_waited_out_since_nothing_was_done(kaggle, home, contest, pauses):
@@ -359,12 +358,12 @@ def test_no_or_expired_credentials_are_errors(kaggle, home, monkeypatch, capsys)
 
 
 def test_many_submissions_are_listed_page_by_page(kaggle, home, contest, public, classes, monkeypatch):
-    monkeypatch.setattr("submission_calls._PAGE", 2)
+    monkeypatch.setattr("build.kaggle_io.submissions._PAGE", 2)
     assert send(home) == 0
     for number in range(4):
         add_version(kaggle, home, public, classes)
         assert send(home, f"try {number}") == 0
-    assert [one.ref for one in read(home)] == [50001, 50002, 50003, 50004, 50005]
+    assert [one.ref for one in read_submissions(home)] == [50001, 50002, 50003, 50004, 50005]
 
 
 def test_a_torn_or_foreign_line_in_the_ledger_is_named(kaggle, home, capsys):
@@ -396,25 +395,25 @@ def one(score=0.7, public=None, recipe="safe", **inputs):
 
 def test_what_changed_names_recipe_and_inputs_by_their_manifests():
     before = one(lib="1", recipes="1", l0="1", l1="1")
-    assert changed(None, before) == "the first"
-    assert changed(before, before) == "nothing"
+    assert describe_changes(None, before) == "the first"
+    assert describe_changes(before, before) == "nothing"
     after = one(recipe="bold", lib="2", recipes="1", l1="1", l2="1")
-    assert changed(before, after) == "safe → bold, -l0, +l2, lib"
+    assert describe_changes(before, after) == "safe → bold, -l0, +l2, lib"
 
 
 def test_receipts_before_inputs_were_named_still_tell_of_lib():
     receipt = {"lib_fingerprint": "cccc"}
-    assert made_of(receipt) == {"lib": "cccc"}
-    assert made_of(receipt | {"inputs": INPUTS}) == {"lib": "cccc", "recipes": "aaaa", "l0_prior": "bbbb"}
+    assert input_fingerprints(receipt) == {"lib": "cccc"}
+    assert input_fingerprints(receipt | {"inputs": INPUTS}) == {"lib": "cccc", "recipes": "aaaa", "l0_prior": "bbbb"}
 
 
 def test_the_verdict_says_when_there_is_too_little_and_whether_the_ranks_agree():
-    assert "too few" in verdict([one(0.7, 0.8), one(0.8, 0.9), one(0.9)])
-    assert "2 scored submissions" in verdict([one(0.7, 0.8), one(0.8, 0.9), one(0.9)])
-    assert "by 1.00: so far the judge predicts the board" in verdict([one(0.7, 0.8), one(0.8, 0.81), one(0.9, 0.99)])
-    assert "by -1.00: so far the judge does not predict it" in verdict([one(0.7, 0.9), one(0.8, 0.8), one(0.9, 0.7)])
-    assert "by 0.50: so far the judge hints at the board" in verdict([one(0.7, 0.8), one(0.8, 0.9), one(0.9, 0.85)])
-    assert "all with the same public score" in verdict([one(0.7, 0.9), one(0.8, 0.9), one(0.9, 0.9)])
+    assert "too few" in agreement([one(0.7, 0.8), one(0.8, 0.9), one(0.9)])
+    assert "2 scored submissions" in agreement([one(0.7, 0.8), one(0.8, 0.9), one(0.9)])
+    assert "by 1.00: so far the judge predicts the board" in agreement([one(0.7, 0.8), one(0.8, 0.81), one(0.9, 0.99)])
+    assert "by -1.00: so far the judge does not predict it" in agreement([one(0.7, 0.9), one(0.8, 0.8), one(0.9, 0.7)])
+    assert "by 0.50: so far the judge hints at the board" in agreement([one(0.7, 0.8), one(0.8, 0.9), one(0.9, 0.85)])
+    assert "all with the same public score" in agreement([one(0.7, 0.9), one(0.8, 0.9), one(0.9, 0.9)])
 
 
 def test_the_table_shows_what_is_not_scored_yet_by_its_status():

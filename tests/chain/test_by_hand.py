@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from papermill.cli import papermill
 
-from build.notebooks import source as notebook_source
+from build.notebooks.source import STANDARD_PARAMETERS, help_text, parameters_of
 from build.project import ROOT
 
 _SOURCES = sorted((ROOT / "notebooks_src").glob("*.py"))
@@ -28,11 +28,11 @@ def test_papermill_itself_shows_every_parameter_with_its_type_and_what_it_is_for
     said = asked.output.partition("Parameters inferred")[2]
     shown = re.findall(r"^  (\w+): (\S+) \(default .*?\)(?: +|\n {9,})\S", said, re.MULTILINE)
     declared = dict(shown)  # of those that have a description, on their line or on the next
-    known = notebook_source.parameters_of(source).values()
+    known = parameters_of(source).values()
     assert declared == {p.name: p.kind for p in known}
     assert {p.base for p in known} <= {"str", "int", "float", "bool"}
-    assert "(no description)" not in notebook_source.help_text(source)
-    assert set(notebook_source.STANDARD_PARAMETERS) <= set(declared)
+    assert "(no description)" not in help_text(source)
+    assert set(STANDARD_PARAMETERS) <= set(declared)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from build.kernels.closure import ROOMS, closure_of
-from build.kernels.imports import imports_of, parsed
+from build.kernels.imports import imports_of, parse_file
 from build.project import ROOT
 
 EVERYWHERE = {"numpy", "pandas"}
@@ -37,7 +37,7 @@ MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "lib").rglob("*.py")
 
 
 def imported(module: Path) -> set[str]:
-    return {item.module for item in imports_of(parsed(ROOT / module, str(module)), str(module))}
+    return {item.module for item in imports_of(parse_file(ROOT / module, str(module)), str(module))}
 
 
 def packages(module: Path) -> set[str]:
@@ -67,7 +67,7 @@ def test_a_module_imports_only_the_packages_its_room_is_granted(module):
 
 @pytest.mark.parametrize("package", [path for path in MODULES if path.name == "__init__.py"], ids=str)
 def test_a_package_file_holds_a_docstring_and_nothing_else(package):
-    body = parsed(ROOT / package, str(package)).body
+    body = parse_file(ROOT / package, str(package)).body
     assert len(body) == 1
 
 

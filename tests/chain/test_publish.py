@@ -73,7 +73,7 @@ def test_what_kaggle_holds_runs_sealed_and_gives_the_same_submission(home, rehea
     fetched = tmp_path / "fetched.ipynb"
     fetched.write_text(kaggle.state.GetKernel({"userName": "alice", "kernelSlug": SLUG})["blob"]["source"])
     described = json.loads((home / "dist" / "kernels" / SLUG / "kernel-metadata.json").read_text())
-    monkeypatch.setattr(rehearse, "built_kernel", lambda root, slug: (fetched, described))
+    monkeypatch.setattr(rehearse, "load_built_kernel", lambda root, slug: (fetched, described))
     arguments = ["--mode", "public", "--data", str(home / "data/mini"), "--outputs", str(home / "runs/mini")]
     assert rehearse.main(arguments, home) == 0
     again = home / "dist" / "rehearsal" / "here-public" / "submission.csv"

@@ -1,4 +1,4 @@
-"""Put on PYTHONPATH by the open rehearsal: every Python started below refuses connections that leave this machine."""
+"""Refuse connections that leave this machine; the open rehearsal puts this on PYTHONPATH of every Python below it."""
 
 import errno
 import os
@@ -38,4 +38,4 @@ def _guarded_getaddrinfo(host, *rest, **options):
     return _getaddrinfo(host, *rest, **options)
 
 
-socket.socket, socket.getaddrinfo = _GuardedSocket, _guarded_getaddrinfo
+vars(socket).update(socket=_GuardedSocket, getaddrinfo=_guarded_getaddrinfo)

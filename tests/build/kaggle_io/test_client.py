@@ -9,8 +9,8 @@ import traceback
 import pytest
 import requests
 
-from build.kaggle_io import client as kaggle_client
-from build.kaggle_io.client import AnswerLost, KaggleTrouble, ask, connect, username
+from build.kaggle_io import client
+from build.kaggle_io.client import KaggleError, ResponseLost, call_kaggle, connect, username
 from lib.core.errors import BadInput
 from tests.support.kaggle.loopback import LEGACY_KEY, TOKEN, hang, instead, page, refused, reset
 from tests.support.kaggle.loopback_guard import LeftLoopback
@@ -20,7 +20,7 @@ from tests.support.kaggle.loopback_guard import LeftLoopback
 def pauses(monkeypatch):
     """The pauses asked for, none of them taken."""
     taken = []
-    monkeypatch.setattr(kaggle_client, "sleep", taken.append)
+    monkeypatch.setattr(client, "sleep", taken.append)
     return taken
 
 
@@ -38,10 +38,10 @@ def status_of(api, repeatable=True):
     request.user_name, request.kernel_slug = "alice", "a-kernel"
 
     def call():
-        with api.build_kaggle_client() as client:
-            return client.kernels.kernels_api_client.get_kernel_session_status(request).status.name
+        with api.build_kaggle_client() as kaggle:
+            return kaggle.kernels.kernels_api_client.get_kernel_session_status(request).status.name
 
-    return ask("ask for the status", call, repeatable=repeatable)
+    return call_kaggle("ask for the status", call, repeatable=repeatable)
 
 
 def test_the_token_logs_in_with_one_request_and_nothing_printed(kaggle, capsys):
@@ -56,7 +56,7 @@ def test_a_legacy_key_logs_in_too(kaggle, monkeypatch):
     monkeypatch.setenv("KAGGLE_USERNAME", "alice")
     monkeypatch.setenv("KAGGLE_KEY", LEGACY_KEY)
     assert status_of(connect()) == "QUEUED"
-    assert kaggle_client.redacted(f"key {LEGACY_KEY}") == "key [secret]"
+    assert client.redact(f"key {LEGACY_KEY}") == "key [secret]"
 
 
 def test_no_credentials_say_how_to_get_a_token(kaggle, monkeypatch, capsys):
@@ -77,23 +77,23 @@ def test_an_expired_token_is_named_but_not_shown(kaggle):
 @pytest.mark.parametrize("fault", [refused(401, "Unauthenticated"), refused(401, "Unauthenticated", nested=True)])
 def test_a_refused_login_says_how_to_get_a_token(kaggle, fault):
     kaggle.fail("IntrospectToken", fault)
-    with pytest.raises(KaggleTrouble, match=r"(?s)HTTP 401, Unauthenticated.*settings/api") as caught:
+    with pytest.raises(KaggleError, match=r"(?s)HTTP 401, Unauthenticated.*settings/api") as caught:
         connect()
     assert caught.value.status == 401
 
 
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize(
-    ("status", "advice"), [(400, "mend"), (401, "token"), (403, "rules"), (404, "slug"), (409, "exists")]
+    ("status", "advice"), [(400, "fix"), (401, "token"), (403, "rules"), (404, "slug"), (409, "exists")]
 )
 def test_a_refusal_gives_its_reason_from_flat_and_nested_bodies_and_is_not_repeated(
     kaggle, api, pauses, status, advice, nested
 ):
     kaggle.fail("GetKernelSessionStatus", refused(status, "because of the moon", nested))
-    with pytest.raises(KaggleTrouble, match=rf"(?s)HTTP {status}, because of the moon.*{advice}") as caught:
+    with pytest.raises(KaggleError, match=rf"(?s)HTTP {status}, because of the moon.*{advice}") as caught:
         status_of(api)
     assert caught.value.status == status
-    assert not isinstance(caught.value, AnswerLost)
+    assert not isinstance(caught.value, ResponseLost)
     assert pauses == []
 
 
@@ -107,14 +107,14 @@ def test_what_passes_is_waited_for_with_growing_pauses_and_retry_after(kaggle, a
 
 def test_what_does_not_pass_ends_after_a_few_tries(kaggle, api, pauses):
     kaggle.fail("GetKernelSessionStatus", *[refused(502, "", nested=True)] * 20)
-    with pytest.raises(KaggleTrouble, match=rf"HTTP 502.*\({kaggle_client.TRIES} times\)"):
+    with pytest.raises(KaggleError, match=rf"HTTP 502.*\({client.TRIES} times\)"):
         status_of(api)
     assert pauses == [1, 2, 4, 8, 16]
 
 
 def test_a_retry_after_of_an_hour_is_reported_instead_of_waited_for(kaggle, api, pauses):
     kaggle.fail("GetKernelSessionStatus", refused(429, "quota", headers={"Retry-After": "3600"}))
-    with pytest.raises(KaggleTrouble, match=r"HTTP 429, quota, and the wish to be left alone for 3600 s"):
+    with pytest.raises(KaggleError, match=r"HTTP 429, quota, to be repeated after 3600 s"):
         status_of(api)
     assert pauses == []
 
@@ -136,7 +136,7 @@ def test_a_retry_after_may_be_a_date(kaggle, api, pauses):
 )
 def test_a_lost_answer_is_not_repeated_unless_that_is_safe(kaggle, api, pauses, fault, said):
     kaggle.fail("GetKernelSessionStatus", fault)
-    with pytest.raises(AnswerLost, match=said):
+    with pytest.raises(ResponseLost, match=said):
         status_of(api, repeatable=False)
     assert pauses == []
     assert len(kaggle.asked("GetKernelSessionStatus")) == 1
@@ -145,7 +145,7 @@ def test_a_lost_answer_is_not_repeated_unless_that_is_safe(kaggle, api, pauses, 
 def test_a_server_that_hangs_is_given_up_in_time(kaggle, api, pauses, monkeypatch):
     monkeypatch.setenv("PANTANAL_HTTP_TIMEOUT_S", "0.2")
     kaggle.fail("GetKernelSessionStatus", hang())
-    with pytest.raises(AnswerLost, match=r"no answer within 0\.2 s"):
+    with pytest.raises(ResponseLost, match=r"no response within 0\.2 s"):
         status_of(api, repeatable=False)
 
 
@@ -155,9 +155,9 @@ def test_a_refused_connection_did_nothing_and_may_be_repeated(kaggle, api, pause
         free.bind(("127.0.0.1", 0))
         for name in ("HTTP_PROXY", "http_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{free.getsockname()[1]}")
-        with pytest.raises(KaggleTrouble, match=r"no connection.*refused") as caught:
+        with pytest.raises(KaggleError, match=r"no connection.*refused") as caught:
             status_of(api, repeatable)
-    assert not isinstance(caught.value, AnswerLost)
+    assert not isinstance(caught.value, ResponseLost)
     assert pauses == [1, 2, 4, 8, 16]
 
 
@@ -168,9 +168,9 @@ def test_429_is_repeated_for_calls_that_are_otherwise_not(kaggle, api, pauses):
 
 
 def test_what_the_client_refuses_by_itself_is_no_lost_answer(kaggle, api, tmp_path):
-    with pytest.raises(KaggleTrouble, match="Metadata file not found") as caught:
-        ask("push", lambda: api.kernels_push(str(tmp_path)), repeatable=False)
-    assert not isinstance(caught.value, AnswerLost)
+    with pytest.raises(KaggleError, match="Metadata file not found") as caught:
+        call_kaggle("push", lambda: api.kernels_push(str(tmp_path)), repeatable=False)
+    assert not isinstance(caught.value, ResponseLost)
 
 
 def test_secrets_stay_out_of_messages_and_tracebacks(kaggle, api):

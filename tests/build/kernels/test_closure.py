@@ -127,7 +127,7 @@ def test_a_cycle_is_refused_with_every_import_on_it(tmp_path):
 def test_a_package_file_that_imports_its_own_module_is_a_cycle(tmp_path):
     root = tree(tmp_path, "import lib.sound.a\n", sound__a="x = 1\n")
     (root / "lib/sound/__init__.py").write_text("from lib.sound.a import x\n")
-    assert "keep __init__.py to a docstring" in refusal(root)
+    assert "keep __init__.py empty" in refusal(root)
 
 
 def test_a_folder_without_package_file_is_refused(tmp_path):

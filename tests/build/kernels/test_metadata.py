@@ -20,12 +20,12 @@ def bundle(root, **changes):
 
 def refusal(root) -> str:
     with pytest.raises(BadInput) as caught:
-        metadata.checked(root)
+        metadata.load_metadata(root)
     return str(caught.value)
 
 
 def test_the_bundle_s_own_metadata_passes_and_every_kernel_reads_only_earlier_ones():
-    found = metadata.checked(ROOT)
+    found = metadata.load_metadata(ROOT)
     assert len(found) == 6
     for name, data in found.items():
         assert all(source.partition("/")[2] < name for source in data["kernel_sources"])
@@ -34,7 +34,7 @@ def test_the_bundle_s_own_metadata_passes_and_every_kernel_reads_only_earlier_on
 
 
 def test_owner_is_put_into_id_and_the_bundle_s_own_sources_and_nowhere_else(tmp_path):
-    data = metadata.checked(bundle(tmp_path))[SUBMISSION]
+    data = metadata.load_metadata(bundle(tmp_path))[SUBMISSION]
     owned = metadata.for_owner(data | {"dataset_sources": ["OWNER/pantanal-wheels", "me/wheels"]}, "alice")
     assert owned["id"] == f"alice/{SUBMISSION}"
     assert owned["kernel_sources"] == [f"alice/{PREP}"]
@@ -46,7 +46,7 @@ def test_owner_is_put_into_id_and_the_bundle_s_own_sources_and_nowhere_else(tmp_
 @pytest.mark.parametrize("owner", ["OWNER", "", "a b", "me/you"])
 def test_an_owner_that_is_no_user_name_is_refused(owner, tmp_path):
     with pytest.raises(BadInput, match="user name"):
-        metadata.for_owner(metadata.checked(bundle(tmp_path))[SUBMISSION], owner)
+        metadata.for_owner(metadata.load_metadata(bundle(tmp_path))[SUBMISSION], owner)
 
 
 @pytest.mark.parametrize(
@@ -100,24 +100,24 @@ def test_all_mistakes_of_all_kernels_come_in_one_message(tmp_path):
 @pytest.mark.parametrize("slug", [metadata.WHEELS, metadata.WEIGHTS])
 def test_the_bundle_s_own_datasets_may_be_attached_and_describe_themselves(tmp_path, slug):
     root = bundle(tmp_path, dataset_sources=[f"OWNER/{slug}"])
-    assert metadata.checked(root)[SUBMISSION]["dataset_sources"] == [f"OWNER/{slug}"]
-    described = metadata.of_dataset(slug)
+    assert metadata.load_metadata(root)[SUBMISSION]["dataset_sources"] == [f"OWNER/{slug}"]
+    described = metadata.dataset_metadata(slug)
     assert described["id"] == f"OWNER/{slug}"
     assert metadata.slugify(described["title"]) == slug
     assert 6 <= len(slug) <= 50
 
 
 def test_from_the_dataset_only_kernels_that_read_members_differ_and_it_is_attached_once(tmp_path):
-    data = metadata.checked(bundle(tmp_path, dataset_sources=["OWNER/pantanal-weights"]))
-    assert metadata.chained(data[SUBMISSION], "kernels") == data[SUBMISSION]
-    assert metadata.chained(data[PREP], "dataset") == data[PREP]
-    changed = metadata.chained(data[SUBMISSION], "dataset")
+    data = metadata.load_metadata(bundle(tmp_path, dataset_sources=["OWNER/pantanal-weights"]))
+    assert metadata.with_chain(data[SUBMISSION], "kernels") == data[SUBMISSION]
+    assert metadata.with_chain(data[PREP], "dataset") == data[PREP]
+    changed = metadata.with_chain(data[SUBMISSION], "dataset")
     assert changed == data[SUBMISSION] | {"kernel_sources": []}
 
 
 def test_what_is_listed_as_allowed_may_be_attached(tmp_path):
     root = write(bundle(tmp_path, dataset_sources=["me/wheels"], machine_shape="None"), allowed(datasets=["me/wheels"]))
-    assert metadata.checked(root)[SUBMISSION]["dataset_sources"] == ["me/wheels"]
+    assert metadata.load_metadata(root)[SUBMISSION]["dataset_sources"] == ["me/wheels"]
 
 
 def test_kernels_that_read_each_other_in_a_circle_are_refused(tmp_path):
@@ -128,7 +128,7 @@ def test_kernels_that_read_each_other_in_a_circle_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ({f"kernel-metadata/{PREP}/kernel-metadata.json": "{"}, "not JSON"),
+        ({f"kernel-metadata/{PREP}/kernel-metadata.json": "{"}, "not valid JSON"),
         ({f"kernel-metadata/{PREP}/kernel-metadata.json": '{"id": "a", "id": "b"}'}, "key given twice: id"),
         ({f"kernel-metadata/{PREP}/kernel-metadata.json": "[]"}, "expected an object, got list"),
         ({"kernel-metadata/allowed-sources.json": '{"datasets": []}'}, "expected lists of strings under competitions"),

@@ -155,7 +155,7 @@ def test_where_both_changed_nothing_is_written_and_the_way_out_is_said(root: Pat
         with pytest.raises(BadInput) as error:
             refused(root)
         assert "+epochs: int = 2" in str(error.value)
-        assert "copy what you want of it into the script, then delete notebooks/01_toy.ipynb" in str(error.value)
+        assert "copy the edits to keep into the script, then delete notebooks/01_toy.ipynb" in str(error.value)
     assert _everything(root) == before
     _edit_script(root, "= 1", "= 2")
     (root / "notebooks/01_toy.ipynb").unlink()
@@ -195,8 +195,9 @@ def test_every_source_goes_there_and_back_unchanged(tmp_path: Path):
 
 
 def test_lab_opens_the_notebooks_or_their_sources():
-    assert lab.command("02", True, [])[-1].endswith("/lab/tree/notebooks/02_fold_training.ipynb")
-    assert lab.command("02", False, [])[-1].endswith("notebooks_src/02_fold_training.py?factory=Jupytext%20Notebook")
-    assert lab.command("", True, ["--x"])[-2:] == ["--LabApp.default_url=/lab/tree/notebooks", "--x"]
+    paired, source = (lab.lab_command("02", pairs, [])[-1] for pairs in (True, False))
+    assert paired.endswith("/lab/tree/notebooks/02_fold_training.ipynb")
+    assert source.endswith("notebooks_src/02_fold_training.py?factory=Jupytext%20Notebook")
+    assert lab.lab_command("", True, ["--x"])[-2:] == ["--LabApp.default_url=/lab/tree/notebooks", "--x"]
     with pytest.raises(BadInput, match="does not name one notebook"):
         source_named(ROOT, "0")
