@@ -33,7 +33,7 @@ from lib.show.error_analysis import (
     window_figure,
     worst_windows,
 )
-from lib.show.html import Part, write_page
+from lib.show.html import PagePart, write_page
 from lib.show.plots import ladder
 from lib.sound.decode import decode, soundscape_windows
 from lib.submit.budget import BUDGET_MINUTES, CONTEST_SOUNDSCAPES
@@ -48,7 +48,7 @@ correlation under {SAME_RANKING}; when it ranks alike, it waits for a replay (pa
 and is killed if not."""
 
 
-def dashboard_parts(board: Board, taxonomy: pd.DataFrame, lines: list[ledger.LedgerLine]) -> list[Part]:
+def dashboard_parts(board: Board, taxonomy: pd.DataFrame, lines: list[ledger.LedgerLine]) -> list[PagePart]:
     """The dashboard's parts, from the board to the ledger."""
     prepared, labels, names = board.prepared, board.prepared.labels, list(board.table.model)
     table = board.table
@@ -114,7 +114,7 @@ def dashboard_parts(board: Board, taxonomy: pd.DataFrame, lines: list[ledger.Led
     ]
 
 
-def error_parts(board: Board, competition: Path, taxonomy: pd.DataFrame) -> list[Part]:
+def error_parts(board: Board, competition: Path, taxonomy: pd.DataFrame) -> list[PagePart]:
     """The error page's parts: the failure modes and their counts, then the worst windows of each with their sound."""
     labels, scores = board.prepared.labels, board.scores[board.reference]
     audio: dict[str, np.ndarray] = {}
@@ -127,7 +127,7 @@ def error_parts(board: Board, competition: Path, taxonomy: pd.DataFrame) -> list
         snr |= {f"{stem}_{end}": float(level) for end, level in zip(ends, signal_to_noise(windows), strict=True)}
     modes, lost = failure_modes(labels, scores, snr), rank_losses(labels, scores)
     common = dict(zip(taxonomy.primary_label, taxonomy.common_name, strict=True))
-    parts: list[Part] = [
+    parts: list[PagePart] = [
         f"Failures of {board.reference}, the reference, on {len(labels.row_ids)} labelled windows, each scored by the "
         "model of the fold that holds it out. A present class is missed in a window when half or more of the fold's "
         "windows without it rank above. A failure mode matters where its rate lies above the rate elsewhere, that of "

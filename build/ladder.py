@@ -32,7 +32,7 @@ from lib.submit.stream import score_soundscapes
 
 STANDIN_NOTE = (
     "Rungs marked stand-in run on an embedder that the project makes in place of Perch: their scores show that the "
-    "chain works and tell nothing about Perch."
+    "chain works, and mean nothing for Perch."
 )
 
 

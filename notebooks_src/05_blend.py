@@ -72,7 +72,7 @@ from lib.judge.ledger import log_run
 from lib.judge.metric import judge
 from lib.models.embedder.packed import classes_with_own_label
 from lib.models.member.card import read_card
-from lib.show.blend import searched_against_nested, sidecar_gate_figure, waterfall, weights_by_fold
+from lib.show.blend import optimism_figure, sidecar_gate_figure, waterfall, weights_by_fold
 from lib.show.html import table
 from lib.show.plots import ladder
 
@@ -147,7 +147,7 @@ print(f"weights by class: {stacked.verdict}")
 kept = stacked if stacked.verdict.keep else found
 bold, bold_scores, bold_by_fold = kept.recipe, kept.nested, kept.recipes
 safe_scores = nested_scores(safe_by_fold, parts, labels)
-searched_against_nested({"bold": found}, {"safe": judge(labels, safe_scores).macro, best: scored[best].macro})
+optimism_figure({"bold": found}, {"safe": judge(labels, safe_scores).macro, best: scored[best].macro})
 
 # %% [markdown]
 # ## What each adds

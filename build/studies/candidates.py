@@ -67,7 +67,7 @@ def gather_candidates(
                 left_out.append(f"recipe {name}: {error.what} ({error.do}); 05 judged it at {recipe.score:.4f}")
                 continue
             parts = [(known[name], weight) for name, weight in recipe.weights.items()]
-            found[name] = _combined(name, scores, parts)
+            found[name] = _combine(name, scores, parts)
     return prepared, found, left_out
 
 
@@ -83,10 +83,10 @@ def _blend(text: str, known: dict[str, Candidate]) -> Candidate:
             got=text,
             do="write member:weight pairs whose weights sum to 1",
         ) from error
-    return _combined(text, mix([part.scores for part, _ in chosen], list(parts.values()), space="rank"), chosen)
+    return _combine(text, mix([part.scores for part, _ in chosen], list(parts.values()), space="rank"), chosen)
 
 
-def _combined(name: str, scores: Scores, parts: list[tuple[Candidate, float]]) -> Candidate:
+def _combine(name: str, scores: Scores, parts: list[tuple[Candidate, float]]) -> Candidate:
     """A candidate made of others, with the costs of those that have weight."""
     used = [part for part, weight in parts if weight > 0]
     config = fingerprint.of_json([[part.name, part.config, weight] for part, weight in parts])

@@ -36,7 +36,7 @@ from lib.judge.studies.separation import mean_place, separation
 from lib.learn.fold_study.baselines import BASELINE, IDEAS
 from lib.learn.fold_study.study import PRIMARY, FoldStudy, study_on_hidden_test, study_on_shadow_split
 from lib.show import fold_study as figures
-from lib.show.html import Part, write_page
+from lib.show.html import PagePart, write_page
 
 FRAGILE = {idea.name for idea in IDEAS if idea.fragile}
 RANDOM_BLENDS = 24
@@ -131,7 +131,7 @@ def macros(labels: Labels, scores: dict[str, Scores]) -> dict[str, float]:
     return {name: judge(labels, part).macro for name, part in scores.items()}
 
 
-def families_parts(trial: FoldStudy, judged: dict[str, dict[str, float]], true: dict[str, float]) -> list[Part]:
+def families_parts(trial: FoldStudy, judged: dict[str, dict[str, float]], true: dict[str, float]) -> list[PagePart]:
     """The page's part on families: the table, the figure, and every idea."""
     kinds = ["fragile" if name in FRAGILE else "robust" for name in true]
     ideas = pd.DataFrame({"truth": true} | judged).rename_axis("idea").reset_index()
@@ -154,7 +154,9 @@ def families_parts(trial: FoldStudy, judged: dict[str, dict[str, float]], true: 
     ]
 
 
-def replay_parts(quick: dict[str, float], full: dict[str, float], settings: ReplaySettings, cost: float) -> list[Part]:
+def replay_parts(
+    quick: dict[str, float], full: dict[str, float], settings: ReplaySettings, cost: float
+) -> list[PagePart]:
     """The page's part on the replay: its rank correlation with full validation, and what triage would have cost."""
     agreement = replay_agreement(list(quick.values()), list(full.values()))
     verdicts = triage(quick, BASELINE, settings)
@@ -175,7 +177,7 @@ def replay_parts(quick: dict[str, float], full: dict[str, float], settings: Repl
 
 def board_parts(
     trial: FoldStudy, tested: dict[str, Scores], offline: dict[str, float], margin: dict[str, float]
-) -> list[Part]:
+) -> list[PagePart]:
     """The page's part on the leaderboard: the shake-up, the regret of each rule, and the two final picks."""
     board = simulate_board(trial.truth, tested)
     picked = picks_by_rule(board, offline, margin)

@@ -45,7 +45,7 @@ from lib.models.member.open import open_member
 from lib.models.member.windows import mean_probabilities
 from lib.models.network.network import Network
 from lib.pseudo.student_gain import kept_table
-from lib.show.html import Part, write_page
+from lib.show.html import PagePart, write_page
 from lib.show.pseudo import kept_by_subgroup
 from lib.sound.decode import decode
 from lib.submit.rows import required_rows
@@ -126,7 +126,7 @@ def compare(options: argparse.Namespace) -> StudentComparison:
             pooled="pooled" in differences,
             others=folders,
         )
-        scored = {seed: test.score(_exported(plan, network, audio[0])) for seed, network in networks.items()}
+        scored = {seed: test.score(_export(plan, network, audio[0])) for seed, network in networks.items()}
         scores[name] = {seed: one for seed, (one, _) in scored.items()}
         student_seconds = min(seconds for _, seconds in scored.values())
         print(f"{name}: {[round(judge(truth, one).macro, 4) for one in scores[name].values()]}", flush=True)
@@ -145,7 +145,7 @@ def compare(options: argparse.Namespace) -> StudentComparison:
     return StudentComparison(variant_table(scores, truth), kept, costs)
 
 
-def _exported(plan: NetworkPlan, network: Network, audio: np.ndarray) -> Predict:
+def _export(plan: NetworkPlan, network: Network, audio: np.ndarray) -> Predict:
     """The network as it runs in a submission: exported to ONNX for spectrograms of such audio's shape."""
     spec = plan.window_spec
     shape = spec.spectrograms(audio, plan.front_end).shape
@@ -222,7 +222,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(rows.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
     print(found.costs)
     prose = f"Single networks of {options.steps} steps, {len(options.seeds)} seeds, on the hidden test."
-    parts: list[Part] = [
+    parts: list[PagePart] = [
         prose,
         found.variants,
         "# Share of the teachers' gain over L1 that one network keeps",

@@ -36,7 +36,7 @@ def export(runs: Path, store: str) -> Counter[str]:
     for run in iterate_runs(runs):
         if run.experiment not in known:
             experiment = _experiment(client, run.experiment, runs)
-            known[run.experiment] = experiment, dict(_exported(client, experiment))
+            known[run.experiment] = experiment, dict(_find_exported(client, experiment))
         experiment, there = known[run.experiment]
         number, content = there.get(run.id, ("", ""))
         if content == run.content:
@@ -107,7 +107,7 @@ def _experiment(client, name: str, runs: Path) -> str:
     return found.experiment_id
 
 
-def _exported(client, experiment: str) -> Iterator[tuple[str, tuple[str, str]]]:
+def _find_exported(client, experiment: str) -> Iterator[tuple[str, tuple[str, str]]]:
     """Each run of an earlier export: its id here, and its MLflow id and content."""
     token = None
     while True:

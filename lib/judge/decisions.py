@@ -56,7 +56,7 @@ def decide(evidence: Evidence) -> Decision:
     if evidence.interval.low <= CHANCE:
         return Decision("kill", (f"not shown to be better than chance: {evidence.interval}", *notes))
     if evidence.difference.adjusted.low > 0:
-        return _better(evidence.difference, [*_harmed(evidence), *_unstable(evidence)], notes)
+        return _better(evidence.difference, [*_subgroup_losses(evidence), *_unstable(evidence)], notes)
     if evidence.weight_in_reference > 0:
         gain = f"{evidence.difference.gain:+.4f} {evidence.difference.interval} alone"
         why = f"in {evidence.difference.reference} already, with weight {evidence.weight_in_reference:.2f}; {gain}"
@@ -88,7 +88,7 @@ def _not_better(gained: Difference, correlation: float, notes: tuple[str, ...]) 
     return Decision("kill", (f"no relevant gain, {gain}, and ranks alike: {ranks}", *notes))
 
 
-def _harmed(evidence: Evidence) -> list[str]:
+def _subgroup_losses(evidence: Evidence) -> list[str]:
     """A sentence for each subgroup with a significant loss, the worst first."""
     lost = [part for part in evidence.subgroups if part.gain <= -HARM and part.interval.high < 0]
     return [
@@ -111,7 +111,7 @@ def _notes(evidence: Evidence) -> tuple[str, ...]:
     if WATCH_SHARE < evidence.budget_share <= UNSAFE_SHARE:
         notes.append(f"watch the clock: it takes {evidence.budget_share:.0%} of the 90 minutes alone")
     if evidence.difference is not None and evidence.difference.adjusted.low <= 0:  # a better one's are its objections
-        harmed = _harmed(evidence)
+        harmed = _subgroup_losses(evidence)
         more = f" (and {len(harmed) - 1} other subgroups)" if len(harmed) > 1 else ""
         notes += [f"{sentence}{more}" for sentence in harmed[:1]] + _unstable(evidence)
     return tuple(notes)

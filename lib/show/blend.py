@@ -77,7 +77,7 @@ def weights_by_fold(found: SearchResult, parts: Sequence[str]) -> Figure:
     return close_figure(figure, tight=True)
 
 
-def searched_against_nested(found: Mapping[str, SearchResult], references: Mapping[str, float]) -> Figure:
+def optimism_figure(found: Mapping[str, SearchResult], references: Mapping[str, float]) -> Figure:
     """For each search, the score it was searched on and the nested one; lines for blends that searched nothing."""
     figure, axis = plt.subplots(figsize=(8, 0.6 * len(found) + 1.4))
     places = np.arange(len(found))[::-1]

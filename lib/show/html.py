@@ -26,7 +26,7 @@ class Html:
         return self.html
 
 
-Part = str | pd.DataFrame | Figure | Html  # of a page
+PagePart = str | pd.DataFrame | Figure | Html  # of a page
 
 
 def table(frame: pd.DataFrame) -> Html:
@@ -63,7 +63,7 @@ svg { max-width: 100%; height: auto; } p { max-width: 46rem; }
 """
 
 
-def write_page(path: Path, title: str, parts: Sequence[Part]) -> None:
+def write_page(path: Path, title: str, parts: Sequence[PagePart]) -> None:
     """Write a page of these parts. A string that starts with `# ` is a heading, other strings are paragraphs."""
     body = "\n".join(_render(part) for part in parts)
     head = f"<meta charset='utf-8'><title>{html.escape(title)}</title><style>{_STYLE}</style>"
@@ -71,7 +71,7 @@ def write_page(path: Path, title: str, parts: Sequence[Part]) -> None:
     write_text(path, f"<!doctype html><html lang='en'><head>{head}</head><body>{body}</body></html>\n")
 
 
-def _render(part: Part) -> str:
+def _render(part: PagePart) -> str:
     if isinstance(part, Html):
         return part.html
     if isinstance(part, pd.DataFrame):

@@ -100,7 +100,7 @@ def _axis_places(values: list, rank: np.ndarray, apart: bool) -> tuple[np.ndarra
     else:
         height, ticks = _choices(values)
     if apart:
-        height = height + _SPREAD * (2 * rank / max(len(rank) - 1, 1) - 1) * _crowded(height)
+        height = height + _SPREAD * (2 * rank / max(len(rank) - 1, 1) - 1) * _shared_heights(height)
     return height, ticks
 
 
@@ -129,7 +129,7 @@ def _choices(values: list) -> tuple[np.ndarray, list[tuple[float, str]]]:
     ]
 
 
-def _crowded(height: np.ndarray) -> np.ndarray:
+def _shared_heights(height: np.ndarray) -> np.ndarray:
     """(runs,) 1 where another run has the same height, else 0."""
     _, which, count = np.unique(height, return_inverse=True, return_counts=True)
     return (count[which] > 1).astype(float)

@@ -1,4 +1,4 @@
-"""The pages are made of what the board says; failure modes are found where they were planted."""
+"""The pages are made from the board; failure modes are found where they were planted."""
 
 import base64
 import io
@@ -47,7 +47,7 @@ def mode(name, labels, scores):
     return next(one for one in failure_modes(labels, scores, SNR) if one.name == name)
 
 
-def test_the_losses_of_heard_cells_add_up_to_what_the_auc_lacks():
+def test_the_losses_of_present_cells_add_up_to_what_the_auc_lacks():
     labels = Labels(a_truth(), ROWS, CLASSES, FOLDS)
     scores = Scores(np.random.default_rng(1).integers(5, size=labels.values.shape), ROWS, CLASSES, "logit")
     lost = rank_losses(labels, scores)
@@ -80,7 +80,7 @@ def test_a_rare_class_that_is_missed_is_found_and_named():
     assert worst_windows(modes[0], labels, rank_losses(labels, scores), 3, {3}) == [60]
 
 
-def test_what_fails_among_many_voices_or_in_noise_is_told_from_what_does_not():
+def test_what_fails_among_many_classes_or_in_noise_is_separated_from_what_does_not():
     labels = Labels(a_truth(), ROWS, CLASSES, FOLDS)
     crowded = labels.values.sum(axis=1) >= 3
     values = np.where(crowded[:, None], -1.0, 1.0) * labels.values
@@ -102,7 +102,7 @@ def test_a_class_that_the_folds_model_never_met_at_a_site_drifts():
     assert not drift.exposed[:, 1].any()
 
 
-def test_a_false_positive_is_a_surest_claim_that_is_wrong():
+def test_a_false_positive_is_a_top_detection_that_is_wrong():
     truth = np.zeros((len(ROWS), 1), bool)
     truth[[0, 1, 50], 0] = True
     values = np.where(truth, 0.5, 0.0)
@@ -123,25 +123,25 @@ def test_a_call_above_noise_has_more_signal_than_noise_alone():
     assert loud > quiet + 5
 
 
-def test_a_window_shows_what_was_heard_and_what_was_claimed():
+def test_a_window_shows_present_classes_and_false_positives():
     labels = Labels(a_truth(), ROWS, CLASSES, FOLDS)
     scores = Scores(np.random.default_rng(1).random(labels.values.shape), ROWS, CLASSES, "prob")
     audio = np.random.default_rng(2).normal(size=WINDOW_SAMPLES).astype(np.float32)
     bars = window_figure(audio, 3, labels, scores, {"a": "Rare frog"}).axes[1]
-    heard = int(labels.values[3].sum())
-    assert len(bars.patches) == heard + min(4, len(CLASSES) - heard)
+    present = int(labels.values[3].sum())
+    assert len(bars.patches) == present + min(4, len(CLASSES) - present)
     expected = sorted(1 - rank_losses(labels, scores)[3][labels.values[3]], reverse=True)
-    assert [bar.get_width() for bar in bars.patches[:heard]] == pytest.approx(expected)
+    assert [bar.get_width() for bar in bars.patches[:present]] == pytest.approx(expected)
     assert "Rare frog" in [text.get_text() for text in bars.get_yticklabels()]
 
 
 def test_a_player_holds_the_sound_at_half_the_rate():
     tone = np.sin(2 * np.pi * 440 * np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE).astype(np.float32)
-    heard, rate = soundfile.read(io.BytesIO(ogg_bytes(tone)))
+    samples, rate = soundfile.read(io.BytesIO(ogg_bytes(tone)))
     assert rate == SAMPLE_RATE // 2
-    assert len(heard) == pytest.approx(2 * rate, abs=64)
-    assert np.argmax(np.abs(np.fft.rfft(heard[:rate]))) == 440
-    assert np.abs(heard).max() == pytest.approx(0.5, abs=0.05)
+    assert len(samples) == pytest.approx(2 * rate, abs=64)
+    assert np.argmax(np.abs(np.fft.rfft(samples[:rate]))) == 440
+    assert np.abs(samples).max() == pytest.approx(0.5, abs=0.05)
 
 
 def test_players_stand_where_they_were_put(tmp_path):

@@ -26,7 +26,7 @@ def runs(prepared_folder, members, recipe, tmp_path):
     return tmp_path / "runs/tiny"
 
 
-def test_members_score_what_the_judge_says_and_blends_what_their_weights_say(runs, prepared_folder, members):
+def test_members_have_the_judges_score_and_blends_that_of_their_weights(runs, prepared_folder, members):
     prepared = load_prepared(prepared_folder)
     board = assess(runs, blends=["l0_prior:0,l1_statistics:1"], reference="l1_statistics")
     for name in ("l0_prior", "l1_statistics"):
@@ -47,7 +47,7 @@ def test_the_safe_recipe_is_the_reference_and_a_searched_one_is_left_out(runs):
     assert board.decisions["safe"].verdict == "promote"
 
 
-def test_a_member_in_the_reference_is_not_killed_for_being_alike(runs):
+def test_a_member_in_the_reference_is_not_killed_for_ranking_alike(runs):
     assert assess(runs).evidence["l1_statistics"].weight_in_reference == 0.75
 
 
@@ -73,7 +73,7 @@ def test_the_command_prints_the_board_and_appends_a_line_a_candidate(runs, capsy
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--members", "l0_prior,l7"], "members to judge are not there"),
         (["--blend", "l0_prior=1"], "a blend cannot be read"),
@@ -81,9 +81,9 @@ def test_the_command_prints_the_board_and_appends_a_line_a_candidate(runs, capsy
         (["--reference", "bold"], "the reference is not among the candidates"),
     ],
 )
-def test_what_cannot_be_judged_is_said(runs, capsys, arguments, said):
+def test_what_cannot_be_judged_is_reported(runs, capsys, arguments, message):
     assert main(["--runs", str(runs), *arguments]) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_one_member_alone_is_its_own_reference(runs):
@@ -93,10 +93,10 @@ def test_one_member_alone_is_its_own_reference(runs):
     assert not board.differences
 
 
-def say_related(runs, one, other):
+def add_related(runs, one, other):
     """Add to 01's QA table that two soundscapes are one recording."""
     folder = runs / "01_data_prep/prepared"
-    row = qa_rows(say_related, "soundscape", "near copy", "group", [(one, other, "planted")])
+    row = qa_rows(add_related, "soundscape", "near copy", "group", [(one, other, "planted")])
     save_qa(folder, qa_table([read_qa(folder), row]))
     seal(folder, "prepared")
 
@@ -105,9 +105,9 @@ def test_a_copy_in_another_fold_is_refused_and_one_in_the_same_fold_is_not(runs,
     fold_of = load_prepared(prepared_folder).folds.of("soundscape")
     first = next(iter(fold_of))
     before = assess(runs).macro
-    say_related(runs, first, [stem for stem, fold in fold_of.items() if fold == fold_of[first]][-1])
+    add_related(runs, first, [stem for stem, fold in fold_of.items() if fold == fold_of[first]][-1])
     assert assess(runs).macro == before
-    say_related(runs, first, next(stem for stem, fold in fold_of.items() if fold != fold_of[first]))
+    add_related(runs, first, next(stem for stem, fold in fold_of.items() if fold != fold_of[first]))
     with pytest.raises(BadInput, match="36 contaminated rows"):
         assess(runs)
 

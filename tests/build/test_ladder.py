@@ -90,8 +90,8 @@ def test_rungs_on_a_stand_in_are_marked_and_blends_by_its_weight(climbed):
 def test_a_rung_has_its_out_of_fold_and_its_hidden_score(climbed, runs, recipe):
     rows = climbed[0].set_index("name")
     prepared = load_prepared(runs / "01_data_prep/prepared")
-    told = judge_member(runs / "02_fold_training/members/l1_statistics", prepared.labels, prepared.folds)
-    assert rows.loc["l1_statistics", "out of fold"] == told.macro
+    report = judge_member(runs / "02_fold_training/members/l1_statistics", prepared.labels, prepared.folds)
+    assert rows.loc["l1_statistics", "out of fold"] == report.macro
     assert rows.loc["safe blend", "out of fold"] == recipe.score
     assert (rows.low <= rows.score).all()
     assert (rows.score <= rows.high).all()

@@ -103,12 +103,12 @@ def picks_by_rule(board: SimulatedBoard, offline: dict[str, float], margin: dict
         BEST_PUBLIC: board.public.argmax(axis=1),
         "best offline": score.argmax(),
         "best lower bound offline": (score - below).argmax(),
-        "best public and offline": (_centred(board.public) + (score - score.mean())).argmax(axis=1),
+        "best public and offline": (_subtract_mean(board.public) + (score - score.mean())).argmax(axis=1),
         "average blend": np.array(board.entries.index(AVERAGE)),
     }
 
 
-def _centred(side: np.ndarray) -> np.ndarray:
+def _subtract_mean(side: np.ndarray) -> np.ndarray:
     """Each partition's scores minus the mean entry's."""
     return side - side.mean(axis=1, keepdims=True)
 

@@ -1,4 +1,4 @@
-"""Ideas are fitted on what they may see; grouped folds see through a memoriser; the page says what was measured."""
+"""Ideas are fitted on what they may see; grouped folds see through a memoriser; the page shows what was measured."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ from lib.show import fold_study as figures
 
 CLASSES = ClassList(("a", "b", "c", "d"))
 PLACES, FILES = 30, 3
-FINGERPRINT = 6  # features of a place: fewer than places, so that a linear model cannot tell all of them apart
+FINGERPRINT = 6  # features of a place: fewer than places, so that a linear model cannot separate all of them
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def trial(prepared, public):
 
 
 def planted():
-    """Some files of each site and day, which have a sound and classes of their own; a noisy feature tells calls."""
+    """Some files of each site and day, which have a sound and classes of their own; a noisy feature detects calls."""
     rng = np.random.default_rng(0)
     stems = [f"BC2026_Train_{p:02d}{f}_S{p:02d}_20250101_0{f}0000" for p in range(PLACES) for f in range(FILES)]
     place = np.repeat(np.arange(PLACES), FILES)
@@ -178,17 +178,17 @@ def test_against_the_hidden_test_a_page_is_written_and_all_tables_are_printed(
     assert text.count("<table") == 4
 
 
-def test_without_a_prepared_folder_it_says_what_to_do(tmp_path, capsys):
+def test_without_a_prepared_folder_the_error_names_what_to_do(tmp_path, capsys):
     assert stability.main(["--runs", str(tmp_path)]) == 1
     assert "run the notebook that makes it" in capsys.readouterr().err
 
 
 def test_a_solution_without_its_soundscapes_is_refused():
     with pytest.raises(SystemExit):
-        stability.main(["--solution", "answers.csv"])
+        stability.main(["--solution", "solution.csv"])
 
 
-def test_the_families_picture_has_a_dot_an_idea_in_each_family():
+def test_the_families_figure_has_a_dot_an_idea_in_each_family():
     truth = {"r": 0.7, "s": 0.6, "f": 0.5}
     figure = figures.family_figure({"random": truth, "site": truth}, truth, {"f"}, "the hidden test")
     shown = [axis for axis in figure.axes if axis.get_visible()]

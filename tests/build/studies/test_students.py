@@ -34,7 +34,7 @@ def test_a_better_variant_gains_over_every_seed_and_an_equal_one_gains_nothing()
     assert rows.loc[CONTROL, "gain"] == ""
 
 
-def test_one_seed_has_no_interval_and_two_alike_have_one_of_no_width():
+def test_one_seed_has_no_interval_and_two_equal_ones_have_one_of_no_width():
     assert np.isnan(_reach(np.array([0.1])))
     assert _reach(np.array([0.1, 0.1])) == pytest.approx(0)
     assert _reach(np.array([0.0, 0.1])) == pytest.approx(6.3138 * 0.05, abs=1e-3)  # Student's t, one degree, 90 %

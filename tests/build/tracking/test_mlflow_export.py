@@ -35,13 +35,13 @@ def runs(tmp_path):
     return runs
 
 
-def test_each_run_is_told_once_and_a_sweeps_ledger_line_not_again(runs):
+def test_each_run_is_exported_once_and_a_sweeps_ledger_line_not_again(runs):
     found = list(iterate_runs(runs))
     assert [each.experiment for each in found] == ["sweep tiny"] * 2 + ["does it help?"] * 2
     assert len({each.id for each in found}) == 4
 
 
-def test_a_run_is_told_with_all_that_is_known_of_it(runs):
+def test_a_run_is_exported_with_all_its_facts(runs):
     failed, done, line, _ = iterate_runs(runs)
     assert (failed.status, failed.metrics, failed.tags["error"]) == ("FAILED", {"seconds": 21.0}, "boom")
     assert failed.parameters == {"loss": "bce", "rate": "0.1"}
@@ -53,7 +53,7 @@ def test_a_run_is_told_with_all_that_is_known_of_it(runs):
     assert (line.metrics["low"], line.parameters["config"], line.tags["verdict"]) == (0.6, "c0ffee", "merge")
 
 
-def test_without_mlflow_the_way_to_it_is_told(runs, monkeypatch, capsys):
+def test_without_mlflow_the_error_names_how_to_install_it(runs, monkeypatch, capsys):
     monkeypatch.setattr(command, "find_spec", lambda name: None)
     assert command.main(["--runs", str(runs), "--dry"]) == 2
     assert "requirements-sweeps.txt" in capsys.readouterr().err
@@ -96,9 +96,9 @@ def test_mlflows_own_server_shows_the_runs(runs):
     try:
         address = f"http://127.0.0.1:{port}"
         _wait_for(f"{address}/health", served)
-        named = _asked(f"{address}/api/2.0/mlflow/experiments/get-by-name?experiment_name=sweep%20tiny")
-        told = {"experiment_ids": [named["experiment"]["experiment_id"]]}
-        found = _asked(f"{address}/api/2.0/mlflow/runs/search", told)["runs"]
+        named = _request(f"{address}/api/2.0/mlflow/experiments/get-by-name?experiment_name=sweep%20tiny")
+        body = {"experiment_ids": [named["experiment"]["experiment_id"]]}
+        found = _request(f"{address}/api/2.0/mlflow/runs/search", body)["runs"]
         assert sorted(run["info"]["run_name"] for run in found) == ["1 only", "2 only"]
         scores = [each["value"] for run in found for each in run["data"].get("metrics", []) if each["key"] == "score"]
         assert scores == [0.8]
@@ -109,7 +109,7 @@ def test_mlflows_own_server_shows_the_runs(runs):
 
 
 def _wait_for(address, served):
-    """Until the server answers; it takes seconds to come up, and many on a busy machine."""
+    """Wait until the server responds; it takes seconds to come up, and many on a busy machine."""
     last = time.monotonic() + 240
     while True:
         try:
@@ -121,11 +121,11 @@ def _wait_for(address, served):
             time.sleep(0.3)
 
 
-def _asked(address, told=None):
-    """What the server answers in JSON."""
-    body = None if told is None else json.dumps(told).encode()
-    with urlopen(Request(address, body, {"Content-Type": "application/json"}), timeout=60) as answer:
-        return json.load(answer)
+def _request(address, body=None):
+    """The server's JSON response."""
+    data = None if body is None else json.dumps(body).encode()
+    with urlopen(Request(address, data, {"Content-Type": "application/json"}), timeout=60) as response:
+        return json.load(response)
 
 
 def _end(served):

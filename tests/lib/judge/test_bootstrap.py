@@ -52,7 +52,7 @@ def test_windows_of_one_recording_are_drawn_together():
 
 
 def test_a_draw_is_what_copying_the_drawn_rows_would_give():
-    """The quadratic forms against the plain way: redraw groups, copy their rows, compute the metric, ties included."""
+    """The quadratic forms against the direct method: redraw groups, copy rows, compute the metric, ties included."""
     labels, scores = simulated(9)
     scores = scores.with_values(np.round(scores.values * 2) / 2)
     strata = np.repeat([0, 1, 2], 36)

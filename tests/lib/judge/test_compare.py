@@ -1,4 +1,4 @@
-"""Differences pair up, many comparisons widen them, and luck is counted as often as it strikes."""
+"""Differences pair up, many comparisons widen them, and gains by chance are counted at their rate."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_a_score_differs_from_itself_by_nothing():
     assert (found.adjusted.low, found.adjusted.high) == (0, 0)
 
 
-def test_luck_that_both_share_cancels_in_a_paired_interval():
+def test_noise_that_both_share_cancels_in_a_paired_interval():
     shared = np.random.default_rng(0).normal(size=1000)
     drawn = {"a": shared, "b": shared + 0.5}
     assert paired_interval({"a": 0.0, "b": 0.5}, drawn, "b", "a").low == pytest.approx(0.5)
@@ -56,7 +56,7 @@ def test_the_more_are_compared_the_wider_the_adjusted_intervals_and_the_plain_on
 
 def test_adjusted_intervals_hold_all_at_once_nine_times_out_of_ten():
     rng, held = np.random.default_rng(2), 0
-    for _ in range(200):  # 12 members equal in truth; what is observed is off by luck of the size of the draws
+    for _ in range(200):  # 12 members equal in truth; the observed gain is off by noise of the size of the draws
         drawn = draws(rng, 12)
         shared, own = rng.normal(), rng.normal(size=12)
         scored = {f"m{n}": 0.7 + 0.01 * (shared + own[n]) for n in range(12)}
@@ -64,7 +64,7 @@ def test_adjusted_intervals_hold_all_at_once_nine_times_out_of_ten():
     assert 0.84 <= held / 200 <= 0.96
 
 
-def test_luck_is_how_many_would_gain_as_much():
+def test_by_chance_is_how_many_would_gain_as_much():
     rng = np.random.default_rng(3)
     drawn = {"ref": np.zeros(20_000)} | {f"m{n}": rng.normal(size=20_000) for n in range(10)}
     scored = dict.fromkeys(drawn, 0.0) | {"m3": 1.6449}

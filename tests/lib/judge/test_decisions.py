@@ -54,11 +54,11 @@ def test_a_verdict_and_its_reason(case):
     assert reason in decision.reasons[0]
 
 
-def test_a_loss_that_may_be_luck_blocks_nothing():
+def test_a_loss_that_may_be_noise_blocks_nothing():
     assert decide(evidence(0.01, 0.02, 0.03, subgroups=HARMED[1:])).verdict == "promote"
 
 
-def test_a_gain_that_many_would_show_by_luck_is_not_replayed():
+def test_a_gain_that_many_would_show_by_chance_is_not_replayed():
     known = evidence(-0.01, 0.01, 0.03)
     by_chance = replace(known, difference=replace(known.difference, by_chance=1.5))
     assert decide(by_chance).verdict == "kill"

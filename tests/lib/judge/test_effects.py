@@ -1,4 +1,4 @@
-"""Effects pair what can be paired, say what they compared, and find what was planted and nothing else."""
+"""Effects pair what can be paired, name what they compared, and find what was planted and nothing else."""
 
 from itertools import product
 
@@ -12,7 +12,7 @@ GRID = [dict(zip(SPACE, values, strict=True)) for values in product(*SPACE.value
 
 
 def tried(rng, points, gain, seeds=(1,)):
-    """Trials of all points: luck of each cell, of each fold, and what `gain` gives to a point."""
+    """Trials of all points: noise of each cell, of each fold, and the gain that `gain` gives a point."""
     by_fold = rng.normal(0.7, 0.05, 5)
     made = []
     for point, seed in product(points, seeds):

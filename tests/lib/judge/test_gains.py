@@ -1,4 +1,4 @@
-"""A gain's interval holds as often as it says, and is as wide as what varies: folds, pairs, or both."""
+"""A gain's interval has its nominal coverage, and is as wide as what varies: folds, pairs, or both."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_means_of_unlike_runs_are_students_two_samples():
     assert found.pairs == 0
 
 
-def test_what_varies_by_fold_in_all_pairs_alike_is_not_averaged_away_by_more_pairs():
+def test_what_varies_by_fold_in_all_pairs_equally_is_not_averaged_away_by_more_pairs():
     by_fold = np.array([0.00, 0.06, -0.03, 0.05, 0.02])
     few, many = (paired_gains([np.tile(by_fold, (pairs, 1))], 1)[0] for pairs in (2, 20))
     assert width(many) == pytest.approx(width(few))
@@ -84,14 +84,14 @@ def grid_of_luck(rng, cells, pair, fold):
 
 
 @pytest.mark.parametrize(("cells", "pair", "fold"), [(0.02, 0.0, 0.0), (0.02, 0.02, 0.0), (0.02, 0.0, 0.01)])
-def test_luck_is_taken_for_a_gain_in_one_family_of_ten_at_most(cells, pair, fold):
+def test_noise_is_taken_for_a_gain_in_one_family_of_ten_at_most(cells, pair, fold):
     rng = np.random.default_rng(3)
     families = [paired_gains(grid_of_luck(rng, cells, pair, fold), 4) for _ in range(300)]
     assert np.mean([any(gain.better or gain.worse for gain in family) for family in families]) <= 0.15
 
 
 @pytest.mark.parametrize("fold", [0.0, 0.02])
-def test_luck_of_unlike_runs_is_taken_for_a_gain_in_one_of_ten_at_most(fold):
+def test_noise_of_unlike_runs_is_taken_for_a_gain_in_one_of_ten_at_most(fold):
     rng = np.random.default_rng(4)
     found = [
         unpaired_gains([rng.normal(0, 0.02, (9, 5)) + rng.normal(0, fold, 5) for _ in range(2)], 1)[0]

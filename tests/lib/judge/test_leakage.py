@@ -31,12 +31,12 @@ from tests.support.tinylabels import tiny_labels
 from tests.support.tinyplan import TINY_PLAN, fit
 
 STEMS = [f"BC2026_Train_{n:04d}_S0{n}_20250101_000000" for n in range(4)]
-TWIN = "BC2026_Train_0009_S00_20250101_030000"  # the site and day of the first stem
+SAME_DAY = "BC2026_Train_0009_S00_20250101_030000"  # the site and day of the first stem
 
 
 @pytest.fixture
 def folds():
-    stems = [*STEMS, TWIN]
+    stems = [*STEMS, SAME_DAY]
     group = [f"S0{n}_20250101" for n in range(4)] + ["S00_20250101"]
     return Folds(pd.DataFrame({"item": stems, "kind": "soundscape", "group": group, "fold": [0, 1, 0, 1, 0]}))
 
@@ -72,7 +72,7 @@ def test_a_model_that_met_the_row_it_scores_is_refused_and_the_rows_are_named(me
 
 def test_meeting_another_file_of_the_same_site_and_day_counts_as_seen(member, folds):
     clean = crossfit_training(folds)
-    retrained(member, replace(clean, soundscapes=clean.soundscapes | {TWIN: [0]}))
+    retrained(member, replace(clean, soundscapes=clean.soundscapes | {SAME_DAY: [0]}))
     with pytest.raises(BadInput, match="12 contaminated rows") as caught:
         load_oof_scores(member, folds)
     assert STEMS[0] in str(caught.value)
@@ -91,7 +91,7 @@ def test_rows_of_soundscapes_outside_the_folds_are_refused(member, folds):
         load_oof_scores(member, folds)
 
 
-def teach(place, name, training):
+def write_teacher(place, name, training):
     """A member's folder that holds its training record alone."""
     write_json(place / name / "training.json", to_json(training))
     return name
@@ -120,42 +120,42 @@ def test_models_numbered_otherwise_than_their_folds_are_refused(member, folds):
 
 
 def test_a_teacher_of_a_teacher_that_met_the_rows_is_found_and_named(member, folds):
-    teach(member, "grand", everything(folds))
-    teach(member, "teacher", replace(crossfit_training(folds), teachers=["grand"]))
+    write_teacher(member, "grand", everything(folds))
+    write_teacher(member, "teacher", replace(crossfit_training(folds), teachers=["grand"]))
     with pytest.raises(BadInput, match=r"48 contaminated rows.*through grand"):
         load_oof_scores(student(member, folds, teachers=["teacher"]), folds)
 
 
 def test_a_chain_of_cross_fitted_teachers_passes(member, folds):
-    teach(member, "grand", crossfit_training(folds))
-    teach(member, "teacher", replace(crossfit_training(folds), teachers=["grand"]))
+    write_teacher(member, "grand", crossfit_training(folds))
+    write_teacher(member, "teacher", replace(crossfit_training(folds), teachers=["grand"]))
     assert len(load_oof_scores(student(member, folds, teachers=["teacher"]), folds).row_ids) == 48
 
 
 def test_a_prior_fitted_on_all_rows_spoils_the_member_that_leans_on_it(member, folds):
-    teach(member, "prior", everything(folds))
+    write_teacher(member, "prior", everything(folds))
     with pytest.raises(BadInput, match="through prior"):
         load_oof_scores(student(member, folds, teachers=["prior"]), folds)
 
 
 def test_a_cross_fitted_prior_passes(member, folds):
-    teach(member, "prior", crossfit_training(folds))
+    write_teacher(member, "prior", crossfit_training(folds))
     load_oof_scores(student(member, folds, teachers=["prior"]), folds)
 
 
 def test_cross_fitted_teachers_pooled_over_folds_are_refused(member, folds):
-    teach(member, "teacher", crossfit_training(folds))
+    write_teacher(member, "teacher", crossfit_training(folds))
     with pytest.raises(BadInput, match=r"48 contaminated rows.*through teacher"):
         load_oof_scores(student(member, folds, pooled_teachers=["teacher"]), folds)
 
 
 def test_a_pooled_teacher_that_never_met_a_soundscape_passes(member, folds):
-    teach(member, "teacher", replace(crossfit_training(folds), soundscapes={}, clips={"a/XC1.ogg": [0, 1]}))
+    write_teacher(member, "teacher", replace(crossfit_training(folds), soundscapes={}, clips={"a/XC1.ogg": [0, 1]}))
     load_oof_scores(student(member, folds, pooled_teachers=["teacher"]), folds)
 
 
-def test_teachers_in_a_loop_are_an_error(member, folds):
-    teach(member, "teacher", replace(crossfit_training(folds), teachers=["student"]))
+def test_teachers_in_a_cycle_are_an_error(member, folds):
+    write_teacher(member, "teacher", replace(crossfit_training(folds), teachers=["student"]))
     with pytest.raises(BadInput, match="student <- teacher <- student"):
         load_oof_scores(student(member, folds, teachers=["teacher"]), folds)
 
@@ -167,7 +167,7 @@ def test_a_teacher_that_is_not_there_is_an_error_and_one_found_elsewhere_is_not(
     with pytest.raises(BadInput, match="none among"):
         load_oof_scores(pupil, folds, others={"another": member})
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    teach(elsewhere, "teacher", crossfit_training(folds))
+    write_teacher(elsewhere, "teacher", crossfit_training(folds))
     load_oof_scores(pupil, folds, others={"teacher": elsewhere / "teacher"})
 
 
@@ -193,16 +193,16 @@ def test_a_gate_is_refused_on_the_rows_it_was_fitted_on_and_judged_on_others():
     with pytest.raises(BadInput, match=r"gate would be judged.*\n.*\n.*12 contaminated"):
         refuse_self_judged(gate, row_ids(STEMS[1]) + row_ids(STEMS[2]))  # other windows of a soundscape count too
     with pytest.raises(BadInput, match="12 contaminated"):
-        refuse_self_judged(gate, row_ids(TWIN))
+        refuse_self_judged(gate, row_ids(SAME_DAY))
     with pytest.raises(BadInput, match="12 contaminated"):
         refuse_self_judged(gate, row_ids(STEMS[2]), related={STEMS[1]: "d", STEMS[2]: "d"})
 
 
-TAUGHT = override(TINY_PLAN, pseudo_ratio=1.0, gate="top_k", top_k=1)
+WITH_PSEUDO_LABELS = override(TINY_PLAN, pseudo_ratio=1.0, gate="top_k", top_k=1)
 
 
 class Lineage:
-    """Members on the tiny miniature that teach each other, each with the record that training would have written."""
+    """Members on the tiny miniature with teachers among them, each with the record that training would have written."""
 
     def __init__(self, members, prepared_folder, public, folder):
         self.folder, self.prepared_folder, self.public = folder, prepared_folder, public
@@ -230,14 +230,14 @@ class Lineage:
         return next(stem for stem, fold in self.prepared.folds.of("soundscape").items() if fold == 0)
 
     def labels_by(self, *teachers):
-        """What these are said to have said of all soundscapes."""
+        """Soft labels that these members are recorded to have predicted for all soundscapes."""
         there = {name: self.member(name) for name in teachers}
         return tiny_labels(self.folder / "labels" / "-".join(teachers), self.prepared, self.public, there)
 
     def learned(self, name, labels, pooled=False):
         """A member that learned from these labels."""
-        taught = PseudoLabelSource(labels, pooled, ("Aves",) * len(self.prepared.classes))
-        run = TrainingRun(TAUGHT, self.prepared, self.public, self.member(name), 1, taught)
+        source = PseudoLabelSource(labels, pooled, ("Aves",) * len(self.prepared.classes))
+        run = TrainingRun(WITH_PSEUDO_LABELS, self.prepared, self.public, self.member(name), 1, source)
         self.member(name).mkdir()
         write_json(self.member(name) / "training.json", to_json(fit_network._training_record(run)))
         shutil.copy(self.member("l1_statistics") / "oof.parquet", self.member(name))
@@ -250,12 +250,13 @@ class Lineage:
 
     def teach(self, labels):
         """Train the first fold of a student, which may not happen."""
-        fit(TAUGHT, "student", self.prepared_folder, self.public, self.folder, labels=labels, folds=[0])
+        fit(WITH_PSEUDO_LABELS, "student", self.prepared_folder, self.public, self.folder, labels=labels, folds=[0])
 
     def may_teach(self, labels):
-        """Whether whoever made the labels passes what training asks first."""
+        """True when the teachers of the labels pass the checks before training."""
         place = self.folder / "members"
-        return load_pseudo_labels(labels, False, TAUGHT.pseudo, self.prepared, self.public, place, None) is not None
+        settings = WITH_PSEUDO_LABELS.pseudo
+        return load_pseudo_labels(labels, False, settings, self.prepared, self.public, place, None) is not None
 
 
 @pytest.fixture
@@ -313,7 +314,7 @@ def test_planted_a_leak_that_teaches_through_a_recipe(lineage, recipe):
     refused(lineage.teach, labels, f"l1_statistics {LEAKED}")
 
 
-@pytest.mark.parametrize("hidden", [False, True], ids=["as it is", "what it heard itself left out"])
+@pytest.mark.parametrize("hidden", [False, True], ids=["as it is", "what it was trained on itself left out"])
 def test_planted_a_pooled_teacher_two_generations_back(lineage, hidden):
     child = lineage.learned("child", lineage.labels_by("l1_statistics"), pooled=True)
     if hidden:
@@ -325,12 +326,12 @@ def test_planted_a_pooled_teacher_two_generations_back(lineage, hidden):
     refused(lineage.teach, labels, f"child {LEAKED}")
 
 
-def test_planted_a_record_that_names_a_teacher_who_is_not_there(lineage):
+def test_planted_a_record_that_names_a_missing_teacher(lineage):
     child = lineage.learned("child", lineage.labels_by("l1_statistics"))
     grandchild = lineage.learned("grandchild", lineage.labels_by(child))
-    lineage.change(child, teachers=["nobody"])
-    refused(lineage.judged, grandchild, "the teacher nobody of child is missing")
-    refused(lineage.teach, lineage.labels_by(child), "the teacher nobody of child is missing")
+    lineage.change(child, teachers=["absent"])
+    refused(lineage.judged, grandchild, "the teacher absent of child is missing")
+    refused(lineage.teach, lineage.labels_by(child), "the teacher absent of child is missing")
 
 
 def test_planted_a_record_from_which_the_leaky_teacher_was_struck(lineage):

@@ -40,12 +40,12 @@ def test_each_class_equals_sklearn(seed, levels, rate):
 def test_the_macro_score_equals_sklearns_over_the_classes_with_positives(levels):
     truth, values = tables(1, rows=400, classes=30, levels=levels)
     truth[:, 4] = False
-    frame, answer = pd.DataFrame(values), pd.DataFrame(truth.astype(int))
+    frame, solution = pd.DataFrame(values), pd.DataFrame(truth.astype(int))
     frame.insert(0, "row_id", range(400))
-    answer.insert(0, "row_id", range(400))
+    solution.insert(0, "row_id", range(400))
     kept = [column for column in range(30) if column != 4]
     expected = roc_auc_score(truth[:, kept], values[:, kept], average="macro")
-    assert official_score(answer, frame, "row_id") == pytest.approx(expected, abs=1e-12)
+    assert official_score(solution, frame, "row_id") == pytest.approx(expected, abs=1e-12)
     labels, scores = named(truth, values)
     report = judge(labels, scores)
     assert report.macro == pytest.approx(expected, abs=1e-12)
@@ -64,12 +64,12 @@ def test_a_class_positive_everywhere_is_reported_and_not_scored():
 
 def test_the_platform_takes_columns_by_name_and_any_monotone_map_is_neutral():
     truth, values = tables(3)
-    answer = pd.DataFrame(truth.astype(int), columns=list("abcdefg")).assign(row_id=range(60))
+    solution = pd.DataFrame(truth.astype(int), columns=list("abcdefg")).assign(row_id=range(60))
     frame = pd.DataFrame(values, columns=list("abcdefg")).assign(row_id=range(60))
-    score = official_score(answer, frame, "row_id")
-    assert official_score(answer, frame[["row_id", *"gfedcba"]], "row_id") == score
+    score = official_score(solution, frame, "row_id")
+    assert official_score(solution, frame[["row_id", *"gfedcba"]], "row_id") == score
     assert official_score(
-        answer, frame.assign(**{c: frame[c] ** 3 * 50 - 7 for c in "abcdefg"}), "row_id"
+        solution, frame.assign(**{c: frame[c] ** 3 * 50 - 7 for c in "abcdefg"}), "row_id"
     ) == pytest.approx(score)
 
 
@@ -83,10 +83,10 @@ def test_the_platform_takes_columns_by_name_and_any_monotone_map_is_neutral():
     ],
 )
 def test_what_the_platform_refuses_is_refused(change, message):
-    answer = pd.DataFrame({"row_id": range(4), "x": [1, 0, 0, 1], "y": [0, 1, 0, 0]})
+    solution = pd.DataFrame({"row_id": range(4), "x": [1, 0, 0, 1], "y": [0, 1, 0, 0]})
     frame = pd.DataFrame({"row_id": range(4), "x": [0.1, 0.2, 0.3, 0.4], "y": [0.5, 0.1, 0.2, 0.2]})
     with pytest.raises(BadInput, match=message):
-        official_score(*change(answer, frame), "row_id")
+        official_score(*change(solution, frame), "row_id")
 
 
 def test_scores_must_hold_every_labelled_row():
@@ -112,7 +112,7 @@ def test_fold_offsets_that_follow_the_base_rate_do_not_pull_the_score_down():
     assert np.nanmean(class_auc(truth, held_out_rate, strata)) == pytest.approx(0.5)
 
 
-def test_a_class_heard_only_in_rows_without_a_negative_is_never_paired():
+def test_a_class_present_only_in_rows_without_a_negative_is_never_paired():
     truth = np.array([[1, 1], [1, 0], [0, 1], [0, 0]], dtype=bool)
     values = np.random.default_rng(0).random((4, 2))
     labels = Labels(truth, list("abcd"), ["x", "y"], np.array([0, 0, 1, 1]))

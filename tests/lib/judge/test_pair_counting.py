@@ -25,7 +25,7 @@ def case(request):
 
 
 def plainly(labels, parts, weights):
-    """The numpy twin: whole sums of doubled ranks, ranked."""
+    """The same in numpy: whole sums of doubled ranks, ranked."""
     sums = sum(w * 2 * rankdata(part.values, axis=0) for w, part in zip(weights, parts, strict=True))
     return np.nanmean(class_auc(labels.values, sums, labels.strata))
 
@@ -40,7 +40,7 @@ def test_every_blend_equals_ranking_it(case):
     assert counter.macro(weights[7]) == pytest.approx(expected[7], abs=1e-12)
 
 
-def test_it_is_what_the_judge_says_of_the_blend_over_the_same_classes(case):
+def test_it_is_the_judges_score_of_the_blend_over_the_same_classes(case):
     labels, parts = case
     counter = make_pair_counter(labels, parts)
     report = judge(labels, mix(parts, [0.25, 0.5, 0.125, 0.125], space="rank"))

@@ -1,4 +1,4 @@
-"""Views score what they say they score, and average precision is sklearn's."""
+"""Subgroups are scored on exactly their rows and classes, and average precision is sklearn's."""
 
 import numpy as np
 import pytest
@@ -56,13 +56,13 @@ def test_precision_is_taken_within_strata_and_weighed_by_their_positives():
     assert found == pytest.approx([(1 * 1.0 + 2 * second) / 3])
 
 
-def test_the_views_part_rows_and_classes_without_loss(prepared):
+def test_the_groupings_split_rows_and_classes_without_loss(prepared):
     parts = list_subgroups(prepared, dict.fromkeys(prepared.classes.labels, "Aves"))
     rows, classes = len(prepared.labels.row_ids), len(prepared.classes)
-    for view in ("fold", "site", "site group", "time of day", "classes in the window"):
-        assert sum(part.rows.astype(int) for part in parts if part.grouping == view).tolist() == [1] * rows
-    for view in ("windows of the class", "clips of the class", "taxon"):
-        assert sum(part.classes.astype(int) for part in parts if part.grouping == view).tolist() == [1] * classes
+    for grouping in ("fold", "site", "site group", "time of day", "classes in the window"):
+        assert sum(part.rows.astype(int) for part in parts if part.grouping == grouping).tolist() == [1] * rows
+    for grouping in ("windows of the class", "clips of the class", "taxon"):
+        assert sum(part.classes.astype(int) for part in parts if part.grouping == grouping).tolist() == [1] * classes
 
 
 def test_day_is_counted_by_the_clocks_of_the_pantanal(prepared):
@@ -72,7 +72,7 @@ def test_day_is_counted_by_the_clocks_of_the_pantanal(prepared):
     assert not set(hours[~day.rows]) & set(range(10, 22))
 
 
-def test_overall_is_the_judges_score_and_a_part_names_the_classes_it_lacks(prepared, scores):
+def test_overall_is_the_judges_score_and_a_subgroup_names_its_unscored_classes(prepared, scores):
     labels, parts = prepared.labels, list_subgroups(prepared)
     table = subgroup_table(labels, {"a": scores}, parts)
     assert table.a[0] == pytest.approx(judge(labels, scores).macro)
@@ -93,7 +93,7 @@ def test_a_class_table_has_a_row_a_class_with_a_positive(prepared, scores):
     assert table["a AUC"].mean() == pytest.approx(judge(prepared.labels, scores).macro)
 
 
-def test_the_precision_of_rare_classes_lies_above_chance_for_scores_that_know_something(prepared, scores):
+def test_the_precision_of_rare_classes_lies_above_chance_for_informative_scores(prepared, scores):
     precision, chance, names = rare_precision(prepared.labels, scores)
     assert names
     assert chance < precision < 1

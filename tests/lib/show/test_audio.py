@@ -112,5 +112,5 @@ def test_a_card_shows_and_plays_each_of_its_sounds():
     assert places == sorted(places)
 
 
-def test_an_empty_gallery_says_so():
+def test_an_empty_gallery_has_a_note():
     assert gallery([]).html == "<p>Nothing to review.</p>"

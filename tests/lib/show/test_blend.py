@@ -1,4 +1,4 @@
-"""The blend's figures say their numbers: bars and marks stand where the tables say."""
+"""The blend's figures show their numbers: bars and marks are where the tables have them."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from lib.blend.ablation import ablate
 from lib.blend.recipe import Step
 from lib.blend.search.nested import search
 from lib.blend.search.space import SearchSpace
-from lib.show.blend import searched_against_nested, sidecar_gate_figure, waterfall, weights_by_fold
+from lib.show.blend import optimism_figure, sidecar_gate_figure, waterfall, weights_by_fold
 from tests.support.tinyblend import labels_of, noisy_scores, recipe_of
 
 
@@ -44,7 +44,7 @@ def test_weights_are_marked_with_what_each_fold_would_have_chosen(searched):
 
 def test_searched_and_nested_stand_side_by_side_with_the_references(searched):
     found = searched[0]
-    axis = searched_against_nested({"greedy": found}, {"safe": 0.6}).axes[0]
+    axis = optimism_figure({"greedy": found}, {"safe": 0.6}).axes[0]
     assert texts(axis) == [f"{found.searched_score:.3f}", f"{found.nested_score:.3f}"]
     assert "safe 0.600, nothing searched" in [text.get_text() for text in axis.get_legend().get_texts()]
     low, high = axis.get_xlim()

@@ -1,4 +1,4 @@
-"""The memo's figures hold what the tables say: bars and cells count, titles name the numbers, nothing stays open."""
+"""The figures hold what the tables hold: bars and cells count, titles name the numbers, nothing stays open."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
-from lib.show import eda as memo
+from lib.show import eda as figures
 from lib.show.plots import TAXON_COLOURS
 from tests.support.tinymemo import CLIPS, ONE, PREPARED, TAXONOMY, TWO, WINDOWS, labelled, prepared, qa_line, sounds
 
@@ -41,7 +41,7 @@ def histogram(axis) -> dict[float, float]:
 
 
 def test_durations_count_every_clip_once_and_add_minutes():
-    lengths, minutes = memo.durations(CLIPS).axes
+    lengths, minutes = figures.durations(CLIPS).axes
     assert sum(heights(lengths)) == len(CLIPS)
     assert lengths.get_title() == "1 of 5 clips are shorter than a window of 5 s"
     assert [text.get_text() for text in lengths.get_legend().get_texts()] == ["XC", "iNat"]
@@ -51,10 +51,10 @@ def test_durations_count_every_clip_once_and_add_minutes():
     assert bars == {"Amphibia": 0.5, "Aves": 81 / 60}
 
 
-def test_quality_tells_clips_from_soundscapes_and_leaves_the_unusable_out():
+def test_quality_separates_clips_from_soundscapes_and_leaves_the_unusable_out():
     clips = sounds(["1", "2", "3"], snr_db=[20.0, 30.0, 99.0], silent=[0.0, 0.5, 1.0], problem=["", "", "no samples"])
     scenes = sounds(["4", "5"], snr_db=[2.0, 4.0], clipped=[0.5, 0.0])
-    rating, peak, silent, snr = memo.quality(CLIPS, clips, scenes).axes
+    rating, peak, silent, snr = figures.quality(CLIPS, clips, scenes).axes
     assert rating.get_title().endswith("(40% have none: grey)")
     assert sum(heights(rating)) == len(CLIPS)
     grey = [bar for bar in rating.patches if bar.get_facecolor() == to_rgba("#bbb")]
@@ -66,10 +66,10 @@ def test_quality_tells_clips_from_soundscapes_and_leaves_the_unusable_out():
         assert sum(heights(axis)) == pytest.approx(2)  # each kind's shares add up to one
 
 
-def test_activity_means_voices_and_leaves_unlabelled_hours_empty():
-    voices, taxa = memo.activity(WINDOWS, TAXONOMY).axes[:2]
-    assert [tick.get_text() for tick in voices.get_yticklabels()] == ["S01", "S02"]
-    by_site = voices.images[0].get_array()
+def test_activity_is_the_mean_number_of_classes_and_leaves_unlabelled_hours_empty():
+    classes, taxa = figures.activity(WINDOWS, TAXONOMY).axes[:2]
+    assert [tick.get_text() for tick in classes.get_yticklabels()] == ["S01", "S02"]
+    by_site = classes.images[0].get_array()
     assert by_site[0, 5] == pytest.approx(4 / 3)
     assert by_site[1, 20] == 1
     assert by_site.mask.sum() == 2 * 24 - 2
@@ -83,7 +83,7 @@ def test_activity_means_voices_and_leaves_unlabelled_hours_empty():
 def test_cooccurrence_is_red_where_classes_meet_more_often_and_marks_mirrors():
     rows = [(stem, end_s, labels) for stem, labels in ((ONE, ("a", "b")), (TWO, ("c",))) for end_s in (5, 10, 15)]
     labels = prepared(windows=labelled(*rows)).labels
-    axis = memo.cooccurrence_matrix(labels, TAXONOMY, [["a", "b"]]).axes[0]
+    axis = figures.cooccurrence_matrix(labels, TAXONOMY, [["a", "b"]]).axes[0]
     names = [tick.get_text() for tick in axis.get_yticklabels()]
     codes = [tick.get_text() for tick in axis.get_xticklabels()]
     assert sorted(names) == ["Ani ≡", "Bananaquit ≡", "Chorus frog"]  # d is never present
@@ -98,21 +98,21 @@ def test_cooccurrence_is_red_where_classes_meet_more_often_and_marks_mirrors():
 
 def test_classes_that_cooccur_lie_together():
     rows = [(stem, end_s, labels) for stem, labels in ((ONE, ("a", "c")), (TWO, ("b", "d"))) for end_s in (5, 10, 15)]
-    axis = memo.cooccurrence_matrix(prepared(windows=labelled(*rows)).labels, TAXONOMY, []).axes[0]
+    axis = figures.cooccurrence_matrix(prepared(windows=labelled(*rows)).labels, TAXONOMY, []).axes[0]
     order = "".join(tick.get_text() for tick in axis.get_xticklabels())
     assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset("ac"), frozenset("bd")}
 
 
 def test_of_many_classes_the_most_frequent_are_shown(monkeypatch):
-    monkeypatch.setattr(memo, "_MOST_CLASSES", 2)
-    axis = memo.cooccurrence_matrix(PREPARED.labels, TAXONOMY, []).axes[0]
+    monkeypatch.setattr(figures, "_MOST_CLASSES", 2)
+    axis = figures.cooccurrence_matrix(PREPARED.labels, TAXONOMY, []).axes[0]
     assert {tick.get_text() for tick in axis.get_xticklabels()} == {"a", "c"}
     assert axis.get_title().endswith("(2 classes, most frequent)")
 
 
 def test_copies_show_recall_similarity_and_clusters():
     lines = [qa_line(f"a/{n}", "clip", "near copy", "group", f"b/{n}", f"similarity 0.{n}9") for n in (6, 9, 9)]
-    found, similarities, clusters = memo.duplicates_figure(pd.DataFrame(lines), pd.Series({2: 3, 5: 1}), TRIAL).axes
+    found, similarities, clusters = figures.duplicates_figure(pd.DataFrame(lines), pd.Series({2: 3, 5: 1}), TRIAL).axes
     assert [bar.get_width() for bar in found.patches] == [1.0, 0.5, 0.0]
     assert [text.get_text() for text in found.texts] == [
         "8 of 8, 0 mistaken; similarity 0.90 or more",
@@ -125,8 +125,8 @@ def test_copies_show_recall_similarity_and_clusters():
     assert histogram(clusters) == {2: 3, 5: 1}
 
 
-def test_without_copies_the_frames_say_none_and_have_no_ticks():
+def test_without_copies_the_frames_show_none_and_have_no_ticks():
     empty = pd.Series(dtype=int)
-    for axis in memo.duplicates_figure(NO_QA, empty, TRIAL).axes[1:]:
+    for axis in figures.duplicates_figure(NO_QA, empty, TRIAL).axes[1:]:
         assert [text.get_text() for text in axis.texts] == ["none"]
         assert not [*axis.get_xticks(), *axis.get_yticks(), *axis.patches]

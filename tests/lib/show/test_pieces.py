@@ -19,7 +19,7 @@ def test_a_piece_is_shown_as_it_is_and_not_as_text():
 
 
 def test_no_text_is_cut_or_left_unescaped():
-    long = "word " * 60
+    long = "text " * 60
     assert cells(table(pd.DataFrame({"why": [long, "a < b & c"]})).html) == [long, "a &lt; b &amp; c"]
 
 

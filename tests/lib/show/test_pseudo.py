@@ -1,4 +1,4 @@
-"""Figures of teaching say what their tables say; the review plays the very windows that it names."""
+"""Figures of pseudo-labels show what their tables hold; the review plays the very windows that it names."""
 
 from dataclasses import replace
 from itertools import combinations, pairwise
@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 
 from lib.competition.row_ids import SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES
 from lib.learn.soft_labels.gate import LabelGateSettings, apply_gate
-from lib.show import pseudo as teach
+from lib.show import pseudo as figures
 from lib.show.plots import TAXON_COLOURS
 from tests.support.tinyexamples import LABELLED, STEMS, tiny_prepared
 
@@ -49,7 +49,7 @@ def ticks(axis):
 
 
 def test_each_round_has_its_leaky_gain_left_of_the_students_and_the_verdict_below():
-    axis = teach.gains_by_round(GAINS).axes[0]
+    axis = figures.gains_by_round(GAINS).axes[0]
     leaky, first, second = axis.patches
     assert [bar.get_height() for bar in axis.patches] == [0.12, 0.02, -0.03]
     assert leaky.get_x() + leaky.get_width() < first.get_x() < 1 < second.get_x() + second.get_width()
@@ -70,7 +70,7 @@ def table_of(states):
 
 
 def test_the_gate_shows_most_crops_first_and_then_what_stayed_empty_or_is_off():
-    figure = teach.label_gate_figure(table_of(["open", "off", "empty", "open"]))
+    figure = figures.label_gate_figure(table_of(["open", "off", "empty", "open"]))
     axis = figure.axes[0]
     assert [name for name, _ in ticks(axis)] == ["c4", "c1", "c3", "c2"]
     assert len({colour for _, colour in ticks(axis)}) == 3
@@ -81,7 +81,7 @@ def test_the_gate_shows_most_crops_first_and_then_what_stayed_empty_or_is_off():
 
 
 def test_as_many_classes_as_the_contest_has_all_stand_there_and_none_on_another():
-    figure = teach.label_gate_figure(table_of(["open", "empty"] * 117))
+    figure = figures.label_gate_figure(table_of(["open", "empty"] * 117))
     names = [name for axis in figure.axes for name, _ in ticks(axis)]
     assert len(names) == len(set(names)) == 234
     figure.draw_without_rendering()
@@ -92,13 +92,13 @@ def test_as_many_classes_as_the_contest_has_all_stand_there_and_none_on_another(
 
 
 class Sound:
-    """Window n of soundscape s is one level of its own, and what is asked for is remembered."""
+    """Window n of soundscape s is one level of its own, and requests are recorded."""
 
     def __init__(self):
-        self.asked = []
+        self.requested = []
 
     def __call__(self, stem):
-        self.asked.append(stem)
+        self.requested.append(stem)
         levels = 100 * STEMS.index(stem) + np.arange(12)
         return np.repeat(levels, WINDOW_SAMPLES).astype(np.float32)[:SOUNDSCAPE_SAMPLES]
 
@@ -114,13 +114,13 @@ def probabilities_of(*cells):
 @pytest.fixture
 def reviewed(monkeypatch):
     """The cards that a review would draw."""
-    monkeypatch.setattr(teach, "gallery", list)
+    monkeypatch.setattr(figures, "gallery", list)
 
     def cards(probabilities, prepared=None, **settings):
         gated = apply_gate(
             probabilities.reshape(-1, 3), LabelGateSettings(**settings), ("Insecta", "Insecta", "Mammalia")
         )
-        return teach.review_label_gate(prepared or tiny_prepared(), STEMS[:2], probabilities, gated, Sound())
+        return figures.review_label_gate(prepared or tiny_prepared(), STEMS[:2], probabilities, gated, Sound())
 
     return cards
 
@@ -168,12 +168,12 @@ def test_the_review_is_a_gallery_with_a_player_for_each_window():
         probabilities.reshape(-1, 3), LabelGateSettings(by_taxon="Insecta=off"), ("Insecta", "Insecta", "Mammalia")
     )
     noise = np.random.default_rng(0).normal(0, 0.1, SOUNDSCAPE_SAMPLES).astype(np.float32)
-    html = teach.review_label_gate(tiny_prepared(), STEMS[:2], probabilities, gated, lambda stem: noise).html
+    html = figures.review_label_gate(tiny_prepared(), STEMS[:2], probabilities, gated, lambda stem: noise).html
     assert html.count("<audio controls") == html.count("data:image/jpeg") == 3
 
 
 def test_a_line_leads_from_each_teacher_to_its_student_and_shows_the_share_that_is_kept():
-    axis = teach.kept_by_subgroup(KEPT).axes[0]
+    axis = figures.kept_by_subgroup(KEPT).axes[0]
     floor, teacher, student = axis.lines[:3]
     assert floor.get_xdata().tolist() == [0.5, 0.6, 0.4]
     assert teacher.get_xdata().tolist() == [0.7, 0.605, 0.8]
@@ -201,7 +201,7 @@ def test_cost_and_score_names_every_point_and_no_name_hides_another():
         }
     )
     rows = rows.assign(low=rows.score - 0.02, high=rows.score + 0.01)
-    figure = teach.cost_and_score(rows)
+    figure = figures.cost_and_score(rows)
     axis = figure.axes[0]
     assert axis.get_xscale() == "log"
     np.testing.assert_allclose(axis.lines[0].get_xydata(), rows[["seconds", "score"]])

@@ -18,7 +18,7 @@ def cards(monkeypatch):
 
 
 def asked_for(sound=lambda name: np.ones(SAMPLE_RATE, np.float32)):
-    """A source of sound, and the names that it was asked for."""
+    """A source of sound, and the names that were requested."""
     names = []
 
     def source(name: str) -> np.ndarray:
@@ -90,7 +90,7 @@ def test_near_copies_come_least_similar_first_with_their_partners_aligned(cards)
 
 def test_a_window_is_shown_by_its_own_five_seconds(cards):
     ramp = np.repeat(np.arange(12, dtype=np.float32), 5 * SAMPLE_RATE)
-    qa = pd.DataFrame([qa_line(f"{ONE}_20", "window", "improbable company", "review")])
+    qa = pd.DataFrame([qa_line(f"{ONE}_20", "window", "improbable co-occurrence", "review")])
     source, names = asked_for(lambda name: ramp)
     (card,) = reviews.review_gallery(qa, source)
     assert names == [ONE]

@@ -41,7 +41,7 @@ def test_any_number_of_runs_can_be_drawn_and_what_is_not_set_too(runs):
     assert "not set" in texts(figure.axes[0])
 
 
-def test_a_gain_is_coloured_by_what_luck_leaves_of_it():
+def test_a_gain_is_coloured_by_its_significance():
     spans = {"sure": (0.01, 0.03), "unsure": (-0.01, 0.05), "lost": (-0.05, -0.01)}
     gains = [Gain((low + high) / 2, Interval(low, high), Interval(low, high), 2, 5) for low, high in spans.values()]
     found = [Effect("p", name, "ref", 2, 0.7, gain) for name, gain in zip(spans, gains, strict=True)]

@@ -1,4 +1,4 @@
-"""Boards: partitions keep sites and days whole, and simulated contests of known answer give that answer."""
+"""Boards: partitions keep sites and days whole, and simulated competitions of a known result give that result."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_both_sides_have_a_recording_however_few_there_are():
         draw_partitions(contest(1), count=1, seed=0)
 
 
-def test_a_side_scores_what_the_metric_says_of_its_rows():
+def test_a_side_has_the_metrics_score_of_its_rows():
     labels = contest(8)
     scores = entry(labels, 1.0, seed=1)
     board = simulate_board(labels, {"a": scores}, count=20, seed=3)
@@ -107,7 +107,7 @@ def test_among_noisy_twins_the_public_best_is_regretted_more_than_their_average(
 
 
 def test_pure_noise_turns_round_so_its_public_best_is_regretted_more_than_the_average_entry():
-    """What is won by luck on one part of fixed files is missing in the other."""
+    """What is won by chance on one part of fixed files is missing in the other."""
     labels = contest(30, classes=6)
     board = simulate_board(labels, {f"e{n}": entry(labels, 0.0, seed=n) for n in range(8)}, count=1000)
     average = board.private.max(axis=1) - board.private.mean(axis=1)
@@ -123,7 +123,7 @@ def test_shake_up_counts_places():
     assert shake.leader_lost == pytest.approx((0.2 + 0.0) / 2)
 
 
-def test_each_rule_picks_what_it_says():
+def test_each_rule_picks_by_its_definition():
     board = SimulatedBoard(("a", "b", AVERAGE), np.array([[0.9, 0.5, 0.6], [0.5, 0.6, 0.55]]), np.zeros((2, 3)))
     picked = picks_by_rule(board, {"a": 0.6, "b": 0.8, AVERAGE: 0.75}, {"a": 0.1, "b": 0.2, AVERAGE: 0.1})
     assert picked[BEST_PUBLIC].tolist() == [0, 1]
@@ -133,7 +133,7 @@ def test_each_rule_picks_what_it_says():
     assert picked["best public and offline"].tolist() == [0, 1]
 
 
-def test_safe_is_what_bad_luck_hurts_least_and_bold_what_helps_it_most():
+def test_safe_is_of_the_smallest_bad_regret_and_bold_what_adds_most_to_it():
     private = np.array([[0.70, 0.60, 0.72], [0.70, 0.60, 0.72], [0.70, 0.80, 0.60], [0.70, 0.80, 0.60]])
     board = SimulatedBoard(("steady", "late", "early"), private, private)
     picked = {BEST_PUBLIC: np.array([2, 2, 2, 2]), "steady": np.array(0), "late": np.array(1)}

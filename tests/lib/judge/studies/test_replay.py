@@ -1,4 +1,4 @@
-"""Replays take the same small part each time, keep rare classes, and know how well they agree with full validation."""
+"""Replays take the same small part each time, keep rare classes, and measure their agreement with full validation."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from lib.judge.studies.separation import mean_place, separation
 
 
 def tables():
-    """Ten soundscapes in five folds, of which one alone hears a rare class; forty clips of two classes."""
+    """Ten soundscapes in five folds, of which one alone has a rare class; forty clips of two classes."""
     labels = [("common",)] * 9 + [("common", "rare")]
     windows = pd.DataFrame({"stem": [f"s{n}" for n in range(10)], "labels": labels})
     clips = pd.DataFrame({"filename": [f"c{n}" for n in range(40)], "primary_label": ["common"] * 38 + ["rare"] * 2})
@@ -31,7 +31,7 @@ def test_each_class_keeps_its_clips_up_to_the_limit():
     assert len(subset.clips - rare) == 3
 
 
-def test_the_folds_that_hear_most_classes_are_held_out():
+def test_the_folds_with_most_classes_are_held_out():
     assert replay_subset(*tables(), ReplaySettings(folds=2)).folds == (0, 4)  # fold 4 has the rare class
 
 
