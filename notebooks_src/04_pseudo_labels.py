@@ -9,13 +9,13 @@
 # %% [markdown]
 # # 04 · Pseudo-labels
 #
-# Members label the soundscapes that nobody listened to, and students learn from what passes a gate. Each fold's student
-# is taught by its teachers' models of the same fold alone, so what the judge says of it is as honest as of any member.
-# Beside it stands what a leak would have claimed: the same student, taught by all folds' models together.
+# Members (teachers) label the unlabelled soundscapes, and students are trained on what passes a gate. Each fold's
+# student gets labels by its teachers' models of the same fold alone, so its out-of-fold score is as clean as any
+# member's. Beside it stands a leaky control: the same student, trained on labels by all folds' models together.
 #
-# **Reads** the competition folder, `prepared/` and `members/*` (or `recipes/`). **Writes** what teachers said in
-# `labels/`, and a folder a round in `members/`; what is no better than its control is told so, what is worse goes to
-# `discarded/`.
+# **Reads** the competition folder, `prepared/` and `members/*` (or `recipes/`). **Writes** the teachers' predictions in
+# `teacher_predictions/`, their blend in `labels/`, and a folder a round in `members/`; a student that is surely worse
+# than its control goes to `discarded/`.
 
 # %% tags=["parameters"]
 competition_dir: str = ""  # the competition folder; empty: search the known paths
@@ -23,35 +23,29 @@ inputs_dir: str = ""  # where earlier outputs lie; empty: Kaggle's inputs, or ru
 output_dir: str = ""  # where to write; empty: Kaggle's working folder, or runs/mini/04_pseudo_labels
 cache_dir: str = ""  # where decoded audio is kept; empty: Kaggle's temporary folder, or runs/audio
 teachers: str = "small_sed"  # members, comma separated, each with a weight if wanted (a:2,b:1); or recipe:safe
-control: str = ""  # the member that students are held against; empty: the first teacher
-external_dir: str = ""  # a folder of other unlabelled recordings to learn from; empty: none
+control = None  # type: str|None  # the member that students are compared with; None: the first teacher
+external_dir = None  # type: str|None  # a folder of further unlabelled recordings
 preset: str = "small_student"  # the student, by its name in lib/learn/network/presets.py
-member: str = ""  # what students are called, the round's number behind; empty: as the preset
+member = None  # type: str|None  # the students' name, before the round's number; None: as the preset
 seed: int = 1  # of the student
 rounds: int = 1  # at most; a round that is not surely better is the last
-to_the_end: bool = False  # all rounds, whatever they bring
-gate: str = ""  # none, absolute, percentile or top_k; empty (and below: empty or -1) leaves it to the preset
-above: float = -1.0  # absolute: a class is heard where its chance is at least this
-percentile: float = -1.0  # percentile: or where it is among the highest chances of that class
-top_k: int = -1  # top_k: or among so many
-by_taxon: str = ""  # taxa with gates of their own: name, equals sign, number or off; comma separated
-targets: str = ""  # soft, hard, or argmax: one class a window
-ratio: float = -1.0  # pseudo-labelled crops for each labelled soundscape's crop
-way: str = ""  # rows, mixup or substitute
-soft_loss: str = ""  # bce or kld
-temperature: float = -1.0  # by which what teachers say is softened
-soft_powers: str = "1.0,1.54,1.82,1.67"  # of their chances, a number a round
+to_the_end: bool = False  # run all rounds, whatever they bring
+gate = None  # type: Literal["none","absolute","percentile","top_k"]|None  # None (and below): as in the preset
+gate_threshold = None  # type: float|None  # absolute gate: a class is present where its probability is at least this
+by_taxon = None  # type: str|None  # taxa with gates of their own: name, equals sign, number or off; comma separated
+pseudo_mode = None  # type: Literal["rows","mixup","substitute"]|None  # how pseudo-labelled crops enter a batch
+pseudo_ratio = None  # type: float|None  # pseudo-labelled crops for each labelled soundscape's crop
+steps_per_epoch = None  # type: int|None  # batches a pass
+soft_powers: str = "1.0,1.54,1.82,1.67"  # of the teachers' probabilities, a number a round
 pseudo_weights: str = "1.0"  # of pseudo-labels in the loss, a number a round
-student_shares: str = "0.5"  # from round 2 on: what the last student has to say in the labels, a number a round
-claimed_folds: str = "0"  # folds on which the leaky twin is trained; empty: none
-steps_per_epoch: int = -1  # batches a pass
-also: str = (
-    ""  # any other settings of lib/learn/network/config.py, comma separated, each a name, an equals sign and a value
-)
+student_shares: str = "0.5"  # from round 2 on: the last student's share in the labels, a number a round
+leaky_folds: str = "0"  # folds on which the leaky control is trained, comma separated; empty: none
+overrides: str = ""  # further settings of lib/learn/network/config.py, comma separated: name, equals sign, value
 
 # %% [markdown]
 # ## Packages and inputs
-# Wheels that Kaggle's image lacks, the tables and folds that 01 prepared, the members so far, and the student's plan.
+# Wheels that Kaggle's image lacks, then the tables and folds of 01, the members, and the student's plan where it
+# differs from the plainest one.
 
 # %%
 from lib.core.wheels import ensure
@@ -59,36 +53,14 @@ from lib.core.wheels import ensure
 print(ensure("onnxruntime", minimum="1.24"), ensure("onnx_ir"), ensure("onnxscript"), sep="\n")
 
 # %%
-import time
-from pathlib import Path
-
 import pandas as pd
 
-from lib.blend.member_costs import recipe_member, seconds_together
-from lib.blend.recipe import load_recipe
 from lib.competition.prepared import load_prepared
-from lib.competition.row_ids import parse_soundscape
 from lib.competition.tables import Findings, read_taxonomy
-from lib.core.paths import cache_folder, find_artifact, find_artifacts, find_competition, ledger_path, output_folder
-from lib.judge.bootstrap import score_table, scores_with_intervals
-from lib.judge.leakage import load_oof_scores
-from lib.judge.ledger import log_run
-from lib.judge.metric import judge
-from lib.judge.subgroups import list_subgroups
-from lib.learn.cache.audio import external_folder
-from lib.learn.network.config import NetworkPlan, override, chosen, differences, parse_settings
+from lib.core.paths import cache_folder, find_artifact, find_artifacts, find_competition, output_folder
+from lib.learn.network.config import NetworkPlan, differences, override, parse_settings
 from lib.learn.network.presets import find_preset
-from lib.learn.soft_labels.gate import apply_gate as gate_of
-from lib.learn.soft_labels.gate import gate_table
-from lib.models.member.card import read_card
-from lib.pseudo.external import external_soundscapes
-from lib.pseudo.rounds import RoundContext, RoundSettings, gains_table, numbers, run_rounds
-from lib.pseudo.student_gain import kept_table, teachers_scores
-from lib.pseudo.teachers import parse_teachers
 from lib.show.html import table
-from lib.show.plots import site_hours
-from lib.show.pseudo import cost_and_score, gains_by_round, kept_by_subgroup, label_gate_figure, review_label_gate
-from lib.show.training import learning_curves
 
 competition = find_competition(competition_dir)
 output = output_folder("04_pseudo_labels", output_dir)
@@ -96,132 +68,168 @@ prepared_folder = find_artifact("prepared", inputs_dir)
 prepared = load_prepared(prepared_folder)
 folders = {folder.name: folder for folder in find_artifacts("member", inputs_dir) if output not in folder.parents}
 taxa = tuple(read_taxonomy(competition, prepared.classes, Findings()).class_name)
-plan = chosen(
+plan = override(
     find_preset(preset),
     gate=gate,
-    gate_threshold=above,
-    percentile=percentile,
-    top_k=top_k,
+    gate_threshold=gate_threshold,
     by_taxon=by_taxon,
-    targets=targets,
-    pseudo_ratio=ratio,
-    pseudo_mode=way,
-    pseudo_loss=soft_loss,
-    temperature=temperature,
+    pseudo_mode=pseudo_mode,
+    pseudo_ratio=pseudo_ratio,
     steps_per_epoch=steps_per_epoch,
+    **parse_settings(overrides),
 )
-plan = override(plan, **parse_settings(also))
 print(f"competition: {competition}\nfolds:       {prepared.folds.version}\noutput:      {output}")
 table(pd.DataFrame(differences(plan, NetworkPlan()).items(), columns=["setting", preset]))
 
 # %% [markdown]
-# ## Where nobody has listened
+# ## Unlabelled soundscapes
 # Unlabelled sites are where a pseudo-label could add most, and where its teacher is least sure.
 
 # %%
+from pathlib import Path
+
+from lib.competition.row_ids import parse_soundscape
+from lib.learn.cache.audio import external_folder
+from lib.pseudo.external import external_soundscapes
+from lib.show.plots import site_hours
+
 soundscapes = sorted((competition / "train_soundscapes").glob("*.ogg"))
 labelled = set(prepared.windows.stem)
 unlabelled = [parse_soundscape(path.stem) for path in soundscapes if path.stem not in labelled]
 if external_dir:
     pieces = external_folder(cache_folder(output, cache_dir))
     soundscapes += external_soundscapes(Path(external_dir), pieces, competition)
-print(f"{len(soundscapes)} soundscapes to be labelled, {len(labelled)} of them by people already")
+print(f"{len(soundscapes)} soundscapes get pseudo-labels, {len(labelled)} of them have labels by people")
 site_hours([s.site for s in unlabelled], [s.hour for s in unlabelled], "unlabelled soundscapes by site and hour (UTC)")
 
 # %% [markdown]
-# ## Who teaches
-# By what each knows out of fold. A recipe teaches each fold by the weights that it would have without that fold's
-# labels.
+# ## Teachers
+# Their weights and out-of-fold scores. A recipe labels each fold with the weights that it would have without that
+# fold's labels.
 
 # %%
-teaching = parse_teachers(teachers, lambda name: load_recipe(find_artifact("recipes", inputs_dir) / f"{name}.json"))
-control = control or teaching.members[0]
-known = {
+from lib.blend.recipe import load_recipe
+from lib.judge.leakage import load_oof_scores
+from lib.judge.metric import judge
+from lib.pseudo.teachers import parse_teachers
+
+blend = parse_teachers(teachers, lambda name: load_recipe(find_artifact("recipes", inputs_dir) / f"{name}.json"))
+control = control or blend.members[0]
+oof = {
     name: load_oof_scores(folders[name], prepared.folds, related=prepared.related, others=folders)
-    for name in dict.fromkeys([*teaching.members, control])
+    for name in dict.fromkeys([*blend.members, control])
     if name in folders
 }
 pd.DataFrame(
-    {"teacher": name, "weight": weight, "out of fold": judge(prepared.labels, known[name]).macro}
-    for name, weight in teaching.weight_by_member.items()
-    if name in known
+    {"teacher": name, "weight": weight, "out of fold": judge(prepared.labels, oof[name]).macro}
+    for name, weight in blend.weight_by_member.items()
+    if name in oof
 ).round(3)
 
 # %%
-school = RoundContext(
+from lib.pseudo.rounds import RoundContext
+
+context = RoundContext(
     prepared_folder, competition, output, cache_folder(output, cache_dir), folders, tuple(soundscapes), seed
 )
 name = member or preset
-labels = school.labelled(teaching, f"{name}_r1", folders)
+labels = context.label(blend, f"{name}_r1", folders)
 
 # %% [markdown]
-# ## What passes the gate
-# Windows of unlabelled soundscapes, by all folds' teachers together; each fold's student sees its own. Then a few to be
-# heard, of the rarest classes: the surest that passed, and those that just did not.
+# ## Gate
+# The windows of unlabelled soundscapes that pass it, by all folds' teachers together; each fold's student sees its own.
+# Then a few to listen to, of the rarest classes: the surest that passed, and those that just did not.
 
 # %%
+from lib.learn.soft_labels.gate import apply_gate, gate_table
+from lib.show.pseudo import label_gate_figure
+
 rows = [n for n, stem in enumerate(labels.card.stems) if stem not in labelled]
-chances, stems = labels.of_fold(None)[rows], [labels.card.stems[n] for n in rows]
-cells = chances.reshape(-1, chances.shape[2])
-gated = gate_of(cells, plan.gate, taxa)
+probabilities, stems = labels.of_fold(None)[rows], [labels.card.stems[n] for n in rows]
+cells = probabilities.reshape(-1, probabilities.shape[2])
+gated = apply_gate(cells, plan.gate, taxa)
 label_gate_figure(gate_table(gated, cells, prepared.classes.labels, taxa))
 
 # %%
-review_label_gate(prepared, stems, chances, gated, school.audio_of)
+from lib.show.pseudo import review_label_gate
+
+review_label_gate(prepared, stems, probabilities, gated, context.audio_of)
 
 # %% [markdown]
 # ## Rounds
-# Each student is held against its control on the same recordings. Where it is surely better it is kept, and teaches the
-# next round; where it is not told from the control, rounds stop; what is surely worse is discarded.
+# Each student is compared with its control on the same recordings. Where it is surely better it is kept, and labels for
+# the next round; where the difference is not sure, rounds stop; one that is surely worse is discarded.
 
 # %%
+import time
+
+from lib.pseudo.rounds import RoundSettings, gains_table, parse_numbers, run_rounds
+
 settings = RoundSettings(
     rounds,
-    numbers(soft_powers),
-    numbers(pseudo_weights),
-    numbers(student_shares),
-    tuple(int(fold) for fold in numbers(claimed_folds)),
+    parse_numbers(soft_powers),
+    parse_numbers(pseudo_weights),
+    parse_numbers(student_shares),
+    tuple(int(fold) for fold in parse_numbers(leaky_folds)),
     to_the_end,
 )
 start, done, seconds_of = time.perf_counter(), [], []
-for each in run_rounds(plan, teaching, control, name, settings, school):
+for each in run_rounds(plan, blend, control, name, settings, context):
     done.append(each)
     seconds_of.append(time.perf_counter() - start)
     start = time.perf_counter()
     print(f"R{each.number}: {each.verdict.word}. {each.verdict.why}")
-    if each.twin:
-        print(f"R{each.number}, fold {claimed_folds} alone: honest {each.twin[0]}; a leak would claim {each.twin[1]}")
+    if each.leaky_control:
+        print(f"R{each.number}, folds {leaky_folds} alone: student {each.leaky_control.clean}")
+        print(f"R{each.number}, folds {leaky_folds} alone: leaky control {each.leaky_control.leaky}")
 
 # %% [markdown]
-# The honest gain, and what a leak would have claimed: a twin that all folds' teachers taught, on the soundscapes that
-# it is judged on too. Both on the twin's folds.
+# ## Leaky control
+# The student's gain, and what a leak would have gained: a student trained on labels by all folds' teachers, on the
+# soundscapes that it is judged on too. Both on the leaky folds.
 
 # %%
+from lib.show.pseudo import gains_by_round
+
 gains_by_round(gains_table(done))
 
+# %% [markdown]
+# ## Training
+
 # %%
+from lib.show.training import learning_curves
+
 measures = {"loss": "training loss", "soundscapes": "AUC, soundscapes held out", "clips": "AUC, clips held out"}
-learning_curves(done[-1].fitted.history, measures)
+learning_curves(done[-1].trained.history, measures)
 
 # %% [markdown]
-# ## What the student keeps
-# Of what its teachers together gain over L1, part by part; and what each costs.
+# ## Share of the teachers' gain
+# The share of the teachers' gain over L1 that the student keeps, by subgroup; and what each costs.
 
 # %%
+from lib.judge.subgroups import list_subgroups
+from lib.pseudo.student_gain import kept_table, teachers_scores
+from lib.show.pseudo import kept_by_subgroup
+
 last = done[-1]
 floor = next((name for name in ("l1_statistics", "l0_prior") if name in folders), control)
-there = folders | {each.folder.name: each.folder for each in done}
-everyone = {name: school.honest(folder, there) for name, folder in there.items()}
-everyone["teachers"] = teachers_scores(teaching, {name: everyone[name] for name in teaching.members}, prepared.folds)
+all_folders = folders | {each.folder.name: each.folder for each in done}
+scores_of = {name: context.oof_scores(folder, all_folders) for name, folder in all_folders.items()}
+scores_of["teachers"] = teachers_scores(blend, {name: scores_of[name] for name in blend.members}, prepared.folds)
 parts = list_subgroups(prepared, dict(zip(prepared.classes.labels, taxa, strict=True)))
-kept = kept_table(prepared.labels, everyone[last.folder.name], everyone["teachers"], everyone[floor], parts)
+kept = kept_table(prepared.labels, scores_of[last.folder.name], scores_of["teachers"], scores_of[floor], parts)
 kept_by_subgroup(kept)
 
 # %%
-scored = scores_with_intervals(prepared.labels, everyone)
-alone = {name: [recipe_member(read_card(folder, prepared.classes), folder)] for name, folder in there.items()}
+from lib.blend.member_costs import recipe_member, seconds_together
+from lib.judge.bootstrap import score_table, scores_with_intervals
+from lib.models.member.card import read_card
+from lib.show.pseudo import cost_and_score
+
+scored = scores_with_intervals(prepared.labels, scores_of)
+alone = {name: [recipe_member(read_card(folder, prepared.classes), folder)] for name, folder in all_folders.items()}
 costs = {name: seconds_together(members) for name, members in alone.items()}
-costs["teachers"] = seconds_together([member for name in teaching.members for member in alone[name]])
+costs["teachers"] = seconds_together([member for name in blend.members for member in alone[name]])
 standing = score_table(scored, {"seconds": costs})
 cost_and_score(standing[standing.seconds > 0.001])
 
@@ -229,11 +237,15 @@ cost_and_score(standing[standing.seconds > 0.001])
 table(kept.round(3))
 
 # %% [markdown]
-# ## The ledger
+# ## Ledger
+# One line a round.
 
 # %%
+from lib.core.paths import ledger_path
+from lib.judge.ledger import log_run
+
 for each, seconds in zip(done, seconds_of, strict=True):
-    card, student = each.fitted.card, each.folder.name
+    card, student = each.trained.card, each.folder.name
     log_run(
         ledger_path(output),
         f"does round {each.number} of pseudo-labels by {teachers} help {preset}",

@@ -1,9 +1,9 @@
-"""External recordings: unlabelled audio from anywhere, as one-minute pieces that the engine and training can hear.
+"""External recordings: unlabelled audio from anywhere, cut into one-minute pieces for the engine and training.
 
 A piece is named by the fingerprint of its recording's bytes and by the minute, so it has the same name wherever the
 recording lies. Beside the pieces lies a record of each recording, written when its pieces are whole: a run that was
-killed goes on with the next, and nothing is converted twice. The names tell neither site nor hour: members that need
-one, such as the prior, cannot hear these pieces.
+killed continues with the next, and nothing is converted twice. The names have neither site nor hour: members that need
+one, such as the prior, cannot predict these pieces.
 """
 
 import os
@@ -29,39 +29,39 @@ from lib.core.records import from_json, read_json, to_json, write_json
 from lib.learn.cache.audio import PIECES_SUFFIX, as_int16
 from lib.sound.decode import UnreadableAudio, decode, mono_32k
 
-_EVERY = 500  # samples of the first second by which recordings are told apart before all of them is compared
-_ROUNDING = 2  # 16-bit steps by which a sample may differ after it was written and read again
+_PROBE_STEP = 500  # of the samples of the first second that are compared before all of a recording is
+_TOLERANCE = 2  # 16-bit steps by which a sample may differ after it was written and read again
 
 
-class KnownSounds:
-    """Recordings that are found by what they sound like; a copy that was cut, filtered or resampled is not."""
+class KnownRecordings:
+    """Recordings that are found by their bytes or samples; a copy that was cut, filtered or resampled is not."""
 
     def __init__(self, files: Sequence[Path]):
         self._by_size, self._by_length = defaultdict(list), defaultdict(list)
         for file in files:
             self._by_size[file.stat().st_size].append(file)
         with ThreadPoolExecutor(cpu_count()) as pool:
-            probes = progress(pool.map(_probe, files), "looking at known recordings", len(files))
+            probes = progress(pool.map(_probe, files), "reading known recordings", len(files))
             for file, (length, probe) in zip(files, probes, strict=True):
                 if length >= WINDOW_SAMPLES:
                     self._by_length[length].append((file, probe))
 
-    def same_file(self, path: Path) -> Path | None:
+    def find_file(self, path: Path) -> Path | None:
         """The known recording with the same bytes, if there is one."""
         alike = self._by_size.get(path.stat().st_size, ())
         own = fingerprint.of_file(path) if alike else ""
         return next((file for file in alike if fingerprint.of_file(file) == own), None)
 
-    def same_minute(self, samples: np.ndarray) -> Path | None:
+    def find_minute(self, samples: np.ndarray) -> Path | None:
         """The known recording whose first minute, or all of it if it has less, is these 16-bit samples."""
         if not samples.any():
-            return None  # silence is nobody's
-        own = samples[:SAMPLE_RATE:_EVERY]
-        near = (file for file, probe in self._by_length.get(len(samples), ()) if _alike(probe, own))
-        return next((file for file in near if _alike(_first_minute(file), samples)), None)
+            return None  # silence is no copy
+        own = samples[:SAMPLE_RATE:_PROBE_STEP]
+        near = (file for file, probe in self._by_length.get(len(samples), ()) if _same_samples(probe, own))
+        return next((file for file in near if _same_samples(_first_minute(file), samples)), None)
 
 
-def contest_recordings(competition: Path) -> list[Path]:
+def competition_recordings(competition: Path) -> list[Path]:
     """All recordings of a competition folder: clips, and the soundscapes of training and test."""
     return sorted([*competition.glob("train_audio/*/*"), *competition.glob("*_soundscapes/*.ogg")])
 
@@ -72,11 +72,11 @@ def _probe(file: Path) -> tuple[int, np.ndarray]:
         header = soundfile.info(file)
         if header.samplerate == SAMPLE_RATE:
             audio, _ = soundfile.read(file, frames=SAMPLE_RATE, dtype="float32", always_2d=True)
-            return min(header.frames, SOUNDSCAPE_SAMPLES), as_int16(audio.mean(axis=1))[::_EVERY]
+            return min(header.frames, SOUNDSCAPE_SAMPLES), as_int16(audio.mean(axis=1))[::_PROBE_STEP]
     except soundfile.LibsndfileError:
         return 0, np.zeros(0, dtype=np.int16)
     samples = _first_minute(file)
-    return len(samples), samples[:SAMPLE_RATE:_EVERY]
+    return len(samples), samples[:SAMPLE_RATE:_PROBE_STEP]
 
 
 def _first_minute(file: Path) -> np.ndarray:
@@ -87,19 +87,19 @@ def _first_minute(file: Path) -> np.ndarray:
         return np.zeros(0, dtype=np.int16)
 
 
-def _alike(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two sounds are the same, but for rounding."""
-    return len(one) == len(other) and bool(np.abs(one.astype(np.int32) - other).max() <= _ROUNDING)
+def _same_samples(one: np.ndarray, other: np.ndarray) -> bool:
+    """True for equal sounds, but for rounding."""
+    return len(one) == len(other) and bool(np.abs(one.astype(np.int32) - other).max() <= _TOLERANCE)
 
 
 _SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
-_BYTES = 2 * SAMPLE_RATE  # a second of 16-bit samples: FLAC takes less
+_BYTES_PER_S = 2 * SAMPLE_RATE  # a second of 16-bit samples: FLAC takes less
 _PART = ".part"
 
 
 @dataclass(frozen=True)
 class _Recording:
-    """`<fingerprint>-<data version>.json`: what became of a recording beside this contest's data."""
+    """`<fingerprint>-<data version>.json`: the outcome of a recording beside this competition's data."""
 
     name: str
     pieces: int
@@ -109,7 +109,7 @@ class _Recording:
 def external_soundscapes(folder: Path, to: Path, competition: Path) -> list[Path]:
     """The pieces, up to a minute each, of all recordings below `folder`: FLAC at 32 kHz, mono, in `to`.
 
-    A recording that cannot be read, is shorter than a window, or is one of the contest's, is left out and named. So
+    A recording that cannot be read, is shorter than a window, or is one of the competition's, is left out and named. So
     that training finds the pieces, `to` should be `external_folder` of the audio cache's folder.
     """
     below = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in _SUFFIXES and path.is_file())
@@ -119,21 +119,21 @@ def external_soundscapes(folder: Path, to: Path, competition: Path) -> list[Path
             f"no recording below {folder}",
             expected=", ".join(sorted(_SUFFIXES)),
             got="none",
-            do="name another folder, or none",
+            do="set external_dir to another folder, or leave it unset",
         )
     to.mkdir(parents=True, exist_ok=True)
     with exclusive_folder(to):
-        of_hash, version = _distinct(files), data_version(competition)
+        of_hash, version = _distinct_files(files), data_version(competition)
         records = {own: to / f"{own}-{version}.json" for own in of_hash}
         missing = [own for own, record in records.items() if not record.is_file()]
         _announce([of_hash[own] for own in missing], len(files), to)
-        known = KnownSounds(contest_recordings(competition) if missing else [])
+        known = KnownRecordings(competition_recordings(competition) if missing else [])
 
         def convert(own: str) -> None:
             name = of_hash[own].relative_to(folder).as_posix()
-            write_json(records[own], to_json(_converted(of_hash[own], name, own, to, known)))
+            write_json(records[own], to_json(_convert(of_hash[own], name, own, to, known)))
 
-        _each(convert, missing, "cutting external recordings")
+        _map_parallel(convert, missing, "cutting external recordings")
     made = {own: from_json(_Recording, read_json(record), record.name) for own, record in records.items()}
     for recording in made.values():
         if recording.left_out:
@@ -141,14 +141,14 @@ def external_soundscapes(folder: Path, to: Path, competition: Path) -> list[Path
     return [_piece(to, own, number) for own, recording in made.items() for number in range(recording.pieces)]
 
 
-def _distinct(files: list[Path]) -> dict[str, Path]:
+def _distinct_files(files: list[Path]) -> dict[str, Path]:
     """The recordings by the fingerprint of their bytes, in its order; of equals the first."""
-    hashes = _each(fingerprint.of_file, files, "reading external recordings")
+    hashes = _map_parallel(fingerprint.of_file, files, "reading external recordings")
     return dict(sorted(dict(zip(reversed(hashes), reversed(files), strict=True)).items()))
 
 
-def _each(work: Callable[[Any], Any], items: list, what: str) -> list:
-    """What the work gives for each item, all cores at it."""
+def _map_parallel(work: Callable[[Any], Any], items: list, what: str) -> list:
+    """The results of the work for each item, on all cores."""
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         return list(progress(pool.map(work, items), what, len(items)))
@@ -157,9 +157,9 @@ def _each(work: Callable[[Any], Any], items: list, what: str) -> list:
 
 
 def _announce(missing: list[Path], total: int, to: Path) -> None:
-    """Say what will be written, and refuse to begin where the disk is too small for it."""
+    """Print what will be written, and refuse to start where the disk is too small for it."""
     seconds = sum(map(_seconds, missing))
-    most_gb, free_gb = _BYTES * seconds / 1e9, shutil.disk_usage(to).free / 1e9
+    most_gb, free_gb = _BYTES_PER_S * seconds / 1e9, shutil.disk_usage(to).free / 1e9
     print(
         f"{total} external recordings, {len(missing)} of them new: {seconds / 3600:.2f} hours, at most {most_gb:.2f}"
         f" GB in {to}, where {free_gb:.1f} GB are free",
@@ -181,17 +181,17 @@ def _seconds(path: Path) -> float:
         return 0.0
 
 
-def _converted(path: Path, name: str, own: str, to: Path, known: KnownSounds) -> _Recording:
-    """What became of a recording, its pieces written. Those of one that is left out after all are not named again."""
-    if copy := known.same_file(path):
-        return _Recording(name, 0, f"the contest's {copy.name}, byte for byte")
+def _convert(path: Path, name: str, own: str, to: Path, known: KnownRecordings) -> _Recording:
+    """Write a recording's pieces, and return its outcome. Those of one that is left out after all stay unused."""
+    if copy := known.find_file(path):
+        return _Recording(name, 0, f"the competition's {copy.name}, byte for byte")
     pieces = 0
     try:
         for samples in _minutes(path):
             if len(samples) < WINDOW_SAMPLES:
                 break
-            if copy := known.same_minute(samples):
-                return _Recording(name, 0, f"its minute {pieces + 1} is the contest's {copy.name}")
+            if copy := known.find_minute(samples):
+                return _Recording(name, 0, f"its minute {pieces + 1} is the competition's {copy.name}")
             _write(_piece(to, own, pieces), samples)
             pieces += 1
     except UnreadableAudio as error:
@@ -210,7 +210,7 @@ def _minutes(path: Path) -> Iterator[np.ndarray]:
 
 
 def _write(path: Path, samples: np.ndarray) -> None:
-    """A piece that appears under its name when it is whole."""
+    """Write a piece, which appears under its name when it is whole."""
     part = path.with_suffix(_PART)
     soundfile.write(part, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     os.replace(part, path)

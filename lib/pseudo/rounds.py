@@ -1,6 +1,6 @@
-"""Rounds: teachers label, a student learns, the judge compares; the next round has the student among its teachers.
+"""Rounds of pseudo-labelling: teachers label, a student is trained and judged, then it joins the labels' teachers.
 
-Everything that a round makes is found again when it is run anew: what teachers said, and the folds that are trained.
+Everything that a round makes is found again when it runs again: teachers' predictions, and the folds that are trained.
 """
 
 import shutil
@@ -15,11 +15,11 @@ from lib.competition.prepared import Prepared, load_prepared
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput
 from lib.core.records import from_json, read_json, seal
-from lib.judge.leakage import Training, unseen_scores
+from lib.judge.leakage import Training, load_oof_scores
 from lib.learn.network.config import NetworkPlan, override
 from lib.learn.network.crossfit import TrainedNetworks, fit_network
 from lib.learn.soft_labels.store import SoftLabels, open_soft_labels
-from lib.pseudo.label import label, mixed_labels
+from lib.pseudo.label import label, mix_labels
 from lib.pseudo.student_gain import RoundVerdict, StudentGain, gain_over, verdict_on
 from lib.pseudo.teachers import TeacherBlend
 from lib.sound.decode import decode
@@ -27,13 +27,13 @@ from lib.sound.decode import decode
 
 @dataclass(frozen=True)
 class RoundSettings:
-    """How often, and how differently from round to round; a list that is too short goes on with its last number."""
+    """The number of rounds, and the settings that change from round to round; a short list repeats its last number."""
 
     rounds: int = 1
-    soft_powers: tuple[float, ...] = (1.0,)  # of the teachers' chances
+    soft_powers: tuple[float, ...] = (1.0,)  # of the teachers' probabilities
     pseudo_weights: tuple[float, ...] = (1.0,)  # of pseudo-labels in the loss
-    student_shares: tuple[float, ...] = (0.5,)  # from the second round on: what the last student says of the labels
-    claimed_folds: tuple[int, ...] = ()  # on which a leaky twin is trained too, to see what it would have claimed
+    student_shares: tuple[float, ...] = (0.5,)  # from the second round on: the last student's share in the labels
+    leaky_folds: tuple[int, ...] = ()  # on which a leaky control is trained too, to measure what a leak would gain
     to_the_end: bool = False  # all rounds, also after one that was not surely better
 
     def __post_init__(self):
@@ -43,17 +43,17 @@ class RoundSettings:
                 "settings of rounds",
                 expected="a round or more, a number in each list, shares from 0 to 1",
                 got=self,
-                do="mend them",
+                do="fix rounds, soft_powers, pseudo_weights or student_shares",
             )
 
-    def refuse_twin_of_all(self, folds: list[int]) -> None:
-        """Refuse a leaky twin that would be a whole member, or of folds that there are not."""
-        if not set(self.claimed_folds) < set(folds):
+    def check_leaky_folds(self, folds: list[int]) -> None:
+        """Refuse a leaky control of unknown folds, or of all folds, which would be a whole member."""
+        if not set(self.leaky_folds) < set(folds):
             raise BadInput(
-                "a leaky twin is no member",
+                "a leaky control is no member",
                 expected=f"some folds of {folds}, not all",
-                got=self.claimed_folds,
-                do="leave at least one out",
+                got=self.leaky_folds,
+                do=f"set leaky_folds={folds[0]}, for instance",
             )
 
     def plan_of(self, plan: NetworkPlan, number: int) -> NetworkPlan:
@@ -65,7 +65,7 @@ class RoundSettings:
 
 @dataclass(frozen=True, eq=False)
 class RoundContext:
-    """Where everything lies: what is learned from, who is there to teach, and where students go."""
+    """The data, folders and members that all rounds share."""
 
     prepared_folder: Path
     competition: Path
@@ -79,17 +79,16 @@ class RoundContext:
     def __post_init__(self):
         object.__setattr__(self, "prepared", load_prepared(self.prepared_folder))
 
-    def honest(self, folder: Path, others: Mapping[str, Path]) -> Scores:
-        """A member's scores of what neither it nor any teacher of it has met."""
-        return unseen_scores(folder, self.prepared.folds, related=self.prepared.related, others=others)
+    def oof_scores(self, folder: Path, others: Mapping[str, Path]) -> Scores:
+        """A member's scores of rows that neither it nor any of its teachers was trained on."""
+        return load_oof_scores(folder, self.prepared.folds, related=self.prepared.related, others=others)
 
-    def labelled(self, teaching: TeacherBlend, name: str, members: Mapping[str, Path]) -> SoftLabels:
-        """What these teachers say of all soundscapes."""
-        folder = self.output / "labels" / name
-        label(teaching, members, self.soundscapes, self.prepared, folder, self.output / "said")
-        return self.opened(folder)
+    def label(self, blend: TeacherBlend, name: str, members: Mapping[str, Path]) -> SoftLabels:
+        """Write soft labels of all soundscapes by these teachers into `labels/<name>`, and open them."""
+        folder, cache = self.output / "labels" / name, self.output / "teacher_predictions"
+        return self.open_labels(label(blend, members, self.soundscapes, self.prepared, folder, cache))
 
-    def opened(self, folder: Path) -> SoftLabels:
+    def open_labels(self, folder: Path) -> SoftLabels:
         """The soft labels in a folder."""
         return open_soft_labels(folder, self.prepared.classes, self.prepared.folds)
 
@@ -98,50 +97,121 @@ class RoundContext:
         return decode(next(path for path in self.soundscapes if path.stem == stem))
 
 
+@dataclass(frozen=True)
+class LeakyControl:
+    """Gains over the control, both on the leaky folds: the student's, and that of one trained on leaky labels."""
+
+    clean: StudentGain
+    leaky: StudentGain
+
+
 @dataclass(frozen=True, eq=False)
 class Round:
-    """What became of one round: its student, what it gained over the control, and over the round before."""
+    """The outcome of one round: its student, and the student's gain over the control and over the round before."""
 
     number: int
     labels: SoftLabels
-    fitted: TrainedNetworks
+    trained: TrainedNetworks
     folder: Path
-    honest: StudentGain
-    step: StudentGain
-    twin: (
-        tuple[StudentGain, StudentGain] | None
-    )  # on the leaky twin's folds: what the student gained, what the twin claims
+    gain: StudentGain
+    gain_over_last: StudentGain
+    leaky_control: LeakyControl | None
     verdict: RoundVerdict
 
 
 def run_rounds(
-    plan: NetworkPlan, teaching: TeacherBlend, control: str, name: str, settings: RoundSettings, school: RoundContext
+    plan: NetworkPlan, blend: TeacherBlend, control: str, name: str, settings: RoundSettings, context: RoundContext
 ) -> Iterator[Round]:
-    """The rounds, each as it ends; students are members `<name>_r1` and so on, those discarded lie aside.
+    """The rounds, each as it ends; students are members `<name>_r1` and so on, those discarded are moved aside.
 
-    A student is held against the control, a member that is best made by the same plan without pseudo-labels, and from
-    the second round on against the student before it, which decides whether the rounds go on. One that is discarded
-    teaches nobody: who looks at its students later would not find it.
+    A student is compared with the control, a member that is best made by the same plan without pseudo-labels, and from
+    the second round on with the student before it, which decides whether the rounds continue. One that is discarded
+    labels nothing: whoever looks at its students later would not find it.
     """
     plans = {f"{name}_r{number}": settings.plan_of(plan, number) for number in range(1, settings.rounds + 1)}
-    settings.refuse_twin_of_all(school.prepared.folds.numbers)
-    _refuse_names(list(plans), teaching.members, control, school.members)
-    _clear(name, school.output)
-    members, last = dict(school.members), None
-    reference = before = school.honest(members[control], members)
-    first = labels = school.labelled(teaching, f"{name}_r1", members)
-    for number, (student, own) in enumerate(plans.items(), start=1):
-        if last:
-            says = school.labelled(TeacherBlend.of_member(last), f"{last}_says", members)
-            share = of_round(settings.student_shares, number - 1)
-            labels = school.opened(mixed_labels(first, says, share, school.output / "labels" / student))
-        made = _round(number, student, settings, own, labels, members, school, reference, before)
-        yield made
-        if made.verdict.word != "keep" and not settings.to_the_end:
+    settings.check_leaky_folds(context.prepared.folds.numbers)
+    _check_names(list(plans), blend.members, control, context.members)
+    _remove_students(name, context.output)
+    reference = context.oof_scores(context.members[control], context.members)
+    labels = context.label(blend, f"{name}_r1", context.members)
+    lineage = _Lineage(context, settings, reference, labels)
+    for number, (student, student_plan) in enumerate(plans.items(), start=1):
+        done = lineage.train_student(number, student, student_plan)
+        yield done
+        if done.verdict.word != "keep" and not settings.to_the_end:
             return
-        if made.verdict.word != "discard":
-            last, members[student] = student, made.folder
-            before = school.honest(made.folder, members)
+        if done.verdict.word != "discard":
+            lineage.add(student, done.folder)
+
+
+class _Lineage:
+    """The control, the first teachers' labels, and the students so far: what a further student starts from."""
+
+    def __init__(self, context: RoundContext, settings: RoundSettings, reference: Scores, labels: SoftLabels):
+        self._context, self._settings = context, settings
+        self._reference = self._last_scores = reference
+        self._first_labels = labels
+        self._members, self._last = dict(context.members), ""
+
+    def train_student(self, number: int, name: str, plan: NetworkPlan) -> Round:
+        """Train and judge the student of a round, counted from 1; one that is surely worse is moved aside."""
+        labels, folder = self._labels_for(number, name), self._context.output / "members" / name
+        trained = self._fit(plan, labels, folder)
+        scores = self._context.oof_scores(folder, self._members | {name: folder})
+        gain, gain_over_last = self._gain(self._reference, scores), self._gain(self._last_scores, scores)
+        leaky_control = self._leaky_control(plan, labels, name, scores) if self._settings.leaky_folds else None
+        verdict = verdict_on(gain_over_last)
+        if verdict.word == "discard":
+            folder = _move_aside(folder, self._context.output / "discarded" / name)
+        return Round(number, labels, trained, folder, gain, gain_over_last, leaky_control, verdict)
+
+    def add(self, student: str, folder: Path) -> None:
+        """Add a student: it labels the next round, whose student is compared with it."""
+        self._last, self._members[student] = student, folder
+        self._last_scores = self._context.oof_scores(folder, self._members)
+
+    def _labels_for(self, number: int, student: str) -> SoftLabels:
+        """The labels of a round: the first teachers', mixed with those of the last student once there is one."""
+        if not self._last:
+            return self._first_labels
+        own = self._context.label(TeacherBlend.of_member(self._last), f"{self._last}_alone", self._members)
+        share = of_round(self._settings.student_shares, number - 1)
+        folder = self._context.output / "labels" / student
+        return self._context.open_labels(mix_labels(self._first_labels, own, share, folder))
+
+    def _leaky_control(self, plan: NetworkPlan, labels: SoftLabels, student: str, scores: Scores) -> LeakyControl:
+        """Train a student on labels by all folds' teachers, and compare it with the clean one on the same folds."""
+        aside = self._context.output / "leaky" / student
+        leaky = self._fit(plan, labels, aside, pooled=True, folds=self._settings.leaky_folds).oof
+        clean = scores.take(leaky.row_ids)
+        return LeakyControl(self._gain(self._reference, clean), self._gain(self._reference, leaky))
+
+    def _fit(
+        self,
+        plan: NetworkPlan,
+        labels: SoftLabels,
+        folder: Path,
+        *,
+        pooled: bool = False,
+        folds: tuple[int, ...] | None = None,
+    ) -> TrainedNetworks:
+        """The student, trained on the labels."""
+        context = self._context
+        return fit_network(
+            plan,
+            context.prepared_folder,
+            context.competition,
+            folder,
+            cache_folder=context.cache_folder,
+            seed=context.seed,
+            folds=folds,
+            labels=labels.folder,
+            pooled=pooled,
+            others=self._members,
+        )
+
+    def _gain(self, control: Scores, student: Scores) -> StudentGain:
+        return gain_over(self._context.prepared.labels, control, student)
 
 
 def of_round(values: tuple[float, ...], number: int) -> float:
@@ -149,70 +219,51 @@ def of_round(values: tuple[float, ...], number: int) -> float:
     return values[min(number, len(values)) - 1]
 
 
-def numbers(text: str) -> tuple[float, ...]:
+def parse_numbers(text: str) -> tuple[float, ...]:
     """The numbers in "1, 1.5, 2"."""
     try:
         return tuple(float(part) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise BadInput(
-            "a list of numbers cannot be read", expected="numbers, comma separated", got=text, do="mend it"
+            "a list of numbers cannot be read", expected="numbers, comma separated", got=text, do='write "1.0,1.5"'
         ) from error
 
 
-def _refuse_names(students: list[str], teachers: list[str], control: str, members: Mapping[str, Path]) -> None:
-    """Refuse a control that is not there, and students called like it or like one of those they descend from."""
+def _check_names(students: list[str], teachers: list[str], control: str, members: Mapping[str, Path]) -> None:
+    """Refuse an absent control, and students with the name of the control or of one of their teachers' lineage."""
     if control not in members:
         raise BadInput(
-            f"no member {control!r} to hold students against",
+            f"there is no member {control!r} to compare students with",
             expected=", ".join(sorted(members)),
             got=control,
-            do="name one of these as control",
+            do="set control to one of these",
         )
-    lineage, unasked = set(), [control, *teachers]
-    while unasked:
-        name = unasked.pop()
+    lineage: set[str] = set()
+    pending = [control, *teachers]
+    while pending:
+        name = pending.pop()
         if name in members and name not in lineage:
             lineage.add(name)
             training = from_json(Training, read_json(members[name] / "training.json"), f"{name}/training.json")
-            unasked += [*training.teachers, *training.pooled_teachers]
+            pending += [*training.teachers, *training.pooled_teachers]
     if lineage.intersection(students):
         raise BadInput(
             "a student would have the name of its control, or of one that it descends from",
             expected=f"another name than {', '.join(sorted(lineage))}",
             got=", ".join(students),
-            do="call the students otherwise",
+            do="set member to another name",
         )
 
 
-def _clear(name: str, output: Path) -> None:
-    """Leave no student of an earlier run that may have learned otherwise; what was trained is found again."""
+def _remove_students(name: str, output: Path) -> None:
+    """Remove students of an earlier run, which may have had other labels; what was trained is found again."""
     for folder in [*(output / "members").glob(f"{name}_r*"), *(output / "discarded").glob(f"{name}_r*")]:
         if folder.name.removeprefix(f"{name}_r").isdigit():
             shutil.rmtree(folder)
 
 
-def _round(number, student, settings, plan, labels, members, school, reference, before) -> Round:
-    """One round's student, trained and judged."""
-    how = {"cache_folder": school.cache_folder, "seed": school.seed, "labels": labels.folder, "others": members}
-    folder = school.output / "members" / student
-    fitted = fit_network(plan, school.prepared_folder, school.competition, folder, **how)
-    own = school.honest(folder, members | {student: folder})
-    honest, step = (gain_over(school.prepared.labels, control, own) for control in (reference, before))
-    twin = None
-    if settings.claimed_folds:
-        aside = school.output / "claims" / student
-        leaky = fit_network(
-            plan, school.prepared_folder, school.competition, aside, pooled=True, folds=settings.claimed_folds, **how
-        ).oof
-        twin = tuple(gain_over(school.prepared.labels, reference, each) for each in (own.take(leaky.row_ids), leaky))
-    verdict = verdict_on(step)
-    if verdict.word == "discard":
-        folder = _set_aside(folder, school.output / "discarded" / student)
-    return Round(number, labels, fitted, folder, honest, step, twin, verdict)
-
-
-def _set_aside(folder: Path, to: Path) -> Path:
-    """The member, moved and sealed as what it is, so that no later notebook takes it in."""
+def _move_aside(folder: Path, to: Path) -> Path:
+    """Move the member, and seal it as discarded, so that no later notebook takes it in."""
     shutil.rmtree(to, ignore_errors=True)
     to.parent.mkdir(parents=True, exist_ok=True)
     folder.rename(to)
@@ -221,9 +272,14 @@ def _set_aside(folder: Path, to: Path) -> Path:
 
 
 def gains_table(rounds: Sequence[Round]) -> pd.DataFrame:
-    """A row a gain: round, kind, gain, low, high, verdict; honest, and where a twin was trained naive on its rows."""
+    """One row a gain: round, kind (student, or leaky), gain, low, high, verdict.
+
+    Both kinds are on the leaky folds where a leaky control was trained.
+    """
     rows = []
     for each in rounds:
-        for kind, of in zip(("honest", "naive"), each.twin or (each.honest,), strict=False):
+        control = each.leaky_control
+        gains = {"student": control.clean, "leaky": control.leaky} if control else {"student": each.gain}
+        for kind, of in gains.items():
             rows.append((each.number, kind, of.gain, of.interval.low, of.interval.high, each.verdict.word))
     return pd.DataFrame(rows, columns=["round", "kind", "gain", "low", "high", "verdict"])

@@ -1,4 +1,4 @@
-"""What a student gained over its control: honestly, by the judge's rows, and as a leak would have claimed it."""
+"""Gain of a student over its control, on the labelled windows of the judge; and the share of its teachers' gain."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class StudentGain:
 
     @property
     def gain(self) -> float:
-        """By how much the student is better."""
+        """The difference of the scores."""
         return self.student - self.control
 
     def __str__(self) -> str:
@@ -36,14 +36,14 @@ class StudentGain:
 
 @dataclass(frozen=True)
 class RoundVerdict:
-    """keep, stop or discard; and why."""
+    """The decision on a student (keep, stop or discard) and its reason."""
 
     word: str
     why: str
 
 
 def gain_over(labels: Labels, control: Scores, student: Scores) -> StudentGain:
-    """What the student gained on those labelled rows that it scored, paired over redrawn recordings."""
+    """The student's gain on those labelled rows that it scored, paired over redrawn recordings."""
     held = labels.restrict_to(student)
     named = {"student": student, "control": control}
     scored = {name: judge(held, scores).macro for name, scores in named.items()}
@@ -51,16 +51,16 @@ def gain_over(labels: Labels, control: Scores, student: Scores) -> StudentGain:
     return StudentGain(scored["student"], scored["control"], sure, len(held.row_ids))
 
 
-def verdict_on(honest: StudentGain) -> RoundVerdict:
-    """What to do with a student, by its honest gain over the control or the student before it."""
-    if honest.interval.low > 0:
-        return RoundVerdict("keep", f"surely better: {honest}")
-    if honest.interval.high < 0:
-        return RoundVerdict("discard", f"surely worse: {honest}")
-    return RoundVerdict("stop", f"not told from what it is held against: {honest}; another round would build on luck")
+def verdict_on(gain: StudentGain) -> RoundVerdict:
+    """The decision on a student, by its gain over the control or the student before it."""
+    if gain.interval.low > 0:
+        return RoundVerdict("keep", f"surely better: {gain}")
+    if gain.interval.high < 0:
+        return RoundVerdict("discard", f"surely worse: {gain}")
+    return RoundVerdict("stop", f"no sure difference: {gain}; another round would build on luck")
 
 
-LEAST_GAIN = 0.01  # a share of less than this is a share of noise
+LEAST_GAIN = 0.01  # a share of a smaller gain is a share of noise
 
 
 def kept_table(labels: Labels, student: Scores, teacher: Scores, floor: Scores, parts: list[Subgroup]) -> pd.DataFrame:
@@ -74,12 +74,12 @@ def kept_table(labels: Labels, student: Scores, teacher: Scores, floor: Scores, 
     return rows.drop(columns="unscored").assign(kept=kept)
 
 
-def teachers_scores(teaching: TeacherBlend, members: Mapping[str, Scores], folds: Folds) -> Scores:
-    """What the teachers together say of labelled soundscapes, each fold's rows as they teach that fold."""
+def teachers_scores(blend: TeacherBlend, members: Mapping[str, Scores], folds: Folds) -> Scores:
+    """The blend's scores of labelled soundscapes, each fold's rows by the models that label for that fold."""
     fold_of, parts = folds.of("soundscape"), []
     first = next(iter(members.values()))
     for fold in folds.numbers:
-        rows = [row for row in first.row_ids if fold_of[split_row_id(row)[0].stem] == fold]
+        rows = tuple(row for row in first.row_ids if fold_of[split_row_id(row)[0].stem] == fold)
         own = {name: scores.take(rows) for name, scores in members.items()}
-        parts.append(Scores(teaching.mixed(fold, own)[0], rows, first.classes, "prob"))
+        parts.append(Scores(blend.combine(fold, own)[0], rows, first.classes, "prob"))
     return concat_scores(parts)

@@ -1,4 +1,4 @@
-"""Who teaches, and how their words become one: a weighted mean of chances, or the order that a recipe gives them."""
+"""Teachers and how their predictions are blended: a weighted mean of probabilities, or a recipe's order of them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from lib.core.records import to_json
 
 @dataclass(frozen=True)
 class TeacherBlend:
-    """Members and their weights; or a recipe, which says for each fold what it would be without that fold's labels."""
+    """Members and their weights; or a recipe, which has a version for each fold, fitted without that fold's labels."""
 
     weights: Mapping[str, float]
     recipe: Recipe | None = None
@@ -22,72 +22,73 @@ class TeacherBlend:
         weights = self.weights.values()
         if not self.recipe and not (sum(weights) > 0 and all(0 <= weight < float("inf") for weight in weights)):
             raise BadInput(
-                "nobody teaches",
+                "there is no teacher",
                 expected="members with weights, none below zero, some above",
                 got=dict(self.weights),
-                do="name teachers",
+                do="set teachers=small_sed, for instance",
             )
 
     @classmethod
     def of_member(cls, name: str) -> "TeacherBlend":
-        """One member alone."""
+        """The blend of one member alone."""
         return cls({name: 1.0})
 
     @classmethod
     def of_recipe(cls, recipe: Recipe) -> "TeacherBlend":
-        """The blend that a recipe is without the labels of the fold it teaches."""
+        """The blend of a recipe, for each fold without that fold's labels."""
         return cls({}, recipe)
 
     @property
     def members(self) -> list[str]:
-        """Whoever must be heard."""
+        """The names of all members whose predictions are needed."""
         if not self.recipe:
             return [name for name, weight in self.weights.items() if weight > 0]
         return [member.name for member in [*self.recipe.members, *self.recipe.fold_only_members]]
 
     @property
-    def spoken(self) -> dict[str, float]:
-        """What each weighs; a recipe's own weights, which may differ from fold to fold."""
+    def weight_by_member(self) -> dict[str, float]:
+        """The weight of each member; a recipe's overall weights, which may differ from fold to fold."""
         return self.recipe.weights if self.recipe else {name: self.weights[name] for name in self.members}
 
-    def made_with(self, name: str) -> str | None:
-        """The manifest of the member that a recipe was made with; whoever has a weight may be any of that name."""
+    def recipe_manifest(self, name: str) -> str | None:
+        """The manifest of the member that a recipe was made with; None for plain weights, which fit any of its name."""
         known = [*self.recipe.members, *self.recipe.fold_only_members] if self.recipe else []
         return next((member.manifest for member in known if member.name == name), None)
 
-    def mixed(self, fold: int, parts: Mapping[str, Scores]) -> tuple[np.ndarray, tuple[str, ...]]:
-        """(rows, classes) chances of what the members' models of this fold say; and what a recipe could not do.
+    def combine(self, fold: int, parts: Mapping[str, Scores]) -> tuple[np.ndarray, tuple[str, ...]]:
+        """(rows, classes) blended probabilities of the members' models of this fold; and a recipe's alarms.
 
-        A recipe gives the order of a class's rows, the mean of its members the values: a student wants chances.
+        A recipe gives the order of a class's rows, the mean of its members the values: students train on probabilities.
         """
         if not self.recipe:
-            return _mean(self.weights, parts), ()
-        blind = self.recipe.for_fold(fold)
-        mean, outcome = _mean(blind.weights, parts), blind.execute(dict(parts))
-        return in_order(mean, outcome.scores.values), outcome.alarms
+            return _weighted_mean(self.weights, parts), ()
+        of_fold = self.recipe.for_fold(fold)
+        mean, outcome = _weighted_mean(of_fold.weights, parts), of_fold.execute(dict(parts))
+        return match_ranks(mean, outcome.scores.values), outcome.alarms
 
-    def described(self) -> dict:
-        """Everything that decides how they are mixed, as JSON."""
+    def as_json(self) -> dict:
+        """Everything that decides the blend, as JSON."""
         return {"recipe": to_json(self.recipe)} if self.recipe else {"weights": dict(self.weights)}
 
 
-def in_order(values: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """(rows, classes) each column's values, the largest where the order's is; where that ties, they stay in theirs."""
+def match_ranks(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """(rows, classes) each column's values in the order of `order`'s ranks; where that ties, in their own."""
     placed = np.empty_like(values)
     for column, (own, wanted) in enumerate(zip(values.T, order.T, strict=True)):
         placed[np.lexsort((own, wanted)), column] = np.sort(own)
     return placed
 
 
-def _mean(weights: Mapping[str, float], parts: Mapping[str, Scores]) -> np.ndarray:
+def _weighted_mean(weights: Mapping[str, float], parts: Mapping[str, Scores]) -> np.ndarray:
     """(rows, classes) float32 the weighted mean of probabilities."""
     named = {name: weight for name, weight in weights.items() if weight > 0}
     total = sum(named.values())
-    return sum(np.float32(weight / total) * parts[name].values for name, weight in named.items())
+    shares = (np.float32(weight / total) * parts[name].values for name, weight in named.items())
+    return np.asarray(sum(shares))
 
 
 def parse_teachers(text: str, recipes: Callable[[str], Recipe]) -> TeacherBlend:
-    """Who is named in "a, b:2": members with weights, 1 where none is said; or in "recipe:safe": a recipe's blend."""
+    """The blend of "a, b:2": members with weights, 1 where none is given; or of "recipe:safe": a recipe."""
     if text.startswith("recipe:"):
         return TeacherBlend.of_recipe(recipes(text.removeprefix("recipe:")))
     weights: dict[str, float] = {}
@@ -100,6 +101,6 @@ def parse_teachers(text: str, recipes: Callable[[str], Recipe]) -> TeacherBlend:
                 "teachers cannot be read",
                 expected="names with weights, as in a,b:2; or recipe:safe",
                 got=part,
-                do="mend the weight",
+                do="set a number as weight, as in small_sed:2",
             ) from error
     return TeacherBlend(weights)

@@ -31,9 +31,9 @@ BARELY_TRAINED = [  # whether networks and heads learn is shown by `make demo`
     "-p",
     "04:steps_per_epoch=2",
     "-p",
-    "04:claimed_folds=",
+    "04:leaky_folds=",
     "-p",
-    "04:also=serve=folds",
+    "04:overrides=serve=folds",
 ]
 
 

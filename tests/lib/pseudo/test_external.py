@@ -129,10 +129,10 @@ def test_what_cannot_be_read_is_named_and_the_others_are_cut(cut, folder, capsys
     (folder / "a folder.wav").mkdir()
     (folder / "notes.txt").write_text("no recording")
     assert len(cut()) == 1
-    said = capsys.readouterr().out
-    assert all(f"{name} is left out: " in said for name in ("bad.mp3", "empty.ogg", "nan.wav"))
-    assert "not finite" in said
-    assert "notes.txt" not in said
+    printed = capsys.readouterr().out
+    assert all(f"{name} is left out: " in printed for name in ("bad.mp3", "empty.ogg", "nan.wav"))
+    assert "not finite" in printed
+    assert "notes.txt" not in printed
 
 
 def test_a_folder_without_recordings_is_an_error(cut, folder):
@@ -154,7 +154,7 @@ def test_nothing_is_converted_twice_and_equal_files_once(cut, folder, read):
     assert read[2:] == ["c.wav"]
 
 
-def test_a_run_that_was_stopped_in_a_recording_begins_that_recording_anew(cut, folder, read, monkeypatch):
+def test_a_run_that_was_stopped_in_a_recording_starts_that_recording_again(cut, folder, read, monkeypatch):
     for seed in range(3):
         write(folder / f"{seed}.wav", noise(125, seed=seed))
     monkeypatch.setattr(external.os, "cpu_count", lambda: 1)
@@ -200,9 +200,9 @@ def copy_within(contest, to):
     ("copy", "why"),
     [
         (copy_bytes, rf"{STEM}\.ogg, byte for byte"),
-        (copy_samples, rf"minute 1 is the contest's {STEM}\.ogg"),
-        (copy_clip, r"minute 1 is the contest's 1\.ogg"),
-        (copy_within, rf"minute 2 is the contest's {STEM}\.ogg"),
+        (copy_samples, rf"minute 1 is the competition's {STEM}\.ogg"),
+        (copy_clip, r"minute 1 is the competition's 1\.ogg"),
+        (copy_within, rf"minute 2 is the competition's {STEM}\.ogg"),
     ],
 )
 def test_what_holds_a_recording_of_the_contest_is_left_out_and_both_are_named(cut, folder, contest, copy, why, capsys):
@@ -213,7 +213,7 @@ def test_what_holds_a_recording_of_the_contest_is_left_out_and_both_are_named(cu
     assert re.search(rf"ALARM: x\.\w+ is left out: .*{why}", capsys.readouterr().out)
 
 
-def test_beside_other_contest_data_recordings_are_looked_at_anew(cut, folder, contest, tmp_path):
+def test_beside_other_contest_data_recordings_are_compared_again(cut, folder, contest, tmp_path):
     folder.mkdir()
     copy_samples(contest, folder)
     other = tmp_path / "other"
@@ -223,7 +223,7 @@ def test_beside_other_contest_data_recordings_are_looked_at_anew(cut, folder, co
     assert cut() == []
 
 
-def test_the_disk_is_said_before_and_too_small_a_disk_is_refused(cut, folder, capsys, monkeypatch):
+def test_the_disk_is_reported_before_and_too_small_a_disk_is_refused(cut, folder, capsys, monkeypatch):
     write(folder / "a.wav", noise(90))
     monkeypatch.setattr(external.shutil, "disk_usage", lambda folder: SimpleNamespace(free=5.7e6))
     with pytest.raises(BadInput, match="disk is too small"):

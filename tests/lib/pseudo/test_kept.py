@@ -1,17 +1,17 @@
-"""What a student keeps is its share of its teachers' gain; who teaches is scored fold by fold, as it teaches."""
+"""A student keeps its share of its teachers' gain; teachers are scored fold by fold, as they label."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import rankdata
 
-from lib.blend.recipe import RecipeMember, Mix, Part, Recipe
+from lib.blend.recipe import Mix, Part, Recipe, RecipeMember
 from lib.competition.folds import Folds
 from lib.competition.row_ids import parse_soundscape, row_ids
 from lib.competition.scores import Labels, Scores
 from lib.judge.subgroups import Subgroup
 from lib.pseudo.student_gain import kept_table, teachers_scores
-from lib.pseudo.teachers import TeacherBlend, in_order
+from lib.pseudo.teachers import TeacherBlend, match_ranks
 
 STEMS = [f"BC2026_Train_{n:04d}_S{n:02d}_20250101_000000" for n in range(10)]
 ROWS = [row for stem in STEMS for row in row_ids(stem)]
@@ -63,7 +63,7 @@ def rows_of(fold):
     return [row for row in ROWS if FOLD[row.rpartition("_")[0]] == fold]
 
 
-def test_teachers_with_weights_say_their_mean(members):
+def test_teachers_with_weights_give_their_mean(members):
     scores = teachers_scores(TeacherBlend({"p": 1.0, "q": 3.0}), members, FOLDS)
     assert scores.row_ids == (*rows_of(0), *rows_of(1))
     assert (scores.kind, scores.classes) == ("prob", ("a", "b"))
@@ -72,7 +72,7 @@ def test_teachers_with_weights_say_their_mean(members):
 
 
 def test_a_recipe_is_executed_within_each_fold_by_what_it_is_without_its_labels(members):
-    blind = {"0": [Mix("all", "rank", [Part("p", 0.5), Part("q", 0.5)])], "1": [Mix("all", "rank", [Part("r", 1.0)])]}
+    by_fold = {"0": [Mix("all", "rank", [Part("p", 0.5), Part("q", 0.5)])], "1": [Mix("all", "rank", [Part("r", 1.0)])]}
     recipe = Recipe(
         "bold",
         "hash",
@@ -83,11 +83,11 @@ def test_a_recipe_is_executed_within_each_fold_by_what_it_is_without_its_labels(
         0.5,
         [0.4, 0.6],
         2,
-        by_fold=blind,
+        by_fold=by_fold,
     )
     scores = teachers_scores(TeacherBlend.of_recipe(recipe), members, FOLDS)
     p, q = (members[name].take(rows_of(0)).values for name in "pq")
-    by_hand = in_order((p + q) / 2, rankdata(p, axis=0) + rankdata(q, axis=0))
+    by_hand = match_ranks((p + q) / 2, rankdata(p, axis=0) + rankdata(q, axis=0))
     ranked = sum(rankdata(part, axis=0) for part in (p, q))
     placed = scores.take(rows_of(0)).values
     np.testing.assert_allclose(np.sort(placed, axis=0), np.sort(by_hand, axis=0), rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Known sounds are found again by bytes or by samples, and nothing else is taken for one of them."""
+"""Known recordings are found again by bytes or by samples, and nothing else is taken for one of them."""
 
 import shutil
 
@@ -8,7 +8,7 @@ import soundfile
 
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES
 from lib.learn.cache.audio import as_int16
-from lib.pseudo.external import KnownSounds, contest_recordings
+from lib.pseudo.external import KnownRecordings, competition_recordings
 from lib.sound.decode import decode
 
 MINUTE = np.random.default_rng(0).uniform(-0.5, 0.5, SOUNDSCAPE_SAMPLES).astype(np.float32)
@@ -35,45 +35,45 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def known(files):
-    return KnownSounds(list(files.values()))
+    return KnownRecordings(list(files.values()))
 
 
 def test_the_same_bytes_are_found_under_any_name(known, files, tmp_path):
     copy = tmp_path / "x"
     shutil.copy(files["minute"], copy)
-    assert known.same_file(copy) == files["minute"]
+    assert known.find_file(copy) == files["minute"]
     data = bytearray(copy.read_bytes())
     data[-1] ^= 1
     copy.write_bytes(data)  # the same size
-    assert known.same_file(copy) is None
+    assert known.find_file(copy) is None
 
 
 @pytest.mark.parametrize("name", ["minute", "short", "other rate"])
 def test_the_same_samples_are_found_whatever_rounding_did_to_them(known, files, name):
     samples = as_int16(decode(files[name]))
     shaken = samples + np.random.default_rng(1).integers(-2, 3, len(samples)).astype(np.int16)
-    assert known.same_minute(samples) == known.same_minute(shaken) == files[name]
+    assert known.find_minute(samples) == known.find_minute(shaken) == files[name]
 
 
 def test_of_a_longer_recording_the_first_minute_is_known(known, files):
-    assert known.same_minute(as_int16(MINUTE[::-1])) == files["long"]
+    assert known.find_minute(as_int16(MINUTE[::-1])) == files["long"]
 
 
 def test_another_sound_of_the_same_beginning_or_length_is_not_taken_for_it(known):
     other = as_int16(MINUTE)
     other[-1] += 3
-    assert known.same_minute(other) is None
-    assert known.same_minute(as_int16(MINUTE)[:-1]) is None
-    assert known.same_minute(np.roll(as_int16(MINUTE), 1)) is None
-    assert known.same_minute(as_int16(-np.sign(SHORT))) is None
+    assert known.find_minute(other) is None
+    assert known.find_minute(as_int16(MINUTE)[:-1]) is None
+    assert known.find_minute(np.roll(as_int16(MINUTE), 1)) is None
+    assert known.find_minute(as_int16(-np.sign(SHORT))) is None
 
 
 def test_silence_is_nobodys(known):
-    assert known.same_minute(np.zeros(len(SHORT), dtype=np.int16)) is None
+    assert known.find_minute(np.zeros(len(SHORT), dtype=np.int16)) is None
 
 
 def test_the_contests_recordings_are_clips_and_the_soundscapes_of_training_and_test(tmp_path):
     for name in ("train_audio/ani/1.ogg", "train_soundscapes/a.ogg", "test_soundscapes/b.ogg", "train.csv"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert [file.name for file in contest_recordings(tmp_path)] == ["b.ogg", "1.ogg", "a.ogg"]
+    assert [file.name for file in competition_recordings(tmp_path)] == ["b.ogg", "1.ogg", "a.ogg"]
