@@ -23,7 +23,7 @@ from lib.submit.budget import Clock, make_plan
 from lib.submit.soundscape import SoundscapeResult, score_soundscape
 from lib.submit.timing import Meter
 
-FIRST = 8  # soundscapes before any member is dropped: the costs in a recipe were measured on another machine
+WARMUP_SOUNDSCAPES = 8  # soundscapes before any member is dropped: the costs in a recipe were measured on another machine
 _SAVE_MINUTES = 15.0  # between partial submissions, each better than the last
 _MAY_FAIL = 0.05  # of the soundscapes, for a member that the recipe requires
 
@@ -142,7 +142,7 @@ class _Stream:
             self._handle_failure(name, result)
         if set(self.members) <= set(result.tables):
             self._store(result)
-        if self.meter.soundscapes >= FIRST:
+        if self.meter.soundscapes >= WARMUP_SOUNDSCAPES:
             self._replan()
         if self.save_partial and self.clock.minutes - self.saved_minutes >= _SAVE_MINUTES:
             self._save(self.save_partial)
@@ -186,7 +186,7 @@ class _Stream:
         all_s, minutes = costs.total(self.members), self.clock.minutes
         for name in plan.dropped:
             self._drop(name, f"at {all_s:.2f} s a soundscape, {to_come} more do not fit")
-        if plan.dropped or self.meter.soundscapes == FIRST:
+        if plan.dropped or self.meter.soundscapes == WARMUP_SOUNDSCAPES:
             print(f"minute {minutes:.1f}: at this pace scoring ends at minute {plan.end_minutes:.1f}", flush=True)
 
     def _drop(self, name: str, reason: str) -> None:

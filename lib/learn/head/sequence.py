@@ -15,7 +15,7 @@ from lib.learn.head.loop import HeadLoopSettings, fit_with_early_stopping, repro
 from lib.learn.network.losses import LossSettings, make_loss
 from lib.models.head.sequence import S2_BLOCKS, ScalarMix, SequenceHead, SequenceNetwork
 
-Network = TypeVar("Network", SequenceHead, ScalarMix)
+_Network = TypeVar("_Network", SequenceHead, ScalarMix)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def fit_scalar_mix(
     return network.shares(), FittedNetwork(network)
 
 
-def _fit(kind: type[Network], data: HeadData, settings: SequenceHeadSettings, seed: int) -> Network:
+def _fit(kind: type[_Network], data: HeadData, settings: SequenceHeadSettings, seed: int) -> _Network:
     """Fit a network of either kind."""
     held = validation_mask(data.sequences, VALIDATION_FOLDS, seed)
     every_clip = np.ones(len(data.clips.names), dtype=bool)

@@ -9,7 +9,7 @@ from lib.submit.budget import BUDGET_MINUTES, GUARD_MINUTES, TARGET_MINUTES, Clo
 from lib.submit.engine import OpenedRecipe, execute
 from lib.submit.receipt import make_receipt
 from lib.submit.rows import RequiredRows
-from lib.submit.stream import FIRST, score_soundscapes
+from lib.submit.stream import WARMUP_SOUNDSCAPES, score_soundscapes
 from lib.submit.writer import read_submission, write_submission
 from tests.support.fakemachine import CLASSES, Machine, optional, recipe_of, scores_of, soundscapes
 
@@ -72,7 +72,7 @@ def test_at_half_the_speed_the_member_worth_least_for_a_second_goes_after_the_fi
     line = receipt.members[-1]
     assert line.planned_s == 8.0
     assert line.measured_s == 16.0
-    assert line.left_out_minutes < FIRST * 44 / 60
+    assert line.left_out_minutes < WARMUP_SOUNDSCAPES * 44 / 60
     assert "600" not in line.left_out
     assert receipt.scored == 600
     assert end < TARGET_MINUTES
