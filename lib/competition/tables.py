@@ -184,11 +184,19 @@ def read_solution(path: Path, classes: ClassList) -> Labels:
     """The hidden labels of a miniature competition, in class order."""
     table = pd.read_csv(path, dtype={"row_id": str})
     if absent := [label for label in classes.labels if label not in table.columns]:
-        raise BadInput(f"{path.name} lacks classes", expected="a column a class", got=shorten(absent), do="rebuild it")
+        raise BadInput(
+            f"{path.name} lacks classes",
+            expected="a column a class",
+            got=shorten(absent),
+            do="build the miniature again with `make demo`",
+        )
     values = table[list(classes.labels)].to_numpy()
     if not np.isin(values, (0, 1)).all():
         raise BadInput(
-            f"{path.name} holds other values than 0 and 1", expected="0 or 1", got=values.max(), do="rebuild it"
+            f"{path.name} holds other values than 0 and 1",
+            expected="0 or 1",
+            got=values.max(),
+            do="build the miniature again with `make demo`",
         )
     return Labels(values.astype(bool), tuple(table.row_id), classes.labels)
 

@@ -72,7 +72,7 @@ def cut(audio: np.ndarray, start: int, samples: int) -> np.ndarray:
     return np.resize(np.roll(audio, -start), samples)
 
 
-def cut_reflected(audio: np.ndarray, start: int, samples: int) -> np.ndarray:
+def cut_with_reflection(audio: np.ndarray, start: int, samples: int) -> np.ndarray:
     """(samples,) of the audio from `start`; before its beginning and beyond its end the audio is reflected.
 
     The spectrograms of a whole file do the same at its two ends.

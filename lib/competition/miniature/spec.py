@@ -65,7 +65,7 @@ class MiniatureSpec:
                 "the miniature's spec contradicts itself",
                 expected="; ".join(broken),
                 got=asdict(self),
-                do="change the fields named above",
+                do="set the fields so that these rules hold",
             )
 
     def _mirrors_are_sound(self) -> bool:

@@ -9,7 +9,7 @@ from lib.sound.crops import (
     CropSettings,
     crop_start,
     cut,
-    cut_reflected,
+    cut_with_reflection,
     energy_by_tenth,
     loudest_start,
     loudest_stretch,
@@ -82,8 +82,8 @@ def test_a_recording_of_just_the_length_is_used_whole():
 def test_beyond_its_ends_a_recording_is_reflected_as_numpy_reflects(before, after):
     audio = np.arange(8)
     padded = np.pad(audio, (before, after), mode="reflect")
-    assert cut_reflected(audio, -before, len(padded)).tolist() == padded.tolist()
-    assert cut_reflected(audio, 2, 4).tolist() == [2, 3, 4, 5]
+    assert cut_with_reflection(audio, -before, len(padded)).tolist() == padded.tolist()
+    assert cut_with_reflection(audio, 2, 4).tolist() == [2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("wrong", [{"kind": "loudest"}, {"seconds": 0}, {"jitter_s": -1.0}])
