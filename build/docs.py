@@ -1,6 +1,6 @@
-"""Update the README's measured parts from real runs, and take its screenshot.
+"""Update the measured parts of README and docs/results.md from real runs, and take the README's screenshot.
 
-python -m build.docs    runs the demo, the tests and the bench, and puts their output between the README's marks
+python -m build.docs    runs demo, tests, ladder and bench, and puts their output into the marked code blocks
 """
 
 import re
@@ -10,9 +10,11 @@ import sys
 from build.project import ROOT
 from lib.core.errors import BadInput
 
-RUNS = {  # mark in the README -> command, and how many of its last lines are shown
+PAPERS = ("README.md", "docs/results.md")
+RUNS = {  # mark in one of the papers -> command, and the number of its last lines that are shown
     "demo": (["make", "demo"], 30),
     "test": (["make", "test"], 1),
+    "ladder": (["make", "ladder"], 40),
     "bench": (["make", "bench"], 70),
     "calibrate": (["make", "calibrate"], 5),
 }
@@ -20,17 +22,23 @@ PAGE, SCREENSHOT = ROOT / "dist/notebooks/index.html", ROOT / "docs/notebooks.pn
 
 
 def replace_block(text: str, mark: str, lines: list[str]) -> str:
-    """The text with the code block after `<!-- mark -->` holding these lines; without such a block it is an error."""
+    """The text with the code block after `<!-- mark -->` holding these lines; a first line with a `$` stays."""
     pattern = re.compile(rf"(<!-- {mark} -->\n```\n)(\$ [^\n]*\n)?.*?(```)", re.DOTALL)
-    if not pattern.search(text):
-        raise BadInput(
-            f"README has no block {mark!r}",
-            expected=f"<!-- {mark} --> before a code block",
-            got="none",
-            do="put the mark there",
-        )
     body = "\n".join(lines) + "\n"
     return pattern.sub(lambda found: f"{found[1]}{found[2] or ''}{body}{found[3]}", text)
+
+
+def paper_with(papers: dict[str, str], mark: str) -> str:
+    """The name of the paper with `<!-- mark -->` before a code block; without one it is an error."""
+    found = [name for name, text in papers.items() if f"<!-- {mark} -->\n```\n" in text]
+    if not found:
+        raise BadInput(
+            f"no block {mark!r} in {', '.join(papers)}",
+            expected=f"<!-- {mark} --> before a code block",
+            got="none",
+            do="add the mark to one of them",
+        )
+    return found[0]
 
 
 def output_of(command: list[str], last: int) -> list[str]:
@@ -54,12 +62,13 @@ def take_screenshot() -> None:
 
 
 def main() -> int:
-    """Run everything, then write the README once."""
-    readme = ROOT / "README.md"
-    text = readme.read_text()
+    """Run everything, then write each paper once."""
+    papers = {paper: (ROOT / paper).read_text() for paper in PAPERS}
     for mark, (command, last) in RUNS.items():
-        text = replace_block(text, mark, output_of(command, last))
-    readme.write_text(text)
+        paper = paper_with(papers, mark)
+        papers[paper] = replace_block(papers[paper], mark, output_of(command, last))
+    for paper, text in papers.items():
+        (ROOT / paper).write_text(text)
     take_screenshot()
     return 0
 

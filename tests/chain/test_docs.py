@@ -96,15 +96,17 @@ def test_ci_runs_what_the_readme_says():
 
 def test_measured_blocks_are_replaced_between_their_marks_and_nowhere_else():
     before = "a\n<!-- demo -->\n```\n$ make demo\nold\n```\nb\n<!-- bench -->\n```\nold\n```\n"
-    after = docs.spliced(docs.spliced(before, "demo", ["new", "er"]), "bench", ["x"])
+    after = docs.replace_block(docs.replace_block(before, "demo", ["new", "er"]), "bench", ["x"])
     assert after == "a\n<!-- demo -->\n```\n$ make demo\nnew\ner\n```\nb\n<!-- bench -->\n```\nx\n```\n"
     with pytest.raises(BadInput, match="no block 'test'"):
-        docs.spliced(before, "test", [])
+        docs.paper_with({"README.md": before}, "test")
 
 
-def test_the_readme_has_a_place_for_every_measurement():
+def test_the_papers_have_a_place_for_every_measurement():
+    papers = {paper: text(paper) for paper in docs.PAPERS}
     for mark in docs.RUNS:
-        assert docs.spliced(text("README.md"), mark, ["x"]) != text("README.md")
+        paper = docs.paper_with(papers, mark)
+        assert docs.replace_block(papers[paper], mark, ["x"]) != papers[paper]
 
 
 @pytest.mark.parametrize(
