@@ -56,7 +56,8 @@ def gains_by_round(rows: pd.DataFrame) -> Figure:
                 fontsize=8,
             )
     axis.axhline(0.0, color="#444", linewidth=1)
-    verdicts: dict[int, str] = rows[rows.kind == "student"].set_index("round").verdict.to_dict()
+    students = rows[rows.kind == "student"]
+    verdicts = dict(zip(students["round"], students.verdict, strict=True))
     axis.set_xticks(range(len(numbers)), [f"R{number}\n{verdicts.get(number, '')}" for number in numbers])
     for tick, number in zip(axis.get_xticklabels(), numbers, strict=True):
         tick.set_color(_VERDICTS.get(verdicts.get(number, ""), "black"))
