@@ -9,14 +9,12 @@ from scipy.special import expit
 
 @dataclass(frozen=True)
 class LogisticSettings:
-    """How the linear models are fitted."""
+    """Regularisation, clipping and dimensions of the linear models."""
 
     l2: float = 1.0  # against a class's mean loss, per squared weight of a standardised feature
     clip: float = 3.0  # standard deviations
     max_iterations: int = 200
-    components: int = (
-        0  # fit in the so many directions of most spread, which many features hardly need more than; 0: all
-    )
+    components: int = 0  # directions of most variance in which it is fitted, for many features; 0: all
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +28,7 @@ class LogisticModel:
     clip: float
 
     def standard(self, features: np.ndarray) -> np.ndarray:
-        """(rows, features) standardised; clipped, because focal clips lie far outside what soundscapes show."""
+        """(rows, features) standardised and clipped, because focal clips lie far outside the range of soundscapes."""
         return np.clip((features - self.centre) / self.spread, -self.clip, self.clip)
 
     def logits(self, features: np.ndarray) -> np.ndarray:
@@ -41,14 +39,14 @@ class LogisticModel:
 def fit_logistic(
     features: np.ndarray, targets: np.ndarray, cells: np.ndarray, settings: LogisticSettings
 ) -> LogisticModel:
-    """One linear model a class; `cells` (rows, classes) weighs each truth, 0 where it is unknown.
+    """Fit one linear model a class; `cells` (rows, classes) weighs each target, 0 where it is unknown.
 
     Each class's positives and negatives weigh the same in sum, so that rare classes are not drowned.
     """
     spread = features.std(axis=0)
     shape = (features.shape[1], targets.shape[1])
     scale = LogisticModel(
-        features.mean(axis=0), np.where(spread > 1e-6, spread, 1.0), np.zeros(shape), 0.0, settings.clip
+        features.mean(axis=0), np.where(spread > 1e-6, spread, 1.0), np.zeros(shape), np.zeros(shape[1]), settings.clip
     )
     standard = scale.standard(features)
     basis = _directions(standard, settings.components) if 0 < settings.components < shape[0] else None

@@ -12,7 +12,7 @@ from lib.models.embedder.perch import Perch
 from lib.models.embedder.short_window import ShortWindowEmbedder
 from lib.models.member.golden_output import golden_sound
 from lib.models.runtime.onnx import OnnxFile
-from lib.models.runtime.tflite import LitertFile
+from lib.models.runtime.tflite import TfliteFile
 from lib.sound.decode import soundscape_windows
 
 
@@ -31,7 +31,7 @@ def open_frozen(path: Path, labels: Path | None = None) -> FrozenModel:
     """The model in a file with its table of labels (else the one beside it), once it tells one sound from another."""
     names = read_labels(labels or find_labels(path))
     if path.suffix == ".tflite":
-        model = ShortWindowEmbedder(LitertFile(path), names)
+        model = ShortWindowEmbedder(TfliteFile(path), names)
     elif path.suffix == ".onnx":
         file = OnnxFile(path)
         model = Perch(file, names) if "inputs" in file.inputs else ShortWindowEmbedder(file, names)

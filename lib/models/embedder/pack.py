@@ -16,9 +16,9 @@ from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
 from lib.core.records import seal, to_json, write_json
 from lib.models.embedder.base import BLOCK, block_of, find_labels, read_labels
+from lib.models.embedder.card import LABELS_FILE, EmbedderCard
 from lib.models.embedder.labels import LabelMap
 from lib.models.embedder.open import open_frozen
-from lib.models.embedder.packed import LABELS_FILE, EmbedderCard
 from lib.models.standin.graph import STANDIN_GRAPH
 
 # Operations whose result has the layout of the picture that goes in.

@@ -1,8 +1,6 @@
 """Embedders: frozen models packed in sealed folders, speaking of the project's classes."""
 
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,42 +8,11 @@ import numpy as np
 from lib.competition.classes import ClassList
 from lib.core import fingerprint
 from lib.core.errors import BadInput
-from lib.core.records import check_seal, from_json, read_json
-from lib.models.embedder.base import BLOCK, Embeddings
+from lib.core.records import check_seal
+from lib.models.embedder.base import Embeddings
+from lib.models.embedder.card import LABELS_FILE, EmbedderCard, read_embedder_card
 from lib.models.embedder.labels import LabelMap
 from lib.models.embedder.open import FrozenModel, open_frozen
-
-LABELS_FILE = "labels.csv"
-
-
-@dataclass(frozen=True)
-class EmbedderCard:
-    """`embedder.json`."""
-
-    name: str
-    file: str
-    source: str  # the fingerprint of the file that it was packed from
-    class_hash: str
-    widths: dict[str, int]  # of each part of its tokens, under the name by which heads ask for it
-    columns: list[list[int]]  # a list for each class: the model's labels that stand for it
-    how: list[str]  # by class: how they were found
-    standin: bool = False  # made by `lib.models.standin`: scores of its heads tell nothing about Perch
-
-    @property
-    def blocks(self) -> tuple[str, ...]:
-        """The blocks that it tells of."""
-        return tuple(name.removeprefix(BLOCK) for name in self.widths if name.startswith(BLOCK))
-
-
-def read_embedder_card(folder: Path) -> EmbedderCard:
-    """The card in an embedder's folder."""
-    return from_json(EmbedderCard, read_json(folder / "embedder.json"), f"{folder.name}/embedder.json")
-
-
-def classes_with_own_label(folders: Iterable[Path], classes: ClassList) -> frozenset[str]:
-    """The labels that any of the embedders in these folders knows by a name of their own."""
-    named = [zip(classes.labels, card.how, strict=True) for card in map(read_embedder_card, folders)]
-    return frozenset(label for pairs in named for label, how in pairs if how in ("name", "synonym"))
 
 
 class Embedder:

@@ -1,4 +1,4 @@
-"""Export of a trained network to ONNX: input `spectrogram`, outputs `clip_logits` and `frame_logits`, any number of rows."""
+"""Export of a trained network to ONNX: `spectrogram` in, `clip_logits` and `frame_logits` out, any number of rows."""
 
 import logging
 import warnings

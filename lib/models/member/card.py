@@ -1,4 +1,4 @@
-"""The member's card: everything that inference needs to know, so that nothing is restated there."""
+"""The member's card, `member.json`, with all that inference needs to know, and the files of the member's folds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,10 +9,12 @@ from lib.competition.classes import ClassList
 from lib.core.errors import BadInput, shorten
 from lib.core.records import check_seal, from_json, read_json
 
+FoldModel = TypeVar("FoldModel")
+
 
 @dataclass(frozen=True)
 class MemberCard:
-    """`member.json`. `config` is the whole configuration; its fingerprint tells two members apart."""
+    """`member.json`. `config` is the whole configuration; its fingerprint distinguishes members."""
 
     name: str
     family: str
@@ -36,22 +38,19 @@ def read_card(folder: Path, classes: ClassList) -> MemberCard:
     return card
 
 
-FoldModel = TypeVar("Model")
-
-
 def fold_files(folder: Path, suffix: str) -> dict[int, Path]:
     """Fold -> the file of its model, in the order of the folds."""
     files = {int(path.stem.removeprefix("fold")): path for path in folder.glob(f"fold*{suffix}")}
     return dict(sorted(files.items()))
 
 
-def model_of_fold(models: Mapping[int, FoldModel], fold: int, member: str) -> FoldModel:
+def find_fold(models: Mapping[int, FoldModel], fold: int, member: str) -> FoldModel:
     """The model of that fold; a member that has none is an error."""
     if fold not in models:
         raise BadInput(
             f"member {member} has no model of fold {fold}",
             expected=f"fold{fold} among its files",
             got=f"folds {shorten(models)}" if models else "none",
-            do="fit it again",
+            do="fit the member again",
         )
     return models[fold]

@@ -1,7 +1,7 @@
-"""The probe: a made sound, and what the network of each fold said of it when it was trained.
+"""Golden output: each fold's probabilities of a synthetic sound, kept at training and checked whenever a member opens.
 
-A member is asked again when it is opened. Another mel, padding, normalisation, order of classes or precision than in
-training answers otherwise, and is refused before it can cost a submission.
+A mel, padding, normalisation, order of classes or precision that differs from training gives another output, and the
+member is refused before it can cost a submission.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from lib.core.errors import BadInput
 
 _FILE = "golden_output.npy"
 GOLDEN_LIMIT = 1e-2  # of log-odds: rare classes count too. torch and ONNX Runtime differ by less than a hundredth of it
-_LEAST, _MOST = 1e-6, 1 - 1e-4  # chances beyond have no log-odds that float32 tells apart
+_LEAST, _MOST = 1e-6, 1 - 1e-4  # float32 does not separate the log-odds of probabilities beyond
 
 
 def golden_sound() -> np.ndarray:
@@ -40,45 +40,45 @@ def golden_sound() -> np.ndarray:
     return (np.concatenate(sweeps) + loudness * noise).astype(np.float32)[: -3 * SAMPLE_RATE // 2]
 
 
-def write_golden_output(folder: Path, answers: np.ndarray) -> None:
-    """Keep the (folds, 12, classes) answers to `probe_sound` that the training side gave."""
-    np.save(folder / _FILE, answers.astype(np.float32))
+def write_golden_output(folder: Path, probabilities: np.ndarray) -> None:
+    """Keep the (folds, 12, classes) probabilities of `golden_sound` that the trained models gave."""
+    np.save(folder / _FILE, probabilities.astype(np.float32))
 
 
-def check_golden_output(folder: Path, answer: Callable[[np.ndarray], np.ndarray]) -> float:
-    """The largest difference of log-odds between today's (folds, 12, classes) answers and those kept, if in the limit.
+def check_golden_output(folder: Path, predict: Callable[[np.ndarray], np.ndarray]) -> float:
+    """The largest difference of log-odds between the (folds, 12, classes) probabilities of today and those kept.
 
-    Beyond it, or where other folds answer than were trained, it is an error.
+    Beyond the limit, or where other folds are served than were trained, it is an error.
     """
     kept = np.load(folder / _FILE)
     try:
-        today = answer(golden_sound())
-    except Exception as error:  # each runtime has its own for pictures that its graph cannot take
+        today = predict(golden_sound())
+    except Exception as error:  # each runtime has its own for spectrograms that its graph cannot take
         raise BadInput(
-            f"member {folder.name} cannot answer the probe",
-            expected=f"answers {kept.shape}",
+            f"member {folder.name} fails on the golden sound",
+            expected=f"probabilities {kept.shape}",
             got=error,
             do="undo the change of its card or files, or export it again",
         ) from error
     if today.shape != kept.shape:
         raise BadInput(
-            f"member {folder.name} is not whole",
-            expected=f"(folds, 12, classes) answers {kept.shape}",
+            f"member {folder.name} is incomplete",
+            expected=f"(folds, 12, classes) probabilities {kept.shape}",
             got=today.shape,
             do="export it again",
         )
     worst = float(np.abs(_log_odds(today) - _log_odds(kept)).max())
     if not worst <= GOLDEN_LIMIT:  # NaN is wrong too
         raise BadInput(
-            f"member {folder.name} does not hear as it did in training",
-            expected=f"its kept answers to the probe, to {GOLDEN_LIMIT} of log-odds",
+            f"member {folder.name} does not reproduce its golden output",
+            expected=f"the log-odds kept at training, within {GOLDEN_LIMIT}",
             got=f"a difference of {worst:.3g}",
             do="undo the change of its card or files, or export it again",
         )
     return worst
 
 
-def _log_odds(chances: np.ndarray) -> np.ndarray:
-    """The logarithm of chance to counter-chance."""
-    exact = chances.astype(np.float64)
+def _log_odds(probabilities: np.ndarray) -> np.ndarray:
+    """The logarithm of p / (1 - p), with p kept off 0 and 1."""
+    exact = probabilities.astype(np.float64)
     return np.log(np.maximum(exact, _LEAST)) - np.log1p(-np.minimum(exact, _MOST))

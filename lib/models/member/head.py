@@ -1,11 +1,10 @@
-"""A head member at work: its folds' files on what an embedder says of a soundscape, heard once for all heads."""
+"""L3 members at inference: heads on an embedder's output, which is computed once for all heads of a soundscape."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from scipy.special import expit
 
 from lib.competition.classes import ClassList
 from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE, Soundscape
@@ -13,30 +12,30 @@ from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
 from lib.core.paths import folders_below, manifest_kind
 from lib.models.embedder.packed import Embedder, open_embedder
-from lib.models.member.card import MemberCard, fold_files, model_of_fold
+from lib.models.member.averaging import average_folds
+from lib.models.member.card import MemberCard, find_fold, fold_files
 from lib.models.member.golden_output import check_golden_output, golden_sound
 from lib.models.member.inputs import SoundscapeInputs
 from lib.models.runtime.onnx import OnnxSession
 from lib.sound.decode import soundscape_windows
 
+HEAD_OUTPUTS = ["logit"]
+_NEAR = 3  # levels: a notebook's output has members/ beside embedders/, a dataset a folder each
+
 
 def window_orders(rolls: Sequence[int], flip: bool) -> list[np.ndarray]:
-    """The orders (12,) in which a soundscape's windows are shown: rolled by so many each, and reversed if asked."""
+    """The orders (12,) in which a head reads a soundscape's windows: rolled by so many each, and reversed if `flip`."""
     order = np.arange(WINDOWS_PER_SOUNDSCAPE)
     return [*(np.roll(order, roll) for roll in rolls), *([order[::-1]] if flip else [])]
 
 
 def site_number(site: str, names: Sequence[str]) -> int:
-    """The number by which heads know a site: from 1 in the order of the names, 0 if it is none of them."""
+    """The number of a site in a head's input: from 1 in the order of the names, 0 if it is none of them."""
     return 1 + names.index(site) if site in names else 0
 
 
-HEAD_OUTPUTS = ["logit"]
-_NEAR = 3  # levels: a notebook's output has members/ beside embedders/, a dataset a folder each
-
-
 class HeadSessions:
-    """The folds' files, opened: chances from tokens (files, 12, width), sites and hours."""
+    """The opened files of the folds: probabilities from tokens (files, 12, width), sites and hours."""
 
     def __init__(self, folder: Path, inputs: list[str], config: dict):
         files = fold_files(folder, ".onnx")
@@ -50,67 +49,73 @@ class HeadSessions:
         return list(self._sessions)
 
     def probabilities(
-        self, tokens: Mapping[str, np.ndarray], sites: Sequence[str], hours: np.ndarray, folds: Iterable[int]
+        self,
+        tokens: Mapping[str, np.ndarray],
+        sites: Sequence[str],
+        hours: Sequence[int] | np.ndarray,
+        folds: Iterable[int],
     ) -> np.ndarray:
-        """(files, 12, classes) the mean of the named folds' chances."""
-        return np.mean([expit(self._logits(tokens, sites, hours, fold)) for fold in folds], axis=0)
+        """(files, 12, classes) the mean probabilities of these folds."""
+        return average_folds("head", [self._logits(tokens, sites, hours, fold) for fold in folds])
 
-    def _logits(self, tokens: Mapping[str, np.ndarray], sites: Sequence[str], hours: np.ndarray, fold: int):
-        """The mean over the orders of windows, each laid back in time."""
+    def _logits(
+        self, tokens: Mapping[str, np.ndarray], sites: Sequence[str], hours: Sequence[int] | np.ndarray, fold: int
+    ) -> np.ndarray:
+        """(files, 12, classes) the mean over the orders of windows, each put back in time."""
         numbers = np.array([site_number(site, self._sites) for site in sites], dtype=np.int64)
-        feed = {**tokens, "site": numbers, "hour": np.asarray(hours, dtype=np.int64)}
-        feed = {name: feed[name] for name in self._inputs}
-        answers = []
+        available = {**tokens, "site": numbers, "hour": np.asarray(hours, dtype=np.int64)}
+        feed = {name: available[name] for name in self._inputs}
+        outputs = []
         for order in self._orders:
-            turned = {name: value if value.ndim == 1 else value[:, order] for name, value in feed.items()}
-            answers.append(self._sessions[fold].run(**turned)[0][:, np.argsort(order)])
-        return np.mean(answers, axis=0)
+            reordered = {name: value if value.ndim == 1 else value[:, order] for name, value in feed.items()}
+            outputs.append(self._sessions[fold].run(**reordered)[0][:, np.argsort(order)])
+        return np.mean(outputs, axis=0)
 
 
 class HeadMember:
-    """The opened head and its embedder, once they answer the probe as they did in training."""
+    """The opened head and its embedder, once they reproduce the golden output."""
 
     def __init__(self, folder: Path, card: MemberCard, classes: ClassList):
-        self._name, self._embedder = card.name, _embedder(folder, card, classes)
-        self._files = HeadSessions(folder, card.inputs, card.config)
-        probe, tokens = golden_soundscape(card.config["sites"]), golden_tokens(self._embedder)
+        self._name, self._embedder = card.name, _find_embedder(folder, card, classes)
+        self._heads = HeadSessions(folder, card.inputs, card.config)
+        golden, tokens = golden_soundscape(card.config["sites"]), golden_tokens(self._embedder)
         check_golden_output(
-            folder, lambda _: np.array([self._chances(tokens, probe, [fold]) for fold in self._files.folds])
+            folder, lambda _: np.array([self._probabilities(tokens, golden, [fold]) for fold in self._heads.folds])
         )
 
-    def predict(self, hearing: SoundscapeInputs, folds: Sequence[int] | None = None) -> np.ndarray:
-        """(12, classes) chances in the windows of a soundscape: the mean of the named folds' heads, or of all."""
-        tokens = hearing.get_or_compute(
-            ("tokens", self._embedder.manifest), lambda: self._embedder.embed(hearing.windows()).named()
+    def predict(self, inputs: SoundscapeInputs, folds: Sequence[int] | None = None) -> np.ndarray:
+        """(12, classes) probabilities in the windows of a soundscape: the mean of these folds' heads, or of all."""
+        tokens = inputs.get_or_compute(
+            ("tokens", self._embedder.manifest), lambda: self._embedder.embed(inputs.windows()).named()
         )
-        return self._chances(tokens, hearing.soundscape, self._files.folds if folds is None else folds)
+        return self._probabilities(tokens, inputs.soundscape, self._heads.folds if folds is None else folds)
 
     def for_fold(self, fold: int) -> Callable[[SoundscapeInputs], np.ndarray]:
         """The same by the head of one fold alone."""
-        model_of_fold(dict.fromkeys(self._files.folds), fold, self._name)
-        return lambda hearing: self.predict(hearing, [fold])
+        find_fold(dict.fromkeys(self._heads.folds), fold, self._name)
+        return lambda inputs: self.predict(inputs, [fold])
 
-    def _chances(
+    def _probabilities(
         self, tokens: Mapping[str, np.ndarray], soundscape: Soundscape | None, folds: Sequence[int]
     ) -> np.ndarray:
         one = {name: value[None] for name, value in tokens.items()}
-        site, hour = (soundscape.site, soundscape.hour) if soundscape else ("", 0)  # of heads that ask for neither
-        return self._files.probabilities(one, [site], [hour], folds)[0]
+        site, hour = (soundscape.site, soundscape.hour) if soundscape else ("", 0)  # for heads that read neither
+        return self._heads.probabilities(one, [site], [hour], folds)[0]
 
 
 def golden_soundscape(sites: Sequence[str]) -> Soundscape:
-    """Where and when the probe is said to be recorded: at the first site, at six."""
-    return Soundscape("probe", "Train", "0", sites[0], "20260101", "060000")
+    """The place and time given to the golden sound: the first site, at six."""
+    return Soundscape("golden", "Train", "0", sites[0], "20260101", "060000")
 
 
-@lru_cache(maxsize=1)  # an embedder is opened once a process, and asked the probe once for all its heads
+@lru_cache(maxsize=1)  # an embedder is opened once a process, and embeds the golden sound once for all its heads
 def golden_tokens(embedder: Embedder) -> dict[str, np.ndarray]:
-    """What an embedder says of the probe's twelve windows."""
+    """An embedder's tokens of the golden sound's twelve windows."""
     return embedder.embed(soundscape_windows(golden_sound())).named()
 
 
-def _embedder(folder: Path, card: MemberCard, classes: ClassList) -> Embedder:
-    """The embedder through which the head was fitted: it lies near the member, wherever both were put together."""
+def _find_embedder(folder: Path, card: MemberCard, classes: ClassList) -> Embedder:
+    """The embedder on which the head was fitted: it lies near the member, wherever both were put together."""
     name, manifest = card.config["embedder"], card.config["embedder_manifest"]
     tops = folder.resolve().parents[:_NEAR]
     near = [found for top in tops for found in folders_below(top, _NEAR) if found.name == name]
@@ -126,7 +131,7 @@ def _embedder(folder: Path, card: MemberCard, classes: ClassList) -> Embedder:
             do="fit the head again, or attach the embedder it was fitted on",
         )
     raise BadInput(
-        f"member {card.name} hears through the embedder {name}, which is not there",
+        f"member {card.name} needs the embedder {name}, which is not there",
         expected="its folder, as beside members/ in embedders/",
         got=f"nothing below {tops[-1]}",
         do="attach the output that holds both",

@@ -1,4 +1,4 @@
-"""Opening members: a folder becomes something that scores a soundscape, whatever its family."""
+"""Opening members: a folder becomes a function that scores soundscapes, for every family of members."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 
 from lib.competition.classes import ClassList
 from lib.core.errors import BadInput
-from lib.models.member.card import MemberCard, fold_files, model_of_fold, read_card
+from lib.models.member.card import MemberCard, find_fold, fold_files, read_card
 from lib.models.member.head import HeadMember
 from lib.models.member.inputs import SoundscapeInputs
 from lib.models.member.network import NetworkMember
@@ -24,17 +24,15 @@ ScoreFunction = Callable[[SoundscapeInputs], np.ndarray]
 class Member:
     """An opened member: `score` gives (12, classes) probabilities; it may not need the audio, only the name.
 
-    `for_fold` gives the same by the model of one fold alone, which it opens: whoever teaches is asked so.
+    `for_fold` opens the model of one fold and gives its `score`, as out-of-fold predictions of teachers need it.
     """
 
     card: MemberCard
     needs_audio: bool
     score: ScoreFunction
     for_fold: Callable[[int], ScoreFunction] | None = None
-    needs_name: bool = False  # it asks where and when a soundscape was recorded, which its name tells
-    use_bf16_if_equivalent: Callable[[Sequence[np.ndarray]], str] | None = (
-        None  # of networks: see `lib.models.runtime.choose`
-    )
+    needs_name: bool = False  # it reads site and hour, which the soundscape's name holds
+    use_bf16_if_equivalent: Callable[[Sequence[np.ndarray]], str] | None = None  # of networks: see `choose_runtime`
 
 
 def open_member(folder: Path, classes: ClassList) -> Member:
@@ -45,7 +43,7 @@ def open_member(folder: Path, classes: ClassList) -> Member:
             f"member {card.name} is of an unknown family",
             expected=sorted(MEMBER_FAMILIES),
             got=card.family,
-            do="use a version of the project that knows it",
+            do="use a version of the project that has this family",
         )
     return MEMBER_FAMILIES[card.family](folder, card, classes)
 
@@ -53,17 +51,17 @@ def open_member(folder: Path, classes: ClassList) -> Member:
 def _open_prior(folder: Path, card: MemberCard, classes: ClassList) -> Member:
     """L0: needs the file's name only."""
 
-    def opened(path: Path) -> ScoreFunction:
+    def open_file(path: Path) -> ScoreFunction:
         prior = load_prior(path)
-        return lambda hearing: prior.windows(hearing.soundscape)
+        return lambda inputs: prior.windows(inputs.require_soundscape())
 
     files = fold_files(folder, ".npz")
     return Member(
         card,
         needs_audio=False,
         needs_name=True,
-        score=opened(folder / "prior.npz"),
-        for_fold=lambda fold: opened(model_of_fold(files, fold, card.name)),
+        score=open_file(folder / "prior.npz"),
+        for_fold=lambda fold: open_file(find_fold(files, fold, card.name)),
     )
 
 
@@ -71,12 +69,12 @@ def _open_statistics(folder: Path, card: MemberCard, classes: ClassList) -> Memb
     """L1: classical descriptors through a linear model in ONNX."""
     front_end, files = FrontEnd(**card.config["front_end"]), fold_files(folder, ".onnx")
 
-    def opened(path: Path) -> ScoreFunction:
+    def open_file(path: Path) -> ScoreFunction:
         session = OnnxSession(path, inputs=card.inputs, outputs=card.outputs)
 
-        def score(hearing: SoundscapeInputs) -> np.ndarray:
-            features = hearing.get_or_compute(
-                ("statistics", front_end), lambda: sound_statistics(hearing.windows(), front_end)
+        def score(inputs: SoundscapeInputs) -> np.ndarray:
+            features = inputs.get_or_compute(
+                ("statistics", front_end), lambda: sound_statistics(inputs.windows(), front_end)
             )
             return session.run(features=features)[0]
 
@@ -85,13 +83,13 @@ def _open_statistics(folder: Path, card: MemberCard, classes: ClassList) -> Memb
     return Member(
         card,
         needs_audio=True,
-        score=opened(folder / "model.onnx"),
-        for_fold=lambda fold: opened(model_of_fold(files, fold, card.name)),
+        score=open_file(folder / "model.onnx"),
+        for_fold=lambda fold: open_file(find_fold(files, fold, card.name)),
     )
 
 
 def _open_network(folder: Path, card: MemberCard, classes: ClassList) -> Member:
-    """L2: networks on pictures, once they answer the probe as they did in training."""
+    """L2: networks on spectrograms, once they reproduce the golden output."""
     networks = NetworkMember(folder, card)
     return Member(
         card,
@@ -103,7 +101,7 @@ def _open_network(folder: Path, card: MemberCard, classes: ClassList) -> Member:
 
 
 def _open_head(folder: Path, card: MemberCard, classes: ClassList) -> Member:
-    """L3: small heads on what a frozen embedder says, once they answer the probe as they did in training."""
+    """L3: small heads on a frozen embedder's output, once they reproduce the golden output."""
     head = HeadMember(folder, card, classes)
     return Member(
         card,

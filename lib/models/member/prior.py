@@ -1,4 +1,4 @@
-"""L0: how often each class is heard at a site and hour, shrunk towards the coarser table where evidence is thin."""
+"""L0: the rate of each class at a site and hour, shrunk towards the coarser table where evidence is thin."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +20,13 @@ class PriorSettings:
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """`rates` (sites + 1, 24, classes): the chance of each class; the last row serves sites never heard."""
+    """`rates` (sites + 1, 24, classes): the probability of each class; the last row serves sites without labels."""
 
     sites: tuple[str, ...]
     rates: np.ndarray
 
     def windows(self, soundscape: Soundscape) -> np.ndarray:
-        """(12, classes) the same chances for each window of the soundscape."""
+        """(12, classes) the same probabilities for each window of the soundscape."""
         site = self.sites.index(soundscape.site) if soundscape.site in self.sites else len(self.sites)
         return np.repeat(self.rates[site, soundscape.hour][None], WINDOWS_PER_SOUNDSCAPE, axis=0)
 
@@ -45,31 +45,31 @@ def fit_prior(sites: list[str], hours: list[int], truth: np.ndarray, settings: P
     """Rates from labelled windows: (windows,) sites and hours, (windows, classes) truth."""
     names = tuple(sorted(set(sites)))
     site_of, hour_of = np.array([names.index(site) for site in sites]), np.asarray(hours)
-    heard = np.zeros((len(names), 24, truth.shape[1]))
-    seen = np.zeros((len(names), 24, 1))
-    np.add.at(heard, (site_of, hour_of), truth)
-    np.add.at(seen, (site_of, hour_of), 1.0)
+    present = np.zeros((len(names), 24, truth.shape[1]))
+    counted = np.zeros((len(names), 24, 1))
+    np.add.at(present, (site_of, hour_of), truth)
+    np.add.at(counted, (site_of, hour_of), 1.0)
     overall = (truth.sum(axis=0) + 0.5) / (len(truth) + 1.0)
-    circle = _circle(settings.hour_sigma)
-    by_hour = _shrunk(
-        np.einsum("ij,jc->ic", circle, heard.sum(axis=0)),
-        circle @ seen.sum(axis=0),
+    kernel = _hour_kernel(settings.hour_sigma)
+    by_hour = _shrink(
+        np.einsum("ij,jc->ic", kernel, present.sum(axis=0)),
+        kernel @ counted.sum(axis=0),
         overall[None],
         settings.windows_hour,
     )
-    by_site = _shrunk(heard.sum(axis=1), seen.sum(axis=1), overall[None], settings.windows_site)
+    by_site = _shrink(present.sum(axis=1), counted.sum(axis=1), overall[None], settings.windows_site)
     coarse = np.clip(by_hour[None] * by_site[:, None] / overall, 0.0, 1.0)  # hour and site taken as independent
-    fine = _shrunk(heard, seen, coarse, settings.windows_site_hour)
+    fine = _shrink(present, counted, coarse, settings.windows_site_hour)
     return Prior(names, np.concatenate([fine, by_hour[None]]).astype(np.float32))
 
 
-def _shrunk(heard: np.ndarray, seen: np.ndarray, towards: np.ndarray, strength: float) -> np.ndarray:
-    """Rates of `heard` in `seen`, as if `strength` more windows had shown the coarser rate."""
-    return (heard + strength * towards) / (seen + strength)
+def _shrink(present: np.ndarray, counted: np.ndarray, towards: np.ndarray, strength: float) -> np.ndarray:
+    """Rates of `present` in `counted` windows, as if `strength` more windows had shown the coarser rate."""
+    return (present + strength * towards) / (counted + strength)
 
 
-def _circle(sigma: float) -> np.ndarray:
+def _hour_kernel(sigma: float) -> np.ndarray:
     """(24, 24) smoothing weights around the clock, 1 at the hour itself."""
     hours = np.arange(24)
-    apart = np.minimum((hours[:, None] - hours) % 24, (hours - hours[:, None]) % 24)
-    return np.exp(-0.5 * (apart / sigma) ** 2)
+    distance = np.minimum((hours[:, None] - hours) % 24, (hours - hours[:, None]) % 24)
+    return np.exp(-0.5 * (distance / sigma) ** 2)

@@ -1,4 +1,4 @@
-"""Whether two runs of a model rank windows alike: the score is made of each class's order alone."""
+"""Rank agreement of two runs of a model: the metric depends on the order of windows within each class alone."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ LEAST_MEDIAN, LEAST_P5 = 0.999, 0.99
 
 @dataclass(frozen=True)
 class RuntimeAgreement:
-    """Spearman's correlation over so many windows: the middle class's, and that of the class at the 5th percentile."""
+    """Spearman's correlation over so many windows: the median of the classes, and their 5th percentile."""
 
     windows: int
     median: float
@@ -20,7 +20,7 @@ class RuntimeAgreement:
 
     @property
     def equivalent(self) -> bool:
-        """Whether the one may stand for the other."""
+        """True if the one may replace the other."""
         return self.median >= LEAST_MEDIAN and self.p5 >= LEAST_P5
 
     def __str__(self) -> str:
@@ -28,7 +28,7 @@ class RuntimeAgreement:
 
 
 def runtime_agreement(truth: np.ndarray, values: np.ndarray) -> RuntimeAgreement:
-    """How alike two (windows, classes) tables rank the windows."""
+    """The rank agreement of two (windows, classes) tables."""
     ranks = rank_agreement(truth, values)
     return RuntimeAgreement(len(truth), float(np.median(ranks)), float(np.percentile(ranks, 5)))
 
@@ -36,8 +36,8 @@ def runtime_agreement(truth: np.ndarray, values: np.ndarray) -> RuntimeAgreement
 def rank_agreement(truth: np.ndarray, values: np.ndarray) -> np.ndarray:
     """(classes,) Spearman's correlation of each column; 1 where both are constant, 0 where one is, NaN counts as 0."""
     ranks = [pd.DataFrame(table).rank().to_numpy() - (len(table) + 1) / 2 for table in (truth, values)]
-    sizes = [np.sqrt(np.square(table).sum(axis=0)) for table in ranks]
-    both = (sizes[0] == 0) & (sizes[1] == 0)
-    scale = sizes[0] * sizes[1]
-    runtime_agreement = np.divide((ranks[0] * ranks[1]).sum(axis=0), scale, out=both.astype(float), where=scale > 0)
-    return np.nan_to_num(runtime_agreement)
+    norms = [np.sqrt(np.square(table).sum(axis=0)) for table in ranks]
+    both_constant = (norms[0] == 0) & (norms[1] == 0)
+    scale = norms[0] * norms[1]
+    correlation = np.divide((ranks[0] * ranks[1]).sum(axis=0), scale, out=both_constant.astype(float), where=scale > 0)
+    return np.nan_to_num(correlation)

@@ -1,6 +1,7 @@
-"""Where members' networks work: in ONNX Runtime, or in OpenVINO and half the bits where that is as good and faster.
+"""The runtime of members' networks: ONNX Runtime, or OpenVINO in half the bits where that is as good and faster.
 
-Only networks are offered OpenVINO: an embedder makes its own picture inside its graph, and rounding there spoils it.
+Only networks are offered OpenVINO: an embedder computes its own spectrogram inside its graph, and rounding there
+spoils it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,20 +12,22 @@ from lib.models.member.open import Member
 from lib.sound.decode import UnreadableAudio, decode
 
 RUNTIMES = ("onnxruntime", "openvino")
-_LISTENED = 4  # soundscapes that bfloat16 is tried on, beside the probe
+_TRIED_SOUNDSCAPES = 4  # on which bfloat16 is compared with float32, beside the golden sound
 
 
 def choose_runtime(runtime: str, members: Mapping[str, Member], soundscapes: Sequence[Path]) -> dict[str, str]:
-    """Where each network member works from now on, and why: all in ONNX Runtime, or in OpenVINO if that ranks alike."""
+    """The runtime of each network member from now on, with the reason; OpenVINO only if it ranks windows alike."""
     if runtime not in RUNTIMES:
-        raise BadInput("no such runtime", expected=" or ".join(RUNTIMES), got=runtime, do="correct `runtime`")
-    networks = {name: member for name, member in members.items() if member.use_bf16_if_equivalent}
+        raise BadInput("unknown runtime", expected=" or ".join(RUNTIMES), got=runtime, do="set runtime to one of these")
+    switches = {
+        name: member.use_bf16_if_equivalent for name, member in members.items() if member.use_bf16_if_equivalent
+    }
     if runtime == "onnxruntime":
-        return {name: "onnxruntime" for name in networks}
+        return dict.fromkeys(switches, "onnxruntime")
     sounds = []
-    for soundscape in soundscapes[:_LISTENED]:
+    for soundscape in soundscapes[:_TRIED_SOUNDSCAPES]:
         try:
             sounds.append(decode(soundscape))
-        except UnreadableAudio:  # whoever listens to all of them gives the alarm
+        except UnreadableAudio:  # reported when all soundscapes are scored
             continue
-    return {name: member.use_bf16_if_equivalent(sounds) for name, member in networks.items()}
+    return {name: switch(sounds) for name, switch in switches.items()}

@@ -1,4 +1,4 @@
-"""ONNX Runtime behind one small function: inputs and outputs by name, on one thread."""
+"""ONNX Runtime: sessions with inputs and outputs by name, on one thread each, and the seconds spent inside them."""
 
 import os
 import threading
@@ -18,13 +18,13 @@ _thread = threading.local()
 
 
 def session_seconds() -> float:
-    """Seconds that this thread has been inside sessions by now."""
+    """Seconds that this thread has spent inside sessions by now."""
     return getattr(_thread, "seconds", 0.0)
 
 
 @contextmanager
 def in_session() -> Iterator[None]:
-    """Count what happens inside as a session's time."""
+    """Count the time spent in this context as a session's."""
     start = time.perf_counter()
     try:
         yield
@@ -44,7 +44,7 @@ class OnnxFile:
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # the runtime has a type of its own for each thing that may be wrong
+        except Exception as error:  # the runtime has a type of its own for each fault
             raise BadInput(
                 f"{path} cannot be opened",
                 expected=f"a model that ONNX Runtime {ORT_VERSION} reads",
@@ -61,14 +61,14 @@ class OnnxFile:
 
 
 class OnnxSession(OnnxFile):
-    """A model file whose interface is what a member's card says."""
+    """A model file, opened, whose inputs and outputs are those on a member's card."""
 
     def __init__(self, path: Path, *, inputs: list[str], outputs: list[str]):
         super().__init__(path)
         self._outputs = outputs
         if sorted(self.inputs) != sorted(inputs) or not set(outputs) <= set(self.outputs):
             raise BadInput(
-                f"{path} has another interface than its card says",
+                f"{path} has another interface than its card",
                 expected=f"{inputs} -> {outputs}",
                 got=f"{[*self.inputs]} -> {[*self.outputs]}",
                 do="export the member again",

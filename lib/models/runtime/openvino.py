@@ -1,4 +1,4 @@
-"""OpenVINO, where it is installed, behind one small function; it reports nothing to its makers."""
+"""OpenVINO, where it is installed: sessions as those of ONNX Runtime, without its telemetry."""
 
 import importlib.util
 import os
@@ -13,27 +13,28 @@ from lib.models.runtime.onnx import in_session
 
 
 def openvino_installed() -> bool:
-    """Whether OpenVINO can be imported here."""
+    """True if OpenVINO can be imported here."""
     return importlib.util.find_spec("openvino") is not None
 
 
 def load_openvino() -> ModuleType:
-    """OpenVINO without its reporter: that writes to the home folder and to the internet when merely imported."""
-    sys.modules.setdefault("openvino_telemetry", None)  # not importable: OpenVINO takes its own silent stand-in
+    """The openvino module without its telemetry, which writes to the home folder and to the internet on import."""
+    # None: not importable, so OpenVINO takes its own silent stand-in
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
     return openvino
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether OpenVINO says that this processor does, as those with AVX512_BF16 or AMX do."""
+    """True if OpenVINO lists bfloat16 for this processor, as for those with AVX512_BF16 or AMX."""
     return "BF16" in load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class OpenvinoSession:
     """One model file, opened; a call takes one thread, and several threads may call at once.
 
-    Left alone it takes bfloat16 ("bf16") wherever the processor has it, so it is told the precision.
+    By default it takes bfloat16 ("bf16") wherever the processor has it, so the precision is set.
     """
 
     def __init__(self, path: Path, *, inputs: list[str], outputs: list[str], precision: str = "f32"):
@@ -48,5 +49,5 @@ class OpenvinoSession:
         if not hasattr(self._own, "request"):
             self._own.request = self._model.create_infer_request()
         with in_session():
-            answers = self._own.request.infer({name: inputs[name] for name in self._inputs})
-        return [answers[name] for name in self._outputs]
+            outputs = self._own.request.infer({name: inputs[name] for name in self._inputs})
+        return [outputs[name] for name in self._outputs]

@@ -202,7 +202,7 @@ def test_a_student_names_its_teacher_and_its_training_data_and_is_judged_through
         len(open_member(student, classes).score(SoundscapeInputs(parse_soundscape(stem_of(public)), golden_sound())))
         == 12
     )
-    assert (student / "whole.onnx").is_file()
+    assert (student / "full_data.onnx").is_file()
     assert 0 < judge_member(student, prepared.labels, prepared.folds).macro < 1
     training = read_json(teacher / "training.json")
     stem, fold = next(iter(prepared.folds.of("soundscape").items()))
@@ -251,7 +251,7 @@ def test_one_network_of_everything_is_served_and_the_folds_scores_stay_as_they_a
     assert trainings(beside) == [training]  # the folds are as they were
     assert capsys.readouterr().out.count("finished before") == 3
     assert (alone / "oof.parquet").read_bytes() == oof
-    assert sorted(path.name for path in alone.glob("*.onnx")) == [*parts, "whole.onnx"]
+    assert sorted(path.name for path in alone.glob("*.onnx")) == [*parts, "full_data.onnx"]
     assert set(fitted.parity.index.get_level_values("fold")) == {"fold 0", "fold 1", "fold 2", "whole"}
     assert np.load(alone / "golden_output.npy").shape[0] == 1
     assert fitted.full_data_history.epoch.tolist() == [1, 2]
@@ -278,7 +278,8 @@ def test_killed_in_an_epoch_and_run_again_it_is_the_same_member(
     paths = [str(ROOT)]
     where = [str(prepared_folder), str(public), str(tmp_path)]
     code = (
-        f"import sys; sys.path[:0] = {paths!r}; from pathlib import Path; from tests.support.tinyplan import TINY_PLAN, fit; "
+        f"import sys; sys.path[:0] = {paths!r}; from pathlib import Path; "
+        "from tests.support.tinyplan import TINY_PLAN, fit; "
         f"prepared, public, folder = map(Path, {where!r}); fit(TINY_PLAN, 'l2_tiny', prepared, public, folder)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)

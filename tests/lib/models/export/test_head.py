@@ -44,7 +44,7 @@ def test_the_file_answers_as_the_network_for_any_number_of_files(kind, tmp_path)
     names = head_inputs(network)
     session = OnnxSession(tmp_path / "fold0.onnx", inputs=names, outputs=["logit"])
     for files in (1, 3):
-        heard = HEARD.only(np.arange(files))
+        heard = HEARD.subset(np.arange(files))
         heard.sites[:1] = len(SITES) + 5  # a site beyond any that was met
         everything = heard.embeddings | {"site": heard.sites, "hour": heard.hours}
         (said,) = session.run(**{name: everything[name] for name in names})

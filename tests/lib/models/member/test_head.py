@@ -100,12 +100,12 @@ def test_a_dataset_of_a_folder_each_serves_as_well_as_a_notebooks_output(run, he
 
 def test_an_absent_embedder_is_refused_with_what_to_do(run, head_setup):
     shutil.rmtree(run / "embedders")
-    with pytest.raises(BadInput, match=r"needs the embedder ear, which is not there(.|\n)*attach the output"):
+    with pytest.raises(BadInput, match=r"needs the embedder tiny, which is not there(.|\n)*attach the output"):
         open_head(run / "members" / "linear", head_setup)
 
 
 def test_another_embedder_of_that_name_is_refused(run, head_setup, tmp_path):
-    pack(head_setup.prepared, tmp_path, run / "embedders" / "ear", first_label=1)
+    pack(head_setup.prepared, tmp_path, run / "embedders" / "tiny", first_label=1)
     with pytest.raises(BadInput, match=r"not the one that member linear was fitted on(.|\n)*fit the head again"):
         open_head(run / "members" / "linear", head_setup)
 

@@ -1,4 +1,4 @@
-"""A head is shown windows in turned orders, and sites as numbers."""
+"""A head reads windows in several orders, and sites as numbers."""
 
 from lib.models.member.head import site_number, window_orders
 

@@ -1,4 +1,4 @@
-"""A network member answers as in training, or it is not opened: mismatches planted one by one, each sealed anew."""
+"""A network member predicts as in training, or it is refused: mismatches planted one by one, each sealed anew."""
 
 import shutil
 from functools import partial
@@ -15,7 +15,7 @@ from lib.competition.scores import load_scores
 from lib.core.errors import BadInput
 from lib.core.records import read_json, seal, write_json
 from lib.models.export.network import NETWORK_INPUTS, NETWORK_OUTPUTS
-from lib.models.member import network as applied_network
+from lib.models.member import network as network_module
 from lib.models.member import windows as window_module
 from lib.models.member.card import read_card
 from lib.models.member.golden_output import golden_sound, write_golden_output
@@ -28,7 +28,7 @@ from lib.sound.decode import decode
 
 
 @pytest.fixture
-def twin(network_member, tmp_path):
+def copy(network_member, tmp_path):
     """A copy of the member that a test may spoil."""
     return shutil.copytree(network_member, tmp_path / network_member.name)
 
@@ -42,7 +42,7 @@ def with_card(folder, part, **settings):
 
 
 def permuted(path):
-    """Let the graph answer with its first two classes exchanged."""
+    """Exchange the first two classes of the graph's outputs."""
     model = onnx.load(path)
     columns = np.array([1, 0, *range(2, 12)])
     model.graph.initializer.append(numpy_helper.from_array(columns, "columns"))
@@ -101,34 +101,34 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("what", PLANTED)
-def test_a_planted_mismatch_is_refused_when_the_member_is_opened(twin, classes, what):
-    PLANTED[what](twin)
-    seal(twin, "member")
-    with pytest.raises(BadInput, match=r"does not hear as it did|cannot answer the probe|is not whole"):
-        open_member(twin, classes)
+def test_a_planted_mismatch_is_refused_when_the_member_is_opened(copy, classes, what):
+    PLANTED[what](copy)
+    seal(copy, "member")
+    with pytest.raises(BadInput, match=r"does not reproduce its golden output|fails on the golden sound|is incomplete"):
+        open_member(copy, classes)
 
 
-def test_the_clean_twin_is_opened(twin, classes):
-    seal(twin, "member")
-    assert open_member(twin, classes).needs_audio
+def test_the_clean_copy_is_opened(copy, classes):
+    seal(copy, "member")
+    assert open_member(copy, classes).needs_audio
 
 
-def test_damage_and_another_order_of_classes_are_refused_before_anything_is_asked(twin, classes):
+def test_damage_and_another_order_of_classes_are_refused_before_anything_runs(copy, classes):
     with pytest.raises(BadInput, match="another class list"):
-        open_member(twin, ClassList(tuple(reversed(classes.labels))))
-    nudged(twin / "fold2.onnx")
+        open_member(copy, ClassList(tuple(reversed(classes.labels))))
+    nudged(copy / "fold2.onnx")
     with pytest.raises(BadInput, match=r"fold2\.onnx"):
-        open_member(twin, classes)
+        open_member(copy, classes)
 
 
 @pytest.mark.parametrize("mode", ["constant", "reflect"])
 def test_another_padding_of_short_files_is_refused(network_member, classes, monkeypatch, mode):
     monkeypatch.setattr(window_module, "fit_length", lambda audio, n: np.pad(audio, (0, n - len(audio)), mode=mode))
-    with pytest.raises(BadInput, match="does not hear as it did"):
+    with pytest.raises(BadInput, match="does not reproduce its golden output"):
         open_member(network_member, classes)
 
 
-def test_a_fold_asked_alone_gives_the_out_of_fold_scores_and_all_together_their_mean(
+def test_a_fold_alone_gives_the_out_of_fold_scores_and_all_together_their_mean(
     network_member, prepared_folder, public, classes
 ):
     prepared, oof = load_prepared(prepared_folder), load_scores(network_member / "oof.parquet")
@@ -144,21 +144,21 @@ def test_a_fold_asked_alone_gives_the_out_of_fold_scores_and_all_together_their_
 
 
 def alone(path, networks, audio):
-    """(12, classes) what a file says of audio."""
+    """(12, classes) a file's probabilities of audio."""
     session = OnnxSession(path, inputs=NETWORK_INPUTS, outputs=NETWORK_OUTPUTS)
-    pictures = networks.window_spec.spectrograms(audio, networks.front_end)
-    return mean_probabilities(pictures, networks.window_spec, [lambda mel: session.run(spectrogram=mel)])
+    mels = networks.window_spec.spectrograms(audio, networks.front_end)
+    return mean_probabilities(mels, networks.window_spec, [lambda mel: session.run(spectrogram=mel)])
 
 
 @pytest.fixture
-def whole(twin, classes):
-    """The member, which has a network that learned from everything, too: that one answers the probe."""
-    networks = NetworkMember(twin, read_card(twin, classes))
-    shutil.copy(twin / "fold0.onnx", twin / "whole.onnx")
-    nudged(twin / "whole.onnx")
-    write_golden_output(twin, alone(twin / "whole.onnx", networks, golden_sound())[None])
-    seal(twin, "member")
-    return twin
+def full_data(copy, classes):
+    """The member with a network trained on the full data, whose golden output it keeps."""
+    networks = NetworkMember(copy, read_card(copy, classes))
+    shutil.copy(copy / "fold0.onnx", copy / "full_data.onnx")
+    nudged(copy / "full_data.onnx")
+    write_golden_output(copy, alone(copy / "full_data.onnx", networks, golden_sound())[None])
+    seal(copy, "member")
+    return copy
 
 
 @pytest.fixture
@@ -174,54 +174,56 @@ def opened(monkeypatch):
     return names
 
 
-def test_a_network_that_learned_from_everything_is_served_alone_and_the_folds_answer_only_who_asks(
-    whole, network_member, public, classes, opened
+def test_a_full_data_network_is_served_alone_and_folds_are_opened_when_needed(
+    full_data, network_member, public, classes, opened
 ):
-    before, member = open_member(network_member, classes), open_member(whole, classes)
-    assert opened == ["fold0.onnx", "fold1.onnx", "fold2.onnx", "whole.onnx"]
+    before, member = open_member(network_member, classes), open_member(full_data, classes)
+    assert opened == ["fold0.onnx", "fold1.onnx", "fold2.onnx", "full_data.onnx"]
     path = sorted((public / "train_soundscapes").glob("*.ogg"))[0]
-    hearing = SoundscapeInputs(parse_soundscape(path.name), decode(path))
-    networks = NetworkMember(whole, read_card(whole, classes))
-    expected = alone(whole / "whole.onnx", networks, hearing.audio)
-    np.testing.assert_allclose(member.score(hearing), expected, atol=1e-6)
+    inputs = SoundscapeInputs(parse_soundscape(path.name), decode(path))
+    networks = NetworkMember(full_data, read_card(full_data, classes))
+    expected = alone(full_data / "full_data.onnx", networks, inputs.audio)
+    np.testing.assert_allclose(member.score(inputs), expected, atol=1e-6)
     opened.clear()
-    said = [member.for_fold(fold)(hearing) for fold in range(3)]
+    by_fold = [member.for_fold(fold)(inputs) for fold in range(3)]
     assert opened == ["fold0.onnx", "fold1.onnx", "fold2.onnx"]
-    assert [np.abs(answer - expected).max() > 1e-3 for answer in said] == [True] * 3
-    np.testing.assert_allclose(np.mean(said, axis=0), before.score(hearing), atol=1e-6)
+    assert [np.abs(values - expected).max() > 1e-3 for values in by_fold] == [True] * 3
+    np.testing.assert_allclose(np.mean(by_fold, axis=0), before.score(inputs), atol=1e-6)
     opened.clear()
-    assert [before.for_fold(fold)(hearing).tolist() for fold in range(3)] == [answer.tolist() for answer in said]
+    assert [before.for_fold(fold)(inputs).tolist() for fold in range(3)] == [values.tolist() for values in by_fold]
     assert opened == []  # they are served, so they are open
 
 
-@pytest.mark.parametrize("what", ["other weights", "no whole network", "another member's whole network"])
-def test_a_served_network_that_is_not_the_trained_one_is_refused(whole, classes, what):
+@pytest.mark.parametrize("what", ["other weights", "no full-data network", "another member's full-data network"])
+def test_a_served_network_that_is_not_the_trained_one_is_refused(full_data, classes, what):
     if what == "other weights":
-        nudged(whole / "whole.onnx")
-    elif what == "no whole network":
-        (whole / "whole.onnx").unlink()
+        nudged(full_data / "full_data.onnx")
+    elif what == "no full-data network":
+        (full_data / "full_data.onnx").unlink()
     else:
-        shutil.copy(whole / "fold2.onnx", whole / "whole.onnx")
-    seal(whole, "member")
-    with pytest.raises(BadInput, match=r"does not hear as it did|is not whole"):
-        open_member(whole, classes)
+        shutil.copy(full_data / "fold2.onnx", full_data / "full_data.onnx")
+    seal(full_data, "member")
+    with pytest.raises(BadInput, match=r"does not reproduce its golden output|is incomplete"):
+        open_member(full_data, classes)
 
 
-def test_a_fold_that_is_not_there_is_named(whole, network_member, classes):
-    (whole / "fold1.onnx").unlink()
-    seal(whole, "member")
+def test_a_fold_that_is_not_there_is_named(full_data, network_member, classes):
+    (full_data / "fold1.onnx").unlink()
+    seal(full_data, "member")
     with pytest.raises(BadInput, match=r"has no model of fold 1(.|\n)*folds 0, 2"):
-        open_member(whole, classes).for_fold(1)
+        open_member(full_data, classes).for_fold(1)
     with pytest.raises(BadInput, match="has no model of fold 3"):
         NetworkMember(network_member, read_card(network_member, classes)).predict_audio(golden_sound(), [3])
 
 
-def test_pictures_are_drawn_once_for_all_folds(network_member, public, classes, monkeypatch):
-    member, drawn = open_member(network_member, classes), []
-    shown = applied_network.shown_pictures
-    monkeypatch.setattr(applied_network, "shown_pictures", lambda *how: drawn.append(how[-1]) or shown(*how))
+def test_spectrograms_are_computed_once_for_all_folds(network_member, public, classes, monkeypatch):
+    member, computed = open_member(network_member, classes), []
+    compute = network_module.tta_spectrograms
+    monkeypatch.setattr(
+        network_module, "tta_spectrograms", lambda *arguments: computed.append(arguments[-1]) or compute(*arguments)
+    )
     path = sorted((public / "train_soundscapes").glob("*.ogg"))[0]
-    hearing = SoundscapeInputs(parse_soundscape(path.name), decode(path))
+    inputs = SoundscapeInputs(parse_soundscape(path.name), decode(path))
     for fold in range(3):
-        member.for_fold(fold)(hearing)
-    assert len([asked for asked in drawn if asked]) == 1
+        member.for_fold(fold)(inputs)
+    assert len([copies for copies in computed if copies]) == 1

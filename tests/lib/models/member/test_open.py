@@ -1,4 +1,4 @@
-"""Members are cross-fitted, sealed, opened as they were made, and refused when they are not what they claim."""
+"""Members are cross-fitted, sealed, opened as they were made, and refused when they differ from their card."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from lib.competition.row_ids import parse_soundscape, row_ids
 from lib.competition.scores import load_scores
 from lib.core.errors import BadInput
 from lib.core.records import read_json, seal, write_json
-from lib.judge.leakage import judge_member, unseen_scores
+from lib.judge.leakage import judge_member, load_oof_scores
 from lib.judge.metric import judge
 from lib.learn.baseline.crossfit import ClassicalSettings, clip_targets, fit_prior_member, fit_statistics_member
 from lib.learn.baseline.logistic import LogisticSettings
@@ -36,7 +36,7 @@ def prepared(prepared_folder):
 
 @pytest.mark.parametrize("name", MEMBERS)
 def test_out_of_fold_scores_hold_all_windows_of_the_labelled_soundscapes(members, prepared, name):
-    scores = unseen_scores(members / name, prepared.folds)
+    scores = load_oof_scores(members / name, prepared.folds)
     assert set(scores.row_ids) == {row for stem in prepared.windows.stem.unique() for row in row_ids(stem)}
     assert 0 < judge_member(members / name, prepared.labels, prepared.folds).macro < 1
 
@@ -44,10 +44,10 @@ def test_out_of_fold_scores_hold_all_windows_of_the_labelled_soundscapes(members
 def test_out_of_fold_means_out_of_fold(members, prepared):
     """Fitting on all rows must look better than the judge's score: else the folds leak."""
     windows, truth = prepared.windows, prepared.labels
-    everything = fit_prior(windows.site.tolist(), windows.hour.tolist(), truth.values, PriorSettings())
+    refit = fit_prior(windows.site.tolist(), windows.hour.tolist(), truth.values, PriorSettings())
     oof = load_scores(members / "l0_prior" / "oof.parquet")
     stems = [row.rpartition("_")[0] for row in oof.row_ids[::12]]
-    seen = oof.with_values(np.concatenate([everything.windows(parse_soundscape(stem)) for stem in stems]))
+    seen = oof.with_values(np.concatenate([refit.windows(parse_soundscape(stem)) for stem in stems]))
     assert judge(truth, seen).macro > judge(truth, oof).macro + 0.05
 
 
@@ -85,20 +85,20 @@ def test_a_clips_secondary_labels_are_neither_positive_nor_negative(prepared):
 
 
 @pytest.mark.parametrize("name", MEMBERS)
-def test_a_fold_asked_alone_gives_the_scores_of_what_it_held_out(members, prepared, public, classes, name):
+def test_a_fold_alone_gives_the_scores_of_what_it_held_out(members, prepared, public, classes, name):
     member, oof = open_member(members / name, classes), load_scores(members / name / "oof.parquet")
     for stem, fold in prepared.folds.of("soundscape").items():
-        hearing = SoundscapeInputs(parse_soundscape(stem), decode(public / "train_soundscapes" / f"{stem}.ogg"))
-        said = [member.for_fold(number)(hearing) for number in prepared.folds.numbers]
+        inputs = SoundscapeInputs(parse_soundscape(stem), decode(public / "train_soundscapes" / f"{stem}.ogg"))
+        by_fold = [member.for_fold(number)(inputs) for number in prepared.folds.numbers]
         own = [row.rpartition("_")[0] == stem for row in oof.row_ids]
-        np.testing.assert_allclose(said[fold], oof.values[own], atol=1e-5)
-    assert np.abs(said[0] - said[1]).max() > 1e-3
-    with pytest.raises(BadInput, match=rf"{name} has no model of fold 7(.|\n)*fit it again"):
+        np.testing.assert_allclose(by_fold[fold], oof.values[own], atol=1e-5)
+    assert np.abs(by_fold[0] - by_fold[1]).max() > 1e-3
+    with pytest.raises(BadInput, match=rf"{name} has no model of fold 7(.|\n)*fit the member again"):
         member.for_fold(7)
 
 
 @pytest.mark.parametrize("name", MEMBERS)
-def test_who_never_asks_a_fold_opens_none(members, classes, public, tmp_path, name):
+def test_folds_are_opened_only_when_needed(members, classes, public, tmp_path, name):
     copy = shutil.copytree(members / name, tmp_path / name)
     for path in copy.glob("fold*"):
         path.write_bytes(b"not to be opened")
@@ -110,7 +110,7 @@ def test_who_never_asks_a_fold_opens_none(members, classes, public, tmp_path, na
         member.for_fold(0)
 
 
-def test_a_member_of_before_has_no_models_by_fold_and_says_so(members, classes, tmp_path):
+def test_an_older_member_without_models_by_fold_is_refused_for_a_fold(members, classes, tmp_path):
     copy = shutil.copytree(members / "l0_prior", tmp_path / "l0_prior", ignore=shutil.ignore_patterns("fold*"))
     seal(copy, "member")
     with pytest.raises(BadInput, match=r"no model of fold 1(.|\n)*got:      none"):
@@ -128,7 +128,7 @@ def test_an_opened_member_gives_probabilities_for_twelve_windows(members, public
     assert member.needs_audio == (name == "l1_statistics")
 
 
-def test_the_card_says_all_that_inference_needs(members, classes):
+def test_the_card_holds_all_that_inference_needs(members, classes):
     card = read_card(members / "l1_statistics", classes)
     assert card.config["front_end"]["n_mels"] == 64
     assert card.seconds_per_soundscape > 0
@@ -184,9 +184,9 @@ def test_windows_reach_the_member_unchanged():
     np.testing.assert_array_equal(soundscape_windows(audio).ravel(), audio)
 
 
-def test_nothing_is_reported_to_the_makers_of_the_runtime():
+def test_the_runtimes_telemetry_is_off():
     """onnxruntime reads the variable at its first import, which must be ours."""
     code = "import os; from lib.submit.receipt import versions; print(os.environ['ORT_DISABLE_TELEMETRY'], *versions())"
     bare = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
-    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=bare, capture_output=True, text=True, check=True)
-    assert said.stdout.startswith("1 python onnxruntime")
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=bare, capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("1 python onnxruntime")

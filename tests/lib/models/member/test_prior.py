@@ -1,4 +1,4 @@
-"""The prior follows the evidence, shrinks where there is little, and knows what to say of a new site."""
+"""The prior follows the evidence, shrinks where there is little, and serves a new site by the hour."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from lib.competition.row_ids import parse_soundscape
 from lib.models.member.prior import PriorSettings, fit_prior, load_prior
 
 
-def heard(site, hour):
+def soundscape(site, hour):
     return parse_soundscape(f"BC2026_Test_0001_S{site:02d}_20250101_{hour:02d}0000")
 
 
@@ -25,7 +25,7 @@ def prior():
 
 
 def test_site_and_hour_are_learned(prior):
-    at = lambda site, hour: prior.windows(heard(site, hour))[0]  # noqa: E731 - a shorthand
+    at = lambda site, hour: prior.windows(soundscape(site, hour))[0]  # noqa: E731 - a shorthand
     assert at(1, 21)[0] > 0.9 > 0.1 > at(2, 21)[0]
     assert at(1, 21)[1] > 0.9 > 0.1 > at(1, 6)[1]
     assert at(1, 6)[2] > 0.95
@@ -33,19 +33,21 @@ def test_site_and_hour_are_learned(prior):
 
 
 def test_an_unknown_site_is_served_by_the_hour(prior):
-    at = prior.windows(heard(77, 21))[0]
+    at = prior.windows(soundscape(77, 21))[0]
     assert 0.3 < at[0] < 0.7
     assert at[1] > 0.8
 
 
 def test_an_hour_without_evidence_lies_between(prior):
-    assert 0.2 < prior.windows(heard(77, 13))[0][1] < 0.8
+    assert 0.2 < prior.windows(soundscape(77, 13))[0][1] < 0.8
 
 
 def test_all_twelve_windows_are_alike_and_the_tables_survive_a_file(prior, tmp_path):
-    windows = prior.windows(heard(1, 6))
+    windows = prior.windows(soundscape(1, 6))
     assert windows.shape == (12, 4)
     assert (windows == windows[0]).all()
     assert ((prior.rates > 0) & (prior.rates < 1.0001)).all()
     prior.save(tmp_path / "prior.npz")
-    np.testing.assert_array_equal(load_prior(tmp_path / "prior.npz").windows(heard(2, 21)), prior.windows(heard(2, 21)))
+    np.testing.assert_array_equal(
+        load_prior(tmp_path / "prior.npz").windows(soundscape(2, 21)), prior.windows(soundscape(2, 21))
+    )

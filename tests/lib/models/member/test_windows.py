@@ -1,4 +1,4 @@
-"""What a network sees for each row, sample by sample, and what its answer means."""
+"""The window of a network for each row, sample by sample, and the probabilities of its outputs."""
 
 from dataclasses import replace
 
@@ -13,11 +13,11 @@ from lib.sound.mel.config import FrontEnd
 from lib.sound.mel.cpu import spectrograms
 
 FRONT_END = FrontEnd(n_fft=1024, hop_samples=2000, n_mels=32, normalise="zscore")
-RAMP = np.arange(SOUNDSCAPE_SAMPLES, dtype=np.float64)  # each sample says which one it is
+RAMP = np.arange(SOUNDSCAPE_SAMPLES, dtype=np.float64)  # each sample is its own number
 
 
-def heard(monkeypatch, audio, seconds):
-    """The (12, samples) stretches of which pictures are made."""
+def cut_windows(monkeypatch, audio, seconds):
+    """The (12, samples) stretches of which spectrograms are made."""
     seen = []
 
     def spy(whole, front_end, starts, samples):
@@ -30,8 +30,8 @@ def heard(monkeypatch, audio, seconds):
 
 
 @pytest.mark.parametrize("seconds", [5, 10, 20])
-def test_a_row_lies_in_the_middle_of_what_is_seen_and_the_ends_are_mirrored(monkeypatch, seconds):
-    rows, margin = heard(monkeypatch, RAMP, seconds), (seconds - 5) * SAMPLE_RATE // 2
+def test_a_row_lies_in_the_middle_of_its_window_and_the_ends_are_mirrored(monkeypatch, seconds):
+    rows, margin = cut_windows(monkeypatch, RAMP, seconds), (seconds - 5) * SAMPLE_RATE // 2
     at = np.arange(-margin, WINDOW_SAMPLES + margin) + WINDOW_SAMPLES * np.arange(12)[:, None]
     last = SOUNDSCAPE_SAMPLES - 1
     np.testing.assert_array_equal(rows, last - abs(last - abs(at)))
@@ -39,18 +39,18 @@ def test_a_row_lies_in_the_middle_of_what_is_seen_and_the_ends_are_mirrored(monk
 
 @pytest.mark.parametrize("seconds", [5, 20])
 def test_a_short_file_is_repeated_and_a_long_one_cut_before_anything_is_mirrored(monkeypatch, seconds):
-    short = heard(monkeypatch, RAMP[: 58 * SAMPLE_RATE], seconds)
+    short = cut_windows(monkeypatch, RAMP[: 58 * SAMPLE_RATE], seconds)
     margin = (seconds - 5) * SAMPLE_RATE // 2
     row = short[-1, margin : margin + WINDOW_SAMPLES]  # 55 to 60 s: what is beyond 58 s is the begin again
     np.testing.assert_array_equal(
         row, np.concatenate([RAMP[55 * SAMPLE_RATE : 58 * SAMPLE_RATE], RAMP[: 2 * SAMPLE_RATE]])
     )
     long = np.concatenate([RAMP, np.full(SAMPLE_RATE, -1.0)])
-    np.testing.assert_array_equal(heard(monkeypatch, long, seconds), heard(monkeypatch, RAMP, seconds))
+    np.testing.assert_array_equal(cut_windows(monkeypatch, long, seconds), cut_windows(monkeypatch, RAMP, seconds))
 
 
 @pytest.mark.parametrize("edges", ["reflect", "file"])
-def test_pictures_are_those_of_the_stretches_cut_out(edges):
+def test_spectrograms_are_those_of_the_stretches_cut_out(edges):
     front_end = replace(FRONT_END, edges=edges)
     audio = np.random.default_rng(0).normal(size=SOUNDSCAPE_SAMPLES).astype(np.float32)
     seen = WindowSpec(10.0).spectrograms(audio, front_end)
@@ -61,11 +61,11 @@ def test_pictures_are_those_of_the_stretches_cut_out(edges):
 
 
 def test_less_than_a_row_is_refused():
-    with pytest.raises(BadInput, match="less than a row"):
+    with pytest.raises(BadInput, match="shorter than a row"):
         WindowSpec(4.0)
 
 
-def test_a_chance_is_the_mean_of_the_clips_and_of_the_loudest_frames():
+def test_a_probability_is_the_mean_of_the_clips_and_of_the_highest_frames():
     clip = np.array([[0.0, np.log(3.0)]])
     frames = np.array([[[-9.0, np.log(4.0), -2.0], [-5.0, -6.0, 0.0]]])
     np.testing.assert_allclose(WindowSpec(5.0).probabilities(clip, frames), [[(0.5 + 0.8) / 2, (0.75 + 0.5) / 2]])
@@ -90,7 +90,7 @@ def test_only_frames_that_touch_the_row_count(seconds, frames, counted):
         )
 
 
-def test_networks_are_averaged_as_chances_not_as_logits():
+def test_networks_are_averaged_as_probabilities_not_as_logits():
     one, two = (lambda seen, x=x: (np.full((len(seen), 1), x), np.full((len(seen), 1, 2), x)) for x in (0.0, 100.0))
     np.testing.assert_allclose(
         mean_probabilities(np.zeros((12, 1, 2, 2)), WindowSpec(), [one, two]), np.full((12, 1), 0.75)

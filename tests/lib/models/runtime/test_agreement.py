@@ -25,7 +25,7 @@ def test_not_a_number_does_not_agree():
     assert not runtime_agreement(truth, values).equivalent
 
 
-def test_the_middle_class_and_the_one_at_the_5th_percentile_are_told_with_the_windows():
+def test_the_median_and_the_5th_percentile_of_classes_are_reported_with_the_windows():
     rng = np.random.default_rng(1)
     truth = rng.random((60, 21))
     values = truth.copy()
@@ -35,6 +35,8 @@ def test_the_middle_class_and_the_one_at_the_5th_percentile_are_told_with_the_wi
     assert f"{found}" == "rank agreement 1.0000, at the 5th percentile -1.0000, over 60 windows"
 
 
-@pytest.mark.parametrize(("median", "p5", "alike"), [(0.9997, 0.995, True), (0.9985, 0.995, False), (1.0, 0.98, False)])
-def test_both_the_median_and_the_5th_percentile_must_hold(median, p5, alike):
-    assert RuntimeAgreement(60, median, p5).equivalent is alike
+@pytest.mark.parametrize(
+    ("median", "p5", "equivalent"), [(0.9997, 0.995, True), (0.9985, 0.995, False), (1.0, 0.98, False)]
+)
+def test_both_the_median_and_the_5th_percentile_must_hold(median, p5, equivalent):
+    assert RuntimeAgreement(60, median, p5).equivalent is equivalent

@@ -1,4 +1,4 @@
-"""A network goes over to OpenVINO and bfloat16 only where both are there and the ranks stay; else nothing changes."""
+"""A network switches to OpenVINO and bfloat16 only where both are there and the ranks stay; else nothing changes."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ from lib.competition.row_ids import SAMPLE_RATE, parse_soundscape
 from lib.core.errors import BadInput
 from lib.core.records import to_json
 from lib.models.export.network import NETWORK_INPUTS, NETWORK_OUTPUTS
-from lib.models.member import network as applied_network
+from lib.models.member import network as network_module
 from lib.models.member.card import MemberCard
 from lib.models.member.golden_output import golden_sound, write_golden_output
 from lib.models.member.inputs import SoundscapeInputs
@@ -23,7 +23,7 @@ from lib.models.runtime.openvino import multiplies_bfloat16, openvino_installed
 from lib.sound.mel.config import FrontEnd
 from tests.support.tinynetwork import CLASSES, graph
 
-FRONT_END = FrontEnd(n_mels=32, hop_samples=4102, normalise="zscore")  # pictures of 32 × 40, as the network learnt
+FRONT_END = FrontEnd(n_mels=32, hop_samples=4102, normalise="zscore")  # spectrograms of 32 × 40, as in training
 SOUNDS = [np.roll(golden_sound(), 40_000 * n) * (1 + n) for n in range(1, 3)]
 
 
@@ -33,9 +33,9 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "fold0.onnx").write_bytes(graph())
     session = OnnxSession(folder / "fold0.onnx", inputs=NETWORK_INPUTS, outputs=NETWORK_OUTPUTS)
-    pictures = WindowSpec().spectrograms(golden_sound(), FRONT_END)
+    mels = WindowSpec().spectrograms(golden_sound(), FRONT_END)
     write_golden_output(
-        folder, mean_probabilities(pictures, WindowSpec(), [lambda mel: session.run(spectrogram=mel)])[None]
+        folder, mean_probabilities(mels, WindowSpec(), [lambda mel: session.run(spectrogram=mel)])[None]
     )
     return folder
 
@@ -49,14 +49,14 @@ def networks(folder):
     )
 
 
-def said(networks):
-    """What they say of a soundscape."""
+def predict(networks):
+    """Their probabilities of a soundscape."""
     soundscape = parse_soundscape("BC2026_Test_0001_S01_20260101_060000")
     return networks.predict(SoundscapeInputs(soundscape, SOUNDS[0]))
 
 
 def planted(monkeypatch, change):
-    """Let OpenVINO be there, and answer as ONNX Runtime does but for a change of its logits."""
+    """Let OpenVINO be there, with the outputs of ONNX Runtime but for a change of the logits."""
 
     class Planted(OnnxSession):
         def __init__(self, path, *, inputs, outputs, precision):
@@ -66,30 +66,30 @@ def planted(monkeypatch, change):
         def run(self, **inputs):
             return [change(logits) for logits in super().run(**inputs)]
 
-    monkeypatch.setattr(applied_network, "openvino_installed", lambda: True)
-    monkeypatch.setattr(applied_network, "multiplies_bfloat16", lambda: True)
-    monkeypatch.setattr(applied_network, "OpenvinoSession", Planted)
+    monkeypatch.setattr(network_module, "openvino_installed", lambda: True)
+    monkeypatch.setattr(network_module, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(network_module, "OpenvinoSession", Planted)
 
 
-def test_what_ranks_alike_is_taken_and_said_with_the_figures(networks, monkeypatch):
-    before = said(networks)
+def test_equivalent_ranks_switch_and_the_figures_are_reported(networks, monkeypatch):
+    before = predict(networks)
     planted(monkeypatch, lambda logits: logits + np.float32(0.01))
     verdict = networks.use_bf16_if_equivalent(SOUNDS)
     assert verdict.startswith("openvino, bfloat16: rank agreement ")
     assert verdict.endswith(" over 36 windows")
-    assert (said(networks) > before).all()
+    assert (predict(networks) > before).all()
 
 
-def test_what_ranks_otherwise_is_not_taken_and_nothing_changes(networks, monkeypatch):
-    before = said(networks)
+def test_other_ranks_do_not_switch_and_nothing_changes(networks, monkeypatch):
+    before = predict(networks)
     planted(monkeypatch, lambda logits: logits.round(0))
     assert networks.use_bf16_if_equivalent(SOUNDS).startswith("onnxruntime: bfloat16 has rank agreement 0.")
-    np.testing.assert_array_equal(said(networks), before)
+    np.testing.assert_array_equal(predict(networks), before)
 
 
-def test_a_runtime_that_ranks_only_the_probe_alike_is_not_taken(networks, monkeypatch):
-    pictures = WindowSpec().spectrograms(golden_sound(), FRONT_END)
-    own = {logits.tobytes() for session in networks._sessions.values() for logits in session.run(spectrogram=pictures)}
+def test_agreement_on_the_golden_sound_alone_does_not_switch(networks, monkeypatch):
+    mels = WindowSpec().spectrograms(golden_sound(), FRONT_END)
+    own = {logits.tobytes() for session in networks._sessions.values() for logits in session.run(spectrogram=mels)}
     planted(monkeypatch, lambda logits: logits if logits.tobytes() in own else -logits)
     assert networks.use_bf16_if_equivalent(SOUNDS).startswith("onnxruntime: ")
 
@@ -97,25 +97,25 @@ def test_a_runtime_that_ranks_only_the_probe_alike_is_not_taken(networks, monkey
 @pytest.mark.parametrize(
     ("what", "why"), [("openvino_installed", "OpenVINO is not installed"), ("multiplies_bfloat16", "no bfloat16")]
 )
-def test_where_something_lacks_it_stays_in_onnx_runtime_and_says_what(networks, monkeypatch, what, why):
-    planted(monkeypatch, lambda logits: pytest.fail("asked"))
-    monkeypatch.setattr(applied_network, what, lambda: False)
-    before = said(networks)
+def test_where_something_is_missing_it_stays_in_onnx_runtime_and_reports_it(networks, monkeypatch, what, why):
+    planted(monkeypatch, lambda logits: pytest.fail("called"))
+    monkeypatch.setattr(network_module, what, lambda: False)
+    before = predict(networks)
     assert networks.use_bf16_if_equivalent(SOUNDS).endswith(why)
-    np.testing.assert_array_equal(said(networks), before)
+    np.testing.assert_array_equal(predict(networks), before)
 
 
-@pytest.mark.skipif(not (openvino_installed() and multiplies_bfloat16()), reason="wants OpenVINO and bfloat16")
-def test_bfloat16_itself_keeps_the_ranks_of_a_trained_network_and_a_member_that_took_it_says_otherwise(networks):
-    before = said(networks)
+@pytest.mark.skipif(not (openvino_installed() and multiplies_bfloat16()), reason="needs OpenVINO and bfloat16")
+def test_bfloat16_itself_keeps_the_ranks_of_a_trained_network_and_changes_its_outputs(networks):
+    before = predict(networks)
     verdict = networks.use_bf16_if_equivalent(SOUNDS)
-    after = said(networks)
+    after = predict(networks)
     assert verdict.startswith("openvino, bfloat16: "), verdict
     assert 0 < np.abs(after - before).max() < 0.05
 
 
-def asked_with(log, name):
-    """A network member that writes down how many sounds of which length it is tried on."""
+def logging_member(log, name):
+    """A network member that logs the lengths of the sounds it is compared on."""
 
     def use_bf16_if_equivalent(sounds):
         log.append((name, [len(sound) for sound in sounds]))
@@ -130,14 +130,14 @@ def test_network_members_alone_are_tried_on_the_first_soundscapes_that_can_be_re
         file.write_bytes(encode_ogg(np.zeros(SAMPLE_RATE * (n + 1), np.float32), SAMPLE_RATE, file.name))
     files[1].write_bytes(b"not an ogg")
     log = []
-    members = {"one": asked_with(log, "one"), "prior": SimpleNamespace(use_bf16_if_equivalent=None)}
+    members = {"one": logging_member(log, "one"), "prior": SimpleNamespace(use_bf16_if_equivalent=None)}
     assert choose_runtime("openvino", members, files) == {"one": "openvino for one"}
     assert log == [("one", [SAMPLE_RATE * n for n in (1, 3, 4)])]
 
 
 def test_by_default_nothing_is_tried():
     log = []
-    members = {"one": asked_with(log, "one"), "prior": SimpleNamespace(use_bf16_if_equivalent=None)}
+    members = {"one": logging_member(log, "one"), "prior": SimpleNamespace(use_bf16_if_equivalent=None)}
     assert choose_runtime("onnxruntime", members, []) == {"one": "onnxruntime"}
     assert log == []
 

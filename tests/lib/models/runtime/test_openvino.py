@@ -1,4 +1,4 @@
-"""OpenVINO answers by name, to several threads at once, in the precision asked for, and is silent as all else here."""
+"""OpenVINO runs by name, in several threads at once, in the precision that was set, and without telemetry."""
 
 import os
 import subprocess
@@ -40,14 +40,14 @@ def product(tmp_path):
     return tmp_path / "g.onnx", weights
 
 
-def test_several_threads_may_ask_at_once_and_what_was_answered_stays(product):
+def test_several_threads_may_run_at_once_and_outputs_stay(product):
     path, weights = product
     session = OpenvinoSession(path, inputs=["a"], outputs=["b"])
-    asked = [np.random.default_rng(n).normal(size=(200, 64)).astype(np.float32) for n in range(60)]
+    inputs = [np.random.default_rng(n).normal(size=(200, 64)).astype(np.float32) for n in range(60)]
     with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda a: session.run(a=a)[0], asked))
-    for a, answer in zip(asked, answers, strict=True):
-        np.testing.assert_allclose(answer, a @ weights, rtol=1e-4, atol=1e-4)
+        outputs = list(pool.map(lambda a: session.run(a=a)[0], inputs))
+    for a, output in zip(inputs, outputs, strict=True):
+        np.testing.assert_allclose(output, a @ weights, rtol=1e-4, atol=1e-4)
 
 
 def test_float32_is_float32_and_bfloat16_is_rounder(product):
@@ -63,11 +63,11 @@ def test_float32_is_float32_and_bfloat16_is_rounder(product):
     assert 1e-3 < errors["bf16"].max() < 0.5 or not multiplies_bfloat16()
 
 
-def test_nothing_is_reported_to_the_makers_of_openvino(tmp_path):
-    """Its reporter counts every import in a file below the home folder before it goes online."""
+def test_openvinos_telemetry_is_off(tmp_path):
+    """Its telemetry counts every import in a file below the home folder before it goes online."""
     code = "import sys; from lib.models.runtime.openvino import load_openvino; print(load_openvino().__version__)"
     code += "; print([name for name, module in sys.modules.items() if 'openvino_telemetry' in name and module])"
     home = os.environ | {"HOME": str(tmp_path)}
-    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=home, capture_output=True, text=True, check=True)
-    assert said.stdout.splitlines()[1] == "[]"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=home, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[1] == "[]"
     assert list(tmp_path.iterdir()) == []

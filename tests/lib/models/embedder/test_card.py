@@ -2,7 +2,7 @@
 
 from lib.competition.classes import ClassList
 from lib.core.records import to_json, write_json
-from lib.models.embedder.packed import EmbedderCard, classes_with_own_label
+from lib.models.embedder.card import EmbedderCard, classes_with_own_label
 
 
 def test_known_by_name_are_names_and_synonyms_of_any_embedder(tmp_path):
