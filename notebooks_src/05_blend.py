@@ -70,7 +70,7 @@ from lib.judge.bootstrap import score_table, scores_with_intervals
 from lib.judge.leakage import load_oof_scores
 from lib.judge.ledger import log_run
 from lib.judge.metric import judge
-from lib.models.embedder.packed import classes_with_own_label
+from lib.models.embedder.card import classes_with_own_label
 from lib.models.member.card import read_card
 from lib.show.blend import optimism_figure, sidecar_gate_figure, waterfall, weights_by_fold
 from lib.show.html import table

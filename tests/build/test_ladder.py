@@ -18,9 +18,10 @@ from lib.learn.head.crossfit import fit_head_member
 from lib.learn.head.data import load_head_data
 from lib.learn.head.linear import LinearHeadSettings, fit_linear_head
 from lib.models.embedder.base import find_labels, read_labels
+from lib.models.embedder.card import read_embedder_card
 from lib.models.embedder.labels import map_labels
 from lib.models.embedder.pack import pack_embedder
-from lib.models.embedder.packed import open_embedder, read_embedder_card
+from lib.models.embedder.packed import open_embedder
 from lib.models.member.card import read_card
 from lib.sound.decode import decode, loudest_windows, soundscape_windows
 

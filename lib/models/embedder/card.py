@@ -16,20 +16,20 @@ LABELS_FILE = "labels.csv"
 
 @dataclass(frozen=True)
 class EmbedderCard:
-    """`embedder.json`."""
+    """The fields of `embedder.json`."""
 
     name: str
     file: str
     source: str  # the fingerprint of the file that it was packed from
     class_hash: str
-    widths: dict[str, int]  # of each part of its tokens, under the name by which heads ask for it
+    widths: dict[str, int]  # of each part of its tokens, under the name by which heads request it
     columns: list[list[int]]  # a list for each class: the model's labels that stand for it
     how: list[str]  # by class: how they were found
-    standin: bool = False  # made by `lib.models.standin`: scores of its heads tell nothing about Perch
+    standin: bool = False  # made by `lib.models.standin`: scores of its heads are no evidence about Perch
 
     @property
     def blocks(self) -> tuple[str, ...]:
-        """The blocks that it tells of."""
+        """The blocks whose outputs it returns."""
         return tuple(name.removeprefix(BLOCK) for name in self.widths if name.startswith(BLOCK))
 
 
@@ -39,6 +39,6 @@ def read_embedder_card(folder: Path) -> EmbedderCard:
 
 
 def classes_with_own_label(folders: Iterable[Path], classes: ClassList) -> frozenset[str]:
-    """The labels that any of the embedders in these folders knows by a name of their own."""
+    """The classes that any of these embedders has a label for, by name or by synonym."""
     named = [zip(classes.labels, card.how, strict=True) for card in map(read_embedder_card, folders)]
     return frozenset(label for pairs in named for label, how in pairs if how in ("name", "synonym"))

@@ -1,4 +1,4 @@
-"""Embedders: frozen models packed in sealed folders, speaking of the project's classes."""
+"""Packed embedders: frozen models in sealed folders whose logits are mapped to the project's classes."""
 
 import threading
 from pathlib import Path
@@ -16,16 +16,16 @@ from lib.models.embedder.open import FrozenModel, open_frozen
 
 
 class Embedder:
-    """An opened embedder; `manifest` tells it from every other."""
+    """An opened embedder; `manifest` identifies it."""
 
     def __init__(self, card: EmbedderCard, manifest: str, frozen: FrozenModel, classes: ClassList):
         self.card, self.manifest, self.widths = card, manifest, card.widths
         self._frozen = frozen
         columns, labels = tuple(map(tuple, card.columns)), len(frozen.labels)
-        self._label_map = LabelMap(classes.labels, columns, tuple(card.how), labels)
+        self._label_map = LabelMap(classes.labels, columns, tuple(card.matched_by), labels)
 
     def embed(self, windows: np.ndarray) -> Embeddings:
-        """What it says of (rows, 160000) audio."""
+        """Its outputs for (rows, 160000) audio, in the project's classes."""
         raw = self._frozen.embed(windows, self.card.blocks)
         return Embeddings(raw.embedding, self._label_map.logits(raw.logits), raw.blocks)
 
