@@ -16,7 +16,7 @@ from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE
 from lib.competition.scores import Scores
 from lib.core import fingerprint
 from lib.models.runtime.onnx import ORT_VERSION
-from lib.submit.budget import CONTEST_SOUNDSCAPES, Clock, Plan, make_plan
+from lib.submit.budget import BUDGET_MINUTES, CONTEST_SOUNDSCAPES, Clock, Plan, make_plan
 from lib.submit.engine import OpenedRecipe, flat_classes
 from lib.submit.rows import RequiredRows
 from lib.submit.stream import StreamResult
@@ -144,6 +144,23 @@ def make_receipt(
         versions=versions(),
         runtimes=runtimes,
     )
+
+
+def summarise(receipt: Receipt) -> str:
+    """The verdict of a run: rows, members with their weights, minutes for the contest's size, and alarms."""
+    source = f"{receipt.scored} of {receipt.soundscapes} soundscapes scored"
+    if receipt.mode == "public":
+        source = f"no test soundscapes, so the prior's; timed on {receipt.soundscapes} training soundscapes"
+    kept = [f"{line.name} {line.weight:.2f}" for line in receipt.members if not line.left_out]
+    left_out = [line.name for line in receipt.members if line.left_out]
+    lines = [
+        f"rows:     {receipt.rows} in submission.csv ({receipt.mode} mode: {source})",
+        f"members:  {', '.join(kept)}" + (f"; left out: {', '.join(left_out)}" if left_out else ""),
+        f"minutes:  {receipt.projected_minutes_600:.1f} of {BUDGET_MINUTES:.0f} for {CONTEST_SOUNDSCAPES} soundscapes, "
+        f"at {receipt.seconds_per_soundscape:.3f} s each; this run took {receipt.minutes:.1f}",
+        "no alarms" if not receipt.alarms else f"ALARMS:   {len(receipt.alarms)}",
+    ]
+    return "\n".join([*lines, *(f"  {alarm}" for alarm in receipt.alarms)])
 
 
 def contest_plan(opened: OpenedRecipe, result: StreamResult, clock: Clock) -> Plan:

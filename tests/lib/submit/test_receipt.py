@@ -1,5 +1,6 @@
 """The receipt records what ran, what was given up and when, what it cost, and which folders it came from."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from lib.blend.recipe import RecipeMember
 from lib.core.records import check_seal, to_json
 from lib.submit.budget import Clock
 from lib.submit.engine import OpenedRecipe
-from lib.submit.receipt import contest_plan, describe_inputs, make_receipt, peak_memory_mib
+from lib.submit.receipt import contest_plan, describe_inputs, make_receipt, peak_memory_mib, summarise
 from lib.submit.rows import RequiredRows
 from lib.submit.stream import DroppedMember, StreamResult
 from lib.submit.timing import Meter, SoundscapeSeconds
@@ -117,3 +118,14 @@ def test_every_input_is_named_with_its_folder_and_what_lay_there(public, tables,
         changed = describe_inputs(tables, tmp_path, "f" * 16, recipe, folders)["competition"]
         assert changed["manifest"] != copied["manifest"]
         copied = changed
+
+
+def test_the_verdict_names_rows_members_minutes_and_alarms(run):
+    receipt = receipt_of(run)
+    text = summarise(receipt)
+    assert "96 in submission.csv (rerun mode: 8 of 8 soundscapes scored)" in text
+    assert "prior 0.00, anchor 0.40, dear 0.10; left out: slow, lost" in text
+    assert f"{receipt.projected_minutes_600:.1f} of 90 for 600 soundscapes" in text
+    assert text.endswith("ALARMS:   1\n  x")
+    assert summarise(replace(receipt, alarms=[])).endswith("\nno alarms")
+    assert "the prior's; timed on 8 training soundscapes" in summarise(replace(receipt, mode="public"))
