@@ -25,31 +25,31 @@ class HeadSetup:
     embedder: Path
 
     def member(self, name: str) -> Path:
-        """Where a member of that name belongs."""
+        """Path of a member of that name."""
         return self.embedder.parents[1] / "members" / name
 
 
 def make_head_setup(prepared: Prepared, public: Path, folder: Path) -> HeadSetup:
-    """Pack the embedder, of which half the classes are no labels, and hear everything with it."""
-    embedder = pack(prepared, folder, folder / "embedders" / "ear")
-    ear = open_embedder(embedder, prepared.classes)
+    """Pack the embedder, which has no label for half of the classes, and embed all recordings with it."""
+    packed = pack(prepared, folder, folder / "embedders" / "tiny")
+    embedder = open_embedder(packed, prepared.classes)
 
     def embeddings_of(item: str) -> dict[str, np.ndarray]:
         """Two windows of a clip, twelve of a soundscape."""
         if "/" in item:
-            return ear.embed(loudest_windows(decode(public / "train_audio" / item), 2)).named()
-        return ear.embed(soundscape_windows(decode(public / "train_soundscapes" / f"{item}.ogg"))).named()
+            return embedder.embed(loudest_windows(decode(public / "train_audio" / item), 2)).named()
+        return embedder.embed(soundscape_windows(decode(public / "train_soundscapes" / f"{item}.ogg"))).named()
 
-    return HeadSetup(prepared, load_head_data(prepared, embeddings_of, NAMES), embedder)
+    return HeadSetup(prepared, load_head_data(prepared, embeddings_of, NAMES), packed)
 
 
 def pack(prepared: Prepared, work: Path, folder: Path, first_label: int = 0) -> Path:
     """The embedder whose label number `first_label` stands for the first class."""
-    write_standin(work / "ear.onnx")
+    write_standin(work / "tiny.onnx")
     write_labels(work / "labels.csv")
     labels = prepared.classes.labels
     columns = tuple((first_label + n,) if n % 2 == 0 else () for n in range(len(labels)))
     how = tuple("name" if found else "none" for found in columns)
     label_map = LabelMap(labels, columns, how, LABELS)
-    pack_embedder(work / "ear.onnx", None, label_map, prepared.classes, folder, blocks=["MBConv_0"])
+    pack_embedder(work / "tiny.onnx", None, label_map, prepared.classes, folder, blocks=["MBConv_0"])
     return folder

@@ -151,7 +151,7 @@ def idea_out_of_fold(
     found: dict[str, list[Scores]] = {idea.name: [] for idea in ideas}
     for fold in held:
         rows = tuple(data.windows.row_id[fold_of_row == fold])
-        others = data.only(fold_of_row != fold, (data.clips.filename.map(folds.of("clip")) != fold).to_numpy())
+        others = data.subset(fold_of_row != fold, (data.clips.filename.map(folds.of("clip")) != fold).to_numpy())
         for name, values in predict_ideas(ideas, others, sounds).items():
             found[name].append(sounds.scores(values, classes).take(rows))
     return {name: concat_scores(parts) for name, parts in found.items()}

@@ -44,7 +44,7 @@ class BaselineData:
     clip_truth: np.ndarray
     clip_known: np.ndarray  # False for secondary labels: in this window they may be silent
 
-    def only(self, windows: np.ndarray, clips: np.ndarray) -> "BaselineData":
+    def subset(self, windows: np.ndarray, clips: np.ndarray) -> "BaselineData":
         """Select rows of both kinds by masks."""
         return BaselineData(
             self.windows[windows],

@@ -65,7 +65,9 @@ class FoldStudy:
         labels = self.labels(folds)
         windows, clips = self.data.windows, self.data.clips
         subset = replay_subset(self.prepared.clips, windows, labels.strata, settings)
-        small = self.data.only(windows.stem.isin(subset.stems).to_numpy(), clips.filename.isin(subset.clips).to_numpy())
+        small = self.data.subset(
+            windows.stem.isin(subset.stems).to_numpy(), clips.filename.isin(subset.clips).to_numpy()
+        )
         ideas = tuple(limit_iterations(idea, REPLAY_ITERATIONS) for idea in IDEAS)
         scores = idea_out_of_fold(ideas, small, self.sounds, self.classes, folds, list(subset.folds))
         return labels.take(next(iter(scores.values())).row_ids), scores
@@ -101,4 +103,4 @@ def study_on_shadow_split(prepared: Prepared, competition: Path) -> FoldStudy:
     labels = window_labels(prepared.windows[hidden], prepared.classes)
     everything = np.ones(len(data.clips), dtype=bool)
     where = f"the shadow split, {' and '.join(sites)}"
-    return FoldStudy(prepared, data.only(~hidden, everything), sounds, labels, sounds, where)
+    return FoldStudy(prepared, data.subset(~hidden, everything), sounds, labels, sounds, where)

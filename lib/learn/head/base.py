@@ -67,7 +67,7 @@ class Head:
 
     def fit_fold(self, data: HeadData, folds: Folds, fold: int, seeds: Sequence[int]) -> "FittedFold":
         """Fit the fold's heads, one a seed."""
-        own = data.only(*self.select(data, folds, fold))
+        own = data.subset(*self.select(data, folds, fold))
         heads = tuple(self.fit(own, self.settings, seed=seed) for seed in seeds)
         return FittedFold(own.sequences.stems, own.clips.names, heads, self)
 
@@ -89,7 +89,7 @@ class FittedFold:
     def probabilities(self, sequences: Sequences) -> np.ndarray:
         """(files, 12, classes) probabilities: the sigmoid of the mean logit over seeds and orders of windows."""
         logits = [
-            head.logits(sequences.ordered(order))[:, np.argsort(order)]
+            head.logits(sequences.reorder(order))[:, np.argsort(order)]
             for order in window_orders(self.kind.rolls, self.kind.flip)
             for head in self.heads
         ]

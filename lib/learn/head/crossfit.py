@@ -84,7 +84,7 @@ def _write_head_member(
     sessions = HeadSessions(folder, inputs, config)
 
     def predict(stem: str, folds: list[int]) -> np.ndarray:
-        one = data.sequences.only(np.array([data.sequences.stems.index(stem)]))
+        one = data.sequences.subset(np.array([data.sequences.stems.index(stem)]))
         return sessions.probabilities(one.embeddings, [parse_soundscape(stem).site], one.hours, folds)[0]
 
     oof = score_held_out(prepared, lambda stem, fold: predict(stem, [fold]))
@@ -126,7 +126,7 @@ def _parity(oof: Scores, prepared: Prepared, sequences: Sequences, fitted: dict[
     of_files, worst = oof.values.reshape(sequences.truth.shape), 0.0
     for fold, of_fold in fitted.items():
         held = fold_of_file == fold
-        worst = max(worst, np.abs(of_files[held] - of_fold.probabilities(sequences.only(held))).max(initial=0.0))
+        worst = max(worst, np.abs(of_files[held] - of_fold.probabilities(sequences.subset(held))).max(initial=0.0))
     if not worst <= _PARITY_LIMIT:  # NaN is wrong too
         raise BadInput(
             "the exported head differs from the fitted one",

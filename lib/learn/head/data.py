@@ -35,13 +35,13 @@ class Sequences:
         """The recording group of each file, which no split may divide."""
         return tuple(parse_soundscape(stem).group for stem in self.stems)
 
-    def only(self, files: np.ndarray) -> "Sequences":
+    def subset(self, files: np.ndarray) -> "Sequences":
         """The files of a mask or of indices."""
         stems = tuple(np.array(self.stems, dtype=object)[files])
         embeddings = {name: values[files] for name, values in self.embeddings.items()}
         return Sequences(stems, embeddings, self.truth[files], self.known[files], self.sites[files], self.hours[files])
 
-    def ordered(self, order: np.ndarray) -> "Sequences":
+    def reorder(self, order: np.ndarray) -> "Sequences":
         """The same files with their windows in another (12,) order."""
         embeddings = {name: values[:, order] for name, values in self.embeddings.items()}
         return replace(self, embeddings=embeddings, truth=self.truth[:, order], known=self.known[:, order])
@@ -67,7 +67,7 @@ class ClipEmbeddings:
         """The number of rows."""
         return len(self.clip_of_row)
 
-    def only(self, clips: np.ndarray) -> "ClipEmbeddings":
+    def subset(self, clips: np.ndarray) -> "ClipEmbeddings":
         """The clips of a (clips,) mask."""
         rows = clips[self.clip_of_row]
         names = tuple(np.array(self.names, dtype=object)[clips])
@@ -78,15 +78,15 @@ class ClipEmbeddings:
 
 @dataclass(frozen=True, eq=False)
 class HeadData:
-    """All training data of heads; a fold's head is fitted on the part that `only` selects."""
+    """All training data of heads; a fold's head is fitted on a `subset`."""
 
     sequences: Sequences
     clips: ClipEmbeddings
     site_names: tuple[str, ...]
 
-    def only(self, soundscapes: np.ndarray, clips: np.ndarray) -> "HeadData":
+    def subset(self, soundscapes: np.ndarray, clips: np.ndarray) -> "HeadData":
         """The part of a (files,) mask of soundscapes and a (clips,) mask of clips."""
-        return HeadData(self.sequences.only(soundscapes), self.clips.only(clips), self.site_names)
+        return HeadData(self.sequences.subset(soundscapes), self.clips.subset(clips), self.site_names)
 
 
 def load_head_data(
@@ -107,7 +107,7 @@ def site_names(prepared: Prepared) -> tuple[str, ...]:
 def _sequences(
     prepared: Prepared, embeddings_of: Callable[[str], NamedEmbeddings], names: tuple[str, ...]
 ) -> Sequences:
-    """Whole soundscapes; a window without labels is not known."""
+    """Stack the embeddings of whole soundscapes; a window without labels is not known."""
     stems = tuple(sorted(set(prepared.windows.stem)))
     row = {stem: n for n, stem in enumerate(stems)}
     files = prepared.windows.stem.map(row).to_numpy()

@@ -16,13 +16,13 @@ class HeadLoopSettings:
     """The public chain's numbers for LightProtoSSM."""
 
     epochs: int = 40
-    rate: float = 1e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 1e-3
     warmup_share: float = 0.1
     clip_norm: float = 1.0
     patience: int = 8  # epochs without a better validation loss
     average_from: float = 0.65  # share of the epochs after which the weights are averaged, at a constant rate
-    average_rate: float = 4e-4
+    average_learning_rate: float = 4e-4
 
 
 @contextmanager
@@ -52,13 +52,13 @@ def fit_with_early_stopping(
 
     `losses` yields an epoch's `steps` losses; `validate` returns a loss, and without it the mean weights are taken.
     """
-    optimiser = torch.optim.AdamW(network.parameters(), settings.rate, weight_decay=settings.weight_decay)
+    optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     average, first_averaged = Average(network), round(settings.average_from * settings.epochs)
     best, best_epoch, weights = _validation_loss(network, validate), -1, deepcopy(network.state_dict())
     for epoch in range(settings.epochs):
         network.train()
         for step, loss in enumerate(losses(), start=epoch * steps):
-            optimiser.param_groups[0]["lr"] = _rate(step, steps, epoch >= first_averaged, settings)
+            optimiser.param_groups[0]["lr"] = _learning_rate(step, steps, epoch >= first_averaged, settings)
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
@@ -79,11 +79,13 @@ def fit_with_early_stopping(
     network.eval()
 
 
-def _rate(step: int, steps: int, averaging: bool, settings: HeadLoopSettings) -> float:
+def _learning_rate(step: int, steps: int, averaging: bool, settings: HeadLoopSettings) -> float:
     """One-cycle until the weights are averaged, then constant, so that the states averaged differ."""
     if averaging:
-        return settings.average_rate
-    return settings.rate * learning_rate_share(step, steps * settings.epochs, "one-cycle", settings.warmup_share)
+        return settings.average_learning_rate
+    return settings.learning_rate * learning_rate_share(
+        step, steps * settings.epochs, "one-cycle", settings.warmup_share
+    )
 
 
 def _validation_loss(network: nn.Module, validate: Callable[[], float] | None) -> float:

@@ -30,7 +30,7 @@ class ProtoSettings:
 def fit_proto_ssm(data: HeadData, settings: ProtoSettings, *, seed: int) -> FittedNetwork:
     """Fit the network on all files but those that validate its epochs; another seed validates on other files."""
     held = validation_mask(data.sequences, VALIDATION_FOLDS, seed)
-    train, validation = data.sequences.only(~held), data.sequences.only(held)
+    train, validation = data.sequences.subset(~held), data.sequences.subset(held)
     with reproducible(seed):
         network = ProtoSSM(settings.network, train.windows("embedding"), train.windows("logits"), train.sites)
         init_prototypes(network, train, data.clips)

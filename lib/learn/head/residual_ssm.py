@@ -67,7 +67,7 @@ def fit_residual_ssm(
     first_logits = first_pass_out_of_fold(data, settings, seed=seed, fit_first=fit_first)
     sequences = _with_first_pass(data.sequences, first_logits)
     held = validation_mask(sequences, VALIDATION_FOLDS, seed)
-    train, validation = sequences.only(~held), sequences.only(held)
+    train, validation = sequences.subset(~held), sequences.subset(held)
     with reproducible(seed):
         network = ResidualSSM(settings.network, train.windows("embedding"), train.windows(FIRST_PASS))
 
@@ -94,8 +94,8 @@ def first_pass_out_of_fold(
     logits = np.zeros(data.sequences.truth.shape, dtype=np.float32)
     every_clip = np.ones(len(data.clips.names), dtype=bool)
     for fold in range(folds.max() + 1):
-        head = fit_first(data.only(folds != fold, every_clip), settings.first_pass, seed=seed)
-        logits[folds == fold] = head.logits(data.sequences.only(folds == fold))
+        head = fit_first(data.subset(folds != fold, every_clip), settings.first_pass, seed=seed)
+        logits[folds == fold] = head.logits(data.sequences.subset(folds == fold))
     return logits
 
 

@@ -60,8 +60,8 @@ def _fit(kind: type[_Network], data: HeadData, settings: SequenceHeadSettings, s
     """Fit a network of either kind."""
     held = validation_mask(data.sequences, VALIDATION_FOLDS, seed)
     every_clip = np.ones(len(data.clips.names), dtype=bool)
-    rows = _rows(data.only(~held, every_clip), settings.inputs)
-    validation = _rows(data.only(held, ~every_clip), settings.inputs)[:]
+    rows = _rows(data.subset(~held, every_clip), settings.inputs)
+    validation = _rows(data.subset(held, ~every_clip), settings.inputs)[:]
     loss = make_loss(LossSettings())
     counts = rows.soundscapes, len(rows.truth) - rows.soundscapes
     sizes = batch_sizes(*counts, settings)
@@ -95,12 +95,12 @@ def batch_sizes(soundscapes: int, clips: int, settings: SequenceHeadSettings) ->
 def batches(counts: tuple[int, int], sizes: tuple[int, int], steps: int, draw: torch.Generator) -> Iterator[Tensor]:
     """Yield an epoch's batches (batch,) of row numbers, soundscapes first; no row repeats before all of its kind."""
     kinds = zip((0, counts[0]), counts, sizes, strict=True)
-    orders = [first + _shuffled(count, size * steps, draw) for first, count, size in kinds if size]
+    orders = [first + _shuffle(count, size * steps, draw) for first, count, size in kinds if size]
     for step in range(steps):
         yield torch.cat([kind.view(steps, -1)[step] for kind in orders])
 
 
-def _shuffled(count: int, length: int, draw: torch.Generator) -> Tensor:
+def _shuffle(count: int, length: int, draw: torch.Generator) -> Tensor:
     """(length,) numbers below `count`, shuffled anew for each pass over them."""
     rounds = math.ceil(length / count)
     return torch.cat([torch.randperm(count, generator=draw) for _ in range(rounds)])[:length]

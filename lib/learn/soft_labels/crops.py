@@ -82,7 +82,7 @@ class PseudoLabelSource:
             raise BadInput(
                 f"the labels {labels.card.name} have no soundscape for {whose}",
                 expected="some of other days and recordings than are labelled or held out",
-                got=_counted(left_out),
+                got=_count_by_reason(left_out),
                 do="label more soundscapes, or train without labels",
             )
         probabilities = labels.of_fold(None if self.pooled else fold)[rows]
@@ -95,7 +95,7 @@ class PseudoLabelSource:
     def summary(self, prepared: Prepared, fold: int | None, source: CropTable) -> str:
         """One line: how many crops pass the gate, and what was left out."""
         excluded = self.excluded_stems(prepared, self.load(prepared), fold)
-        left_out = f"; left out: {_counted(excluded)}" if excluded else ""
+        left_out = f"; left out: {_count_by_reason(excluded)}" if excluded else ""
         return f"{len(source)} crops of {len(set(source.items))} soundscapes pass the gate{left_out}"
 
 
@@ -175,6 +175,6 @@ def crops_that_pass(
     return CropTable(tuple(stems[n] for n in stem), gated.targets, weights, WINDOW_S * start, gated.passed_gate)
 
 
-def _counted(excluded_stems: dict[str, str]) -> str:
+def _count_by_reason(excluded_stems: dict[str, str]) -> str:
     """The number of excluded soundscapes by reason, as text."""
     return ", ".join(f"{count} {why}" for why, count in sorted(Counter(excluded_stems.values()).items())) or "none"

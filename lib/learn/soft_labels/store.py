@@ -43,7 +43,7 @@ class SoftLabels:
     def of_fold(self, fold: int | None) -> np.ndarray:
         """(stems, 12, classes) float16 probabilities by the teachers' models of this fold; None: mean of all folds."""
         if fold is None:
-            return self._pooled
+            return self._mean_of_folds
         if fold not in self.card.folds:
             raise BadInput(
                 f"the labels {self.card.name} have no predictions for fold {fold}",
@@ -54,7 +54,7 @@ class SoftLabels:
         return np.load(self.folder / _file(fold), mmap_mode="r")
 
     @cached_property
-    def _pooled(self) -> np.ndarray:
+    def _mean_of_folds(self) -> np.ndarray:
         by_fold = [self.of_fold(fold) for fold in self.card.folds]
         starts = range(0, len(self.card.stems), _BLOCK)
         pooled = [np.mean([fold[n : n + _BLOCK] for fold in by_fold], axis=0, dtype=np.float32) for n in starts]

@@ -17,7 +17,7 @@ def no_perch(monkeypatch):
 
 @pytest.fixture
 def made(monkeypatch):
-    """How often a stand-in was made; making it is tested elsewhere."""
+    """The folders of stand-ins that were made; making one is tested elsewhere."""
     calls = []
 
     def make(folder, **settings):

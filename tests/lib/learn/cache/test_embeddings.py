@@ -75,7 +75,7 @@ def contents(folder):
 
 
 def made(folder, before):
-    """How many files are there that were not in `before`, whose times it replaces."""
+    """Count the files that were not in `before`, and replace its times."""
     now = {name: path.stat().st_mtime_ns for name, path in files(folder).items()}
     new = sum(before.get(name) != stamp for name, stamp in now.items())
     before.clear()

@@ -110,7 +110,7 @@ def test_the_card_holds_what_inference_needs_and_what_was_measured(head_setup, l
     seconds = card.config["seconds"]
     assert card.seconds_per_soundscape == seconds["head"] + seconds["embedder"]
     assert min(seconds.values()) > 0
-    assert card.config["embedder"] == "ear"
+    assert card.config["embedder"] == "tiny"
     assert card.config["embedder_manifest"] == check_seal(head_setup.embedder)
     assert card.config["settings"]["logistic"]["max_iterations"] == 5
 

@@ -71,7 +71,7 @@ def test_secondary_labels_of_a_clip_have_no_weight(prepared, data):
 
 def test_a_part_has_the_chosen_files_and_clips_with_all_that_belongs_to_them(data):
     files, clips = (np.arange(len(of)) % 2 == 1 for of in (data.sequences.stems, data.clips.names))
-    part = data.only(files, clips)
+    part = data.subset(files, clips)
     assert part.sequences.stems == data.sequences.stems[1::2]
     assert part.clips.names == data.clips.names[1::2]
     assert part.site_names == data.site_names
@@ -86,7 +86,7 @@ def test_a_part_has_the_chosen_files_and_clips_with_all_that_belongs_to_them(dat
 
 def test_windows_in_another_order_take_their_truth_along(data):
     order = np.roll(np.arange(12), 5)
-    turned = data.sequences.ordered(order)
+    turned = data.sequences.reorder(order)
     for name in ("truth", "known"):
         np.testing.assert_array_equal(getattr(turned, name)[:, 5], getattr(data.sequences, name)[:, 0])
     assert turned.embeddings["embedding"][0, 5, 1] == 0

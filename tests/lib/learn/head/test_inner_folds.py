@@ -21,7 +21,7 @@ def test_the_next_seed_holds_out_another_part_until_all_had_their_turn():
 
 def test_of_a_single_group_nothing_is_held_out_and_of_no_file_neither():
     sequences = soundscapes(24, seed=0)
-    night = sequences.only(np.array([0, 1]))
+    night = sequences.subset(np.array([0, 1]))
     assert len(set(night.groups)) == 1
     assert not validation_mask(night, 4, seed=3).any()
-    assert validation_mask(sequences.only(np.zeros(24, dtype=bool)), 4, seed=3).shape == (0,)
+    assert validation_mask(sequences.subset(np.zeros(24, dtype=bool)), 4, seed=3).shape == (0,)

@@ -72,7 +72,7 @@ def test_a_head_trained_on_everything_is_refused_by_the_judge(head_setup, prepar
     output, packed, data = head_setup
     leaky = output / "leaky" / "linear"
     fit_head_member(prepared, data, leaky_variant(select_heads("linear", ())["linear"]), leaky, packed, [0])
-    with pytest.raises(BadInput, match="scores of rows it has seen"):
+    with pytest.raises(BadInput, match="scores of rows it was trained on"):
         judge_member(leaky, prepared.labels, prepared.folds)
 
 

@@ -27,7 +27,7 @@ def fit(network, settings, validate=None, steps=1):
     return epochs
 
 
-PLAIN = HeadLoopSettings(epochs=30, rate=0.1, weight_decay=0.0, average_from=1.0)
+PLAIN = HeadLoopSettings(epochs=30, learning_rate=0.1, weight_decay=0.0, average_from=1.0)
 
 
 def test_without_validation_it_ends_with_the_last_weights():
@@ -40,7 +40,7 @@ def test_without_validation_it_ends_with_the_last_weights():
 def test_the_best_judged_weights_are_kept_and_patience_ends_it():
     network = number()
     validate = lambda: abs(network.value.item() - 0.4)  # noqa: E731
-    epochs = fit(network, HeadLoopSettings(epochs=30, rate=0.1, weight_decay=0.0, patience=3), validate)
+    epochs = fit(network, HeadLoopSettings(epochs=30, learning_rate=0.1, weight_decay=0.0, patience=3), validate)
     best = int(np.argmin(np.abs(np.array(epochs) - 0.4)))
     assert network.value.item() == epochs[best]
     assert len(epochs) == best + 3  # the weights before the first epoch are validated too
@@ -53,7 +53,9 @@ def test_what_never_gets_better_stays_as_it_was():
 
 
 def test_the_last_weights_are_averaged_and_taken_when_judged_better():
-    settings = HeadLoopSettings(epochs=10, rate=0.1, weight_decay=0.0, average_from=0.5, average_rate=0.02, patience=99)
+    settings = HeadLoopSettings(
+        epochs=10, learning_rate=0.1, weight_decay=0.0, average_from=0.5, average_learning_rate=0.02, patience=99
+    )
     network = number()
     fit(network, settings)
     alone = network.value.item()
@@ -78,7 +80,9 @@ def test_the_rate_goes_up_and_down_and_stays_where_the_weights_are_averaged():
         values.append(network.value.item())
         yield -network.value  # whose slope is always the same, so that Adam's step is the rate
 
-    settings = HeadLoopSettings(epochs=40, rate=0.1, weight_decay=0.0, average_from=0.75, average_rate=0.02)
+    settings = HeadLoopSettings(
+        epochs=40, learning_rate=0.1, weight_decay=0.0, average_from=0.75, average_learning_rate=0.02
+    )
     fit_with_early_stopping(network, losses, 1, settings, None)
     rates = np.diff(values)
     assert rates.argmax() == 3  # a tenth of the epochs warms up

@@ -13,9 +13,9 @@ from tests.support.plantedsignals import CALL, CLASSES, ECHO, FLAT, LOCAL, auc_o
 
 SETTINGS = ProtoSettings(
     network=ProtoNetwork(width=24, states=4, layers=1, dropout=0.05),
-    loop=HeadLoopSettings(epochs=60, rate=1e-2, average_rate=4e-3, patience=60),
+    loop=HeadLoopSettings(epochs=60, learning_rate=1e-2, average_learning_rate=4e-3, patience=60),
 )
-SHORT = replace(SETTINGS, loop=HeadLoopSettings(epochs=4, rate=1e-2, average_rate=4e-3))
+SHORT = replace(SETTINGS, loop=HeadLoopSettings(epochs=4, learning_rate=1e-2, average_learning_rate=4e-3))
 OTHERS = soundscapes(40, seed=9)
 
 

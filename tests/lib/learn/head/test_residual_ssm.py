@@ -18,9 +18,9 @@ from tests.support.plantedsignals import CALL, ECHO, SITES, auc_of, planted_data
 SETTINGS = ResidualSettings(
     first_pass=LinearHeadSettings(),
     network=ResidualNetwork(width=12, states=4, dropout=0.3, correction_weight=3.0),
-    loop=HeadLoopSettings(epochs=60, rate=1e-2, average_rate=4e-3, patience=60),
+    loop=HeadLoopSettings(epochs=60, learning_rate=1e-2, average_learning_rate=4e-3, patience=60),
 )
-SHORT = replace(SETTINGS, loop=HeadLoopSettings(epochs=3, rate=1e-2))
+SHORT = replace(SETTINGS, loop=HeadLoopSettings(epochs=3, learning_rate=1e-2))
 OTHERS = soundscapes(40, seed=9)
 
 
@@ -109,7 +109,7 @@ def test_truth_in_unlabelled_windows_changes_nothing():
 
 def test_a_single_recording_group_is_refused():
     data = planted_data(12)
-    night = data.only(np.arange(12) < 2, np.ones(len(data.clips.names), dtype=bool))
+    night = data.subset(np.arange(12) < 2, np.ones(len(data.clips.names), dtype=bool))
     assert len(SITES) == len(night.site_names)
     with pytest.raises(BadInput, match="two recording groups"):
         fit_residual_ssm(night, SHORT, seed=0, fit_first=fit_linear_head)

@@ -15,7 +15,7 @@ SETTINGS = SequenceHeadSettings(
     inputs=("block:noise", "block:signal"),
     batch=64,
     network=SequenceNetwork(width=16),
-    loop=HeadLoopSettings(epochs=6, rate=5e-3, average_rate=2e-3, patience=6),
+    loop=HeadLoopSettings(epochs=6, learning_rate=5e-3, average_learning_rate=2e-3, patience=6),
 )
 SHORT = replace(SETTINGS, loop=HeadLoopSettings(epochs=1))
 OTHERS = soundscapes(40, seed=9)
@@ -46,7 +46,7 @@ def test_clips_alone_are_enough_and_so_are_soundscapes_alone():
     longer = replace(SETTINGS, loop=replace(SETTINGS.loop, epochs=15))
     nothing, all_clips = np.zeros(24, dtype=bool), np.ones(400, dtype=bool)
     for part in ((nothing, all_clips), (~nothing, ~all_clips)):
-        assert auc_of(fit_sequence_head(data.only(*part), longer, seed=0), OTHERS, CALL) > 0.65
+        assert auc_of(fit_sequence_head(data.subset(*part), longer, seed=0), OTHERS, CALL) > 0.65
 
 
 def test_the_same_seed_gives_the_same_head_and_another_seed_another():

@@ -64,7 +64,7 @@ def test_other_classes_other_folds_damage_and_an_empty_place_are_refused(folder,
     with pytest.raises(BadInput, match="owls were made on other folds"):
         open_soft_labels(folder, CLASSES, replace(FOLDS, table=table))
     with pytest.raises(BadInput, match="no soft labels"):
-        open_soft_labels(tmp_path / "nobody", CLASSES, FOLDS)
+        open_soft_labels(tmp_path / "nowhere", CLASSES, FOLDS)
     saved = bytearray((folder / "fold1.npy").read_bytes())
     saved[-1] ^= 1
     (folder / "fold1.npy").write_bytes(saved)
