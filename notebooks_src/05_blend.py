@@ -9,12 +9,13 @@
 # %% [markdown]
 # # 05 · Blend
 #
-# Members become recipes. **safe** searches nothing: each member weighs by how far its interval's lower end lies above
-# chance, with fixed, mild steps. **bold** takes what did best out of fold, and is believed only by its *nested* score:
-# what was chosen on four folds, judged on the fifth. A third recipe can be made from a **template**: the blend of one
-# of 2026's entries, played by the members at hand.
+# Members become recipes. **safe** searches nothing: each member's weight is the distance of its interval's lower end
+# from chance, and the steps are fixed and mild. **bold** is the result of a search, and only its *nested* score counts:
+# chosen on four folds, scored on the fifth. A third recipe can be made from a **template**: the published blend of one
+# of 2026's entries, with the available members in its roles.
 #
-# Each carries along what it would be without a fold's labels: that is how it is judged, and how it may teach in 04.
+# Each recipe also holds its variants fitted without each fold's labels: these give its nested score, and the
+# pseudo-labels of 04.
 #
 # **Reads** the taxonomy, `prepared/` and every `members/*`. **Writes** a file a recipe in `recipes/`.
 
@@ -22,61 +23,33 @@
 competition_dir: str = ""  # the competition folder, for its taxonomy; empty: search the known paths
 inputs_dir: str = ""  # where earlier outputs lie; empty: Kaggle's inputs, or runs/mini
 output_dir: str = ""  # where to write; empty: Kaggle's working folder, or runs/mini/05_blend
-prior: str = "l0_prior"  # the member that scores what cannot be heard
+prior: str = "l0_prior"  # the member that scores soundscapes which cannot be decoded
 sigma: float = 0.5  # smoothing over windows, in windows; bold searches it
-file_power: float = 0.0  # how much a window gains by what its file is sure of, a power; 0: nothing
-method: str = "greedy"  # how bold is searched: greedy, ascent or tpe
+file_power: float = 0.0  # power of a class's confidence in its file by which its windows are scaled; 0: none
+method = "greedy"  # type: Literal["greedy","ascent","tpe"]  # the search method of bold
 seed: int = 0  # of the search
-sidecar: str = ""  # the member that may correct the blend where it has earned it; empty: the one least like it
-template: str = ""  # an entry's blend, by its name in lib/blend/templates/registry.py; empty: none
-roles: str = ""  # who plays which role in it, such as proto:l3_mlps,sed:small_sed; empty: who is most like it
+sidecar = None  # type: str|None  # the member that may correct bold; None: the one least correlated with the best
+template = None  # type: str|None  # a published blend, by its name in lib/blend/templates/registry.py; None: no third
+roles = None  # type: str|None  # members for the template's roles, as proto:l3_mlps,sed:small_sed; None: the best fit
 
 # %% [markdown]
 # ## Out-of-fold scores of the members
-# Every member at hand, scored on the rows that it has not seen.
+# Every available member, scored on rows that it was not fitted on.
 
 # %%
-import shutil
 import time
-from dataclasses import replace
-from functools import partial
 
-import pandas as pd
-from IPython.display import display
-
-from lib.blend.ablation import ablate, member_values
-from lib.blend.member_costs import drop_unused_members, recipe_member
-from lib.blend.per_class.accept import decide_acceptance, stack
-from lib.blend.per_class.fit import regression_fit
-from lib.blend.recipe import Step, save_recipe
-from lib.blend.search.nested import (
-    nested_scores,
-    refit_without_each_fold,
-    safe_recipe,
-    search,
-    with_fold_variants,
-)
-from lib.blend.search.space import SearchParameter, SearchSpace
-from lib.blend.sidecar.apply import SidecarSettings
-from lib.blend.sidecar.gate import fit_gate, nested_sidecar
-from lib.blend.templates.registry import find_template, template_table
-from lib.blend.templates.roles import TemplateInputs, default_roles, make_mixes, parse_roles, template_recipe
+from lib.blend.templates.registry import find_template
+from lib.blend.templates.roles import parse_roles
 from lib.competition.prepared import load_prepared
-from lib.competition.tables import Findings, read_taxonomy
-from lib.core import fingerprint
-from lib.core.paths import find_artifact, find_artifacts, find_competition, ledger_path, output_folder
-from lib.core.records import seal, to_json
+from lib.core.paths import find_artifact, find_artifacts, output_folder
 from lib.judge.bootstrap import score_table, scores_with_intervals
 from lib.judge.leakage import load_oof_scores
-from lib.judge.ledger import log_run
-from lib.judge.metric import judge
-from lib.models.embedder.card import classes_with_own_label
 from lib.models.member.card import read_card
-from lib.show.blend import optimism_figure, sidecar_gate_figure, waterfall, weights_by_fold
-from lib.show.html import table
-from lib.show.plots import ladder
 
 start = time.perf_counter()
+chosen_template = find_template(template) if template else None
+chosen_roles = parse_roles(roles or "")
 output = output_folder("05_blend", output_dir)
 prepared = load_prepared(find_artifact("prepared", inputs_dir))
 labels = prepared.labels
@@ -89,34 +62,41 @@ parts = {
     for name, folder in folders.items()
 }
 scored = scores_with_intervals(labels, parts)
+best = max(parts, key=lambda name: scored[name].macro)
 family = {name: card.family for name, card in cards.items()}
 milliseconds = {name: 1000 * card.seconds_per_soundscape for name, card in cards.items()}
 score_table(scored, {"family": family, "ms per soundscape": milliseconds}).round(3)
 
 # %% [markdown]
-# ## How alike the members are
-# Two members that rank alike add nothing to each other.
+# ## Rank correlation of the members
+# Two members with the same ranks add nothing to each other.
 
 # %%
-alike = pd.DataFrame({name: part.values.ravel() for name, part in parts.items()}).corr("spearman")
-alike.round(2)
+import pandas as pd
+
+correlation = pd.DataFrame({name: part.values.ravel() for name, part in parts.items()}).corr("spearman")
+correlation.round(2)
 
 # %% [markdown]
-# ## Safe: nothing searched
-# Heads that hear through one embedder are one voice: however many they are, they have one vote together. The weights
-# know the labels, so for its score they are made without each fold's.
+# ## Safe recipe: weights by lower bounds, no search
+# Heads on one embedder are one vote group: any number of them shares one vote. The weights depend on the labels, so
+# for the nested score they are refitted without each fold's.
 
 # %%
-vote_groups = [card.config["embedder"] if card.family == "head" else name for name, card in cards.items()]
+from functools import partial
+
+from lib.blend.member_costs import recipe_member
+from lib.blend.recipe import Step
+from lib.blend.search.nested import refit_without_each_fold, safe_recipe
+from lib.show.html import table
+
 steps = [Step("smooth_windows", {"sigma": sigma})]
 steps += [Step("scale_by_file", {"top_windows": 2, "power": file_power})] if file_power else []
-best = max(parts, key=lambda name: scored[name].macro)
-recipe_members = [recipe_member(card, folders[name]) for name, card in cards.items()]
 make_safe = partial(
     safe_recipe,
     parts=parts,
-    vote_groups=vote_groups,
-    members=recipe_members,
+    vote_groups=[card.config["embedder"] if card.family == "head" else name for name, card in cards.items()],
+    members=[recipe_member(card, folders[name]) for name, card in cards.items()],
     steps=steps,
     prior=prior,
     prepared=prepared,
@@ -125,24 +105,36 @@ safe, safe_by_fold = make_safe(labels), refit_without_each_fold(make_safe, label
 table(pd.DataFrame(safe.weights.items(), columns=["member", "weight"]).round(3))
 
 # %% [markdown]
-# ## Bold: searched, and judged nested
-# Weights of members, and the smoothing. The *optimism* is what the search believed and other folds did not
-# give back.
+# ## Bold recipe: nested search
+# Weights of members, and the smoothing. The *optimism* is the part of the searched score that the held-out folds do
+# not reproduce.
 
 # %%
-knob = SearchParameter("blend", "smooth_windows", "sigma", (0.0, 0.25, 0.5, 0.75, 1.0))
-space = SearchSpace(replace(safe, name="bold"), "blend", (knob,))
+from dataclasses import replace
+
+from lib.blend.search.nested import search
+from lib.blend.search.space import SearchParameter, SearchSpace
+from lib.show.blend import weights_by_fold
+
+smoothing = SearchParameter("blend", "smooth_windows", "sigma", (0.0, 0.25, 0.5, 0.75, 1.0))
+space = SearchSpace(replace(safe, name="bold"), "blend", (smoothing,))
 found = search(space, parts, labels, method=method, seed=seed)
 print(found)
 weights_by_fold(found, list(parts))
 
 # %% [markdown]
-# Weights of their own for each class, drawn towards the common ones where few windows speak for them, are kept only
-# where they are surely better on folds that they were not fitted on.
+# Per-class weights, shrunk towards the common ones where a class has few positive windows, are kept only if they are
+# surely better on folds that they were not fitted on.
 
 # %%
-each_class = regression_fit([[label] for label in labels.classes])
-stacked = stack(each_class, found.recipe, "blend", parts, labels, plain=found.nested, by_fold=found.recipes)
+from lib.blend.per_class.accept import stack
+from lib.blend.per_class.fit import regression_fit
+from lib.blend.search.nested import nested_scores
+from lib.judge.metric import judge
+from lib.show.blend import optimism_figure
+
+per_class = regression_fit([[label] for label in labels.classes])
+stacked = stack(per_class, found.recipe, "blend", parts, labels, plain=found.nested, by_fold=found.recipes)
 print(f"weights by class: {stacked.verdict}")
 kept = stacked if stacked.verdict.keep else found
 bold, bold_scores, bold_by_fold = kept.recipe, kept.nested, kept.recipes
@@ -150,77 +142,107 @@ safe_scores = nested_scores(safe_by_fold, parts, labels)
 optimism_figure({"bold": found}, {"safe": judge(labels, safe_scores).macro, best: scored[best].macro})
 
 # %% [markdown]
-# ## What each adds
-# Left: members join as they are listed, then the steps take effect. Right: what the whole recipe would lose, each gain
-# by choices that were made without the fold it is judged on.
+# ## Ablation
+# Left: members join in the order of the list, then the steps take effect. Right: the loss when one is left out of the
+# whole recipe, each gain by choices that were made without the fold it is scored on.
 
 # %%
+from lib.blend.ablation import ablate
+from lib.show.blend import waterfall
+
 waterfall(ablate(bold, parts, labels, by_fold=bold_by_fold))
 
 # %% [markdown]
-# ## A sidecar: correct, do not replace
-# A member outside the blend may move the ranks of those classes alone where that helped on other folds, and no further
-# than a budget. It joins the bold recipe only if the corrected blend is surely better; what bold is without a fold's
-# labels stays without it, for its gate is fitted on all of them.
+# ## Sidecar: bounded corrections by class
+# A member outside the blend may move the ranks of only those classes where that helped on other folds, within a
+# budget. It joins the bold recipe only if the corrected blend is surely better; bold's variants without a fold's labels
+# stay without it, for its gate is fitted on all of them.
 
 # %%
-light = [name for name in parts if bold.weights[name] == 0 and name != prior]
-side = sidecar or (min(light, key=lambda name: alike.loc[name, best]) if light else "")
-gate = None
+from IPython.display import display
+
+from lib.blend.per_class.accept import decide_acceptance
+from lib.blend.sidecar.apply import SidecarSettings
+from lib.blend.sidecar.gate import fit_gate, nested_sidecar
+from lib.core.records import to_json
+from lib.show.blend import sidecar_gate_figure
+
+unused = [name for name in parts if bold.weights[name] == 0 and name != prior]
+side = sidecar or (min(unused, key=lambda name: correlation.loc[name, best]) if unused else None)
 if side:
     settings = SidecarSettings()
     corrected = nested_sidecar(labels, bold_scores, parts[side], settings)
-    gate = decide_acceptance(labels, bold_scores, corrected.scores)
-    print(f"{side}: {gate}; {len(corrected.kept)} of {len(corrected.gates)} folds keep the anchor as it is")
-    if gate.keep:
-        earned = fit_gate(labels, bold_scores, parts[side], settings).weights
-        step = Step("sidecar", {"member": side, "gate": earned, "settings": to_json(settings)})
+    decision = decide_acceptance(labels, bold_scores, corrected.scores)
+    print(f"{side}: {decision}; {len(corrected.kept)} of {len(corrected.gates)} folds keep the anchor unchanged")
+    if decision.keep:
+        weights = fit_gate(labels, bold_scores, parts[side], settings).weights
+        step = Step("sidecar", {"member": side, "gate": weights, "settings": to_json(settings)})
         bold = replace(bold, mixes=[replace(bold.mixes[0], steps=[*bold.mixes[0].steps, step])])
         bold_scores = corrected.scores
     display(sidecar_gate_figure(next(iter(corrected.gates.values())).table, f"{side} on one fold's gate"))
 
 # %% [markdown]
-# ## A source's blend
-# What it takes from its source, what is ours, and who plays whom here. Its score is nested like bold's.
+# ## Template: a published blend
+# Its published parts, our choices, and the member in each role. Its score is nested like bold's.
 
 # %%
+from lib.blend.templates.registry import template_table
+from lib.blend.templates.roles import TemplateInputs, default_roles, make_mixes, template_recipe
+from lib.competition.tables import Findings, read_taxonomy
+from lib.core.paths import find_competition
+from lib.models.embedder.card import classes_with_own_label
+
 recipes = {
     "safe": (safe, safe_scores, safe_by_fold),
     "bold": (bold, bold_scores, bold_by_fold),
 }
-if template:
+if chosen_template:
     taxonomy = read_taxonomy(find_competition(competition_dir), prepared.classes, Findings())
     embedders = {folder.parents[1] / "embedders" for folder in folders.values()}
     packed = [folder for place in embedders if place.is_dir() for folder in sorted(place.iterdir())]
     template_inputs = TemplateInputs(taxonomy, labels, parts, classes_with_own_label(packed, prepared.classes))
-    played = find_template(template)
-    assignment = default_roles(played, list(cards.values())) | parse_roles(roles)
-    made = make_mixes(played, assignment, template_inputs)
-    play = partial(template_recipe, template=played, roles=assignment, inputs=template_inputs, base=safe)
-    by_fold = refit_without_each_fold(play, labels)
+    assignment = default_roles(chosen_template, list(cards.values())) | chosen_roles
+    made = make_mixes(chosen_template, assignment, template_inputs)
+    make_recipe = partial(
+        template_recipe, template=chosen_template, roles=assignment, inputs=template_inputs, base=safe
+    )
+    by_fold = refit_without_each_fold(make_recipe, labels)
     recipes[template] = (replace(safe, name=template, mixes=made.mixes), nested_scores(by_fold, parts, labels), by_fold)
     print(*made.left_out, sep="\n")
     display(pd.DataFrame([{"role": role, "member": name} for role, name in assignment.items()]))
-    for role, earned in made.gates.items():
-        display(sidecar_gate_figure(earned.table, f"{template}: {role} by {assignment[role]}"))
+    for role, gate in made.gates.items():
+        display(sidecar_gate_figure(gate.table, f"{template}: {role} by {assignment[role]}"))
 table(template_table()[lambda rows: rows.template == template] if template else template_table())
 
 # %% [markdown]
-# ## The ladder, out of fold
-# And the question that decides whether blending was worth it: is a recipe surely better than the best member alone?
+# ## Out-of-fold ladder
+# With the question that decides whether blending was worth it: is a recipe surely better than the best single member?
 
 # %%
+from lib.show.plots import ladder
+
 for name, (_, scores, _) in recipes.items():
     print(f"{name} against {best}: {decide_acceptance(labels, parts[best], scores)}")
 scored |= scores_with_intervals(labels, {name: scores for name, (_, scores, _) in recipes.items()})
 ladder(score_table(scored))
 
 # %% [markdown]
-# ## The recipes
-# Everything that changes a score is in these files. 06 executes one of them and decides nothing by itself, except which
-# of the members that are not required still fit the clock, by what they are worth for each second.
+# ## Recipes
+# Everything that changes a score is in these files. 06 executes one of them and decides only which of the optional
+# members still fit the time, by their value per second.
 
 # %%
+import shutil
+
+from lib.blend.ablation import member_values
+from lib.blend.member_costs import drop_unused_members
+from lib.blend.recipe import save_recipe
+from lib.blend.search.nested import with_fold_variants
+from lib.core import fingerprint
+from lib.core.paths import ledger_path
+from lib.core.records import seal
+from lib.judge.ledger import log_run
+
 lines = []
 shutil.rmtree(output / "recipes", ignore_errors=True)
 for name, (recipe, _, by_fold) in recipes.items():
