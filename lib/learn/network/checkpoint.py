@@ -31,9 +31,9 @@ def save_checkpoint(folder: Path, fingerprint: str, state: dict) -> None:
 
 def load_checkpoint(folder: Path, fingerprint: str) -> dict | None:
     """The newest whole state on the CPU, or None where nothing was saved; that of another configuration is refused."""
-    there = [folder / name for name in (LATEST, PREVIOUS) if (folder / name).exists()]
-    for path in there:
-        loaded = _whole(path)
+    existing = [folder / name for name in (LATEST, PREVIOUS) if (folder / name).exists()]
+    for path in existing:
+        loaded = _read_if_whole(path)
         if loaded is None:
             print(f"{path} is damaged and set aside")
             os.replace(path, folder / _DAMAGED)  # a later save must not put it in the place of the good one
@@ -46,18 +46,18 @@ def load_checkpoint(folder: Path, fingerprint: str) -> dict | None:
             )
         else:
             return loaded["state"]
-    if there:
+    if existing:
         raise BadInput(
             f"no checkpoint in {folder} can be read",
             expected="a whole file",
             got=f"damaged ones only, set aside as {_DAMAGED}",
-            do="run again, and training begins anew",
+            do="run again: training begins anew",
         )
     return None
 
 
-def _whole(path: Path) -> dict | None:
-    """What the file holds, or None when its bytes are not those written."""
+def _read_if_whole(path: Path) -> dict | None:
+    """The state in the file, or None when its bytes are not those written."""
     data = path.read_bytes()
     if hashlib.sha256(memoryview(data)[_DIGEST_BYTES:]).digest() != data[:_DIGEST_BYTES]:
         return None

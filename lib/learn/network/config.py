@@ -1,7 +1,8 @@
-"""A plan: everything that makes a network what it will be, in one record that travels on the member's card."""
+"""A plan: all settings of a network and its training in one record, which travels on the member's card."""
 
 from ast import literal_eval
 from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
 
 from lib.core.errors import BadInput
 from lib.learn.network.dataset import TargetSettings
@@ -16,13 +17,13 @@ from lib.sound.augment.waveform import AugmentSettings
 from lib.sound.crops import CropSettings
 from lib.sound.mel.config import FrontEnd
 
-# What people say, where a part's own word would not tell which part is meant.
-_SPOKEN = {"loss": ("loss", "kind"), "crop": ("crop", "kind"), "sampler": ("sampler", "clips")}
+# Short names of settings whose own name would be ambiguous between parts.
+_SHORT_NAMES = {"loss": ("loss", "kind"), "crop": ("crop", "kind"), "sampler": ("sampler", "clips")}
 
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """What a network sees, is, is fed and is taught. No two parts have a setting of the same name but `kind`."""
+    """Input, architecture, data, loss and training of a network. No two parts share a setting's name but `kind`."""
 
     front_end: FrontEnd = field(default_factory=FrontEnd)
     network: NetworkSettings = field(default_factory=NetworkSettings)
@@ -31,39 +32,42 @@ class NetworkPlan:
     targets: TargetSettings = field(default_factory=TargetSettings)
     sampler: SamplerSettings = field(default_factory=SamplerSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
-    embedder: str = ""  # a file with Perch's interface whose embeddings the network foretells: distillation
+    embedder: str = ""  # a file with Perch's interface whose embeddings the network learns to predict: distillation
     pseudo: PseudoSettings = field(default_factory=PseudoSettings)
     gate: LabelGateSettings = field(default_factory=LabelGateSettings)  # of the pseudo-labels
     loss: LossSettings = field(default_factory=LossSettings)
     loop: TrainingSettings = field(default_factory=TrainingSettings)
-    serve: str = "folds"  # together; or "one": a further network, of everything, and the folds only tell its score
+    serve: str = "folds"  # together; or "one": a further network of the full data, which the folds only score
 
     def __post_init__(self):
-        """Refuse what training cannot do as inference would."""
+        """Refuse settings under which training and inference would differ."""
         if self.serve not in ("folds", "one"):
-            raise BadInput("unknown serve of a plan", expected="folds, one", got=self.serve, do="choose one of these")
+            raise BadInput("unknown serve of a plan", expected="folds, one", got=self.serve, do="set serve=folds")
         if self.front_end.level == "db" and self.front_end.scope == "file":
             raise BadInput(
-                "a network cannot learn from pictures that count from their file's peak",
+                "a network cannot be trained on decibels relative to their file's peak",
                 got='scope "file"',
                 expected='scope "window"',
-                do="change it: a crop does not know its file",
+                do='set scope to "window": the rest of the file is unknown to a crop',
             )
 
     @property
     def window_spec(self) -> WindowSpec:
-        """How the trained network is asked: about as much sound as its crops had."""
+        """The windows of inference: as long as the crops of training."""
         return WindowSpec(self.crop.seconds)
 
 
-def override(plan: NetworkPlan, **settings: object) -> NetworkPlan:
-    """The plan with settings replaced, each named as in its part, or as people say it: loss, crop, sampler."""
+def override(plan: NetworkPlan, **settings: Any) -> NetworkPlan:
+    """The plan with settings replaced, by own name or a short one (loss, crop, sampler); None keeps the plan's."""
     for name, value in settings.items():
+        if value is None:
+            continue
         if name == "front_end" or _parts().get(name) is str:
             plan = replace(plan, **{name: value})
-            continue
-        part, own = _SPOKEN.get(name) or (_part_of(name), name)
-        plan = replace(plan, **{part: replace(getattr(plan, part), **{own: value})})
+        else:
+            part, own = _SHORT_NAMES.get(name) or (_part_of(name), name)
+            part_with = {part: replace(getattr(plan, part), **{own: value})}
+            plan = replace(plan, **part_with)
     return plan
 
 
@@ -73,20 +77,23 @@ def chosen(plan: NetworkPlan, **settings: str | float) -> NetworkPlan:
 
 
 def setting_default(name: str) -> object:
-    """The value that a setting has in the plainest plan, by the name that `override` takes; an unknown one is an error."""
+    """The default of a setting, by the name that `override` takes; an unknown one is an error."""
     plan = NetworkPlan()
     if name == "front_end" or _parts().get(name) is str:
         return getattr(plan, name)
-    part, own = _SPOKEN.get(name) or (_part_of(name), name)
+    part, own = _SHORT_NAMES.get(name) or (_part_of(name), name)
     return getattr(getattr(plan, part), own)
 
 
 def parse_settings(text: str) -> dict[str, object]:
-    """The settings in "name=value, name=value": numbers, True and False as such, all else as text."""
+    """Parse "name=value, name=value": numbers, True and False as such, all else as text."""
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     if wrong := [name.strip() for name, sign, _ in pairs if not sign]:
         raise BadInput(
-            "settings cannot be read", expected="name=value, name=value", got=", ".join(wrong), do="give each a value"
+            "settings cannot be read",
+            expected="name=value, name=value",
+            got=", ".join(wrong),
+            do="give each a value, as in mixup_p=0.5",
         )
     return {name.strip(): _value(value.strip()) for name, _, value in pairs}
 
@@ -94,7 +101,7 @@ def parse_settings(text: str) -> dict[str, object]:
 def differences(plan: NetworkPlan, base: NetworkPlan) -> dict[str, object]:
     """The settings in which a plan differs from another, as part.setting -> value."""
     ours, theirs = asdict(plan), asdict(base)
-    found = {}
+    found: dict[str, object] = {}
     for part, settings in ours.items():
         if not isinstance(settings, dict):
             settings, theirs[part] = {"": settings}, {"": theirs[part]}
@@ -105,7 +112,7 @@ def differences(plan: NetworkPlan, base: NetworkPlan) -> dict[str, object]:
 
 
 def _value(text: str) -> object:
-    """What a person means by it."""
+    """The number or boolean in the text, or else the text."""
     try:
         return literal_eval(text)
     except (ValueError, SyntaxError):
@@ -113,19 +120,19 @@ def _value(text: str) -> object:
 
 
 def _part_of(name: str) -> str:
-    """The part that has a setting of this name."""
+    """The plan's part that has a setting of this name."""
     holders = [part for part, kind in _parts().items() if kind is not str and name in {f.name for f in fields(kind)}]
     if len(holders) != 1:
         known = sorted({f.name for kind in _parts().values() if kind is not str for f in fields(kind)} - {"kind"})
         raise BadInput(
             f"a network has no setting {name!r}",
-            expected=f"one of {', '.join([*_SPOKEN, *known])}",
+            expected=f"one of {', '.join([*_SHORT_NAMES, *known])}",
             got=name,
-            do="correct the name",
+            do="fix the name",
         )
     return holders[0]
 
 
-def _parts() -> dict[str, type]:
+def _parts() -> dict[str, Any]:
     """The plan's fields with their types."""
     return {f.name: f.type for f in fields(NetworkPlan)}

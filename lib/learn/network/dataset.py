@@ -1,6 +1,6 @@
-"""Examples: what a fold's network may be shown, what is true of it, and what is not known."""
+"""Training examples of a fold: the crops its network may train on, their targets, and the weights of these."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from lib.core.errors import BadInput
 
 @dataclass(frozen=True)
 class TargetSettings:
-    """What a clip's table row says of the classes in a crop of it."""
+    """Targets and weights of a clip's classes in a crop of it."""
 
     secondary_target: float = 1.0
     secondary_weight: float = 0.0  # 0: a class named as secondary may be silent in this crop, so it does not count
@@ -26,13 +26,13 @@ class TargetSettings:
 
 @dataclass(frozen=True, eq=False)
 class CropTable:
-    """Rows to draw from: the item of each, its targets and weights (rows, classes), and where its crop lies."""
+    """Crops to draw from: the item of each, its targets and weights (rows, classes), and where it starts."""
 
     items: tuple[str, ...]
     targets: np.ndarray  # soft where a teacher made them
     weights: np.ndarray
     starts_s: np.ndarray | None = None  # (rows,) the second of a soundscape at which the crop starts; None: a clip
-    heard: np.ndarray | None = None  # (rows, classes) what passed a teacher's gate; None: the targets are people's
+    passed_gate: np.ndarray | None = None  # (rows, classes) classes above the gate; None: the targets are people's
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -41,7 +41,7 @@ class CropTable:
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """What one model learns from."""
+    """All that one network trains on."""
 
     clips: CropTable
     primary: np.ndarray  # (clips,) the class of each clip
@@ -51,32 +51,32 @@ class Examples:
 
     @property
     def items(self) -> list[str]:
-        """All clips and soundscapes that are heard, each once: what the cache holds."""
-        taught = self.pseudo.items if self.pseudo else ()
-        return list(dict.fromkeys([*self.clips.items, *self.soundscapes.items, *self.backgrounds, *taught]))
+        """All clips and soundscapes, each once: what the cache must hold."""
+        pseudo = self.pseudo.items if self.pseudo else ()
+        return list(dict.fromkeys([*self.clips.items, *self.soundscapes.items, *self.backgrounds, *pseudo]))
 
 
 def fold_examples(
     prepared: Prepared, stems: Sequence[str], held_out: int | None, targets: TargetSettings, seconds: int
 ) -> Examples:
-    """What may be shown to the model of the fold `held_out`, or, if None, to one that learns from everything.
+    """The examples for the network of the fold `held_out`, or, if None, for the network of the full data.
 
     `stems` are all soundscapes there are: those without labels become backgrounds, unless a held-out recording shares
     their site and day or is related to them.
     """
     clips = prepared.clips[prepared.clips.filename.map(prepared.folds.of("clip")) != held_out]
     windows = prepared.windows[prepared.windows.stem.map(prepared.folds.of("soundscape")) != held_out]
-    barred = ineligible_soundscapes(prepared, stems, held_out)
+    ineligible = ineligible_soundscapes(prepared, stems, held_out)
     return Examples(
         clip_table(clips, prepared.classes, targets),
         clips.primary_label.map(prepared.classes.index).to_numpy(dtype=int),
         soundscape_table(windows, prepared.classes, seconds),
-        tuple(stem for stem in stems if stem not in barred),
+        tuple(stem for stem in stems if stem not in ineligible),
     )
 
 
 def clip_table(clips: pd.DataFrame, classes: ClassList, settings: TargetSettings) -> CropTable:
-    """One row a clip: its primary class is 1, its secondary classes and all others are as the settings say."""
+    """A table of one row a clip: its primary class is 1, secondary and absent classes are as set."""
     primary = classes.multi_hot([(label,) for label in clips.primary_label])
     secondary = classes.multi_hot(clips.secondary.tolist())
     targets = np.where(primary, 1.0, settings.secondary_target * secondary)
@@ -85,7 +85,7 @@ def clip_table(clips: pd.DataFrame, classes: ClassList, settings: TargetSettings
 
 
 def soundscape_table(windows: pd.DataFrame, classes: ClassList, seconds: int) -> CropTable:
-    """One row a place in a soundscape where a crop of so many seconds may start, if anything is known of it.
+    """A table of one row a window in a soundscape at which a crop of so many seconds may start, if anything is known.
 
     A class is present if a covered window is labelled with it, and absent only if every covered window is labelled.
     """
@@ -94,27 +94,35 @@ def soundscape_table(windows: pd.DataFrame, classes: ClassList, seconds: int) ->
             "crops of labelled soundscapes",
             expected=f"a multiple of {WINDOW_S} s, up to {SOUNDSCAPE_S} s",
             got=f"{seconds} s",
-            do="change the crop's seconds",
+            do="set seconds to 5, 10 or 20",
         )
-    covered = seconds // WINDOW_S
-    items, starts_s, targets, weights = [], [], [np.zeros((0, len(classes)), bool)], [np.zeros((0, len(classes)))]
+    items: list[str] = []
+    starts_s, targets, weights = [np.zeros(0, int)], [np.zeros((0, len(classes)))], [np.zeros((0, len(classes)))]
     for stem, rows in windows.groupby("stem", sort=True):
-        at = rows.end_s.to_numpy() // WINDOW_S - 1
-        present = np.zeros((WINDOWS_PER_SOUNDSCAPE, len(classes)), dtype=bool)
-        labelled = np.zeros(WINDOWS_PER_SOUNDSCAPE, dtype=bool)
-        present[at], labelled[at] = classes.multi_hot(rows.labels.tolist()), True
-        union = np.lib.stride_tricks.sliding_window_view(present, covered, axis=0).any(axis=-1)
-        complete = np.lib.stride_tricks.sliding_window_view(labelled, covered).all(axis=-1)
-        known = union | complete[:, None]
+        union, known = _union_of_windows(rows, classes, seconds // WINDOW_S)
         useful = np.flatnonzero(known.any(axis=1))
-        items += [stem] * len(useful)
+        items += [str(stem)] * len(useful)
         starts_s.append(WINDOW_S * useful)
         targets.append(union[useful])
         weights.append(known[useful])
-    starts = np.concatenate(starts_s) if starts_s else np.zeros(0, dtype=int)
     return CropTable(
-        tuple(items), np.concatenate(targets).astype(np.float32), np.concatenate(weights).astype(np.float32), starts
+        tuple(items),
+        np.concatenate(targets).astype(np.float32),
+        np.concatenate(weights).astype(np.float32),
+        np.concatenate(starts_s),
     )
+
+
+def _union_of_windows(rows: pd.DataFrame, classes: ClassList, covered: int) -> tuple[np.ndarray, np.ndarray]:
+    """(starts, classes) which classes are present in as many windows of a soundscape from each start, and are known."""
+    at = rows.end_s.to_numpy() // WINDOW_S - 1
+    present = np.zeros((WINDOWS_PER_SOUNDSCAPE, len(classes)), dtype=bool)
+    labelled = np.zeros(WINDOWS_PER_SOUNDSCAPE, dtype=bool)
+    present[at], labelled[at] = classes.multi_hot(rows.labels.tolist()), True
+    views = np.lib.stride_tricks.sliding_window_view
+    union = np.logical_or.reduce(views(present, covered, axis=0), axis=-1)
+    complete = np.logical_and.reduce(views(labelled, covered), axis=-1)
+    return union, union | complete[:, None]
 
 
 def soundscape_stems(competition: Path) -> list[str]:
@@ -125,9 +133,9 @@ def soundscape_stems(competition: Path) -> list[str]:
 def ineligible_soundscapes(
     prepared: Prepared, stems: Sequence[str], held_out: int | None, external: Collection[str] = ()
 ) -> dict[str, str]:
-    """The soundscapes that may not be heard as unlabelled while this fold is held out, each with why.
+    """Soundscapes barred as background or pseudo-label source for this fold, with reasons.
 
-    `external` are those that are not the contest's: their names tell neither site nor day, for they have none of its.
+    `external` are those that are not the contest's: their names give neither site nor day.
     """
     kinds = ("clip", "soundscape")
     held = [item for kind in kinds for item, fold in prepared.folds.of(kind).items() if fold == held_out]
@@ -154,7 +162,7 @@ class Batch:
     targets: torch.Tensor  # (batch, classes) float32 in [0, 1]
     weights: torch.Tensor  # (batch, classes) float32; 0: unknown, does not count
     soundscape: torch.Tensor  # (batch,) bool: cut from a soundscape, and unmixed
-    taught: torch.Tensor | None = None  # (batch,) bool: the targets are a teacher's; None: nobody's are
+    pseudo: torch.Tensor | None = None  # (batch,) bool: the targets are a teacher's; None: no row's are
     background: torch.Tensor | None = None  # (batch, samples) float32 unlabelled soundscape to lay under the audio
 
     def to(self, device: torch.device | str, non_blocking: bool = True) -> "Batch":
@@ -165,7 +173,7 @@ class Batch:
         """The batch in memory that a GPU copies from while it computes."""
         return self._with(torch.Tensor.pin_memory)
 
-    def _with(self, change) -> "Batch":
+    def _with(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
         present = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(self, **{name: change(tensor) for name, tensor in present.items() if tensor is not None})
 

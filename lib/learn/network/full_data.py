@@ -1,11 +1,10 @@
-"""Networks that learn from everything, a seed each: what a plan is worth where there is a truth that nobody has met."""
+"""Networks trained on the full data, one a seed: to compare plans on a truth that no network was trained on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lib.competition.prepared import load_prepared
-from lib.learn.cache.audio import AudioCache
 from lib.learn.network.config import NetworkPlan
 from lib.learn.network.crossfit import prepare_run
 from lib.learn.network.fold import TrainingRun
@@ -27,22 +26,23 @@ def fit_full_data_networks(
     pooled: bool = False,
     others: Mapping[str, Path] | None = None,
 ) -> dict[int, Network]:
-    """The trained networks by seed; no member is written, and training that lies beside `folder` is found again.
+    """Train a network a seed and return them by seed; training that lies beside `folder` is found again.
 
-    With `pooled`, what teachers say of labelled soundscapes teaches too.
+    No member is written. With `pooled`, teachers' predictions on labelled soundscapes are trained on too.
     """
-    prepared, runs = load_prepared(prepared_folder), {}
-    taught = load_pseudo_labels(labels, pooled, plan.pseudo, prepared, competition, folder.parent, others)
-    for seed in seeds:
-        run = TrainingRun(plan, prepared_folder, (), AudioCache(cache_folder, {}), folder, seed, taught)
-        runs[seed] = prepare_run(run, prepared, competition, cache_folder, [None])
-    train_folds(seeds, _OfSeeds(runs), available_devices())
-    return {seed: run.trained_network(None, len(prepared.classes)) for seed, run in runs.items()}
+    prepared = load_prepared(prepared_folder)
+    pseudo_labels = load_pseudo_labels(labels, pooled, plan.pseudo, prepared, competition, folder.parent, others)
+    runs = {
+        seed: prepare_run(TrainingRun(plan, prepared, competition, folder, seed, pseudo_labels), [None], cache_folder)
+        for seed in seeds
+    }
+    train_folds(seeds, _TrainSeed(runs), available_devices())
+    return {seed: run.network(None) for seed, run in runs.items()}
 
 
 @dataclass(frozen=True, eq=False)
-class _OfSeeds:
-    """What each seed's process is told; calling it trains that seed's network."""
+class _TrainSeed:
+    """The runs by seed; calling it trains that seed's network of the full data."""
 
     runs: dict[int, TrainingRun]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,45 +32,44 @@ _EVERY_S = 30.0
 
 
 class Pace:
-    """Counts since the last lap began, and a line at intervals for people who wait."""
+    """Speed of training since the last epoch began, and a progress line at intervals."""
 
     def __init__(self, name: str, step: int, steps: int, clock: Callable[[], float] = time.monotonic):
         self._name, self._step, self._steps, self._clock = name, step, steps, clock
         self._moving = sys.stdout.isatty()
         self._first, self._begun = step, clock()
         self._shown = self._begun
-        self._begin_lap()
+        self._since, self._clips, self._waited_s = clock(), 0, 0.0
 
-    def waiting_for(self, batches: Iterator):
-        """The next batch, and the time it took to come counts as waiting."""
-        asked = self._clock()
+    def next_batch(self, batches: Iterator[Batch]) -> Batch:
+        """The next batch; the time it takes to come counts as waiting."""
+        start = self._clock()
         try:
             return next(batches)
         finally:
-            self._waited_s += self._clock() - asked
+            self._waited_s += self._clock() - start
 
-    def passed(self, clips: int, loss: float | None) -> None:
-        """A step is done; says so when it is time to."""
+    def step_done(self, clips: int, loss: float | None) -> None:
+        """Count a step, and print the progress line when it is due."""
         self._step, self._clips = self._step + 1, self._clips + clips
         now = self._clock()
         if now - self._shown >= (0.2 if self._moving else _EVERY_S):
             self._shown = now
             left_s = (now - self._begun) / (self._step - self._first) * (self._steps - self._step)
-            told = "loss not finite" if loss is None else f"loss {loss:.4f}"
-            speed = _speed(self.lap())
-            self._print(f"step {self._step}/{self._steps}, {told}, {speed}, {_span(left_s)} left", stays=False)
+            progress = "loss not finite" if loss is None else f"loss {loss:.4f}"
+            speed = _format_speed(self.lap())
+            self._print(
+                f"step {self._step}/{self._steps}, {progress}, {speed}, {_format_duration(left_s)} left", stays=False
+            )
 
     def lap(self) -> dict[str, float]:
-        """The seconds, the clips a second and the share of the time spent waiting, since the last `say`."""
+        """The seconds, the clips a second and the share of the time spent waiting, since the last `end_lap`."""
         seconds = max(self._clock() - self._since, 1e-9)
         return {"seconds": seconds, "clips_per_s": self._clips / seconds, "waiting_share": self._waited_s / seconds}
 
-    def say(self, line: str) -> None:
+    def end_lap(self, line: str) -> None:
         """Print a line that stays, and begin a new lap."""
         self._print(line, stays=True)
-        self._begin_lap()
-
-    def _begin_lap(self) -> None:
         self._since, self._clips, self._waited_s = self._clock(), 0, 0.0
 
     def _print(self, line: str, stays: bool) -> None:
@@ -78,25 +78,25 @@ class Pace:
         print(f"\r{text:<110}" if self._moving else text, end="\n" if stays or not self._moving else "", flush=True)
 
 
-def _speed(lap: dict[str, float]) -> str:
-    """A lap as a person says it."""
+def _format_speed(lap: dict[str, float]) -> str:
+    """A lap's speed as text."""
     return f"{lap['clips_per_s']:.1f} clips/s, {lap['waiting_share']:.0%} waiting for data"
 
 
-def _span(seconds: float) -> str:
-    """A length of time as a person says it."""
+def _format_duration(seconds: float) -> str:
+    """A length of time as text."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 AVERAGES = ("none", "ema", "swa")
 _KEPT = ("step", "finished", "losses", "history", "pace", "best")
 
-ScoreCallback = Callable[[nn.Module], dict[str, float]]
+ScoreCallback = Callable[[Any], dict[str, float]]  # of a network, of whatever class
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a network is trained."""
+    """Length, learning rate, schedule, precision, averaging and early stopping of a training run."""
 
     epochs: int = 10
     steps_per_epoch: int = 100
@@ -117,15 +117,15 @@ class TrainingSettings:
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:
                 raise BadInput(
-                    f"{name} is not known",
+                    f"unknown {name}",
                     expected=f"one of {', '.join(choices)}",
                     got=getattr(self, name),
-                    do="choose one of these",
+                    do=f"set {name}={next(iter(choices))}",
                 )
         for name in ("warmup_share", "swa_from", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise BadInput(
-                    f"{name} is a share", expected="0 or more, less than 1", got=getattr(self, name), do="mend it"
+                    f"{name} is a share", expected="0 or more, less than 1", got=getattr(self, name), do=f"fix {name}"
                 )
 
     @property
@@ -136,7 +136,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training leaves beside the weights: a row an epoch of what happened, and of how fast it went."""
+    """The result of training beside the weights: a row an epoch of what happened, and of how fast it went."""
 
     history: list[dict]  # the same for the same seed: epoch, step, learning_rate, loss, skipped, and the scores
     pace: list[dict]  # seconds, clips_per_s, waiting_share
@@ -155,16 +155,16 @@ def train(
     device: str = "cpu",
     checkpoint_s: float = 300.0,
 ) -> Trained:
-    """Train the network, which ends in evaluation mode with the final weights; what happened, an entry an epoch.
+    """Train the network, which ends in eval mode with the final weights; returns an entry an epoch of what happened.
 
     `batches(n)` gives batch n and those after it; `step_loss` runs under autocast and so takes logits as float32
     itself; `score` gives an epoch's scores, the first of which early stopping follows. The folder keeps the checkpoint
     and `history.jsonl`; `config` is the fingerprint of all that the loop does not see and the weights depend on.
     """
     if settings.patience and score is None:
-        raise BadInput("patience needs a score", expected="a scoring function", got="none", do="set patience to 0")
+        raise BadInput("patience needs a score", expected="a scoring function", got="none", do="set patience=0")
     groups = parameter_groups(network.to(device), settings.weight_decay, settings.layer_decay)
-    stepper = GuardedOptimizer(
+    optimizer = GuardedOptimizer(
         network,
         step_loss,
         groups,
@@ -174,12 +174,12 @@ def train(
         clip_norm=settings.clip_norm,
     )
     made_by = fingerprint.of_json({"settings": asdict(settings), "seed": seed, "config": config})
-    run = _Run(network, stepper, settings, folder, made_by, score)
+    run = _Run(network, optimizer, settings, folder, made_by, score)
     run.resume()
     if not run.finished:
         stream = batches(run.step)
         try:
-            run.through(stream, checkpoint_s)
+            run.run(stream, checkpoint_s)
         finally:
             getattr(stream, "close", lambda: None)()  # a generator's threads end with it
     network.eval()
@@ -187,25 +187,25 @@ def train(
 
 
 class _Run:
-    """A training run between two steps; with the stepper's, its state is what a checkpoint holds."""
+    """A training run between two steps; with the optimizer's, its state is what a checkpoint holds."""
 
     def __init__(
         self,
         network: nn.Module,
-        stepper: GuardedOptimizer,
+        optimizer: GuardedOptimizer,
         settings: TrainingSettings,
         folder: Path,
         made_by: str,
         score: ScoreCallback | None,
     ):
-        self.network, self.stepper, self.settings = network, stepper, settings
+        self.network, self.optimizer, self.settings = network, optimizer, settings
         self.folder, self.made_by, self.score = folder, made_by, score
         self.average = Average(network) if settings.average != "none" else None
         self.step, self.finished = 0, False
         self.losses: list[float] = []  # of this epoch
         self.history: list[dict] = []
         self.pace: list[dict] = []
-        self.best: dict[str, Tensor] | None = None  # weights of the best epoch, where patience asks for them
+        self.best: dict[str, Tensor] | None = None  # weights of the best epoch, with patience
 
     def resume(self) -> None:
         """Go on from the folder's checkpoint, if there is one."""
@@ -216,7 +216,7 @@ class _Run:
         for name in _KEPT:
             setattr(self, name, saved[name])
         if not self.finished:
-            self.stepper.load(saved["stepper"])
+            self.optimizer.load(saved["optimizer"])
             if self.average:
                 self.average.load(saved["average"])
         print(
@@ -224,32 +224,32 @@ class _Run:
         )
 
     def save(self) -> None:
-        """Write the checkpoint; of a finished run only what will be asked for again."""
+        """Write the checkpoint; of a finished run only what is read again."""
         state = {"network": self.network.state_dict()} | {name: getattr(self, name) for name in _KEPT}
         if not self.finished:
-            state["stepper"] = self.stepper.state()
+            state["optimizer"] = self.optimizer.state()
             if self.average:
                 state["average"] = self.average.saved()
         save_checkpoint(self.folder, self.made_by, state)
         if self.finished:
             (self.folder / PREVIOUS).unlink(missing_ok=True)  # it is several times as large as the last
 
-    def through(self, stream: Iterator[Batch], checkpoint_s: float) -> None:
+    def run(self, stream: Iterator[Batch], checkpoint_s: float) -> None:
         """Take all the steps that are left."""
         settings, saved = self.settings, time.monotonic()
         pace = Pace(self.folder.name, self.step, settings.steps)
         while not self.finished:
-            batch = pace.waiting_for(stream)
+            batch = pace.next_batch(stream)
             share = learning_rate_share(self.step, settings.steps, settings.schedule, settings.warmup_share)
             rate = settings.learning_rate * share
             self.network.train()
-            loss = self.stepper.take(batch, self.step, rate)
+            loss = self.optimizer.train_step(batch, self.step, rate)
             self.step += 1
             if loss is not None:
                 self.losses.append(loss)
-                if settings.average == "ema":
-                    self.average.follow(self.network, self.settings.ema_decay)
-            pace.passed(len(batch.audio), loss)
+                if self.average and settings.average == "ema":
+                    self.average.update_ema(self.network, self.settings.ema_decay)
+            pace.step_done(len(batch.audio), loss)
             epoch_ends = self.step % settings.steps_per_epoch == 0
             if epoch_ends:
                 self.end_epoch(pace, rate)
@@ -261,27 +261,34 @@ class _Run:
         """Average, score and note what happened; finish after the last epoch, or when patience is over."""
         settings, epoch = self.settings, self.step // self.settings.steps_per_epoch
         self.pace.append(pace.lap())
-        if settings.average == "swa" and epoch > settings.swa_from * settings.epochs:
-            self.average.add(self.network)
+        if self.average and settings.average == "swa" and epoch > settings.swa_from * settings.epochs:
+            self.average.update_mean(self.network)
         loss = math.fsum(self.losses) / len(self.losses) if self.losses else None
-        row = {"epoch": epoch, "step": self.step, "learning_rate": rate, "loss": loss, "skipped": self.stepper.skipped}
-        averaged = self.average is not None and self.average.count > 0
-        with self.average.in_place_of(self.network) if averaged else nullcontext():
+        row = {
+            "epoch": epoch,
+            "step": self.step,
+            "learning_rate": rate,
+            "loss": loss,
+            "skipped": self.optimizer.skipped,
+        }
+        average = self.average if self.average and self.average.count else None
+        with average.in_place_of(self.network) if average else nullcontext():
             self.history.append(row | {"scores": self._scores()})
             best = self._epoch_of_best() if settings.patience else epoch
             if settings.patience and best == epoch:
                 self.best = {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
         self.losses = []
         self.finished = epoch == settings.epochs or epoch - best >= settings.patience > 0
-        if self.finished and (self.best or averaged):
-            self.network.load_state_dict(self.best or self.average.state)
+        final = self.best or (average.state if average else None)
+        if self.finished and final:
+            self.network.load_state_dict(final)
             self.best = None
         lines = [json.dumps(row, allow_nan=False) + "\n" for row in self.history]
         write_text(self.folder / "history.jsonl", "".join(lines))
-        pace.say(_told(self.history[-1], settings.epochs))
+        pace.end_lap(_summary(self.history[-1], settings.epochs))
 
     def _scores(self) -> dict[str, float | None]:
-        """What the scoring function says of the network as it is now; None where there was nothing to score."""
+        """The scores of the network as it is now; None where there was nothing to score."""
         if self.score is None:
             return {}
         self.network.eval()
@@ -293,7 +300,7 @@ class _Run:
                 "patience needs a score that is a number",
                 expected="a finite first score",
                 got=found,
-                do="hold out rows that can be scored, or set patience to 0",
+                do="hold out rows that can be scored, or set patience=0",
             )
         return scores
 
@@ -303,8 +310,8 @@ class _Run:
         return 1 + leads.index(max(leads))
 
 
-def _told(row: dict, epochs: int) -> str:
-    """An epoch's row as people read it."""
+def _summary(row: dict, epochs: int) -> str:
+    """An epoch's row as a line of text."""
     loss = "no finite loss" if row["loss"] is None else f"loss {row['loss']:.4f}"
     scores = [f"{name} {'–' if value is None else f'{value:.4f}'}" for name, value in row["scores"].items()]
     skipped = [f"{row['skipped']} steps skipped so far"] if row["skipped"] else []

@@ -1,8 +1,9 @@
-"""One step of training, guarded: what is not finite changes nothing, and is counted."""
+"""Optimisation: guarded steps, parameter groups with layer-wise decay, weight averages, learning-rate schedules."""
 
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +13,16 @@ from lib.learn.network.dataset import Batch, batch_generator
 from lib.models.network.pretrained import load_timm
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_MOST_SKIPPED_IN_A_ROW = 25  # float16 begins by halving its scale of 2^16, a skipped step each
+_MAX_SKIPPED_IN_A_ROW = 25  # float16 begins by halving its scale of 2^16, a skipped step each
 
-StepLoss = Callable[[nn.Module, Batch, torch.Generator], Tensor]
+StepLoss = Callable[[Any, Batch, torch.Generator], Tensor]  # of a network, of whatever class
 
 
 class GuardedOptimizer:
-    """Takes steps of an optimizer; with the network's state, `state` is all that the next step depends on."""
+    """An AdamW optimizer whose steps change nothing where loss or gradient is not finite, and count such steps.
+
+    With the network's state, `state` is all that the next step depends on.
+    """
 
     def __init__(
         self,
@@ -38,8 +42,8 @@ class GuardedOptimizer:
         self._parameters = [parameter for group in groups for parameter in group["params"]]
         self.skipped = self._in_a_row = 0
 
-    def take(self, batch: Batch, step: int, learning_rate: float) -> float | None:
-        """The loss before the step, or None where it or its gradient was not finite and the step was skipped.
+    def train_step(self, batch: Batch, step: int, learning_rate: float) -> float | None:
+        """Take a step; returns the loss before it, or None where loss or gradient was not finite and it was skipped.
 
         All randomness is set anew from the seed and the step's number, so a resumed run goes on as it would have.
         """
@@ -74,20 +78,20 @@ class GuardedOptimizer:
         }
 
     def load(self, state: dict) -> None:
-        """Go on from a `state`."""
+        """Restore a `state`."""
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])
         self.skipped, self._in_a_row = state["skipped"]
 
     def _count(self, finite: bool, loss: float, step: int) -> None:
         self.skipped, self._in_a_row = (self.skipped, 0) if finite else (self.skipped + 1, self._in_a_row + 1)
-        if self._in_a_row == _MOST_SKIPPED_IN_A_ROW:
+        if self._in_a_row == _MAX_SKIPPED_IN_A_ROW:
             raise BadInput(
-                f"training came apart: {self._in_a_row} steps in a row were not finite, the last of them step {step}",
+                f"training diverged: {self._in_a_row} steps in a row were not finite, the last of them step {step}",
                 expected="a finite loss and a finite gradient",
                 got=f"loss {loss}",
                 do="lower learning_rate, lengthen warmup_share, or set precision to bfloat16 or float32; "
-                "a loss that is never finite: look for NaN in the audio or the targets",
+                "if the loss is never finite, remove NaN from the audio or the targets",
             )
 
 
@@ -109,9 +113,9 @@ def parameter_groups(network: nn.Module, weight_decay: float, layer_decay: float
 
 
 def layer_depths(network: nn.Module) -> dict[str, int]:
-    """The depth of each parameter by name, 0 nearest to the picture; what is outside the backbone is deepest.
+    """The depth of each parameter by name, 0 nearest to the input; what is outside the backbone is deepest.
 
-    A network of timm says itself what its layers are; in others they are the children of the first Sequential.
+    Networks of timm list their layers; in others they are the children of the first Sequential.
     """
     name, backbone = _backbone(network)
     prefix = f"{name}." if name else ""
@@ -124,8 +128,8 @@ def layer_depths(network: nn.Module) -> dict[str, int]:
     return {of: layers.get(of.removeprefix(prefix), above) for of, _parameter in network.named_parameters()}
 
 
-def _backbone(network: nn.Module) -> tuple[str, nn.Module]:
-    """The first module, with its name, that comes in layers."""
+def _backbone(network: nn.Module) -> tuple[str, Any]:
+    """The first module that comes in layers, with its name."""
     for name, module in network.named_modules():
         if hasattr(module, "group_matcher") or isinstance(module, nn.Sequential):
             return name, module
@@ -133,7 +137,7 @@ def _backbone(network: nn.Module) -> tuple[str, nn.Module]:
         "layer_decay needs a network in layers",
         expected="a backbone of timm, or a Sequential",
         got=type(network).__name__,
-        do="set layer_decay to 1",
+        do="set layer_decay=1",
     )
 
 
@@ -144,29 +148,29 @@ class Average:
         self.state = {name: value.detach().clone() for name, value in network.state_dict().items()}
         self.count = 0
 
-    def follow(self, network: nn.Module, decay: float) -> None:
-        """Move a step of an EMA; the decay warms up, so that the first weights, which know nothing, are soon gone."""
+    def update_ema(self, network: nn.Module, decay: float) -> None:
+        """Move a step of an EMA; the decay warms up, so that the random first weights are soon gone."""
         self.count += 1
         self._move(network, 1 - min(decay, (1 + self.count) / (10 + self.count)))
 
-    def add(self, network: nn.Module) -> None:
-        """Take one more state into the plain mean."""
+    def update_mean(self, network: nn.Module) -> None:
+        """Include one more state in the plain mean."""
         self.count += 1
         self._move(network, 1 / self.count)
 
     def saved(self) -> dict:
-        """What `load` goes on from."""
+        """The state that `load` restores."""
         return {"state": self.state, "count": self.count}
 
     def load(self, saved: dict) -> None:
-        """Go on from what was saved."""
+        """Restore a `saved` state."""
         self.count = saved["count"]
         for name, value in self.state.items():
             value.copy_(saved["state"][name])
 
     @contextmanager
     def in_place_of(self, network: nn.Module) -> Iterator[None]:
-        """The network holds the averaged state inside the block, and its own again after it."""
+        """Give the network the averaged state inside the block, and its own again after it."""
         own = {name: value.detach().clone() for name, value in network.state_dict().items()}
         network.load_state_dict(self.state)
         try:
@@ -176,13 +180,13 @@ class Average:
 
     @torch.no_grad()
     def _move(self, network: nn.Module, share: float) -> None:
-        """Go a share of the way to the network; counters are integers, and copied."""
+        """Move a share of the way to the network's state; counters are integers, and copied."""
         pairs = [(self.state[name], value) for name, value in network.state_dict().items()]
         moving = [pair for pair in pairs if pair[0].is_floating_point()]
         torch._foreach_lerp_(*_columns(moving), share)
-        for mine, theirs in pairs:
-            if not mine.is_floating_point():
-                mine.copy_(theirs)
+        for average, value in pairs:
+            if not average.is_floating_point():
+                average.copy_(value)
 
 
 def _columns(pairs: list[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:

@@ -1,6 +1,6 @@
-"""Presets: the networks of 2026's entries as plans, and a small one that learns from scratch on a processor.
+"""Presets: the networks of 2026's entries as plans, and a small one that trains from scratch on a CPU.
 
-Where a source does not say, the setting is the one that most of the others use. What a source trains on beside the
+Where a source gives none, the setting is the one that most of the others use. What a source trains on beside the
 contest's own data (other recordings, earlier rounds' pseudo-labels) is not part of a preset.
 """
 
@@ -9,7 +9,7 @@ from lib.learn.network.config import NetworkPlan, override
 from lib.sound.mel.config import PERCH_FRONT_END, FrontEnd
 
 FRONT_ENDS = {
-    # few, wide bands, each without what hums through the whole window: made for nets that begin at random
+    # few, wide bands, each normalised against steady hum: made for nets that begin at random
     "small": FrontEnd(hop_samples=1024, n_mels=64, fmin_hz=50.0, normalise="bands zscore"),
     "mel128": FrontEnd(mel_scale="slaney", normalise="zscore"),  # S0, 2nd
     "mel128 minmax": FrontEnd(mel_scale="slaney", normalise="zscore minmax"),  # 9th
@@ -144,12 +144,12 @@ PRESETS = {
 def find_preset(name: str) -> NetworkPlan:
     """The plan of that name."""
     if name not in PRESETS:
-        raise BadInput("no such preset", expected=f"one of {', '.join(PRESETS)}", got=name, do="correct the name")
+        raise BadInput("no such preset", expected=f"one of {', '.join(PRESETS)}", got=name, do="fix the name")
     return PRESETS[name]
 
 
 def find_front_end(name: str) -> FrontEnd:
     """The front end of that name."""
     if name not in FRONT_ENDS:
-        raise BadInput("no such front end", expected=f"one of {', '.join(FRONT_ENDS)}", got=name, do="correct the name")
+        raise BadInput("no such front end", expected=f"one of {', '.join(FRONT_ENDS)}", got=name, do="fix the name")
     return FRONT_ENDS[name]

@@ -1,4 +1,4 @@
-"""Samplers: which rows a batch is made of, said of any batch without those before it."""
+"""Samplers: the rows of any batch of a run, without drawing those before it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from lib.learn.soft_labels.crops import PseudoSettings
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    """How batches are composed. The caps hold a pass, as an epoch of clips is called; then `clips` orders the pass."""
+    """How batches are composed. The caps hold for a pass over the clips; then `clips` orders the pass."""
 
     batch_size: int = 64
     soundscape_share: float = 0.1  # of a batch, to the nearest whole row
     clips: str = "uniform"  # each once a pass; "weighted": by rarity; "class-aware": each class equally often
     power: float = 0.5  # weighted: a class of n clips is drawn n ** -power as often, clip by clip
-    most_per_class: int = 0  # clips of a class heard a pass, others the next; 0: no cap
+    most_per_class: int = 0  # clips of a class in a pass, the others in the next; 0: no cap
     least_per_class: int = 0  # rarer classes are repeated up to it
 
     def __post_init__(self):
-        """Refuse what composes no batch."""
+        """Refuse settings that compose no batch."""
         capped = not self.most_per_class or self.least_per_class <= self.most_per_class
         if self.clips not in _ORDERS or not 0 <= self.soundscape_share <= 1 or self.batch_size < 1 or not capped:
             raise BadInput(
@@ -30,7 +30,7 @@ class SamplerSettings:
                 expected=f"one of {tuple(_ORDERS)}, a share from 0 to 1, a batch size,"
                 " least_per_class <= most_per_class",
                 got=self,
-                do="change the setting",
+                do="fix the setting that is out of range",
             )
 
     @property
@@ -48,15 +48,17 @@ class Sampler:
         n_soundscapes: int,
         settings: SamplerSettings,
         seed: int,
-        heard: np.ndarray | None = None,
+        passed_gate: np.ndarray | None = None,
         pseudo: PseudoSettings | None = None,
     ):
-        """`heard` (pseudo-labelled crops, classes) tells which classes passed the gate; None: nobody teaches."""
-        self._primary, self._heard, self._pseudo, self._seed = primary, heard, pseudo or PseudoSettings(), seed
-        n_pseudo = 0 if heard is None else len(heard)
-        self._of_clips = settings.batch_size - settings.soundscapes
-        self._of_pseudo = _pseudo_rows(settings, self._pseudo) if n_pseudo else 0
-        self._of_soundscapes = settings.soundscapes - self._of_pseudo
+        """`passed_gate` (pseudo-labelled crops, classes) marks the classes above the gate; None: no pseudo-labels."""
+        self._primary, self._settings, self._seed = primary, pseudo or PseudoSettings(), seed
+        substitutes = passed_gate is not None and self._settings.pseudo_mode == "substitute"
+        self._substitutes = passed_gate if substitutes else None
+        n_pseudo = 0 if passed_gate is None else len(passed_gate)
+        self._n_clips = settings.batch_size - settings.soundscapes
+        self._n_pseudo = _pseudo_rows(settings, self._settings) if n_pseudo else 0
+        self._n_soundscapes = settings.soundscapes - self._n_pseudo
         order = _ORDERS[settings.clips]
         counts = np.bincount(primary)
         most = settings.most_per_class or len(primary)
@@ -65,41 +67,42 @@ class Sampler:
             lambda rng: order(_pool(primary, settings, rng), primary, settings, rng), length, [seed, 0]
         )
         self._soundscapes = _Stream(lambda rng: rng.permutation(n_soundscapes), n_soundscapes, [seed, 1])
-        self._taught = _Stream(lambda rng: rng.permutation(n_pseudo), n_pseudo, [seed, 3])
-        for what, wanted, there in (
-            ("clips", self._of_clips, length),
-            ("labelled soundscapes", self._of_soundscapes, n_soundscapes),
+        self._pseudo = _Stream(lambda rng: rng.permutation(n_pseudo), n_pseudo, [seed, 3])
+        for what, count, available in (
+            ("clips", self._n_clips, length),
+            ("labelled soundscapes", self._n_soundscapes, n_soundscapes),
         ):
-            if wanted and not there:
+            if count and not available:
                 raise BadInput(
-                    f"a batch wants {what}",
-                    expected=f"some to draw {wanted} from",
+                    f"there are no {what} for a batch",
+                    expected=f"some to draw {count} from",
                     got="none",
-                    do="change soundscape_share",
+                    do="set soundscape_share=0 without labelled soundscapes, soundscape_share=1 without clips",
                 )
-        rows, drawn = (length, self._of_clips) if self._of_clips else (n_soundscapes, self._of_soundscapes)
+        rows, drawn = (length, self._n_clips) if self._n_clips else (n_soundscapes, self._n_soundscapes)
         self.batches_per_pass = -(-rows // drawn)
 
     def rows(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The rows of clips, of soundscapes and of pseudo-labelled crops in batch `number`."""
-        clips = self._clips.rows(number * self._of_clips, self._of_clips)
-        soundscapes = self._soundscapes.rows(number * self._of_soundscapes, self._of_soundscapes)
-        if self._heard is not None and self._pseudo.pseudo_mode == "substitute":
-            clips, taught = self._substituted(clips, number)
+        clips = self._clips.rows(number * self._n_clips, self._n_clips)
+        soundscapes = self._soundscapes.rows(number * self._n_soundscapes, self._n_soundscapes)
+        if self._substitutes is not None:
+            clips, pseudo = self._substitute(clips, self._substitutes, number)
         else:
-            taught = self._taught.rows(number * self._of_pseudo, self._of_pseudo)
-        return clips, soundscapes, taught
+            pseudo = self._pseudo.rows(number * self._n_pseudo, self._n_pseudo)
+        return clips, soundscapes, pseudo
 
-    def _substituted(self, clips: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """The clips that stay, and for each other one a crop in which its class was heard."""
+    def _substitute(self, clips: np.ndarray, passed_gate: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """The clips that stay, and for each other one a pseudo-labelled crop of its class."""
         rng = np.random.default_rng([self._seed, 4, number])
-        leaves = (rng.random(len(clips)) < self._pseudo.pseudo_ratio) & self._heard.any(axis=0)[self._primary[clips]]
-        having = [np.flatnonzero(self._heard[:, of]) for of in self._primary[clips[leaves]]]
-        return clips[~leaves], np.array([rng.choice(rows) for rows in having], dtype=int)
+        possible = np.logical_or.reduce(passed_gate, axis=0)[self._primary[clips]]
+        leaves = (rng.random(len(clips)) < self._settings.pseudo_ratio) & possible
+        candidates = [np.flatnonzero(passed_gate[:, label]) for label in self._primary[clips[leaves]]]
+        return clips[~leaves], np.array([rng.choice(rows) for rows in candidates], dtype=int)
 
 
 def _pseudo_rows(settings: SamplerSettings, pseudo: PseudoSettings) -> int:
-    """How many of a batch's soundscape rows are pseudo-labelled, as the ratio says; those of labelled ones remain."""
+    """The number of a batch's soundscape rows that are pseudo-labelled, by the ratio; the others are labelled."""
     if not pseudo.pseudo_ratio or pseudo.pseudo_mode == "substitute":
         return 0
     rows = round(settings.soundscapes * pseudo.pseudo_ratio / (1 + pseudo.pseudo_ratio))
@@ -108,13 +111,13 @@ def _pseudo_rows(settings: SamplerSettings, pseudo: PseudoSettings) -> int:
             f"a batch's soundscape rows cannot be divided by pseudo_ratio {pseudo.pseudo_ratio}",
             expected="at least one pseudo-labelled and one labelled row",
             got=f"{rows} and {settings.soundscapes - rows} of {settings.batch_size} rows",
-            do="raise soundscape_share or batch_size, or bring the ratio nearer to 1",
+            do="raise soundscape_share or batch_size, or set pseudo_ratio nearer to 1",
         )
     return rows
 
 
 class _Stream:
-    """An endless sequence of rows made of passes, each drawn from its own random numbers."""
+    """An endless sequence of rows made of passes, each drawn from random numbers of its own."""
 
     def __init__(self, draw: Callable[[np.random.Generator], np.ndarray], length: int, seed: list[int]):
         self._length = length

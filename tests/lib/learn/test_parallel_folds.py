@@ -16,14 +16,14 @@ from lib.learn.parallel_folds import available_devices, train_folds
 from tests.support.toytraining import fold_that_answers, fold_that_dies, fold_that_fails
 
 
-def test_each_fold_answers_from_a_process_of_its_own_and_what_it_prints_is_told(capsys, monkeypatch):
+def test_each_fold_runs_in_a_process_of_its_own_and_its_output_is_printed(capsys, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     answers = train_folds([2, None], fold_that_answers, ["cpu"])  # one after the other; None is the whole
     assert list(answers) == [2, None]
     assert all(answers[fold][:3] == (fold, "cpu", 1) for fold in answers)
     assert len({pid for *_rest, pid in answers.values()} | {os.getpid()}) == 3
-    told = capsys.readouterr().out.splitlines()
-    assert told == ["fold 2 | hello from cpu", "whole | hello from cpu"]
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == ["fold 2 | hello from cpu", "whole | hello from cpu"]
 
 
 def test_an_error_comes_back_with_its_traceback_while_the_others_run_and_ends_them():
@@ -33,8 +33,8 @@ def test_an_error_comes_back_with_its_traceback_while_the_others_run_and_ends_th
     assert "fold 1" in str(caught.value.__cause__)
 
 
-def test_a_process_that_dies_is_told_with_how(capsys):
-    with pytest.raises(BadInput, match=r"fold 3 died(.|\n)*-9"):
+def test_a_process_that_dies_is_an_error_with_its_exit_code(capsys):
+    with pytest.raises(BadInput, match=r"fold 3 ended without a result(.|\n)*-9"):
         train_folds([3], fold_that_dies, ["cpu"])
 
 
@@ -49,7 +49,7 @@ def test_a_function_of_a_notebook_is_refused_before_anything_starts(monkeypatch)
 
 
 def alive(pid: int) -> bool:
-    """Whether the process runs; one that ended and that nobody has waited for does not."""
+    """True if the process runs; one that ended and was not yet waited for does not."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] != "Z"
@@ -62,7 +62,8 @@ def alive(pid: int) -> bool:
 def test_no_process_outlives_an_interrupted_or_killed_parent(tmp_path, how):
     paths = [str(ROOT)]
     code = (
-        f"import sys; sys.path[:0] = {paths!r}; from functools import partial; from tests.support.toytraining import *; "
+        f"import sys; sys.path[:0] = {paths!r}; from functools import partial; "
+        "from tests.support.toytraining import *; "
         f"from lib.learn.parallel_folds import train_folds; "
         f"train_folds([0], partial(fold_that_waits, {str(tmp_path)!r}), ['cpu'])"
     )

@@ -67,7 +67,7 @@ def test_a_file_with_another_interface_is_refused(data, tmp_path):
             OnnxSession(tmp_path / "a.onnx", inputs=inputs, outputs=outputs)
 
 
-def test_a_fit_in_all_directions_but_one_that_says_nothing_is_the_fit_itself():
+def test_a_fit_in_all_directions_but_a_constant_one_is_the_fit_itself():
     rng = np.random.default_rng(3)
     features = rng.normal(size=(200, 5))
     features = np.concatenate([features, features[:, :1]], axis=1)  # rank 5

@@ -1,4 +1,4 @@
-"""Plans: each setting has one name, changes reach it, and a difference is told by part and name."""
+"""Plans: each setting has one name, changes reach it, and a difference is listed by part and name."""
 
 from dataclasses import asdict, fields, replace
 
@@ -15,7 +15,7 @@ PARTS = {f.name: f.type for f in fields(NetworkPlan) if f.type is not str}
 
 
 def test_no_two_parts_have_a_setting_of_the_same_name_but_kind():
-    """Otherwise `override` could not tell which is meant."""
+    """Otherwise `override` would be ambiguous."""
     names = [f.name for kind in PARTS.values() for f in fields(kind) if f.name != "kind"]
     assert len(names) == len(set(names))
     assert not set(names) & {f.name for f in fields(NetworkPlan) if f.type is str or f.name == "front_end"}
@@ -31,7 +31,7 @@ def test_a_number_of_any_part_is_changed_by_its_own_name_alone(part, name):
     assert differences(override(PLAN, **{name: other}), PLAN) == {f"{part}.{name}": other}
 
 
-def test_what_people_say_reaches_the_part_that_is_meant():
+def test_a_short_name_reaches_its_part():
     plan = override(
         PLAN, loss="focal", crop="energy", sampler="weighted", weights="timm", front_end=FrontEnd(n_mels=64)
     )
@@ -56,7 +56,7 @@ def test_a_name_that_is_none_is_refused_with_all_that_are(name):
 def test_a_parts_own_refusals_hold():
     with pytest.raises(BadInput, match="schedule"):
         override(PLAN, schedule="sometimes")
-    with pytest.raises(BadInput, match="a crop does not know its file"):
+    with pytest.raises(BadInput, match="unknown to a crop"):
         override(PLAN, front_end=FrontEnd(scope="file"))
     assert override(PLAN, front_end=FrontEnd(scope="file", level="pcen")).front_end.level == "pcen"
 
@@ -74,7 +74,7 @@ def test_settings_are_read_from_text():
         parse_settings("width=8, mixup_p 0.5, head")
 
 
-def test_a_network_is_asked_with_as_much_sound_as_its_crops_had():
+def test_the_windows_of_inference_are_as_long_as_the_crops():
     assert override(PLAN, seconds=10).window_spec == WindowSpec(10)
 
 

@@ -1,4 +1,4 @@
-"""What is true of an example is said, what is unknown does not count, and nothing held out is among the examples."""
+"""Targets of an example are as labelled, unknown ones do not count, and nothing held out is among the examples."""
 
 import numpy as np
 import pytest

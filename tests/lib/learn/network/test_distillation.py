@@ -11,19 +11,19 @@ from tests.support.tinylabels import tiny_labels
 from tests.support.tinyplan import TINY_PLAN, fit
 
 
-def test_a_network_comes_to_foretell_its_embeddings_and_a_plan_that_cannot_distil_is_refused(
+def test_a_network_learns_to_predict_its_teachers_embeddings_and_a_plan_that_cannot_distil_is_refused(
     prepared_folder, public, tmp_path
 ):
     write_standin(tmp_path / "e.onnx")
-    taught = override(TINY_PLAN, embedder=str(tmp_path / "e.onnx"), distil_size=1536, distil_weight=10.0, mixup_p=0.5)
-    history = fit(taught, "taught", prepared_folder, public, tmp_path, folds=[0]).history
+    plan = override(TINY_PLAN, embedder=str(tmp_path / "e.onnx"), distil_size=1536, distil_weight=10.0, mixup_p=0.5)
+    history = fit(plan, "distilled", prepared_folder, public, tmp_path, folds=[0]).history
     assert history.loss.iloc[-1] < history.loss.iloc[0]
     for wrong in ({"distil_size": 5}, {"embedder": ""}, {"seconds": 10}, {"embedder": "owl.onnx"}):
-        with pytest.raises(BadInput, match=r"cannot distil|other embeddings|not there"):
-            fit(override(taught, **wrong), "wrong", prepared_folder, public, tmp_path, folds=[0])
+        with pytest.raises(BadInput, match=r"cannot distil|distil_size is not|not there"):
+            fit(override(plan, **wrong), "wrong", prepared_folder, public, tmp_path, folds=[0])
 
 
-def test_what_it_foretells_is_added_to_what_pseudo_labels_teach(prepared_folder, public, tmp_path, monkeypatch):
+def test_distillation_is_added_to_pseudo_labels(prepared_folder, public, tmp_path, monkeypatch):
     monkeypatch.setattr(fit_network, "train_folds", lambda folds, run, places: {n: run(n, "cpu") for n in folds})
     write_standin(tmp_path / "e.onnx")
     labels = tiny_labels(tmp_path / "labels", load_prepared(prepared_folder), public, {})

@@ -1,4 +1,4 @@
-"""Networks of everything: a seed each, found again, and taught by labels as the folds would be."""
+"""Networks of the full data: one a seed, found again, and trained on pseudo-labels as the folds would be."""
 
 import pytest
 import torch
@@ -34,9 +34,9 @@ def test_each_seed_has_a_network_of_its_own_that_is_found_again(
     assert torch.equal(weights(first[1]), weights(again[1]))
     teachers = {network_member.name: network_member}
     labels = tiny_labels(tmp_path / "labels", load_prepared(prepared_folder), public, teachers)
-    taught = override(plan, pseudo_ratio=1.0)
+    with_labels = override(plan, pseudo_ratio=1.0)
     student = fit_full_data_networks(
-        taught,
+        with_labels,
         prepared_folder,
         public,
         tmp_path / "members" / "a",

@@ -1,4 +1,4 @@
-"""Batches hold the sound and the truth of their rows, nothing held out, and come again the same at any time."""
+"""Batches hold audio and targets of their rows, nothing held out, and are the same whenever they are made."""
 
 import time
 from dataclasses import replace
@@ -23,20 +23,20 @@ HALF = SamplerSettings(batch_size=4, soundscape_share=0.5)
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """The competition folder, the level of each of its recordings, and a cache of all that can be heard."""
+    """The competition folder, the level of each of its recordings, and a cache of all that can be decoded."""
     folder = tmp_path_factory.mktemp("world")
     levels = write_sounds(folder)
     examples = fold_examples(tiny_prepared(), STEMS, None, TargetSettings(), 5)
     return levels, fill_cache(folder, examples.items, folder / "cache", CacheSettings())
 
 
-def feeder(world, fold, crop=SECOND, sampler=HALF, seed=0, **options):
+def loader(world, fold, crop=SECOND, sampler=HALF, seed=0, **options):
     examples = fold_examples(tiny_prepared(), STEMS, fold, TargetSettings(), crop.seconds)
     return BatchLoader(examples, world[1], crop, sampler, seed, **options)
 
 
-def heard(world, audio):
-    """The items of rows of audio, each told by its level."""
+def items_of(world, audio):
+    """The items of rows of audio, each known by its level."""
     items = {level: item for item, level in world[0].items()}
     return [items[round(float(row.mean()) * 32767 / 100)] for row in audio]
 
@@ -48,27 +48,27 @@ def same(one, other):
 
 @pytest.mark.parametrize("fold", [0, 1, 2])
 def test_nothing_that_a_fold_holds_out_is_in_any_of_two_hundred_batches(world, fold):
-    fed = feeder(world, fold, with_background=True)
+    batches = loader(world, fold, with_background=True)
     held = {
         item for kind in ("clip", "soundscape") for item, of in tiny_prepared().folds.of(kind).items() if of == fold
     }
     seen = set()
     for number in range(200):
-        batch = fed.batch(number)
-        seen |= set(heard(world, batch.audio[:, ::16000])) | set(heard(world, batch.background[:, ::16000]))
+        batch = batches.batch(number)
+        seen |= set(items_of(world, batch.audio[:, ::16000])) | set(items_of(world, batch.background[:, ::16000]))
     examples = fold_examples(tiny_prepared(), STEMS, fold, TargetSettings(), 5)
     assert seen == set(examples.items)
     assert not seen & held
 
 
-def test_a_row_has_the_targets_and_weights_of_what_is_heard_in_it(world):
-    prepared, fed = tiny_prepared(), feeder(world, None)
+def test_a_row_has_the_targets_and_weights_of_its_item(world):
+    prepared, batches = tiny_prepared(), loader(world, None)
     secondary = 0
     for number in range(20):
-        batch = fed.batch(number)
+        batch = batches.batch(number)
         assert batch.soundscape.tolist() == [False, False, True, True]
         assert {batch.audio.dtype, batch.targets.dtype, batch.weights.dtype} == {torch.float32}
-        for item, targets, weights in zip(heard(world, batch.audio), batch.targets, batch.weights, strict=True):
+        for item, targets, weights in zip(items_of(world, batch.audio), batch.targets, batch.weights, strict=True):
             if "/" in item:
                 expected = [float(item.startswith("ant")), float(item.startswith("bee") or item == "ant/0.ogg"), 0.0]
                 assert targets.tolist() == expected
@@ -81,11 +81,11 @@ def test_a_row_has_the_targets_and_weights_of_what_is_heard_in_it(world):
 
 
 def test_soundscape_crops_lie_on_their_windows_with_context_reflected_at_the_files_ends(world):
-    fed, ramp = feeder(world, None, context_samples=3), np.arange(60 * SAMPLE_RATE) // 60
-    fed._cache = type("Ramp", (), {"samples": lambda self, item: ramp.astype(np.int16)})()
+    batches, ramp = loader(world, None, context_samples=3), np.arange(60 * SAMPLE_RATE) // 60
+    batches._cache = type("Ramp", (), {"samples": lambda self, item: ramp.astype(np.int16)})()
     source = CropTable(("a", "a", "a"), np.zeros((3, 1)), np.zeros((3, 1)), np.array([0, 20, 55]))
     padded = np.pad(ramp, 3, mode="reflect")
-    for row, sound in enumerate(fed.sounds(source, np.arange(3), np.random.default_rng(0))):
+    for row, sound in enumerate(batches.crops(source, np.arange(3), np.random.default_rng(0))):
         start = int(source.starts_s[row]) * SAMPLE_RATE
         np.testing.assert_array_equal(np.rint(sound.numpy() * 32767), padded[start : start + 5 * SAMPLE_RATE + 6])
 
@@ -93,16 +93,16 @@ def test_soundscape_crops_lie_on_their_windows_with_context_reflected_at_the_fil
 @pytest.mark.parametrize("kind", ["random", "centre", "energy"])
 @pytest.mark.parametrize("seconds", [5, 10, 20])
 def test_every_kind_and_length_of_crop_has_its_length_and_its_context(world, kind, seconds):
-    batch = feeder(world, 0, crop=CropSettings(seconds, kind), context_samples=512, with_background=True).batch(0)
+    batch = loader(world, 0, crop=CropSettings(seconds, kind), context_samples=512, with_background=True).batch(0)
     assert batch.audio.shape == batch.background.shape == (4, seconds * SAMPLE_RATE + 1024)
-    assert len(heard(world, batch.audio)) == 4
+    assert len(items_of(world, batch.audio)) == 4
 
 
 def test_the_same_batch_comes_after_a_restart_at_any_number(world):
-    first = [batch for _, batch in Prefetcher(feeder(world, 0, with_background=True), 0, 9, threads=2)]
-    for number, batch in Prefetcher(feeder(world, 0, with_background=True), 5, 9, threads=1, ahead=1):
+    first = [batch for _, batch in Prefetcher(loader(world, 0, with_background=True), 0, 9, threads=2)]
+    for number, batch in Prefetcher(loader(world, 0, with_background=True), 5, 9, threads=1, ahead=1):
         assert same(batch, first[number])
-    assert not same(first[0], feeder(world, 0, seed=1, with_background=True).batch(0))
+    assert not same(first[0], loader(world, 0, seed=1, with_background=True).batch(0))
     assert not same(first[0], first[1])
 
 
@@ -160,7 +160,7 @@ def test_nothing_more_is_made_once_the_loop_is_left():
 def test_without_unlabelled_soundscapes_there_is_no_background(world):
     examples = fold_examples(tiny_prepared(), [], 0, TargetSettings(), 5)
     assert BatchLoader(examples, world[1], SECOND, HALF, 0, with_background=True).batch(0).background is None
-    assert feeder(world, 0).batch(0).background is None
+    assert loader(world, 0).batch(0).background is None
     assert FREE in fold_examples(tiny_prepared(), STEMS, 0, TargetSettings(), 5).backgrounds
 
 
@@ -169,17 +169,17 @@ def test_pseudo_labelled_crops_come_last_with_their_own_targets_weights_and_mark
     source = CropTable((FREE, STEMS[3]), targets, weights, np.array([10, 55]), targets > 0)
     examples = replace(fold_examples(tiny_prepared(), STEMS, None, TargetSettings(), 5), pseudo=source)
     settings = {"context_samples": 3, "with_background": True, "pseudo": PseudoSettings(pseudo_ratio=1.0)}
-    fed = BatchLoader(examples, world[1], SECOND, HALF, 0, **settings)
+    batches = BatchLoader(examples, world[1], SECOND, HALF, 0, **settings)
     for number in range(4):
-        batch = fed.batch(number)
-        assert batch.taught.tolist() == [False, False, False, True]
+        batch = batches.batch(number)
+        assert batch.pseudo.tolist() == [False, False, False, True]
         assert batch.soundscape.tolist() == [False, False, True, True]
         assert len(batch.background) == len(batch.audio) == 4
-        row = source.items.index(heard(world, batch.audio)[-1])
+        row = source.items.index(items_of(world, batch.audio)[-1])
         assert batch.targets[-1].tolist() == source.targets[row].tolist()
         assert batch.weights[-1].tolist() == [0.25] * 3
         assert set(batch.weights[:-1].unique().tolist()) <= {0, 1}
-    assert feeder(world, None).batch(0).taught is None
+    assert loader(world, None).batch(0).pseudo is None
     substituted = BatchLoader(examples, world[1], SECOND, HALF, 0, pseudo=PseudoSettings(0.5, pseudo_mode="substitute"))
-    counts = {int(substituted.batch(number).taught.sum()) for number in range(20)}
+    counts = {int(substituted.batch(number).pseudo.sum()) for number in range(20)}
     assert counts == {0, 1, 2}

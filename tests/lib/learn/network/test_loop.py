@@ -1,4 +1,4 @@
-"""The loop learns, finishes the same however often it is killed, and ends with the weights its settings ask for."""
+"""The loop trains, finishes the same however often it is killed, and ends with the weights that are set."""
 
 import json
 import signal
@@ -37,18 +37,18 @@ def killed_at(folder, batch: int) -> None:
 
 
 def test_killed_in_the_middle_of_an_epoch_it_ends_with_the_same_bytes(tmp_path):
-    uninterrupted, resumed, asked = toy_network(), toy_network(), []
+    uninterrupted, resumed, starts = toy_network(), toy_network(), []
     expected = toy_train(tmp_path / "whole", uninterrupted)
     folder = tmp_path / "killed"
     folder.mkdir()
     killed_at(folder, 10)  # of an epoch that begins at 8
 
     def batches(start):
-        asked.append(start)
+        starts.append(start)
         return toy_batches(start)
 
     found = toy_train(folder, resumed, batches=batches)
-    assert asked == [8]
+    assert starts == [8]
     assert final(resumed) == final(uninterrupted)
     assert found.history == expected.history
     assert (folder / "history.jsonl").read_bytes() == (tmp_path / "whole" / "history.jsonl").read_bytes()
@@ -85,7 +85,7 @@ def test_another_seed_ends_elsewhere_and_the_same_does_not(tmp_path):
     assert first == second != other
 
 
-def test_it_learns_and_tells_each_epoch(tmp_path, capsys):
+def test_it_learns_and_prints_each_epoch(tmp_path, capsys):
     trained = toy_train(tmp_path / "fold0", toy_network(), replace(SETTINGS, epochs=5, steps_per_epoch=30))
     rows = [json.loads(line) for line in (tmp_path / "fold0" / "history.jsonl").read_text().splitlines()]
     assert rows == trained.history
@@ -100,8 +100,8 @@ def test_it_learns_and_tells_each_epoch(tmp_path, capsys):
 def test_a_finished_run_comes_back_without_a_step(tmp_path):
     trained_network, loaded = toy_network(), toy_network()
     trained = toy_train(tmp_path, trained_network)
-    again = toy_train(tmp_path, loaded, batches=lambda start: pytest.fail("asked for batches"))
-    assert again == trained
+    repeated = toy_train(tmp_path, loaded, batches=lambda start: pytest.fail("requested batches"))
+    assert repeated == trained
     assert final(loaded) == final(trained_network)
     assert not loaded.training
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint", "history.jsonl"]

@@ -155,16 +155,16 @@ def test_rare_classes_weigh_more_and_the_mean_weight_is_one():
 def test_an_output_is_judged_by_clip_and_loudest_frame():
     output = NetworkOutput(torch.tensor([[1.0]]), torch.tensor([[[-3.0, 2.0]]]), torch.zeros(1, 1))
     ones = torch.ones(1, 1)
-    got = output_loss(make_loss(LossSettings()), LossSettings(frame_share=0.25), output, ones, ones).item()
+    got = output_loss(make_loss(LossSettings()), LossSettings(frame_weight=0.25), output, ones, ones).item()
     assert got == pytest.approx(0.75 * softplus(-1.0) + 0.25 * softplus(-2.0))
 
 
 def test_distillation_measures_the_distance_to_the_teacher():
-    guess, taught = torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 4.0]])
-    assert distillation_loss(LossSettings(), guess, taught).item() == pytest.approx(12.5)
-    assert distillation_loss(LossSettings(distil="cosine", distil_weight=0.1), guess, taught).item() == pytest.approx(
-        0.1
-    )
+    student, teacher = torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 4.0]])
+    assert distillation_loss(LossSettings(), student, teacher).item() == pytest.approx(12.5)
+    assert distillation_loss(
+        LossSettings(distil="cosine", distil_weight=0.1), student, teacher
+    ).item() == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(
@@ -181,34 +181,40 @@ def test_settings_that_mean_nothing_are_refused(settings, named):
         make_loss(settings)
 
 
-def taught_value(logits, targets, weights=None, **settings):
+def soft_label_value(logits, targets, weights=None, **settings):
     logits, targets = torch.tensor(logits), torch.tensor(targets)
     weights = torch.ones_like(targets) if weights is None else torch.tensor(weights)
     return soft_label_loss(PseudoSettings(**settings))(logits, targets, weights).item()
 
 
-def test_what_a_teacher_says_is_learned_by_cross_entropy_whose_two_sides_are_softened():
-    plain = taught_value([[0.3, -2.0]], [[0.7, 0.2]], [[1.0, 3.0]])
+def test_soft_labels_have_a_cross_entropy_whose_two_sides_are_softened():
+    plain = soft_label_value([[0.3, -2.0]], [[0.7, 0.2]], [[1.0, 3.0]])
     assert plain == pytest.approx(value(LossSettings(), [[0.3, -2.0]], [[0.7, 0.2]], [[1.0, 3.0]]))
     soft = 1 / (1 + math.exp(-logit(0.7) / 2))
     p = 1 / (1 + math.exp(-0.3 / 2))
     expected = -4 * (soft * math.log(p) + (1 - soft) * math.log(1 - p))
-    assert taught_value([[0.3]], [[0.7]], temperature=2.0) == pytest.approx(expected, rel=1e-5)
+    assert soft_label_value([[0.3]], [[0.7]], temperature=2.0) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_divergence_is_that_of_two_softmaxes_at_the_temperature_averaged_over_classes():
-    chances, logits = [0.5, 0.2, 0.8], [1.0, -1.0, 0.5]
-    theirs, ours = (torch.tensor(x).softmax(0) for x in ([logit(c) / 2 for c in chances], [z / 2 for z in logits]))
+    probabilities, logits = [0.5, 0.2, 0.8], [1.0, -1.0, 0.5]
+    theirs, ours = (
+        torch.tensor(x).softmax(0) for x in ([logit(c) / 2 for c in probabilities], [z / 2 for z in logits])
+    )
     expected = 4 * (theirs * (theirs / ours).log()).sum().item() / 3
-    assert taught_value([logits], [chances], pseudo_loss="kld", temperature=2.0) == pytest.approx(expected, rel=1e-5)
-    assert taught_value([[logit(c) + 3 for c in chances]], [chances], pseudo_loss="kld") == pytest.approx(0, abs=1e-6)
+    assert soft_label_value([logits], [probabilities], pseudo_loss="kld", temperature=2.0) == pytest.approx(
+        expected, rel=1e-5
+    )
+    assert soft_label_value(
+        [[logit(c) + 3 for c in probabilities]], [probabilities], pseudo_loss="kld"
+    ) == pytest.approx(0, abs=1e-6)
 
 
-def test_a_class_that_is_not_taught_has_no_part_in_the_divergence_and_a_row_without_any_none_at_all():
+def test_a_class_without_a_soft_label_has_no_part_in_the_divergence_and_a_row_without_any_none_at_all():
     weights = [[0.5, 0.0, 0.5], [0.0, 0.0, 0.0]]
     rows = [[1.0, 40.0, 0.5]] * 2, [[0.5, 1.0, 0.8]] * 2
-    two = taught_value([[1.0, 0.5]], [[0.5, 0.8]], pseudo_loss="kld", temperature=3.0)
-    assert taught_value(*rows, weights, pseudo_loss="kld", temperature=3.0) == pytest.approx(two, rel=1e-5)
+    two = soft_label_value([[1.0, 0.5]], [[0.5, 0.8]], pseudo_loss="kld", temperature=3.0)
+    assert soft_label_value(*rows, weights, pseudo_loss="kld", temperature=3.0) == pytest.approx(two, rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["bce", "kld"])
@@ -223,15 +229,15 @@ def test_certain_teachers_leave_the_gradient_finite(kind, targets):
     assert torch.isfinite(logits.grad).all()
 
 
-def test_taught_rows_have_their_own_loss_and_count_by_the_weight_of_their_cells():
+def test_pseudo_labelled_rows_have_their_own_loss_and_count_by_the_weight_of_their_cells():
     logits, targets = torch.tensor([[0.3, -1.0], [2.0, 0.5]]), torch.tensor([[1.0, 0.0], [0.6, 0.3]])
-    weights, taught = torch.tensor([[1.0, 1.0], [0.25, 0.25]]), torch.tensor([False, True])
+    weights, pseudo = torch.tensor([[1.0, 1.0], [0.25, 0.25]]), torch.tensor([False, True])
     alone = make_loss(LossSettings(kind="asymmetric"))(logits[:1], targets[:1], weights[:1])
-    said = soft_label_loss(PseudoSettings(pseudo_loss="kld"))(logits[1:], targets[1:], weights[1:])
+    soft = soft_label_loss(PseudoSettings(pseudo_loss="kld"))(logits[1:], targets[1:], weights[1:])
     both = mixed_loss(
-        make_loss(LossSettings(kind="asymmetric")), soft_label_loss(PseudoSettings(pseudo_loss="kld")), taught
+        make_loss(LossSettings(kind="asymmetric")), soft_label_loss(PseudoSettings(pseudo_loss="kld")), pseudo
     )
-    torch.testing.assert_close(both(logits, targets, weights), 0.8 * alone + 0.2 * said)
+    torch.testing.assert_close(both(logits, targets, weights), 0.8 * alone + 0.2 * soft)
     bce = make_loss(LossSettings())
-    same = mixed_loss(bce, soft_label_loss(PseudoSettings()), taught)
+    same = mixed_loss(bce, soft_label_loss(PseudoSettings()), pseudo)
     torch.testing.assert_close(same(logits, targets, weights), bce(logits, targets, weights))

@@ -1,4 +1,4 @@
-"""Batches are mixed and changed as the settings say, with true labels, and the same for the same generator."""
+"""Batches are mixed and changed as set, with true labels, and the same for the same generator."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def test_nothing_happens_when_everything_is_off(batch):
 
 @pytest.mark.parametrize(("field", "partners"), [("mixup_p", range(6)), ("soundscape_mixup_p", (6, 7))])
 def test_clips_are_mixed_with_partners_of_the_kind_and_have_the_labels_of_both(batch, field, partners):
-    met, shares = set(), []
+    partners_seen, shares = set(), []
     for number in range(20):
         out = augment_batch(batch, batch_generator(0, number, "cpu"), replace(OFF, **{field: 1.0}))
         assert torch.equal(out.audio[6:], batch.audio[6:])
@@ -43,12 +43,12 @@ def test_clips_are_mixed_with_partners_of_the_kind_and_have_the_labels_of_both(b
         assert out.soundscape.tolist() == batch.soundscape.tolist()
         for row in range(6):
             (partner,) = set(out.targets[row].nonzero()[:, 0].tolist()) - {row} or {row}
-            met.add(partner)
+            partners_seen.add(partner)
             shares.append(float((out.audio[row, 0] - (partner + 1)) / (row - partner)) if partner != row else 0.5)
             assert out.audio[row].std() < 1e-5
             assert out.weights[row, 8] == (0 if partner == 6 else 1)
             assert out.weights[row, :8].min() == 1
-    assert met == set(partners)
+    assert partners_seen == set(partners)
     assert -1e-4 < min(shares) < 0.1
     assert 0.9 < max(shares) < 1 + 1e-4
 
@@ -71,9 +71,9 @@ def test_the_other_changes_reach_clips_and_soundscapes_alike(batch, name):
 
 def test_a_batch_is_changed_in_the_same_way_for_the_same_number_and_otherwise_for_another(batch):
     settings = AugmentSettings(mixup_p=0.5, soundscape_mixup_p=0.5, filter_p=0.5)
-    one, again, other = (augment_batch(batch, batch_generator(0, number, "cpu"), settings) for number in (4, 4, 5))
-    assert torch.equal(one.audio, again.audio)
-    assert torch.equal(one.targets, again.targets)
+    one, same, other = (augment_batch(batch, batch_generator(0, number, "cpu"), settings) for number in (4, 4, 5))
+    assert torch.equal(one.audio, same.audio)
+    assert torch.equal(one.targets, same.targets)
     assert not torch.equal(one.audio, other.audio)
 
 
@@ -96,21 +96,23 @@ def test_what_the_batch_does_not_bring_is_missed_aloud(batch):
     augment_batch(soundscapes, generator, AugmentSettings(mixup_p=1))
 
 
-def test_each_crop_that_a_teacher_labelled_is_mixed_half_and_half_with_a_clip_and_is_no_soundscape_any_more(batch):
-    taught = replace(batch, taught=torch.arange(8) == 7)
-    taught.targets[7, 7] = 0.75
-    met = set()
+def test_each_pseudo_labelled_crop_is_mixed_half_and_half_with_a_clip_and_is_no_soundscape_any_more(batch):
+    labelled = replace(batch, pseudo=torch.arange(8) == 7)
+    labelled.targets[7, 7] = 0.75
+    partners_seen = set()
     for number in range(30):
-        out = mix_pseudo_with_clips(taught, batch_generator(0, number, "cpu"))
+        out = mix_pseudo_with_clips(labelled, batch_generator(0, number, "cpu"))
         (partner,) = out.targets[7, :7].nonzero()[:, 0].tolist()
-        met.add(partner)
+        partners_seen.add(partner)
         assert out.targets[7, partner] == 1
         assert out.targets[7, 7] == 0.75
         torch.testing.assert_close(out.audio[7], torch.full((100,), (8 + partner + 1) / 2))
         assert torch.equal(out.audio[:7], batch.audio[:7])
         assert torch.equal(out.targets[:7], batch.targets[:7])
         assert out.soundscape.tolist() == [False] * 6 + [True, False]
-        assert out.taught.tolist() == taught.taught.tolist()
-    assert met == set(range(6))
+        assert out.pseudo.tolist() == labelled.pseudo.tolist()
+    assert partners_seen == set(range(6))
     with pytest.raises(BadInput, match="no clip to be mixed with"):
-        mix_pseudo_with_clips(replace(taught, soundscape=torch.ones(8, dtype=torch.bool)), batch_generator(0, 0, "cpu"))
+        mix_pseudo_with_clips(
+            replace(labelled, soundscape=torch.ones(8, dtype=torch.bool)), batch_generator(0, 0, "cpu")
+        )

@@ -20,21 +20,21 @@ def test_a_lap_counts_clips_and_waiting():
         clock.now += 1
         yield "batch"
 
-    assert pace.waiting_for(batches()) == "batch"
+    assert pace.next_batch(batches()) == "batch"
     clock.now += 3
-    pace.passed(8, 0.5)
+    pace.step_done(8, 0.5)
     assert pace.lap() == {"seconds": 4, "clips_per_s": 2, "waiting_share": 0.25}
-    pace.say("done")
+    pace.end_lap("done")
     clock.now += 1
     assert pace.lap() == {"seconds": 1, "clips_per_s": 0, "waiting_share": 0}
 
 
-def test_the_line_at_intervals_tells_the_time_left_since_it_went_on(capsys):
+def test_the_line_at_intervals_has_the_time_left_since_it_went_on(capsys):
     clock = Clock()
     pace = Pace("fold0", 4, 10, clock)
     for loss in (0.5, None):
         clock.now += 40
-        pace.passed(8, loss)
+        pace.step_done(8, loss)
     first, second = capsys.readouterr().out.splitlines()
     assert first == "fold0: step 5/10, loss 0.5000, 0.2 clips/s, 0% waiting for data, 3 min left"
     assert "loss not finite" in second
@@ -44,10 +44,10 @@ def test_between_intervals_it_is_silent(capsys):
     clock = Clock()
     pace = Pace("fold0", 0, 10, clock)
     clock.now += 1
-    pace.passed(8, 0.5)
+    pace.step_done(8, 0.5)
     assert capsys.readouterr().out == ""
 
 
 def test_an_end_of_the_batches_is_not_hidden():
     with pytest.raises(StopIteration):
-        Pace("fold0", 0, 10, Clock()).waiting_for(iter(()))
+        Pace("fold0", 0, 10, Clock()).next_batch(iter(()))

@@ -1,4 +1,4 @@
-"""Every preset is a network that can be built and taught, and trains into a member that opens and is judged."""
+"""Every preset is a network that can be built and trained into a member that opens and is judged."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ N_CLASSES = 234
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_can_be_built_and_answers_pictures_of_its_front_end(name):
+def test_a_preset_can_be_built_and_takes_spectrograms_of_its_front_end(name):
     plan = find_preset(name)
     assert plan.front_end in FRONT_ENDS.values()
     assert plan.network.backbone in BACKBONES
@@ -37,17 +37,17 @@ def test_a_preset_can_be_built_and_answers_pictures_of_its_front_end(name):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_can_be_fed_and_taught(name):
+def test_a_preset_can_be_fed_and_trained(name):
     plan = find_preset(name)
     logits = torch.zeros(3, 4, requires_grad=True)
     loss = make_loss(plan.loss, torch.ones(4))(logits, torch.eye(4)[:3], torch.ones(3, 4))
     loss.backward()
     assert logits.grad.abs().sum() > 0
     primary = torch.arange(20).repeat(3).numpy()
-    heard = torch.eye(20, dtype=bool).numpy() if plan.pseudo.pseudo_ratio else None
-    clips, soundscapes, taught = Sampler(primary, 50, plan.sampler, 0, heard, plan.pseudo).rows(0)
-    assert (len(taught) > 0) == (heard is not None)
-    assert len(clips) + len(soundscapes) + len(taught) == plan.sampler.batch_size
+    passed_gate = torch.eye(20, dtype=bool).numpy() if plan.pseudo.pseudo_ratio else None
+    clips, soundscapes, pseudo = Sampler(primary, 50, plan.sampler, 0, passed_gate, plan.pseudo).rows(0)
+    assert (len(pseudo) > 0) == (passed_gate is not None)
+    assert len(clips) + len(soundscapes) + len(pseudo) == plan.sampler.batch_size
     assert len(soundscapes) or not (plan.sampler.soundscape_share or plan.augment.soundscape_mixup_p)
 
 
@@ -89,7 +89,7 @@ def networks(tmp_path_factory):
 
 
 def short(plan: NetworkPlan) -> NetworkPlan:
-    """The plan with few steps on coarse pictures, from random weights."""
+    """The plan with few steps on coarse spectrograms, from random weights."""
     return override(plan, weights="none", epochs=1, steps_per_epoch=2, batch_size=10, n_mels=64, hop_samples=2048)
 
 

@@ -1,4 +1,4 @@
-"""Samplers draw each class as often as they say, and say of any batch what is in it without the others."""
+"""Samplers draw each class as often as set, and give any batch without those before it."""
 
 from collections import Counter
 
@@ -116,9 +116,9 @@ def test_a_batch_is_the_same_whether_or_not_those_before_it_were_made(clips):
 
 
 def test_a_batch_that_wants_what_is_not_there_is_refused():
-    with pytest.raises(BadInput, match="wants labelled soundscapes"):
+    with pytest.raises(BadInput, match="no labelled soundscapes for a batch"):
         drawn(1, soundscape_share=0.5)
-    with pytest.raises(BadInput, match="wants clips"):
+    with pytest.raises(BadInput, match="no clips for a batch"):
         drawn(1, primary=np.zeros(0, dtype=int))
 
 
@@ -131,29 +131,31 @@ def test_settings_that_compose_no_batch_are_refused(wrong):
         SamplerSettings(**wrong)
 
 
-HEARD = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 0, 0]], dtype=bool)  # crops 0 and 2 have class 0; none class 3
+PASSED_GATE = np.array(
+    [[1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 0, 0]], dtype=bool
+)  # crops 0 and 2 have class 0; none class 3
 
 
-def taught(batches, heard=HEARD, seed=0, **settings):
+def pseudo_batches(batches, passed_gate=PASSED_GATE, seed=0, **settings):
     composed = SamplerSettings(batch_size=8, soundscape_share=0.5)
-    sampler = Sampler(PRIMARY, 5, composed, seed, heard, PseudoSettings(**settings))
+    sampler = Sampler(PRIMARY, 5, composed, seed, passed_gate, PseudoSettings(**settings))
     return [sampler.rows(number) for number in range(batches)], sampler
 
 
 @pytest.mark.parametrize(("ratio", "labelled", "pseudo"), [(1.0, 2, 2), (3.0, 1, 3), (0.34, 3, 1)])
-@pytest.mark.parametrize("way", ["rows", "mixup"])
+@pytest.mark.parametrize("mode", ["rows", "mixup"])
 def test_the_soundscape_rows_of_every_batch_are_divided_by_the_ratio_and_each_crop_comes_as_often(
-    way, ratio, labelled, pseudo
+    mode, ratio, labelled, pseudo
 ):
-    rows, sampler = taught(30, pseudo_ratio=ratio, pseudo_mode=way)
+    rows, sampler = pseudo_batches(30, pseudo_ratio=ratio, pseudo_mode=mode)
     assert {tuple(map(len, batch)) for batch in rows} == {(4, labelled, pseudo)}
     assert Counter(np.concatenate([batch[2] for batch in rows]).tolist()) == dict.fromkeys(range(3), 10 * pseudo)
     assert sampler.batches_per_pass == 5
 
 
-def test_clips_of_a_class_that_was_heard_are_replaced_by_chance_by_crops_that_have_it():
-    plain, _ = taught(400, heard=None)
-    rows, _ = taught(400, pseudo_ratio=0.25, pseudo_mode="substitute")
+def test_clips_of_a_class_with_pseudo_labels_are_replaced_at_random_by_crops_that_have_it():
+    plain, _ = pseudo_batches(400, passed_gate=None)
+    rows, _ = pseudo_batches(400, pseudo_ratio=0.25, pseudo_mode="substitute")
     replaced = Counter()
     for (clips, soundscapes, crops), (all_clips, same, nothing) in zip(rows, plain, strict=True):
         assert len(clips) + len(crops) == 4
@@ -161,30 +163,30 @@ def test_clips_of_a_class_that_was_heard_are_replaced_by_chance_by_crops_that_ha
         assert len(nothing) == 0
         gone = sorted((Counter(PRIMARY[all_clips].tolist()) - Counter(PRIMARY[clips].tolist())).elements())
         assert len(gone) == len(crops)
-        assert all(any(HEARD[crop, of] for crop in crops) for of in gone)
+        assert all(any(PASSED_GATE[crop, of] for crop in crops) for of in gone)
         replaced.update(gone)
-    met = Counter(PRIMARY[np.concatenate([batch[0] for batch in plain])].tolist())
-    assert {of: replaced[of] / met[of] for of in (0, 1)} == pytest.approx({0: 0.25, 1: 0.25}, abs=0.04)
+    drawn = Counter(PRIMARY[np.concatenate([batch[0] for batch in plain])].tolist())
+    assert {of: replaced[of] / drawn[of] for of in (0, 1)} == pytest.approx({0: 0.25, 1: 0.25}, abs=0.04)
     assert replaced[3] == 0
-    assert {len(crops) for *_, crops in rows} >= {0, 1, 2}  # another chance in every batch
-    everyone, _ = taught(20, pseudo_ratio=1.0, pseudo_mode="substitute")
+    assert {len(crops) for *_, crops in rows} >= {0, 1, 2}  # another draw in every batch
+    everyone, _ = pseudo_batches(20, pseudo_ratio=1.0, pseudo_mode="substitute")
     assert {of for clips, *_ in everyone for of in PRIMARY[clips]} <= {3}
 
 
-@pytest.mark.parametrize("way", ["rows", "substitute"])
-def test_pseudo_labelled_rows_too_are_the_same_without_those_before(way):
-    rows, _ = taught(20, pseudo_ratio=1.0, pseudo_mode=way)
-    _, fresh = taught(0, pseudo_ratio=1.0, pseudo_mode=way)
+@pytest.mark.parametrize("mode", ["rows", "substitute"])
+def test_pseudo_labelled_rows_too_are_the_same_without_those_before(mode):
+    rows, _ = pseudo_batches(20, pseudo_ratio=1.0, pseudo_mode=mode)
+    _, fresh = pseudo_batches(0, pseudo_ratio=1.0, pseudo_mode=mode)
     for number in (13, 2):
         assert [part.tolist() for part in fresh.rows(number)] == [part.tolist() for part in rows[number]]
 
 
-def test_nobody_who_teaches_leaves_the_batches_as_they_are():
-    plain, _ = taught(3, heard=None, pseudo_ratio=1.0)
+def test_no_pseudo_labels_leave_the_batches_as_they_are():
+    plain, _ = pseudo_batches(3, passed_gate=None, pseudo_ratio=1.0)
     assert {tuple(map(len, batch)) for batch in plain} == {(4, 4, 0)}
 
 
 @pytest.mark.parametrize("ratio", [0.1, 20.0])
 def test_a_ratio_that_leaves_no_row_to_either_is_refused(ratio):
     with pytest.raises(BadInput, match=r"cannot be divided(.|\n)*of 8 rows"):
-        taught(1, pseudo_ratio=ratio)
+        pseudo_batches(1, pseudo_ratio=ratio)
