@@ -1,5 +1,5 @@
 """Ours against the usual libraries, in one run: interleaved, one thread, median CPU milliseconds and ratios; then
-training against the straightforward loop, by the clock; then submission and embedding against the plain way.
+training against the plain loop, by the clock; then submission and embedding against the public baseline.
 
 python -m build.bench [--rounds 9] [--soundscapes 12]
 """
@@ -20,9 +20,8 @@ from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from build.benches import embedding as bench_embedding
-from build.benches import engine as bench_engine
-from build.benches.data import SOUNDSCAPES, made_world
+from build.benches import embedding, engine
+from build.benches.data import SOUNDSCAPES, make_engine_data
 from build.benches.training import compare, torchaudio_mel
 from lib.blend.mix import mix
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES, row_ids
@@ -30,7 +29,7 @@ from lib.competition.scores import Labels, Scores
 from lib.judge.bootstrap import bootstrap, recording_groups
 from lib.judge.metric import class_auc, judge
 from lib.judge.pair_counting import make_pair_counter
-from lib.models.network.pretrained import ready_torchvision
+from lib.models.network.pretrained import ensure_torchvision_importable
 from lib.sound.decode import soundscape_windows
 from lib.sound.mel.config import FrontEnd
 from lib.sound.mel.cpu import mel_power, soundscape_spectrograms
@@ -82,7 +81,7 @@ def shifts(rng: np.random.Generator) -> Candidates:
 
 
 def channel_normalisations(rng: np.random.Generator) -> Candidates:
-    """PCEN of a soundscape's twelve mel pictures."""
+    """PCEN of a soundscape's twelve mel spectrograms."""
     power = rng.random((12, 128, 313)).astype(np.float32)
     return {
         "ours": lambda: pcen(power, 512),
@@ -92,11 +91,12 @@ def channel_normalisations(rng: np.random.Generator) -> Candidates:
 
 def contest(rng: np.random.Generator, members: int) -> tuple[Labels, list[Scores]]:
     """Labels and members' scores of the size of the contest's labelled soundscapes, exact ties included."""
-    rows = [row for n in range(66) for row in row_ids(f"BC2026_Train_{n:04d}_S{n % 9:02d}_{20240101 + n // 3}_200000")]
+    stems = [f"BC2026_Train_{n:04d}_S{n % 9:02d}_{20240101 + n // 3}_200000" for n in range(66)]
+    rows = tuple(row for stem in stems for row in row_ids(stem))
     truth = np.zeros((792, 234), dtype=bool)
     truth[:, :75] = rng.random((792, 75)) < rng.uniform(0.003, 0.15, 75)
     truth[0, :75] = True
-    classes = [f"c{n}" for n in range(234)]
+    classes = tuple(f"c{n}" for n in range(234))
     parts = [Scores(np.round(rng.random(truth.shape), 3), rows, classes, "prob") for _ in range(members)]
     return Labels(truth, rows, classes), parts
 
@@ -108,7 +108,7 @@ def sklearn_macro(truth: np.ndarray, values: np.ndarray) -> float:
 
 def metrics(rng: np.random.Generator) -> Candidates:
     """Macro ROC-AUC of 792 windows and 234 classes, 75 of them with positives."""
-    ready_torchvision()
+    ensure_torchvision_importable()
     from torchmetrics.classification import MultilabelAUROC  # it imports torchvision, which must be made ready first
 
     labels, (part,) = contest(rng, 1)
@@ -123,11 +123,11 @@ def metrics(rng: np.random.Generator) -> Candidates:
 
 
 def blends(rng: np.random.Generator) -> Candidates:
-    """The macro score of one rank blend of five members, as a search asks for it."""
+    """The macro score of one rank blend of five members, as a search computes it."""
     labels, parts = contest(rng, 5)
     counter, weights = make_pair_counter(labels, parts), np.array([[400, 300, 150, 100, 50]])
     return {
-        "ours": lambda: counter.many(weights),
+        "ours": lambda: counter.macro_many(weights),
         "ours, without the counter": lambda: judge(labels, mix(parts, [0.4, 0.3, 0.15, 0.1, 0.05], space="rank")).macro,
         "sklearn, a class at a time": lambda: sklearn_macro(
             labels.values, sum(w * rankdata(part.values, axis=0) for w, part in zip(weights[0], parts, strict=True))
@@ -136,26 +136,26 @@ def blends(rng: np.random.Generator) -> Candidates:
 
 
 def lines(rng: np.random.Generator) -> Candidates:
-    """All 1,001 blends on the line between two of five members, in whole thousandths."""
+    """All 1,001 blends on the line between two of five members, in steps of a thousandth."""
     labels, parts = contest(rng, 5)
     counter, start = make_pair_counter(labels, parts), np.array([1000, 0, 0, 0, 0])
     steps = start - np.arange(1001)[:, None] * np.array([1, -1, 0, 0, 0])
-    return {"ours": lambda: counter.exchange(start, 0, 1), "ours, a blend at a time": lambda: counter.many(steps)}
+    return {"ours": lambda: counter.exchange(start, 0, 1), "ours, a blend at a time": lambda: counter.macro_many(steps)}
 
 
 def draws(rng: np.random.Generator) -> Candidates:
-    """A thousand cluster draws of a paired difference; the plain way copies rows, and does ten of the thousand."""
+    """A thousand cluster draws of a paired difference; the plain one copies rows, and does ten of the thousand."""
     labels, parts = contest(rng, 2)
     groups = recording_groups(labels)
     rows_of = [np.flatnonzero(groups == group) for group in np.unique(groups)]
 
-    def plainly() -> None:
+    def copy_rows() -> None:
         for _ in range(10):
             rows = np.concatenate([rows_of[group] for group in rng.integers(len(rows_of), size=len(rows_of))])
             for part in parts:
                 class_auc(labels.values[rows], part.values[rows])
 
-    return {"ours": lambda: bootstrap(labels, dict(enumerate(parts))), "copying rows, 10 draws of 1,000": plainly}
+    return {"ours": lambda: bootstrap(labels, dict(enumerate(parts))), "copying rows, 10 draws of 1,000": copy_rows}
 
 
 BENCHES = {
@@ -180,17 +180,17 @@ def measure(candidates: Candidates, rounds: int) -> dict[str, float]:
     return {name: median(times[1:]) for name, times in spent.items()}
 
 
-def _printed(table: pd.DataFrame) -> str:
+def _as_text(table: pd.DataFrame) -> str:
     """A table as text."""
     return table.to_string(index=False, float_format=lambda value: f"{value:.2f}")
 
 
 def submissions(soundscapes: int) -> Iterator[str]:
-    """What the engine's and the embedder's benches say of one world."""
+    """The reports of the engine's and the embedder's benches on the same data."""
     with tempfile.TemporaryDirectory() as folder:
-        world = made_world(Path(folder), soundscapes, np.random.default_rng(0))
-        yield from bench_engine.report(world)
-        yield from bench_embedding.report(world)
+        data = make_engine_data(Path(folder), soundscapes, np.random.default_rng(0))
+        yield from engine.report(data)
+        yield from embedding.report(data)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -202,12 +202,12 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     rows = []
     for what, make in BENCHES.items():
-        with threadpool_limits(1):  # a BLAS's waiting threads would be counted to whoever comes next
+        with threadpool_limits(1):  # a BLAS's waiting threads would be counted to the next candidate
             times = measure(make(np.random.default_rng(0)), given.rounds)
         rows += [(what, name, spent, spent / times["ours"]) for name, spent in times.items()]
-    table = pd.DataFrame(rows, columns=["what", "who", "CPU ms", "times ours"])
-    print(_printed(table), flush=True)
-    print(f"\n{_printed(compare(TRAINING_ROUNDS))}", flush=True)
+    table = pd.DataFrame(rows, columns=["what", "candidate", "CPU ms", "times ours"])
+    print(_as_text(table), flush=True)
+    print(f"\n{_as_text(compare(TRAINING_ROUNDS))}", flush=True)
     for part in submissions(given.soundscapes):
         print(f"\n{part}", flush=True)
     return 0

@@ -1,4 +1,4 @@
-"""Run 06 on as many soundscapes as the contest has: the miniature's test files, repeated under other names.
+"""Run 06 on as many soundscapes as the competition has: the miniature's test files, repeated under other names.
 
 python -m build.load_test                       600 soundscapes, the recipe safe
 python -m build.load_test --soundscapes 60 --recipe bold --runtime openvino
@@ -23,15 +23,15 @@ from lib.submit.budget import CONTEST_SOUNDSCAPES
 TABLES = ("taxonomy.csv", "train_soundscapes_labels.csv")
 
 
-def repeated(competition: Path, folder: Path, count: int) -> Path:
-    """A competition folder with so many test soundscapes, links to those of another, and a sample to fit."""
+def repeat_soundscapes(competition: Path, folder: Path, count: int) -> Path:
+    """Make a competition folder with so many test soundscapes, links to those of another, and a matching sample."""
     files = sorted((competition / "test_soundscapes").glob("*.ogg"))
     if not files:
         raise BadInput(
             "there is no soundscape to repeat",
             expected=f"*.ogg in {competition / 'test_soundscapes'}",
             got="none",
-            do="make the miniature competition: `make demo`",
+            do="make the miniature competition: run `make demo`",
         )
     (folder / "test_soundscapes").mkdir(parents=True)
     for table in TABLES:
@@ -48,19 +48,19 @@ def repeated(competition: Path, folder: Path, count: int) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print what the receipt says; 0 when the submission was made."""
+    """Print the receipt's figures; 0 when the submission was made."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--soundscapes", type=int, default=CONTEST_SOUNDSCAPES, help="how many")
     parser.add_argument(
-        "--competition", type=Path, default=ROOT / "data/mini/rerun/birdclef-2026", help="with test files"
+        "--competition", type=Path, default=ROOT / "data/mini/rerun/birdclef-2026", help="competition files"
     )
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where the notebooks' outputs are")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="the notebooks' outputs")
     parser.add_argument("--recipe", default="safe", help="by its name")
     parser.add_argument("--runtime", default="onnxruntime", help="onnxruntime or openvino")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as aside:
         try:
-            folder = repeated(options.competition, Path(aside) / "competition", options.soundscapes)
+            folder = repeat_soundscapes(options.competition, Path(aside) / "competition", options.soundscapes)
         except BadInput as error:
             print(error, file=sys.stderr)
             return 1
@@ -82,7 +82,9 @@ def main(arguments: list[str] | None = None) -> int:
         f"{receipt['scored']} of {options.soundscapes} soundscapes scored, {rows} rows, {len(receipt['alarms'])} alarms"
     )
     print(f"{receipt['minutes']:.1f} minutes in all, {receipt['workers']} soundscapes at once")
-    print(f"at most {receipt['peak_memory_mib']:.0f} MiB; {receipt['overhead_ratio']:.2f} times the time inside sessions")
+    print(
+        f"at most {receipt['peak_memory_mib']:.0f} MiB; {receipt['overhead_ratio']:.2f} times the time inside sessions"
+    )
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What the engine's benches work on: soundscapes, members, and a recipe of them."""
+"""Data of the engine's benches: soundscapes, members, and a recipe of them."""
 
 import argparse
 import tempfile
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from build.benches.models import SITE, make_embedder, make_heads, make_networks, make_prior
-from lib.blend.recipe import RecipeMember, Mix, Part, Recipe, Step, save_recipe
+from lib.blend.recipe import Mix, Part, Recipe, RecipeMember, Step, save_recipe
 from lib.competition.classes import ClassList
 from lib.competition.miniature.ogg import encode_ogg
 from lib.competition.row_ids import SAMPLE_RATE, WINDOW_SAMPLES, WINDOWS_PER_SOUNDSCAPE
@@ -24,14 +24,14 @@ SOUNDSCAPES, ROUNDS = 12, 4  # enough for medians, and short
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large everything is: as in the contest, unless a test wants it small."""
+    """Sizes of models: as in the competition, unless a test needs them small."""
 
     backbone: str = "tf_efficientnet_b0"
     embedder_width: float = 1.2  # of the stand-in: Perch's own size
 
 
 @dataclass(frozen=True, eq=False)
-class World:
+class EngineBenchData:
     """`folder` holds soundscapes/, members/ and embedders/."""
 
     folder: Path
@@ -69,30 +69,32 @@ class World:
         return sorted((self.folder / "members" / member).glob("fold*.onnx"))
 
 
-def made_world(folder: Path, soundscapes: int, rng: np.random.Generator, sizes: Sizes | None = None) -> World:
-    """All of it, made in a folder; torch's generator is left seeded."""
+def make_engine_data(
+    folder: Path, soundscapes: int, rng: np.random.Generator, sizes: Sizes | None = None
+) -> EngineBenchData:
+    """Make everything in a folder; torch's generator is left seeded."""
     sizes = sizes or Sizes()
     torch.manual_seed(0)
     classes = ClassList(tuple(f"class{n}" for n in range(CLASSES)))
     (folder / "soundscapes").mkdir(parents=True)
     for number in range(soundscapes):
         name = f"BC2026_Test_{number:04d}_{SITE}_20260101_{number % 24:02d}0000.ogg"
-        (folder / "soundscapes" / name).write_bytes(encode_ogg(made_sound(rng), SAMPLE_RATE, name))
-    heard = [decode(path) for path in sorted((folder / "soundscapes").iterdir())[:2]]
+        (folder / "soundscapes" / name).write_bytes(encode_ogg(make_sound(rng), SAMPLE_RATE, name))
+    sounds = [decode(path) for path in sorted((folder / "soundscapes").iterdir())[:2]]
     label_map = make_embedder(folder, classes, sizes.embedder_width)
     make_prior(folder / "members" / "prior", classes)
-    make_networks(folder / "members" / NETWORKS, classes, sizes.backbone, heard)
-    make_heads(folder, classes, heard, rng)
+    make_networks(folder / "members" / NETWORKS, classes, sizes.backbone, sounds)
+    make_heads(folder, classes, sounds, rng)
     manifests = {
         path.name: fingerprint.of_file(path / "manifest.json") for path in sorted((folder / "members").iterdir())
     }
-    recipe = made_recipe(classes, manifests)
+    recipe = make_recipe(classes, manifests)
     save_recipe(folder, recipe)
     (folder / "sample_submission.csv").write_text(",".join(("row_id", *classes.labels)) + "\n")
-    return World(folder, classes, label_map, recipe)
+    return EngineBenchData(folder, classes, label_map, recipe)
 
 
-def made_sound(rng: np.random.Generator) -> np.ndarray:
+def make_sound(rng: np.random.Generator) -> np.ndarray:
     """(1920000,) float32: in each window a call that rises or falls, near or far, in noise."""
     time_s, windows = np.arange(WINDOW_SAMPLES) / SAMPLE_RATE, []
     for _ in range(WINDOWS_PER_SOUNDSCAPE):
@@ -103,7 +105,7 @@ def made_sound(rng: np.random.Generator) -> np.ndarray:
     return np.concatenate(windows).astype(np.float32)
 
 
-def made_recipe(classes: ClassList, manifests: dict[str, str]) -> Recipe:
+def make_recipe(classes: ClassList, manifests: dict[str, str]) -> Recipe:
     """A rank blend followed by steps of each kind."""
     genera = [list(classes.labels[start : start + 3]) for start in range(0, len(classes), 3)]
     steps = [
@@ -120,7 +122,7 @@ def made_recipe(classes: ClassList, manifests: dict[str, str]) -> Recipe:
         class_hash=classes.hash,
         fold_version="none",
         members=[RecipeMember(name, manifest, 1.0) for name, manifest in manifests.items()],
-        mixes=[Mix("answer", "rank", parts, steps)],
+        mixes=[Mix("blend", "rank", parts, steps)],
         prior="prior",
         score=0.5,
         interval=[0.5, 0.5],
@@ -128,15 +130,17 @@ def made_recipe(classes: ClassList, manifests: dict[str, str]) -> Recipe:
     )
 
 
-def print_alone(report: Callable[[World, int], Iterator[str]], doc: str, arguments: list[str] | None = None) -> int:
-    """Make a world and print a bench's report of it."""
+def print_report(
+    report: Callable[[EngineBenchData, int], Iterator[str]], doc: str, arguments: list[str] | None = None
+) -> int:
+    """Make the data and print a bench's report on it."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--soundscapes", type=int, default=SOUNDSCAPES)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        world = made_world(Path(folder), given.soundscapes, np.random.default_rng(0))
-        for part in report(world, given.rounds):
+        data = make_engine_data(Path(folder), given.soundscapes, np.random.default_rng(0))
+        for part in report(data, given.rounds):
             print(part, flush=True)
     return 0

@@ -21,12 +21,11 @@ from lib.models.embedder.labels import LabelMap, map_labels
 from lib.models.embedder.pack import pack_embedder
 from lib.models.embedder.packed import open_embedder
 from lib.models.export.head import export_head, linear_graph, write_graph
-from lib.models.export.network import INPUTS, OUTPUTS, export_network
+from lib.models.export.network import NETWORK_INPUTS, NETWORK_OUTPUTS, export_network
 from lib.models.head.proto_ssm import ProtoNetwork, ProtoSSM
 from lib.models.member.card import MemberCard
 from lib.models.member.golden_output import golden_sound, write_golden_output
-from lib.models.member.head import OUTPUTS as HEAD_OUTPUTS
-from lib.models.member.head import HeadFiles, probe_soundscape, probe_tokens
+from lib.models.member.head import HEAD_OUTPUTS, HeadSessions, golden_soundscape, golden_tokens
 from lib.models.member.prior import Prior
 from lib.models.member.windows import WindowSpec, mean_probabilities
 from lib.models.network.network import NetworkSettings, build_network
@@ -37,7 +36,7 @@ from lib.sound.mel.config import FrontEnd
 
 FOLDS, SITE = 5, "S01"
 FRONT_END = FrontEnd(normalise="zscore")
-LISTENING = WindowSpec()
+WINDOWS = WindowSpec()
 
 
 def _finish(folder: Path, family: str, classes: ClassList, config: dict, inputs: Sequence[str], outputs: Sequence[str]):
@@ -61,33 +60,35 @@ def _finish(folder: Path, family: str, classes: ClassList, config: dict, inputs:
 
 
 def make_prior(folder: Path, classes: ClassList) -> None:
-    """A member that knows some rate for each hour."""
+    """A prior with random rates for each hour."""
     folder.mkdir(parents=True)
     rates = np.random.default_rng(0).uniform(0.01, 0.2, (2, 24, len(classes)))
     Prior((SITE,), rates).save(folder / "prior.npz")
     _finish(folder, "prior", classes, {}, [], [])
 
 
-def make_networks(folder: Path, classes: ClassList, backbone: str, heard: Sequence[np.ndarray]) -> None:
-    """Five folds of one graph: its weights, turned by a row a fold."""
+def make_networks(folder: Path, classes: ClassList, backbone: str, sounds: Sequence[np.ndarray]) -> None:
+    """Five folds of one graph: its weights, rolled by a row a fold."""
     folder.mkdir(parents=True)
-    pictures = torch.from_numpy(np.concatenate([LISTENING.pictures(sound, FRONT_END) for sound in heard]))
+    spectrograms = torch.from_numpy(np.concatenate([WINDOWS.spectrograms(sound, FRONT_END) for sound in sounds]))
     network = build_network(NetworkSettings(backbone=backbone), len(classes))
     with torch.no_grad():
-        update_bn([pictures], network)
-    export_network(network.eval(), folder / "fold0.onnx", *pictures.shape[2:])
+        update_bn([spectrograms], network)
+    export_network(network.eval(), folder / "fold0.onnx", *spectrograms.shape[2:])
     for fold in range(1, FOLDS):
-        onnx.save(_turned(folder / "fold0.onnx", len(classes), fold), folder / f"fold{fold}.onnx")
-    sessions = [OnnxSession(path, inputs=INPUTS, outputs=OUTPUTS) for path in sorted(folder.glob("fold*.onnx"))]
-    networks = [lambda picture, session=session: session.run(picture=picture) for session in sessions]
-    probe = LISTENING.pictures(golden_sound(), FRONT_END)
-    write_golden_output(folder, np.array([mean_probabilities(probe, LISTENING, [network]) for network in networks]))
-    config = {"front_end": to_json(FRONT_END), "crop": {"seconds": LISTENING.seconds}}
-    _finish(folder, "network", classes, config, INPUTS, OUTPUTS)
+        onnx.save(_with_rolled_classes(folder / "fold0.onnx", len(classes), fold), folder / f"fold{fold}.onnx")
+    sessions = [
+        OnnxSession(path, inputs=NETWORK_INPUTS, outputs=NETWORK_OUTPUTS) for path in sorted(folder.glob("fold*.onnx"))
+    ]
+    networks = [lambda mel, session=session: session.run(spectrogram=mel) for session in sessions]
+    probe = WINDOWS.spectrograms(golden_sound(), FRONT_END)
+    write_golden_output(folder, np.array([mean_probabilities(probe, WINDOWS, [network]) for network in networks]))
+    config = {"front_end": to_json(FRONT_END), "crop": {"seconds": WINDOWS.seconds}}
+    _finish(folder, "network", classes, config, NETWORK_INPUTS, NETWORK_OUTPUTS)
 
 
-def _turned(path: Path, classes: int, rows: int) -> onnx.ModelProto:
-    """The model whose last matrices answer for other classes: each fold's answers differ, its work does not."""
+def _with_rolled_classes(path: Path, classes: int, rows: int) -> onnx.ModelProto:
+    """The model whose last matrices are of other classes: each fold's outputs differ, its work does not."""
     model = onnx.load(path)
     for tensor in model.graph.initializer:
         if classes in tensor.dims:
@@ -97,7 +98,7 @@ def _turned(path: Path, classes: int, rows: int) -> onnx.ModelProto:
 
 
 def make_embedder(folder: Path, classes: ClassList, width: float) -> LabelMap:
-    """The packed stand-in's map: each class has its own label."""
+    """Pack a stand-in as embedder, and return its label map: each class has its own label."""
     names = [f"Genus species{n}" for n in range(len(classes))]
     model = make_standin(folder / "raw", scientific_names=names, width=width)
     labels = pd.read_csv(folder / "raw" / "labels.csv").iloc[:, 0].tolist()
@@ -107,10 +108,10 @@ def make_embedder(folder: Path, classes: ClassList, width: float) -> LabelMap:
     return label_map
 
 
-def make_heads(folder: Path, classes: ClassList, heard: Sequence[np.ndarray], rng: np.random.Generator) -> None:
-    """A linear head and a ProtoSSM of the public chain's size, on scales that the embedder really has."""
+def make_heads(folder: Path, classes: ClassList, sounds: Sequence[np.ndarray], rng: np.random.Generator) -> None:
+    """A linear head and a ProtoSSM of the public chain's size, on the scales of the embedder's outputs."""
     embedder = open_embedder(folder / "embedders" / "perch", classes)
-    tokens = [embedder.hear(soundscape_windows(sound)).named() for sound in heard]
+    tokens = [embedder.embed(soundscape_windows(sound)).named() for sound in sounds]
     rows = {name: np.concatenate([each[name] for each in tokens]) for name in tokens[0]}
     shape = rows["embedding"].shape[1], len(classes)
     centre, spread = rows["embedding"].mean(axis=0), rows["embedding"].std(axis=0) + 1e-6
@@ -142,10 +143,10 @@ def make_heads(folder: Path, classes: ClassList, heard: Sequence[np.ndarray], rn
             "embedder": "perch",
             "embedder_manifest": embedder.manifest,
         }
-        files, probe = HeadFiles(member, inputs, config), probe_soundscape([SITE])
-        one = {name: value[None] for name, value in probe_tokens(embedder).items()}
+        files, probe = HeadSessions(member, inputs, config), golden_soundscape([SITE])
+        one = {name: value[None] for name, value in golden_tokens(embedder).items()}
         hours = np.array([probe.hour])
         write_golden_output(
-            member, np.array([files.chances(one, [probe.site], hours, [fold])[0] for fold in files.folds])
+            member, np.array([files.probabilities(one, [probe.site], hours, [fold])[0] for fold in files.folds])
         )
         _finish(member, "head", classes, config, inputs, HEAD_OUTPUTS)

@@ -1,7 +1,7 @@
-"""Training, ours against the straightforward loop: clips a second, and the share of the time spent waiting for data.
+"""Training, ours against the plain loop: clips a second, and the share of the time spent waiting for data.
 
-The straightforward loop reads a crop of each file with soundfile (torchaudio.load now wants torchcodec), makes the
-picture with torchaudio in the Dataset, changes nothing of it, and lets a DataLoader have as many workers as ours has
+The plain loop reads a crop of each file with soundfile (torchaudio.load now needs torchcodec), makes the spectrogram
+with torchaudio in the Dataset, augments nothing, and lets a DataLoader have as many workers as ours has
 threads. Both see the same examples and train the same network with the same loss. Ours also averages, guards and logs.
 On the CPU everything has one core, as a fold has.
 """
@@ -28,7 +28,7 @@ from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_S, WINDOW_S, WINDOWS
 from lib.learn.cache.audio import AudioCache, CacheSettings, fill_cache, sound_path
 from lib.learn.network.config import NetworkPlan, override
 from lib.learn.network.dataset import CropTable, Examples
-from lib.learn.network.fold import prefetch_batches, make_step_loss
+from lib.learn.network.fold import make_step_loss, prefetch_batches
 from lib.learn.network.loader import BatchLoader
 from lib.learn.network.loop import train
 from lib.learn.network.losses import make_loss, output_loss
@@ -43,11 +43,11 @@ _CLASSES, _CLIPS, _CLIP_S, _LABELLED, _UNLABELLED = 234, 48, 15, 4, 4
 _UNCOUNTED = 2  # first steps of a round: workers start, memory is touched for the first time
 _AHEAD = 4
 
-Times = list[tuple[float, float]]  # of each batch: when it was asked for, and when it came
+Times = list[tuple[float, float]]  # of each batch: when it was requested, and when it came
 
 
 @dataclass(frozen=True, eq=False)
-class World:
+class TrainingBenchData:
     """A little training data, in files and in the cache."""
 
     folder: Path
@@ -55,8 +55,8 @@ class World:
     cache: AudioCache
 
 
-def made_world(folder: Path, rng: np.random.Generator) -> World:
-    """Ogg files of noise as long as the contest's, with random labels."""
+def make_training_data(folder: Path, rng: np.random.Generator) -> TrainingBenchData:
+    """Ogg files of noise as long as the competition's, with random labels."""
     clips = [f"class{number}/{number}.ogg" for number in range(_CLIPS)]
     stems = [f"soundscape{number}" for number in range(_LABELLED + _UNLABELLED)]
     noise = (0.1 * rng.normal(size=SOUNDSCAPE_S * SAMPLE_RATE)).astype(np.float32)
@@ -69,7 +69,7 @@ def made_world(folder: Path, rng: np.random.Generator) -> World:
     examples = Examples(
         _labelled(clips, None, rng), np.arange(_CLIPS), _labelled(windows, starts, rng), tuple(stems[_LABELLED:])
     )
-    return World(folder, examples, fill_cache(folder, examples.items, folder / "cache", CacheSettings()))
+    return TrainingBenchData(folder, examples, fill_cache(folder, examples.items, folder / "cache", CacheSettings()))
 
 
 def _labelled(items: list[str], starts_s: np.ndarray | None, rng: np.random.Generator) -> CropTable:
@@ -91,46 +91,48 @@ def torchaudio_mel(settings: FrontEnd) -> torch.nn.Module:
     )
 
 
-class Straightforward(Dataset):
-    """Crops of files as normalised pictures, with their targets and weights."""
+class PlainDataset(Dataset):
+    """Crops of files as normalised spectrograms, with their targets and weights."""
 
-    def __init__(self, world: World, plan: NetworkPlan):
-        self._world, self._samples = world, plan.crop.samples
+    def __init__(self, data: TrainingBenchData, plan: NetworkPlan):
+        self._data, self._samples = data, plan.crop.samples
         self._mel, self._decibels = (
             torchaudio_mel(plan.front_end),
             load_torchaudio().transforms.AmplitudeToDB(top_db=80),
         )
 
     def __getitem__(self, place: tuple[bool, int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(1, mels, frames) picture, (classes,) targets, (classes,) weights."""
+        """(1, mels, frames) spectrogram, (classes,) targets, (classes,) weights."""
         of_soundscapes, row = place
-        source = self._world.examples.soundscapes if of_soundscapes else self._world.examples.clips
-        with soundfile.SoundFile(sound_path(self._world.folder, source.items[row])) as file:
+        source = self._data.examples.soundscapes if of_soundscapes else self._data.examples.clips
+        with soundfile.SoundFile(sound_path(self._data.folder, source.items[row])) as file:
             late = file.frames - self._samples
-            file.seek(int(source.starts_s[row]) * SAMPLE_RATE if of_soundscapes else np.random.randint(late + 1))
+            starts = source.starts_s  # of soundscapes alone
+            file.seek(np.random.randint(late + 1) if starts is None else int(starts[row]) * SAMPLE_RATE)
             audio = torch.from_numpy(file.read(self._samples, dtype="float32"))
-        picture = self._decibels(self._mel(audio))
-        picture = (picture - picture.mean()) / (picture.std() + 1e-6)
-        return picture[None], torch.from_numpy(source.targets[row]), torch.from_numpy(source.weights[row])
+        mel = self._decibels(self._mel(audio))
+        mel = (mel - mel.mean()) / (mel.std() + 1e-6)
+        return mel[None], torch.from_numpy(source.targets[row]), torch.from_numpy(source.weights[row])
 
 
-def straightforward(world: World, plan: NetworkPlan, network: Network, device: str, steps: int) -> Times:
-    """A round of the loop that everybody writes first."""
-    sampler = Sampler(world.examples.primary, len(world.examples.soundscapes), plan.sampler, 0)
+def plain_loop(data: TrainingBenchData, plan: NetworkPlan, network: Network, device: str, steps: int) -> Times:
+    """A round of the plain PyTorch loop."""
+    sampler = Sampler(data.examples.primary, len(data.examples.soundscapes), plan.sampler, 0)
     rows = [[(bool(of), int(row)) for of in (0, 1) for row in sampler.rows(n)[of]] for n in range(_offered(steps))]
     loader = DataLoader(
-        Straightforward(world, plan),
+        PlainDataset(data, plan),
         batch_sampler=rows,
         num_workers=1 if device == "cpu" else 4,
         prefetch_factor=_AHEAD,
         pin_memory=device != "cpu",
     )
-    loss, times = make_loss(plan.loss, torch.ones(_CLASSES)), []
+    loss = make_loss(plan.loss, torch.ones(_CLASSES))
+    times: Times = []
     network.to(device).train()
     optimizer = torch.optim.AdamW(network.parameters(), plan.loop.learning_rate)
-    for pictures, targets, weights in watched(iter(loader), times, steps):
+    for spectrograms, targets, weights in time_batches(iter(loader), times, steps):
         optimizer.zero_grad()
-        output = network(pictures.to(device))
+        output = network(spectrograms.to(device))
         value = output_loss(loss, plan.loss, output, targets.to(device), weights.to(device))
         value.backward()
         optimizer.step()
@@ -138,12 +140,13 @@ def straightforward(world: World, plan: NetworkPlan, network: Network, device: s
     return times
 
 
-def ours(world: World, plan: NetworkPlan, network: Network, device: str, steps: int) -> Times:
-    """A round of the loop that folds are trained by."""
-    mel, times = MelSpectrogram(plan.front_end), []
+def our_loop(data: TrainingBenchData, plan: NetworkPlan, network: Network, device: str, steps: int) -> Times:
+    """A round of the loop that trains folds."""
+    mel = MelSpectrogram(plan.front_end)
+    times: Times = []
     feeder = BatchLoader(
-        world.examples,
-        world.cache,
+        data.examples,
+        data.cache,
         plan.crop,
         plan.sampler,
         0,
@@ -152,13 +155,13 @@ def ours(world: World, plan: NetworkPlan, network: Network, device: str, steps: 
     )
     stream, step_loss = (
         prefetch_batches(feeder, _offered(steps), device),
-        make_step_loss(plan, mel.to(device), world.examples),
+        make_step_loss(plan, mel.to(device), data.examples),
     )
     loop = replace(plan.loop, epochs=1, steps_per_epoch=steps)
     with tempfile.TemporaryDirectory() as folder:
         train(
             network,
-            lambda start: watched(stream(start), times, steps),
+            lambda start: time_batches(stream(start), times, steps),
             step_loss,
             loop,
             Path(folder),
@@ -173,26 +176,25 @@ def _offered(steps: int) -> int:
     return steps + 2 * _AHEAD
 
 
-def watched(stream: Iterator, times: Times, steps: int) -> Iterator:
-    """So many items of the stream; when each was asked for and when it came is written down."""
+def time_batches(stream: Iterator, times: Times, steps: int) -> Iterator:
+    """So many items of the stream; the times when each was requested and when it came are added to `times`."""
     try:
         for _ in range(steps):
-            asked = time.perf_counter()
+            requested = time.perf_counter()
             item = next(stream)
-            times.append((asked, time.perf_counter()))
+            times.append((requested, time.perf_counter()))
             yield item
     finally:
         getattr(stream, "close", lambda: None)()
 
 
-def _plain(plan: NetworkPlan) -> NetworkPlan:
+def _without_augmentation(plan: NetworkPlan) -> NetworkPlan:
     """The plan without any augmentation."""
-    chances = {field.name: 0.0 for field in fields(plan.augment) if field.name.endswith("_p")}
-    return replace(plan, augment=replace(plan.augment, **chances))
+    return override(plan, **{field.name: 0.0 for field in fields(plan.augment) if field.name.endswith("_p")})
 
 
 def _plans(device: str) -> dict[str, tuple[NetworkPlan, int]]:
-    """What is trained: its plan, and the steps of a round."""
+    """The plans that are trained, and the steps of a round of each."""
     small, s3 = PRESETS["small_sed"], override(PRESETS["s3"], weights="none")
     if device != "cpu":
         return {"small_sed": (small, 40), "s3, EfficientNet-B0": (s3, 20)}
@@ -200,36 +202,36 @@ def _plans(device: str) -> dict[str, tuple[NetworkPlan, int]]:
 
 
 def compare(rounds: int) -> pd.DataFrame:
-    """A row a plan and loop: clips a second, the share waited for data, how many times slower than ours."""
+    """One row a plan and loop: clips a second, the share waited for data, how many times slower than ours."""
     rows = []
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        world = made_world(Path(folder), np.random.default_rng(0))
+        data = make_training_data(Path(folder), np.random.default_rng(0))
         for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
             with one_core() if device == "cpu" else contextlib.nullcontext():
                 for name, (plan, steps) in _plans(device).items():
-                    rows += [(f"{name}, {device}", *row) for row in _measured(world, plan, device, steps, rounds)]
-    table = pd.DataFrame(rows, columns=["training", "who", "clips/s", "waiting %"])
+                    rows += [(f"{name}, {device}", *row) for row in _measure(data, plan, device, steps, rounds)]
+    table = pd.DataFrame(rows, columns=["training", "loop", "clips/s", "waiting %"])
     fastest = table.groupby("training")["clips/s"].transform("first")
     return table.assign(**{"times ours": fastest / table["clips/s"]})
 
 
-def _measured(world: World, plan: NetworkPlan, device: str, steps: int, rounds: int) -> Iterator[tuple]:
+def _measure(data: TrainingBenchData, plan: NetworkPlan, device: str, steps: int, rounds: int) -> Iterator[tuple]:
     """Name, clips a second, and share of waiting in percent of each loop: medians of rounds taken in turn."""
     loops = {
-        "ours": partial(ours, world, plan),
-        "ours, nothing augmented": partial(ours, world, _plain(plan)),
-        "straightforward, nothing augmented": partial(straightforward, world, plan),
+        "ours": partial(our_loop, data, plan),
+        "ours, nothing augmented": partial(our_loop, data, _without_augmentation(plan)),
+        "plain, nothing augmented": partial(plain_loop, data, plan),
     }
     networks = {name: build_network(plan.network, _CLASSES) for name in loops}
     for name, network in networks.items():
         if name.startswith("ours"):
-            network.to(memory_format=torch.channels_last)  # as `TrainingRun` does
-    seen = {name: [] for name in loops}
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
+    seen: dict[str, list[tuple[float, float]]] = {name: [] for name in loops}
     for _ in range(rounds):
         for name, loop in loops.items():
             times = loop(networks[name], device, steps)[_UNCOUNTED:]
             seconds = times[-1][0] - times[0][0]
-            waited = sum(came - asked for asked, came in times[:-1])
+            waited = sum(came - requested for requested, came in times[:-1])
             seen[name].append((plan.sampler.batch_size * (len(times) - 1) / seconds, 100 * waited / seconds))
     for name, both in seen.items():
         yield name, median(pace for pace, _ in both), median(share for _, share in both)
@@ -237,7 +239,7 @@ def _measured(world: World, plan: NetworkPlan, device: str, steps: int, rounds: 
 
 @contextlib.contextmanager
 def one_core() -> Iterator[None]:
-    """One core for everything in the block, where the system lets us choose; so much has a fold on a CPU."""
+    """Pin everything in the block to one core, where the system allows it: as much as a fold has on a CPU."""
     if not hasattr(os, "sched_getaffinity"):
         yield
         return

@@ -144,7 +144,7 @@ _UNREPEATED = (
 
 
 def verdict_sentences(judged: JudgedSweep) -> str:
-    """The answer to the sweep's question, in one sentence or two."""
+    """The sweep's result, in one sentence or two."""
     if not judged.tried:
         return "No run ended well, so there is nothing to choose from."
     if judged.tried == 1:

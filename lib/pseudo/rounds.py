@@ -126,7 +126,7 @@ def run_rounds(
 
     A student is compared with the control, a member that is best made by the same plan without pseudo-labels, and from
     the second round on with the student before it, which decides whether the rounds continue. One that is discarded
-    labels nothing: whoever looks at its students later would not find it.
+    labels nothing: a later look at its students' teachers would not find it.
     """
     plans = {f"{name}_r{number}": settings.plan_of(plan, number) for number in range(1, settings.rounds + 1)}
     settings.check_leaky_folds(context.prepared.folds.numbers)

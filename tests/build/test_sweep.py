@@ -140,11 +140,11 @@ def test_a_failed_run_is_shown_in_a_line_leaves_the_others_alone_and_is_tried_ag
     text = text.replace("[1, 2]", "[1]")
     assert place.make(text) == 1
     assert [row["status"] for row in place.table()] == ["done", "failed", "done"]
-    said = [line for line in capsys.readouterr().out.splitlines() if "FAILED" in line]
-    assert len(said) == 1
-    assert "fail=True" in said[0]
-    assert "ValueError: as told" in said[0]
-    assert said[0].endswith("notebook.log")
+    lines = [line for line in capsys.readouterr().out.splitlines() if "FAILED" in line]
+    assert len(lines) == 1
+    assert "fail=True" in lines[0]
+    assert "ValueError: as set" in lines[0]
+    assert lines[0].endswith("notebook.log")
     toy = engine()
     assert place.make(text) == 1
     assert [run.parameters.get("fail") for run in toy.made] == [True]
@@ -288,7 +288,7 @@ def test_papermill_runs_have_cores_a_ledger_and_a_page_of_their_own_and_an_inter
             time.sleep(0.1)
         assert logs.is_dir()
         driver.send_signal(signal.SIGINT)
-        said = driver.communicate(timeout=60)[1]
-    assert driver.returncode == 130, said
-    assert "resumes" in said
+        printed = driver.communicate(timeout=60)[1]
+    assert driver.returncode == 130, printed
+    assert "resumes" in printed
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]

@@ -1,4 +1,4 @@
-"""A toy notebook for tests of sweeps, which scores what it is told, and an engine that makes its runs in no time."""
+"""A toy notebook for tests of sweeps, whose score is a parameter, and an engine that makes its runs in no time."""
 
 import json
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from tests.support.tinysweep import a_line
 TOY = """# %% [markdown]
 # # 02 · A toy
 #
-# It scores what it is told.
+# Its score is a parameter.
 
 # %% tags=["parameters"]
 inputs_dir: str = ""
@@ -33,7 +33,7 @@ from lib.judge.ledger import LedgerLine, append_ledger_line
 
 print("cores", len(os.sched_getaffinity(0)), "threads", os.environ["OMP_NUM_THREADS"])
 if fail:
-    raise ValueError("as told")
+    raise ValueError("as set")
 
 # %%
 for tag, score in (("other", 0.9), ("toy", 0.6 + gain)):
@@ -61,14 +61,14 @@ class ToyEngine:
 
     def start(self, request: Path) -> None:
         self._running.append(request)
-        asked = from_json(Request, read_json(request), str(request))
-        write_history(Path(asked.values["output_dir"]), 0.6 + asked.run.parameters.get("gain", 0.0))
+        wanted = from_json(Request, read_json(request), str(request))
+        write_history(Path(wanted.values["output_dir"]), 0.6 + wanted.run.parameters.get("gain", 0.0))
 
     def poll(self) -> dict[str, str]:
         found = {}
         for request in list(self._running):
-            asked = from_json(Request, read_json(request), str(request))
-            gain = asked.run.parameters.get("gain", 0.0)
+            wanted = from_json(Request, read_json(request), str(request))
+            gain = wanted.run.parameters.get("gain", 0.0)
             if gain in self._never_ends and not (request.parent / STOP).exists():
                 continue
             if self._left == 0:
@@ -76,9 +76,9 @@ class ToyEngine:
             self._left -= 1
             self._running.remove(request)
             if gain not in (*self._lose, *self._never_ends):
-                write_record(Path(asked.sweep), made_up(asked))
-            self.made.append(asked.run)
-            found[asked.run.id] = "its process ended with code -9"
+                write_record(Path(wanted.sweep), made_record(wanted))
+            self.made.append(wanted.run)
+            found[wanted.run.id] = "its process ended with code -9"
         return found
 
     def close(self) -> None:
@@ -92,21 +92,21 @@ def write_history(output: Path, score: float) -> None:
         write_text(output / f"training/toy-1/fold{fold}/history.jsonl", "\n".join(rows) + "\n")
 
 
-def made_up(asked: Request) -> RunRecord:
+def made_record(wanted: Request) -> RunRecord:
     """What the toy's run would have left."""
-    fails, score = asked.run.parameters.get("fail", False), 0.6 + asked.run.parameters.get("gain", 0.0)
+    fails, score = wanted.run.parameters.get("fail", False), 0.6 + wanted.run.parameters.get("gain", 0.0)
     line = a_line(score, "alone", "toy")
     return RunRecord(
-        **asdict(asked.run),
+        **asdict(wanted.run),
         status="failed" if fails else "done",
         score=None if fails else score,
         interval=None if fails else [score - 0.05, score + 0.05],
         per_fold={},
-        seed=asked.run.parameters.get("seed", 1),
+        seed=wanted.run.parameters.get("seed", 1),
         seconds=0.1,
         started="2026-01-01T00:00:00+00:00",
-        error="02_toy: failed with ValueError\n    ValueError: as told\n  log: …" if fails else "",
-        notebook=f"runs/{asked.run.id}/notebook.ipynb",
+        error="02_toy: failed with ValueError\n    ValueError: as set\n  log: …" if fails else "",
+        notebook=f"runs/{wanted.run.id}/notebook.ipynb",
         member="",
         ledger=[] if fails else [line],
     )

@@ -1,11 +1,11 @@
-"""The two loops of the training bench see the same pictures of the same examples, and are timed alike."""
+"""The two loops of the training bench see the same spectrograms of the same examples, and are timed alike."""
 
 import numpy as np
 import pytest
 import torch
 
-from build.benches import training as bench_training
-from build.benches.training import Straightforward, made_world, ours, straightforward, watched
+from build.benches import training
+from build.benches.training import PlainDataset, make_training_data, our_loop, plain_loop, time_batches
 from lib.competition.row_ids import SAMPLE_RATE, WINDOW_S, WINDOW_SAMPLES
 from lib.learn.cache.audio import as_float
 from lib.learn.network.config import override
@@ -21,23 +21,23 @@ def world(tmp_path_factory):
     """Three clips, a labelled soundscape and an unlabelled one."""
     with pytest.MonkeyPatch.context() as patch:
         for name, count in (("_CLIPS", 3), ("_CLIP_S", 6), ("_LABELLED", 1), ("_UNLABELLED", 1)):
-            patch.setattr(bench_training, name, count)
-        return made_world(tmp_path_factory.mktemp("world"), np.random.default_rng(0))
+            patch.setattr(training, name, count)
+        return make_training_data(tmp_path_factory.mktemp("world"), np.random.default_rng(0))
 
 
-def test_the_straightforward_dataset_shows_what_our_front_end_shows(world):
+def test_the_plain_dataset_has_the_spectrograms_of_our_front_end(world):
     plan, row = PRESETS["s3"], 7
-    picture, targets, weights = Straightforward(world, plan)[True, row]
+    spectrogram, targets, weights = PlainDataset(world, plan)[True, row]
     start = row * WINDOW_S * SAMPLE_RATE
     audio = as_float(world.cache.samples("soundscape0")[start : start + WINDOW_SAMPLES])
     expected = MelSpectrogram(plan.front_end)(torch.from_numpy(audio)[None])
-    torch.testing.assert_close(picture, expected, rtol=0, atol=0.02)  # the cache keeps 16 bits
+    torch.testing.assert_close(spectrogram, expected, rtol=0, atol=0.02)  # the cache keeps 16 bits
     np.testing.assert_array_equal(targets, world.examples.soundscapes.targets[row])
     assert (weights == 1).all()
 
 
-@pytest.mark.parametrize("loop", [ours, straightforward])
-def test_a_round_trains_and_knows_when_each_batch_was_asked_for_and_came(world, loop):
+@pytest.mark.parametrize("loop", [our_loop, plain_loop])
+def test_a_round_trains_and_times_when_each_batch_was_requested_and_came(world, loop):
     torch.manual_seed(0)
     network = build_network(TINY.network, 234)
     before = [parameter.detach().clone() for parameter in network.parameters()]
@@ -48,7 +48,7 @@ def test_a_round_trains_and_knows_when_each_batch_was_asked_for_and_came(world, 
     assert not any(map(torch.equal, before, network.parameters()))
 
 
-def test_a_watched_stream_ends_after_its_steps_and_is_closed():
+def test_a_timed_stream_ends_after_its_steps_and_is_closed():
     closed = []
 
     def numbers():
@@ -58,6 +58,6 @@ def test_a_watched_stream_ends_after_its_steps_and_is_closed():
             closed.append(True)
 
     times = []
-    assert list(watched(numbers(), times, 5)) == [0, 1, 2, 3, 4]
+    assert list(time_batches(numbers(), times, 5)) == [0, 1, 2, 3, 4]
     assert len(times) == 5
     assert closed

@@ -1,4 +1,4 @@
-"""Runs on a Dask cluster: where there is room, what ends them, and what cannot work is told first."""
+"""Runs on a Dask cluster: slots, what ends them, and what cannot work is refused first."""
 
 import os
 import re
@@ -34,8 +34,8 @@ def address():
 
 
 @pytest.fixture
-def asked(tmp_path):
-    """A place, and what asks for a run of the toy there."""
+def requests(tmp_path):
+    """A place, and a function that requests a run of the toy there."""
     place = Place(tmp_path)
     place.file.write_text(GRID)
     sweep = read_sweep(place.file, place.sources)
@@ -45,7 +45,7 @@ def asked(tmp_path):
 
 
 def poll_until_ended(engine):
-    """What the engine says has ended, once something has."""
+    """The runs that have ended, once one has."""
     while not (found := engine.poll()):
         time.sleep(0.05)
     return found
@@ -68,8 +68,8 @@ def test_there_is_room_for_as_many_runs_as_workers_have_threads_or_what_a_run_ta
         engine.close()
 
 
-def test_a_run_leaves_its_record_on_the_shared_disk_and_one_that_is_let_go_ends(address, asked):
-    where, request = asked
+def test_a_run_leaves_its_record_on_the_shared_disk_and_one_that_is_let_go_ends(address, requests):
+    where, request = requests
     engine = Cluster(address, where.folder, [], {})
     toy = request(gain=0.1)
     engine.start(toy)
@@ -88,8 +88,8 @@ def test_a_run_leaves_its_record_on_the_shared_disk_and_one_that_is_let_go_ends(
     assert not runners()
 
 
-def test_a_run_that_no_worker_survives_is_told_with_its_reason(address, asked, monkeypatch):
-    where, request = asked
+def test_a_run_that_no_worker_survives_is_reported_with_its_reason(address, requests, monkeypatch):
+    where, request = requests
     engine = Cluster(address, where.folder, [], {})
     monkeypatch.setattr("build.sweeps.engines.run_here", lambda request: os.fspath(None))
     toy = request()

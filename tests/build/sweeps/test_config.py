@@ -1,4 +1,4 @@
-"""A sweep's file: what it may say, and that all that is wrong with it is told with its line before anything starts."""
+"""A sweep's file: its keys, and that every error in it is reported with its line before anything starts."""
 
 import math
 
@@ -142,7 +142,7 @@ def test_a_search_and_a_promotion_are_read_whole(read):
         ("fixed: {overrides.loss: bce}\ngrid: {overrides.loss: [bce]}\n", "line 3, fixed", "sets what grid varies"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(read, text, line, what):
+def test_errors_are_reported_with_their_line(read, text, line, what):
     with pytest.raises(BadInput, match=what) as error:
         read(text)
     assert line in error.value.what

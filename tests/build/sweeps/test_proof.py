@@ -19,7 +19,7 @@ pytest.importorskip("dask.distributed", reason="Dask is optional: requirements-s
 pytestmark = pytest.mark.slow
 
 SWEEP = """
-question: which loss and which sampler does a small network want
+question: which loss and which sampler suit a small network
 notebook: "02"
 fixed: {baselines: false, epochs: 1, steps_per_epoch: 4, batch_size: 8}
 grid:
@@ -31,8 +31,8 @@ PATIENCE_S = 1200
 
 
 def command(file: Path, runs: Path, data: Path, *more: str) -> list[str]:
-    asked = ["-m", "build.sweep", str(file), "--runs", str(runs), "--data", str(data), *more]
-    return [sys.executable, "-u", *asked]
+    command = ["-m", "build.sweep", str(file), "--runs", str(runs), "--data", str(data), *more]
+    return [sys.executable, "-u", *command]
 
 
 def until(found, what: str):
@@ -68,11 +68,13 @@ def scheduler(tmp_path):
     """The address of a scheduler with two worker processes on loopback."""
     file = tmp_path / "scheduler.json"
     with ExitStack() as stack:
-        told = ["--scheduler-file", str(file), "--no-dashboard"]
-        stack.enter_context(running(tmp_path / "scheduler", "scheduler", "--host", "127.0.0.1", "--port", "0", *told))
+        options = ["--scheduler-file", str(file), "--no-dashboard"]
+        stack.enter_context(
+            running(tmp_path / "scheduler", "scheduler", "--host", "127.0.0.1", "--port", "0", *options)
+        )
         until(file.is_file, "the scheduler")
         for name in ("one", "two"):
-            stack.enter_context(running(tmp_path / name, "worker", "--nthreads", "1", "--name", name, *told))
+            stack.enter_context(running(tmp_path / name, "worker", "--nthreads", "1", "--name", name, *options))
         yield json.loads(file.read_text())["address"]
 
 
@@ -83,7 +85,7 @@ def made_runs(prepared_folder: Path, runs: Path) -> Path:
 
 
 def table(runs: Path) -> list[dict]:
-    """The sweep's table without what a clock says."""
+    """The sweep's table without times."""
     rows = json.loads((runs / "sweeps/proof/results.json").read_text())
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
@@ -123,8 +125,8 @@ def test_twelve_runs_here_and_on_a_cluster_that_loses_a_worker_give_one_table(
         worker.kill()
         psutil.wait_procs(lost, timeout=30)
         assert not [process for process in lost if process.is_running() and process.status() != "zombie"]
-        said, _ = driver.communicate(timeout=PATIENCE_S)
-    assert driver.returncode == 0, said
+        printed, _ = driver.communicate(timeout=PATIENCE_S)
+    assert driver.returncode == 0, printed
     assert table(there) == table(here)
 
     again = subprocess.run(command(file, here, public), capture_output=True, text=True, timeout=PATIENCE_S)

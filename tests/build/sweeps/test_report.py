@@ -23,10 +23,10 @@ def world(tmp_path_factory):
     return runs, a_prepared(runs)
 
 
-def swept(world, name, points, lift_of, luck=0, **said):
-    """The folder of a sweep of these points, each as good as `lift_of` says."""
+def swept(world, name, points, lift_of, luck=0, **facts):
+    """The folder of a sweep of these points, each as good as `lift_of` gives."""
     runs, prepared = world
-    folder = a_sweep(runs, name, points=points, **said)
+    folder = a_sweep(runs, name, points=points, **facts)
     for number, point in enumerate(points, start=1):
         ran(folder, prepared, number, point, lift_of(point), 1000 * luck + number)
     return folder
@@ -38,7 +38,7 @@ def text_of(folder):
     return unescape(page.read_text())
 
 
-def said_by(folder):
+def sentences_of(folder):
     """The verdict, and the advice and notes after it, as the page has them."""
     judged = judge_folder(folder)
     return verdict_sentences(judged), [*advice_sentences(judged), *judged.notes]
@@ -47,7 +47,7 @@ def said_by(folder):
 def test_the_page_opens_with_the_question_the_verdict_and_the_advice(world):
     folder = swept(world, "opening", GRID, lambda p: 1.5 + 0.5 * (p["loss"] == "focal"), question="which loss?")
     opening = text_of(folder).split("<h2>The runs</h2>")[0]
-    first, rest = said_by(folder)
+    first, rest = sentences_of(folder)
     assert "Question: which loss?" in opening
     assert re.findall(r"<p>(.*?)</p>", opening.split("<h2>Verdict</h2>")[1]) == [first, *rest]
     assert first.startswith("Promote")
@@ -57,7 +57,7 @@ def test_the_planted_parameter_is_named_and_a_run_with_it_promoted(world):
     named, others = 0, 0
     for luck in range(3):
         folder = swept(world, f"planted{luck}", GRID, lambda p: 1.5 + 0.5 * (p["front_end"] == "pcen"), luck)
-        first, rest = said_by(folder)
+        first, rest = sentences_of(folder)
         named += any(sentence.startswith("Set front_end=pcen: +") for sentence in rest)
         named += first.startswith("Promote run") and "front_end=pcen" in first
         others += any("Set" in sentence and "loss" in sentence for sentence in rest)
@@ -68,14 +68,14 @@ def test_the_planted_parameter_is_named_and_a_run_with_it_promoted(world):
 def test_where_nothing_was_planted_nothing_is_advised(world):
     wrong = 0
     for luck in range(6):
-        first, rest = said_by(swept(world, f"nothing{luck}", GRID, lambda p: 1.5, 50 + luck))
+        first, rest = sentences_of(swept(world, f"nothing{luck}", GRID, lambda p: 1.5, 50 + luck))
         wrong += not first.startswith("Keep the baseline") or any(line.startswith(("Set", "Keep")) for line in rest)
     assert wrong <= 2
 
 
 def test_the_best_of_many_equal_runs_is_no_winner(world):
     points = [{"rate": float(rate)} for rate in np.linspace(0.1, 1.0, 30)]
-    first, _ = said_by(swept(world, "many", points, lambda p: 1.5, 90))
+    first, _ = sentences_of(swept(world, "many", points, lambda p: 1.5, 90))
     assert re.match(r"Keep the baseline: .* as \d+\.\d of 29 would by luck", first)
 
 
@@ -84,7 +84,7 @@ def test_luck_of_training_that_one_seed_had_makes_no_winner(world):
     folder = a_sweep(runs, "lucky", points=[{"a": 0}, {"a": 1}], seeds=[1, 2, 3])
     for number, (a, seed) in enumerate(product((0, 1), (1, 2, 3)), start=1):
         ran(folder, prepared, number, {"a": a, "seed": seed}, 2.6 if (a, seed) == (1, 2) else 1.5, number)
-    first, rest = said_by(folder)
+    first, rest = sentences_of(folder)
     assert first.startswith("Keep the baseline")
     assert first.endswith("Over recordings alone it is for run 4 (a=1): more seeds would decide.")
     assert not any(line.startswith("Set") for line in rest)
@@ -98,14 +98,14 @@ def test_luck_that_one_run_had_in_all_folds_is_not_told_from_a_gain_without_seed
     for a in (0, 1):
         folds = {str(fold): 0.7 + 0.05 * a + 0.001 * (a * fold % 3) for fold in range(5)}
         recorded(folder, a + 1, {"a": a}, score=0.7 + 0.05 * a, interval=[0.6, 0.9], per_fold=folds)
-    first, rest = said_by(folder)
+    first, rest = sentences_of(folder)
     assert first.startswith("Keep the baseline")
     assert rest[0].startswith("No setting was repeated with another seed")
     assert rest[1].startswith("Repeat a=1 with seeds: +0.05")
 
 
 def test_one_run_against_one_is_believed_where_redrawn_recordings_bear_it_out_too(world):
-    first, rest = said_by(swept(world, "single_pair", [{"a": 0}, {"a": 1}], lambda p: 1.5 + p["a"], 8))
+    first, rest = sentences_of(swept(world, "single_pair", [{"a": 0}, {"a": 1}], lambda p: 1.5 + p["a"], 8))
     assert first.startswith("Promote run 2 (a=1)")
     assert re.search(r"over folds\.", first)
     assert any(line.startswith("Set a=1: +0.") for line in rest)
@@ -116,14 +116,14 @@ def test_with_seeds_the_page_does_not_ask_for_them(world):
     folder = a_sweep(runs, "repeated", points=[{"a": 0}, {"a": 1}], seeds=[1, 2])
     for number, (a, seed) in enumerate(product((0, 1), (1, 2)), start=1):
         ran(folder, prepared, number, {"a": a, "seed": seed}, 1.5 + a, number)
-    first, rest = said_by(folder)
+    first, rest = sentences_of(folder)
     assert re.search(r"over folds and seeds\.", first)
     assert not any("seed" in line for line in rest)
 
 
 def test_a_setting_that_loses_is_killed_or_at_least_not_kept(world):
     folder = swept(world, "loser", [{"a": 0}, {"a": 1}], lambda p: 2.2 if p["a"] == 0 else 1.2, 7)
-    first, rest = said_by(folder)
+    first, rest = sentences_of(folder)
     assert first == "Keep the baseline: none of the 1 others scores above it."
     assert any(line.startswith("Keep a=0: 1 gains -0.") for line in rest)
 
@@ -150,11 +150,11 @@ def test_the_table_links_pages_and_shows_every_run_failures_too(world):
 
 def test_a_run_that_the_sweep_no_longer_asks_for_is_left_out(world):
     folder = swept(world, "changed", GRID[:2], lambda p: 1.5, 4)
-    told = read_json(folder / "sweep.json")
-    write_json(folder / "sweep.json", told | {"runs": told["runs"][:1]})
+    facts = read_json(folder / "sweep.json")
+    write_json(folder / "sweep.json", facts | {"runs": facts["runs"][:1]})
     page = text_of(folder)
     assert re.search(r"1 run: 1 done; \d+\.\d minutes\.", page)
-    write_json(folder / "sweep.json", told | {"runs": [told["runs"][0], "f" * 12]})
+    write_json(folder / "sweep.json", facts | {"runs": [facts["runs"][0], "f" * 12]})
     assert "minutes; 1 to come." in text_of(folder)
     assert "<th>stage</th>" not in page
 
@@ -165,13 +165,13 @@ def test_sweeps_with_nothing_to_compare_have_a_page_that_says_so(world):
     assert "No run has ended yet." in text_of(empty)
     failed = a_sweep(runs, "failed", points=GRID[:2])
     recorded(failed, 1, GRID[0], status="failed", error="boom")
-    assert said_by(failed)[0] == "No run ended well, so there is nothing to choose from."
+    assert sentences_of(failed)[0] == "No run ended well, so there is nothing to choose from."
     single = swept(world, "single", GRID[:1], lambda p: 1.5)
-    assert re.match(r"One setting has a score, 0\.\d{4}: there is nothing", said_by(single)[0])
+    assert re.match(r"One setting has a score, 0\.\d{4}: there is nothing", sentences_of(single)[0])
     seeds = a_sweep(runs, "seeds", points=[{"a": 1}])
     for seed in (1, 2):
         ran(seeds, prepared, seed, {"a": 1, "seed": seed}, 1.5, seed)
-    assert said_by(seeds)[0].startswith("One setting has a score")
+    assert sentences_of(seeds)[0].startswith("One setting has a score")
 
 
 def test_without_its_baseline_a_sweep_says_what_stands_in(world):
@@ -180,7 +180,7 @@ def test_without_its_baseline_a_sweep_says_what_stands_in(world):
     recorded(folder, 1, {"a": 0}, status="failed", error="boom")
     ran(folder, prepared, 2, {"a": 1}, 1.5, 1)
     ran(folder, prepared, 3, {"a": 2}, 2.4, 2)
-    first, _ = said_by(folder)
+    first, _ = sentences_of(folder)
     assert "run 2 stands in for it" in first
     assert "over run 2, all judged at once" in first
 
@@ -191,7 +191,7 @@ def test_a_setting_that_sets_more_than_the_baseline_is_not_taken_for_it(world):
     recorded(folder, 1, {"epochs": 2}, status="failed", error="boom")
     for a in (1, 2):
         ran(folder, prepared, a + 1, {"epochs": 2, "a": a}, 1.5, a)
-    assert said_by(folder)[0].startswith("The baseline has no score in every stage; run 2 stands in for it.")
+    assert sentences_of(folder)[0].startswith("The baseline has no score in every stage; run 2 stands in for it.")
 
 
 def test_without_stored_scores_nobody_leads(world):
@@ -199,7 +199,7 @@ def test_without_stored_scores_nobody_leads(world):
     folder = a_sweep(runs, "bare", points=[{"a": 0}, {"a": 1}])
     for a in (0, 1):
         recorded(folder, a + 1, {"a": a}, score=0.7 + 0.1 * a, interval=[0.6, 0.9])
-    first, rest = said_by(folder)
+    first, rest = sentences_of(folder)
     assert first == "Keep the baseline: the best other, run 2 (a=1), gains +0.1000, and is not shown to be better."
     assert any("add seeds" in line for line in rest)
 
@@ -208,7 +208,7 @@ def test_scores_of_rows_that_a_run_has_seen_are_left_out_and_named(world):
     folder = swept(world, "cheat", GRID[:3], lambda p: 1.5, 5)
     training = folder / "runs/000000000002/runs/02_fold_training/members/net/training.json"
     training.write_text(training.read_text().replace('"fold_version": "', '"fold_version": "x'))
-    assert any("Run 2 is not compared by its scores" in line for line in said_by(folder)[1])
+    assert any("Run 2 is not compared by its scores" in line for line in sentences_of(folder)[1])
 
 
 def test_a_replay_sends_on_and_the_full_runs_decide(world):
@@ -222,11 +222,12 @@ def test_a_replay_sends_on_and_the_full_runs_decide(world):
     for a, score in enumerate((0.70, 0.74, 0.72, 0.60)):
         recorded(folder, a + 1, {"a": a, "epochs": 1}, stage="replay", score=score, interval=[0.5, 0.9])
     assert (
-        said_by(folder)[0] == "Only the replay has ended; to be fitted in full: the baseline, run 2 (a=1), run 3 (a=2)."
+        sentences_of(folder)[0]
+        == "Only the replay has ended; to be fitted in full: the baseline, run 2 (a=1), run 3 (a=2)."
     )
     for number, a in ((5, 0), (6, 1)):
         ran(folder, prepared, number, {"a": a, "epochs": 9}, 1.5 + 0.8 * a, number, stage="full")
-    first, _ = said_by(folder)
+    first, _ = sentences_of(folder)
     assert first.startswith("Promote run 6 (a=1): it gains +0.")
     decided = text_of(folder).split("<h2>Go or no-go</h2>")[1]
     assert "<th>stage</th>" in decided

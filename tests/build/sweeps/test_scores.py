@@ -1,4 +1,4 @@
-"""What runs stored is found, made anew where it is a recipe, and compared only where nobody knew the labels."""
+"""Stored scores of runs are found, executed where it is a recipe, and compared only without leakage."""
 
 from dataclasses import replace
 
@@ -41,8 +41,8 @@ def blended(runs, folder, prepared, number, share, blind=None, names=("poor", "g
     recipe = Recipe("safe", *facts, [mixed("blend", share)], "poor", 0.7, [0.6, 0.8], 12, by_fold=by_fold)
     save_recipe(folder / output(number, "05_blend") / "recipes", recipe)
     lines = [a_line(0.7, "recipe", "safe"), a_line(0.9, "recipe", "bold")]
-    told = {"score": 0.7 + number / 100, "interval": [0.6, 0.8], "ledger": lines}
-    return recorded(folder, number, {"share": share}, **told), recipe
+    facts = {"score": 0.7 + number / 100, "interval": [0.6, 0.8], "ledger": lines}
+    return recorded(folder, number, {"share": share}, **facts), recipe
 
 
 def a_blend_sweep(runs, name):

@@ -1,4 +1,4 @@
-"""Searches: as many runs as asked, named by what the earlier ones scored; they go on, are shared, and prune."""
+"""Searches: as many runs as set, chosen by the scores of earlier ones; they resume, are shared, and prune."""
 
 import json
 
@@ -35,7 +35,7 @@ def place(tmp_path, monkeypatch):
     return place, make
 
 
-def test_a_search_makes_as_many_runs_as_asked_and_later_ones_are_better(place):
+def test_a_search_makes_as_many_runs_as_set_and_later_ones_are_better(place):
     place, make = place
     code, made = make(SEARCH.replace("runs: 12", "runs: 24"))
     assert code == 0

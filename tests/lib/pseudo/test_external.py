@@ -1,4 +1,4 @@
-"""External recordings become pieces that everything else can hear, each once, and never one of the contest's own."""
+"""External recordings become pieces in the format of all others, each once, and never one of the competition's own."""
 
 import re
 import shutil
@@ -73,9 +73,9 @@ def test_any_format_rate_and_number_of_channels_becomes_mono_at_32_khz(cut, fold
     header = soundfile.info(piece)
     assert (header.samplerate, header.channels, header.format) == (SAMPLE_RATE, 1, "FLAC")
     assert header.duration == pytest.approx(7, abs=0.1)
-    heard = decode(piece)
-    assert np.abs(np.fft.rfft(heard[:SAMPLE_RATE])).argmax() == 1000
-    assert np.abs(heard).max() == pytest.approx(0.5, abs=0.03)
+    audio = decode(piece)
+    assert np.abs(np.fft.rfft(audio[:SAMPLE_RATE])).argmax() == 1000
+    assert np.abs(audio).max() == pytest.approx(0.5, abs=0.03)
 
 
 def test_a_recording_is_cut_into_minutes_and_no_sample_is_lost_or_moved(cut, folder):

@@ -92,9 +92,9 @@ def test_labels_are_the_predictions_of_the_teachers_models_of_each_fold(
     assert (labels.card.folds, labels.card.external) == (prepared.folds.numbers, [])
     assert labels.card.mixed == {"weights": {PRIOR: 1.0, CLASSICAL: 3.0}}
     for number, file in enumerate(files):
-        hearing = SoundscapeInputs(parse_soundscape(file.stem), decode(file))
+        inputs = SoundscapeInputs(parse_soundscape(file.stem), decode(file))
         for fold in prepared.folds.numbers:
-            prior, classical = (members[name].for_fold(fold)(hearing) for name in (PRIOR, CLASSICAL))
+            prior, classical = (members[name].for_fold(fold)(inputs) for name in (PRIOR, CLASSICAL))
             np.testing.assert_allclose(labels.of_fold(fold)[number], 0.25 * prior + 0.75 * classical, atol=1e-3)
     assert np.abs(labels.of_fold(0)[:] - labels.of_fold(1)[:]).max() > 0.01
     assert "labelling, 2 soundscapes at a time: 3/3" in capsys.readouterr().out
@@ -236,7 +236,7 @@ def test_a_teacher_that_fails_on_a_soundscape_that_can_be_decoded_is_an_error(la
 
         def for_fold(fold):
             score = member.for_fold(fold)
-            return lambda hearing: 1 / 0 if (hearing.soundscape.stem, fold) == (files[4].stem, 2) else score(hearing)
+            return lambda inputs: 1 / 0 if (inputs.soundscape.stem, fold) == (files[4].stem, 2) else score(inputs)
 
         return replace(member, for_fold=for_fold)
 

@@ -48,7 +48,7 @@ TEACHING = TeacherBlend.of_member("hen")
 
 
 def scores_of(auc, stems=LABELLED):
-    """Scores by which calls are told from silence so well, a multiple of a tenth."""
+    """Scores that separate calls from silence with this AUC, a multiple of a tenth."""
     values = np.full((12 * len(stems), 3), 0.5)
     values[:, 0] = np.tile([auc, auc, *(np.arange(10) + 0.5) / 10], len(stems))
     return Scores(values, [row for stem in stems for row in row_ids(stem)], CLASSES.labels, "prob")
@@ -113,13 +113,13 @@ def stage(monkeypatch, tmp_path):
     return made
 
 
-def words(done):
+def verdicts(done):
     return [each.verdict.word for each in done]
 
 
 def test_rounds_go_on_while_students_are_surely_better_than_the_one_before(stage):
     done = stage.run(0.7, 0.9, 0.9, 1.0, 1.0)
-    assert words(done) == ["keep", "keep", "stop"]
+    assert verdicts(done) == ["keep", "keep", "stop"]
     assert [each.number for each in done] == [1, 2, 3]
     assert [each.gain.gain for each in done] == pytest.approx([0.2, 0.4, 0.4])
     assert [each.gain_over_last.gain for each in done] == pytest.approx([0.2, 0.2, 0.0])
@@ -129,13 +129,13 @@ def test_rounds_go_on_while_students_are_surely_better_than_the_one_before(stage
 
 
 def test_the_last_of_the_rounds_that_were_set_is_the_end(stage):
-    assert words(stage.run(0.7, 0.8)) == ["keep", "keep"]
+    assert verdicts(stage.run(0.7, 0.8)) == ["keep", "keep"]
     assert stage.labellers == ["hen", "x_r1"]
 
 
 def test_one_that_is_surely_worse_is_discarded_and_found_as_no_member(stage):
     done = stage.run(0.7, 0.6, 0.9)
-    assert words(done) == ["keep", "discard"]
+    assert verdicts(done) == ["keep", "discard"]
     assert done[1].folder == stage.output / "discarded" / "x_r2"
     assert manifest_kind(done[1].folder) == "discarded"
     check_seal(done[1].folder)
@@ -145,7 +145,7 @@ def test_one_that_is_surely_worse_is_discarded_and_found_as_no_member(stage):
 
 def test_to_the_end_all_rounds_run_and_a_discarded_student_labels_nothing(stage):
     done = stage.run(0.3, 0.7, 0.7, 0.6, 0.9, to_the_end=True)
-    assert words(done) == ["discard", "keep", "stop", "discard", "keep"]
+    assert verdicts(done) == ["discard", "keep", "stop", "discard", "keep"]
     assert [each.gain_over_last.gain for each in done] == pytest.approx([-0.2, 0.2, 0.0, -0.1, 0.2])  # 1: the control
     assert stage.labellers == ["hen", "x_r2", "x_r3", "x_r3"]
     teachers = [sorted(each.labels.card.teachers) for each in done]
@@ -190,14 +190,14 @@ def test_a_leaky_control_is_compared_on_its_folds_and_leaves_no_member(stage):
     assert [each.rows for each in (done.gain, *on_leaky_folds)] == [36, 24, 24]
     assert [each.gain for each in on_leaky_folds] == pytest.approx([0.2, 0.4])
     assert [each.control for each in on_leaky_folds] == pytest.approx([0.5, 0.5])
-    assert words([done]) == ["keep"]
+    assert verdicts([done]) == ["keep"]
     assert stage.members() == ["x_r1"]
     assert not (stage.output / "leaky").exists()
 
 
 def test_what_a_leak_gains_decides_nothing(stage):
     stage.leaky = 1.0
-    assert words(stage.run(0.4, leaky_folds=(1,))) == ["discard"]
+    assert verdicts(stage.run(0.4, leaky_folds=(1,))) == ["discard"]
 
 
 @pytest.mark.parametrize("auc", [0.7, 0.4], ids=["kept", "discarded"])
@@ -240,7 +240,7 @@ def test_a_student_may_not_be_called_like_one_it_descends_from(stage, between):
     with pytest.raises(BadInput, match=r"one that it descends from(.|\n)*x_r1, x_r2"):
         stage.run(0.7, 0.8, teaching=TeacherBlend.of_member(last))
     assert (stage.labellers, stage.fitted) == ([], [])
-    assert words(stage.run(0.7, teaching=TeacherBlend.of_member(last))) == ["keep"]  # x_r1 is free
+    assert verdicts(stage.run(0.7, teaching=TeacherBlend.of_member(last))) == ["keep"]  # x_r1 is free
 
 
 @pytest.mark.parametrize(
