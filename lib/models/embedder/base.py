@@ -1,4 +1,4 @@
-"""Tokens: what a frozen embedder says of windows, and the names under which its parts are asked for."""
+"""Outputs of frozen embedders and their names; where a model's file and its table of labels are found."""
 
 import csv
 import re
@@ -10,13 +10,13 @@ import numpy as np
 from lib.core.errors import BadInput, shorten
 from lib.core.paths import checkout, folders_below, inputs_root
 
-BLOCK = "block:"  # what the outputs and inputs that hold a block's means are called, before the block's own name
+BLOCK = "block:"  # prefix of outputs and inputs that hold a block's means; the block's own name follows
 _SCOPE = re.compile(r"(?<![A-Za-z0-9])(MBConv_\d+|stage\d+_ds\d+|layer\d+|BLOCK_\d+-\d+)")
 
 
 @dataclass(frozen=True, eq=False)
 class RawEmbeddings:
-    """What a frozen model says of some windows, in its own labels."""
+    """A frozen model's outputs for some windows, in its own labels."""
 
     embedding: np.ndarray  # (rows, size) float32
     logits: np.ndarray  # (rows, labels) float32
@@ -25,20 +25,20 @@ class RawEmbeddings:
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """The same in the project's classes."""
+    """The outputs in the project's classes."""
 
     embedding: np.ndarray  # (rows, size) float32
-    logits: np.ndarray  # (rows, classes) float32; label_map.FLAT_LOGIT where no label stands for the class
+    logits: np.ndarray  # (rows, classes) float32; labels.FLAT_LOGIT where no label stands for the class
     blocks: dict[str, np.ndarray]
 
     def named(self) -> dict[str, np.ndarray]:
-        """Every (rows, width) part under the name by which heads ask for it: embedding, logits, block:<name>."""
+        """Every (rows, width) part by the name of a head's input: embedding, logits, block:<name>."""
         blocks = {BLOCK + name: means for name, means in self.blocks.items()}
         return {"embedding": self.embedding, "logits": self.logits, **blocks}
 
 
 def block_of(tensor: str) -> str | None:
-    """The block in whose scope a tensor or node lies, by its name: "…/MBConv_24/…" is in "MBConv_24"."""
+    """The block in whose scope a tensor or node lies, by its name: "…/MBConv_24/…" lies in "MBConv_24"."""
     found = _SCOPE.search(tensor)
     return found[1] if found else None
 
@@ -57,24 +57,24 @@ def find_embedder(where: str) -> Path:
         raise BadInput(
             f"the embedder {where} is not there",
             expected="an ONNX or TFLite file of a frozen model",
-            got=f"looked below {', '.join(map(str, roots))}",
-            do="`make fetch WHAT=perch`, attach it, or give its path",
+            got=f"none below {', '.join(map(str, roots))}",
+            do="run `make fetch WHAT=perch`, attach it, or set its path",
         )
     return found[0]
 
 
 def find_labels(model: Path) -> Path:
-    """The table of labels beside a model: labels.csv, else one named like the model, else one that says "label"."""
+    """The table of labels beside a model: labels.csv, else one named like it, else one with "label" in its name."""
     tables = [path for path in sorted(model.parent.iterdir()) if path.suffix in (".csv", ".txt")]
     exact = [path for path in tables if path.name == "labels.csv"]
     named = [path for path in tables if path.name.startswith(model.stem)]
     found = exact or named or [path for path in tables if "label" in path.name.lower()]
     if len(found) != 1:
         raise BadInput(
-            f"no table says what {model.name} calls its outputs",
+            f"{model.name} has no table of labels",
             expected=f"labels.csv, {model.stem}*.csv or {model.stem}*.txt beside it",
             got=shorten(found) or f"none in {model.parent}",
-            do="give its path",
+            do="set the path of its table",
         )
     return found[0]
 
@@ -89,7 +89,7 @@ def read_labels(table: Path) -> tuple[str, ...]:
         known = columns if len(columns) == 1 else [name for name in _COLUMNS if name in columns]
         if not known:
             raise BadInput(
-                f"{table} does not say which column holds the names",
+                f"{table} has several columns, none of a known name",
                 got=f"columns {shorten(columns)}",
                 expected=f"one column, or one called {' or '.join(_COLUMNS)}",
                 do="rename the column of scientific names",

@@ -1,4 +1,4 @@
-"""The card of a packed embedder: its file, the widths of its outputs, and which of its labels stand for which class.
+"""The card of a packed embedder: its file, the widths of its outputs, and the labels that stand for each class.
 
 It is apart from the embedder itself so that what only reads cards needs no runtime.
 """
@@ -16,20 +16,20 @@ LABELS_FILE = "labels.csv"
 
 @dataclass(frozen=True)
 class EmbedderCard:
-    """The fields of `embedder.json`."""
+    """`embedder.json`."""
 
     name: str
     file: str
     source: str  # the fingerprint of the file that it was packed from
     class_hash: str
-    widths: dict[str, int]  # of each part of its tokens, under the name by which heads request it
+    widths: dict[str, int]  # of each output, by the name of a head's input
     columns: list[list[int]]  # a list for each class: the model's labels that stand for it
-    how: list[str]  # by class: how they were found
-    standin: bool = False  # made by `lib.models.standin`: scores of its heads are no evidence about Perch
+    matched_by: list[str]  # for each class: the kind of match
+    standin: bool = False  # made by `lib.models.standin`: scores of its heads tell nothing about Perch
 
     @property
     def blocks(self) -> tuple[str, ...]:
-        """The blocks whose outputs it returns."""
+        """The blocks whose means it outputs."""
         return tuple(name.removeprefix(BLOCK) for name in self.widths if name.startswith(BLOCK))
 
 
@@ -39,6 +39,6 @@ def read_embedder_card(folder: Path) -> EmbedderCard:
 
 
 def classes_with_own_label(folders: Iterable[Path], classes: ClassList) -> frozenset[str]:
-    """The classes that any of these embedders has a label for, by name or by synonym."""
-    named = [zip(classes.labels, card.how, strict=True) for card in map(read_embedder_card, folders)]
-    return frozenset(label for pairs in named for label, how in pairs if how in ("name", "synonym"))
+    """The classes for which any of the embedders in these folders has a label of the species itself."""
+    pairs = [zip(classes.labels, card.matched_by, strict=True) for card in map(read_embedder_card, folders)]
+    return frozenset(label for each in pairs for label, kind in each if kind in ("name", "synonym"))

@@ -1,4 +1,4 @@
-"""Frozen models: files that others trained, opened behind one protocol, whatever their format and their ear."""
+"""Opening frozen models: files that others trained, behind one protocol, whatever their format and input."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,19 +17,20 @@ from lib.sound.decode import soundscape_windows
 
 
 class FrozenModel(Protocol):
-    """A frozen model: windows in, tokens out, in its own labels."""
+    """A frozen model: windows in, embeddings and logits out, in its own labels."""
 
     labels: tuple[str, ...]  # names as the model's own table gives them
     embedding_size: int
-    blocks: tuple[str, ...]  # those that it can tell of, in graph order
+    blocks: tuple[str, ...]  # those whose means it can output, in graph order
 
     def embed(self, windows: np.ndarray, blocks: Sequence[str] = ()) -> RawEmbeddings:
-        """What it, and these of its blocks, say of (rows, 160000) float32 audio at 32 kHz."""
+        """Its outputs, and the means of these blocks, for (rows, 160000) float32 audio at 32 kHz."""
 
 
 def open_frozen(path: Path, labels: Path | None = None) -> FrozenModel:
-    """The model in a file with its table of labels (else the one beside it), once it tells one sound from another."""
+    """The model in a file with its table of labels (else the one beside it), once its output depends on its input."""
     names = read_labels(labels or find_labels(path))
+    model: FrozenModel
     if path.suffix == ".tflite":
         model = ShortWindowEmbedder(TfliteFile(path), names)
     elif path.suffix == ".onnx":
@@ -40,20 +41,20 @@ def open_frozen(path: Path, labels: Path | None = None) -> FrozenModel:
             f"{path} is of an unknown format",
             expected="a file .onnx or .tflite",
             got=path.suffix,
-            do="export the model to one of them",
+            do="export the model to ONNX or TFLite",
         )
-    _check_hearing(model, path)
+    _check_sensitivity(model, path)
     return model
 
 
-def _check_hearing(model: FrozenModel, path: Path) -> None:
-    """Refuse a model that says the same of different sounds, as one does that is fed another length than it learnt."""
-    said = model.embed(soundscape_windows(golden_sound())[[0, 5]])
-    for what, values in (("embedding", said.embedding), ("logits", said.logits)):
+def _check_sensitivity(model: FrozenModel, path: Path) -> None:
+    """Refuse a model of one output for different sounds, as with inputs of another length than in training."""
+    outputs = model.embed(soundscape_windows(golden_sound())[[0, 5]])
+    for what, values in (("embedding", outputs.embedding), ("logits", outputs.logits)):
         if not np.isfinite(values).all() or (values[0] == values[1]).all():
             raise BadInput(
-                f"{path} is deaf",
-                expected=f"finite {what}, other ones for other sounds",
-                got="the same for two sounds" if np.isfinite(values).all() else "NaN or infinity",
-                do="take another export of the model",
+                f"{path} returns identical output for different sounds, or none that is finite (wrong input length?)",
+                expected=f"finite {what} that differ between sounds",
+                got="identical for two sounds" if np.isfinite(values).all() else "NaN or infinity",
+                do="use another export of the model",
             )

@@ -1,4 +1,7 @@
-"""Packing a frozen model: a copy that tells of its blocks, its labels, and which classes they stand for, sealed."""
+"""Packing a frozen model into a sealed folder: the file with its inner blocks exposed, its labels, their classes.
+
+A block is exposed in an ONNX graph by an output for the mean of the block's last tensor over time and frequency.
+"""
 
 import csv
 import shutil
@@ -21,7 +24,7 @@ from lib.models.embedder.labels import LabelMap
 from lib.models.embedder.open import open_frozen
 from lib.models.standin.graph import STANDIN_GRAPH
 
-# Operations whose result has the layout of the picture that goes in.
+# Operations whose result has the layout of the feature map that goes in.
 _KEEP = (
     "Add",
     "AveragePool",
@@ -75,7 +78,7 @@ def list_blocks(path: Path) -> tuple[Block, ...]:
 
 
 def expose_block_outputs(path: Path, blocks: tuple[str, ...], target: Path) -> None:
-    """Write a copy that also gives "block:<name>": the blocks' (rows, channels) means over time and frequency."""
+    """Write a copy with outputs "block:<name>": the blocks' (rows, channels) means over time and frequency."""
     model = onnx.load(path)
     have = {block.name: block for block in _blocks(model.graph)}
     if unknown := [name for name in blocks if name not in have]:
@@ -83,7 +86,7 @@ def expose_block_outputs(path: Path, blocks: tuple[str, ...], target: Path) -> N
             f"{path} has no such blocks",
             expected=f"some of {', '.join(have) or 'none: it names none'}",
             got=shorten(unknown),
-            do="choose among them",
+            do="choose blocks among these",
         )
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     for name in blocks:
@@ -93,7 +96,8 @@ def expose_block_outputs(path: Path, blocks: tuple[str, ...], target: Path) -> N
 
 def _blocks(graph: onnx.GraphProto) -> tuple[Block, ...]:
     """The last laid-out tensor in each block's scope, in the order of the graph."""
-    layouts, last = _layouts(graph), {}
+    layouts = _layouts(graph)
+    last: dict[str, Block] = {}
     for node in graph.node:
         tensor = node.output[0]
         name = block_of(node.name) or block_of(tensor)
@@ -103,9 +107,9 @@ def _blocks(graph: onnx.GraphProto) -> tuple[Block, ...]:
 
 
 def _layouts(graph: onnx.GraphProto) -> dict[str, tuple[int, int]]:
-    """Channels and their axis, by tensor, for pictures: convolutions say which these are, and the rest follows.
+    """Channels and their axis by tensor, for feature maps: these begin at convolutions and pass through other nodes.
 
-    Shape inference is not asked: it knows nothing behind a Fourier transform, and wants the weights again.
+    Shape inference is not used: it ends at a Fourier transform, and needs the weights again.
     """
     weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer} | _constants(graph)
     layouts: dict[str, tuple[int, int]] = {}
@@ -149,7 +153,7 @@ def _add_means(graph: onnx.GraphProto, block: Block, opset: int) -> None:
 
 
 def exposable_blocks(source: Path) -> tuple[str, ...]:
-    """The blocks that a model's file can be made to tell of, in their order."""
+    """The blocks whose means a packed model can output, in their order."""
     if source.suffix == ".onnx":
         return tuple(block.name for block in list_blocks(source))
     return open_frozen(source).blocks
@@ -164,7 +168,7 @@ def pack_embedder(
     *,
     blocks: Sequence[str] = (),
 ) -> EmbedderCard:
-    """The card of the embedder that the folder then is; `labels` is the model's table, None the one beside it."""
+    """Pack the model into the folder and return its card; `labels` is its table, None for the one beside it."""
     names = read_labels(labels or find_labels(source))
     _check_map(label_map, classes, names)
     folder.mkdir(parents=True, exist_ok=True)
@@ -183,10 +187,10 @@ def pack_embedder(
             f"{source} has no such blocks",
             expected=f"some of {', '.join(frozen.blocks) or 'none'}",
             got=shorten(unknown),
-            do="choose among them",
+            do="choose blocks among these",
         )
-    said = frozen.embed(np.zeros((1, WINDOW_SAMPLES), dtype=np.float32), blocks)
-    widths = {BLOCK + name: said.blocks[name].shape[1] for name in blocks}
+    outputs = frozen.embed(np.zeros((1, WINDOW_SAMPLES), dtype=np.float32), blocks)
+    widths = {BLOCK + name: outputs.blocks[name].shape[1] for name in blocks}
     card = EmbedderCard(
         name=folder.name,
         file=model.name,
@@ -194,7 +198,7 @@ def pack_embedder(
         class_hash=classes.hash,
         widths={"embedding": frozen.embedding_size, "logits": len(classes), **widths},
         columns=[list(columns) for columns in label_map.columns],
-        how=list(label_map.how),
+        matched_by=list(label_map.matched_by),
         standin=source.suffix == ".onnx" and onnx.load(source).graph.name == STANDIN_GRAPH,
     )
     write_json(folder / "embedder.json", to_json(card))
@@ -209,5 +213,5 @@ def _check_map(label_map: LabelMap, classes: ClassList, names: tuple[str, ...]) 
             "the labels were mapped for another model or other classes",
             expected=f"{len(classes)} classes in their order, {len(names)} labels",
             got=f"{len(label_map.labels)} classes, {label_map.width} labels",
-            do="map this model's own labels",
+            do="map this model's own labels to these classes (map_labels)",
         )

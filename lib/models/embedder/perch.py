@@ -1,6 +1,7 @@
-"""Perch v2 as ONNX: five seconds at 32 kHz in; outputs found by name, whatever their order and the input's rank."""
+"""Perch v2 as ONNX: five seconds at 32 kHz in; outputs are found by name, whatever their order and the input's rank."""
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 import numpy as np
 
@@ -14,7 +15,7 @@ _NEEDED = ["embedding", "label"]
 
 
 class Perch:
-    """An opened Perch v2 and what was tapped in it; without labels it can teach, but nobody knows its logits' names."""
+    """An opened Perch v2 with its exposed blocks; without labels it serves distillation, its logits unnamed."""
 
     def __init__(self, file: OnnxFile, labels: Sequence[str] = ()):
         self._file, self.labels = file, tuple(labels)
@@ -24,7 +25,7 @@ class Perch:
         self._check_outputs()
 
     def embed(self, windows: np.ndarray, blocks: Sequence[str] = ()) -> RawEmbeddings:
-        """What it, and these of its blocks, say of (rows, 160000) audio."""
+        """Its outputs, and the means of these blocks, for (rows, 160000) audio."""
         embedding, logits, *means = self._run([*_NEEDED, *(BLOCK + name for name in blocks)], windows)
         return RawEmbeddings(embedding, logits, dict(zip(blocks, means, strict=True)))
 
@@ -33,7 +34,7 @@ class Perch:
         return self._run(["embedding"], windows)[0]
 
     def _run(self, outputs: list[str], windows: np.ndarray) -> list[np.ndarray]:
-        """The outputs, asked a soundscape's worth of windows at a time: more are no faster and keep their memory."""
+        """The outputs, computed for twelve windows at a time: more are no faster and keep their memory."""
         rows = np.ascontiguousarray(windows, dtype=np.float32).reshape(-1, *self._axes)
         starts = range(0, len(rows), WINDOWS_PER_SOUNDSCAPE)
         parts = [self._file.run_outputs(outputs, inputs=rows[at : at + WINDOWS_PER_SOUNDSCAPE]) for at in starts]
@@ -52,18 +53,18 @@ class Perch:
         if missing := [name for name in _NEEDED if name not in self._file.outputs]:
             self._refuse(f"an output called {' and one called '.join(missing)}", f"outputs {list(self._file.outputs)}")
         expected = SHAPES | ({"label": (len(self.labels),)} if self.labels else {})
-        asked = [name for name in expected if name in self._file.outputs]
-        answers = self._run(asked, np.zeros((2, WINDOW_SAMPLES), dtype=np.float32))
-        for name, answer in zip(asked, answers, strict=True):
-            if answer.shape != (2, *expected[name]):
-                names = f", as many as its table has labels ({len(self.labels)})" if name == "label" else ""
-                self._refuse(f"{name} (rows, {', '.join(map(str, expected[name]))}){names}", answer.shape)
+        names = [name for name in expected if name in self._file.outputs]
+        outputs = self._run(names, np.zeros((2, WINDOW_SAMPLES), dtype=np.float32))
+        for name, output in zip(names, outputs, strict=True):
+            if output.shape != (2, *expected[name]):
+                note = f", as many as its table has labels ({len(self.labels)})" if name == "label" else ""
+                self._refuse(f"{name} (rows, {', '.join(map(str, expected[name]))}){note}", output.shape)
 
-    def _refuse(self, expected: str, got: object) -> None:
-        """The error that another file than Perch v2 was given."""
+    def _refuse(self, expected: str, got: object) -> NoReturn:
+        """Raise the error of a file that is not Perch v2."""
         raise BadInput(
             f"{self._file.path} has another interface than Perch v2",
             expected=expected,
             got=got,
-            do="take an ONNX export of Perch v2, with the table of labels that came with it",
+            do="use an ONNX export of Perch v2, with the table of labels that came with it",
         )

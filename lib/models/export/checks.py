@@ -1,4 +1,4 @@
-"""What a graph must be before it becomes a member: evaluated, finite, of a known opset, with the agreed interface."""
+"""Checks of an exported graph: in evaluation mode, finite, of a known opset, with the agreed interface."""
 
 import numpy as np
 import onnx
@@ -17,13 +17,13 @@ def check_graph(model: onnx.ModelProto, *, inputs: list[str], outputs: list[str]
             "the exported graph cannot be a member",
             expected=f"{inputs} -> {outputs}, evaluated, finite, opset {OPSETS.start} to {OPSETS.stop - 1}",
             got="; ".join(faults),
-            do="mend it and export again",
+            do="fix the network or its export, and export again",
         )
     onnx.checker.check_model(model)
 
 
 def _interface(model: onnx.ModelProto, inputs: list[str], outputs: list[str]) -> list[str]:
-    """Wrong names of inputs or outputs, and a first dimension that does not take any number of rows."""
+    """Faults of the names of inputs and outputs, and first dimensions that do not take any number of rows."""
     graph = model.graph
     have = [value.name for value in graph.input], [value.name for value in graph.output]
     faults = [] if have == (inputs, outputs) else [f"the interface is {have[0]} -> {have[1]}"]
@@ -32,7 +32,7 @@ def _interface(model: onnx.ModelProto, inputs: list[str], outputs: list[str]) ->
 
 
 def _opsets(model: onnx.ModelProto) -> list[str]:
-    """Operator sets that a runtime may not know."""
+    """Operator sets that a runtime may not support."""
     used = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
     needed = {node.domain or "ai.onnx" for node in model.graph.node}
     return [

@@ -1,4 +1,8 @@
-"""A head's network to ONNX: tokens of whole soundscapes by name, site and hour where it reads them, to `logit`."""
+"""Export of heads to ONNX: tokens (files, 12, width) by name, site and hour where it reads them, to `logit`.
+
+Torch networks are exported, linear heads are built node by node; graphs are averaged over seeds and chained in two
+stages.
+"""
 
 import io
 import warnings
@@ -16,12 +20,13 @@ from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE
 from lib.models.export.checks import check_graph
 from lib.models.export.linear import IR_VERSION, LINEAR_OPSET
 from lib.models.export.network import remove_metadata
+from lib.models.member.averaging import AVERAGING
 
-OUTPUT = "logit"
+LOGIT = "logit"
 
 
 class HeadNetwork(Protocol):
-    """What the networks of heads have in common."""
+    """The common interface of the heads' networks."""
 
     widths: dict[str, int]  # of the embeddings that it reads, by name
 
@@ -34,14 +39,14 @@ class HeadNetwork(Protocol):
 
 
 class _ByPosition(nn.Module):
-    """The exporter names inputs by their position."""
+    """The network with positional inputs, as the exporter names them."""
 
     def __init__(self, network: HeadNetwork):
         super().__init__()
         self.network, self.names = network, head_inputs(network)
 
     def forward(self, *values: Tensor) -> Tensor:
-        """What the network says."""
+        """The network's logits."""
         return self.network(dict(zip(self.names, values, strict=True)))
 
 
@@ -53,7 +58,7 @@ def head_inputs(network: HeadNetwork) -> list[str]:
 def export_head(network: HeadNetwork, path: Path) -> None:
     """Write the checked graph of an evaluated network, for any number of soundscapes.
 
-    torch's older exporter is taken: over an unrolled scan the newer one needs 30 times as long for the same answers.
+    torch's older exporter is taken: over an unrolled scan the newer one needs 30 times as long for the same outputs.
     """
     names = head_inputs(network)
     tokens = [torch.zeros(2, WINDOWS_PER_SOUNDSCAPE, width) for width in network.widths.values()]
@@ -64,19 +69,16 @@ def export_head(network: HeadNetwork, path: Path) -> None:
         torch.onnx.export(
             _ByPosition(network).eval(),
             (*tokens, *context),
-            written,
+            written,  # type: ignore[arg-type]  # the older exporter writes to a buffer, the annotation is the newer one's
             dynamo=False,
             opset_version=LINEAR_OPSET,
             input_names=names,
-            output_names=[OUTPUT],
-            dynamic_axes={name: {0: "files"} for name in (*names, OUTPUT)},
+            output_names=[LOGIT],
+            dynamic_axes={name: {0: "files"} for name in (*names, LOGIT)},
         )
     model = remove_metadata(onnx.load_from_string(written.getvalue()))
-    check_graph(model, inputs=names, outputs=[OUTPUT])
+    check_graph(model, inputs=names, outputs=[LOGIT])
     path.write_bytes(model.SerializeToString(deterministic=True))
-
-
-LOGIT = "logit"
 
 
 def linear_graph(linear, widths: Mapping[str, int]) -> onnx.ModelProto:
@@ -104,12 +106,14 @@ def linear_graph(linear, widths: Mapping[str, int]) -> onnx.ModelProto:
 
 
 def identity_graph(name: str, classes: int) -> onnx.ModelProto:
-    """The graph that answers with the token of that name, as it is."""
+    """The graph whose logit is the token of that name, unchanged."""
     return _model([helper.make_node("Identity", [name], [LOGIT])], {name: classes}, classes, [])
 
 
 def mean_graph(graphs: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
-    """One graph that answers with the mean logit of graphs with the same inputs: the seeds of a fold."""
+    """One graph of the mean logit of graphs with the same inputs: the seeds of a fold, by the table of averages."""
+    if AVERAGING["head"].seeds != "logit":
+        raise ValueError("graphs of heads output logits, and can be averaged as nothing else")
     if len(graphs) == 1:
         return graphs[0]
     parts = [
@@ -128,7 +132,7 @@ def mean_graph(graphs: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
 
 
 def export_mean(exports: Sequence[Callable[[Path], None]], path: Path) -> list[str]:
-    """Write one graph that answers with the mean logit of what these write; the names of its inputs."""
+    """Write one graph of the mean logit of the graphs that these write; return the names of its inputs."""
     graphs = []
     for export in exports:
         export(path)
@@ -139,7 +143,7 @@ def export_mean(exports: Sequence[Callable[[Path], None]], path: Path) -> list[s
 
 
 def write_graph(graph: onnx.ModelProto, path: Path) -> None:
-    """Write the graph of a head, once it is one: `logit` out, any number of files, finite."""
+    """Check the graph of a head (`logit` out, any number of files, finite) and write it."""
     check_graph(graph, inputs=[value.name for value in graph.graph.input], outputs=[LOGIT])
     path.write_bytes(graph.SerializeToString(deterministic=True))
 
@@ -156,18 +160,18 @@ def _model(nodes: list, widths: Mapping[str, int], classes: int, tensors: list) 
 
 
 def chain_graphs(first: Path, then: Path, joint: str, path: Path) -> None:
-    """Write the graph in which the answer of the head in `first` is the input `joint` of the one in `then`."""
-    first, then = onnx.load(first), onnx.load(then)
-    (output,) = [value.name for value in then.graph.output]
-    first = compose.add_prefix(first, "first/", rename_inputs=False)
-    whole = compose.add_prefix(then, "then/", rename_inputs=False, rename_outputs=False)
-    bridge = helper.make_node("Identity", [first.graph.output[0].name], [joint])
-    nodes = [*first.graph.node, bridge, *whole.graph.node]
-    inputs = {value.name: value for part in (first, whole) for value in part.graph.input if value.name != joint}
+    """Write the graph in which the output of the head in `first` is the input `joint` of the one in `then`."""
+    second = onnx.load(then)
+    (output,) = [value.name for value in second.graph.output]
+    head = compose.add_prefix(onnx.load(first), "first/", rename_inputs=False)
+    whole = compose.add_prefix(second, "then/", rename_inputs=False, rename_outputs=False)
+    bridge = helper.make_node("Identity", [head.graph.output[0].name], [joint])
+    nodes = [*head.graph.node, bridge, *whole.graph.node]
+    inputs = {value.name: value for part in (head, whole) for value in part.graph.input if value.name != joint}
     for field, values in (("node", nodes), ("input", inputs.values())):
         whole.graph.ClearField(field)
         getattr(whole.graph, field).extend(values)
-    whole.graph.initializer.extend(first.graph.initializer)
-    whole.graph.value_info.extend(first.graph.value_info)
+    whole.graph.initializer.extend(head.graph.initializer)
+    whole.graph.value_info.extend(head.graph.value_info)
     check_graph(whole, inputs=list(inputs), outputs=[output])
     path.write_bytes(whole.SerializeToString(deterministic=True))

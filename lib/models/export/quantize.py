@@ -1,8 +1,9 @@
-"""Half precision and int8: made, measured beside float32, and refused when they rank windows otherwise."""
+"""Half precision and int8: converted, compared with float32, and refused when they rank windows otherwise."""
 
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +29,12 @@ def convert_to_float16(path: Path, to: Path) -> None:
 
 
 def quantize_to_int8(path: Path, to: Path, calibration: np.ndarray) -> None:
-    """Write the statically quantised variant; its ranges are those that the calibration pictures showed."""
+    """Write the statically quantised variant; its ranges are those of the calibration spectrograms."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Pictures(CalibrationDataReader):
-        """The pictures, a soundscape at a time, each once."""
+    class Calibration(CalibrationDataReader):
+        """The spectrograms, a soundscape at a time, each once."""
 
         def __init__(self):
             self.batches = iter([calibration[n : n + BATCH] for n in range(0, len(calibration), BATCH)])
@@ -49,7 +50,7 @@ def quantize_to_int8(path: Path, to: Path, calibration: np.ndarray) -> None:
         quantize_static(
             ready,
             to,
-            Pictures(),
+            Calibration(),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,
@@ -58,22 +59,26 @@ def quantize_to_int8(path: Path, to: Path, calibration: np.ndarray) -> None:
 
 
 def compare_variants(
-    variants: dict[str, Path], pictures: np.ndarray, chances: ToProbabilities, truth: np.ndarray | None = None
+    variants: dict[str, Path],
+    spectrograms: np.ndarray,
+    to_probabilities: ToProbabilities,
+    truth: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """A table, one row a variant, ranks against the first; `truth` (rows, classes) of bool adds the macro AUC."""
     runs = {name: onnx_runner(path) for name, path in variants.items()}
-    values = {name: batch_probabilities(run, pictures, chances) for name, run in runs.items()}
+    values = {name: batch_probabilities(run, spectrograms, to_probabilities) for name, run in runs.items()}
     first, rows = next(iter(values.values())), {}
-    seconds = _seconds({name: (lambda run=run: run(pictures[:BATCH])) for name, run in runs.items()})
+    seconds = _seconds({name: partial(run, spectrograms[:BATCH]) for name, run in runs.items()})
     for name, value in values.items():
         ranks = rank_agreement(first, value)
-        rows[name] = {
+        row = {
             "megabytes": variants[name].stat().st_size / 1e6,
-            "ms_per_soundscape": 1e3 * seconds[name] * BATCH / len(pictures[:BATCH]),
+            "ms_per_soundscape": 1e3 * seconds[name] * BATCH / len(spectrograms[:BATCH]),
             "rank_median": float(np.median(ranks)),
             "rank_p5": float(np.percentile(ranks, 5)),
             "max_abs": float(np.abs(first - value).max()),
-        } | ({} if truth is None else {"auc": float(np.nanmean(class_auc(truth, value)))})
+        }
+        rows[name] = row if truth is None else row | {"auc": float(np.nanmean(class_auc(truth, value)))}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -82,16 +87,16 @@ def require_rank_agreement(table: pd.DataFrame, least_rank: float = LEAST_RANK) 
     wrong = table.index[~(table.rank_p5 >= least_rank)].tolist()
     if wrong:
         raise BadInput(
-            f"{', '.join(wrong)}: not the same model any more",
+            f"{', '.join(wrong)}: ranks of windows differ from the first row's",
             expected=f"rank_p5 at least {least_rank}",
             got="\n" + table.round(4).to_string(),
-            do="ship float32, or a variant that agrees",
+            do="use float32, or a variant that agrees",
         )
 
 
 def _seconds(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
     """Each call's processor time, the median of rounds in which all take their turn."""
-    taken = {name: [] for name in calls}
+    taken: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(_ROUNDS):
         for name, call in calls.items():
             start = time.process_time()

@@ -1,6 +1,6 @@
-"""Per-class probes: a small MLP a class on reduced embeddings and on how the class's own logit runs through the file.
+"""Per-class probes: a small MLP a class on reduced embeddings and on the course of the class's logit through the file.
 
-All MLPs of one size are one batch of matrices. Classes without a probe keep what the embedder said of them.
+All MLPs of one size are one batch of matrices. Classes without a probe keep the embedder's logit.
 """
 
 from collections.abc import Sequence
@@ -45,13 +45,18 @@ class MlpBank(nn.Module):
 class ClassMlps(nn.Module):
     """Embeddings and mapped logits of whole soundscapes in, logits out: a share of each probe's, the rest as it was."""
 
-    context = ()
+    context: tuple[str, ...] = ()
+    centre: Tensor
+    projection: Tensor
+    shares: Tensor
+    score_centre: Tensor
+    score_spread: Tensor
 
     def __init__(self, reduction: Reduction, logits: np.ndarray, shares: np.ndarray):
         """(files, 12, classes) logits that the scales are taken from, and (classes,) the share of a class's probe."""
         super().__init__()
         self.widths = {"embedding": len(reduction.centre), "logits": logits.shape[2]}
-        self.banks = nn.ModuleList()
+        self.banks = nn.ModuleList()  # of MlpBank
         scores = score_features(torch.from_numpy(logits)).flatten(0, 1)
         spread = scores.std(dim=0)
         for name, value in {
@@ -64,7 +69,7 @@ class ClassMlps(nn.Module):
             self.register_buffer(name, value)
 
     def features(self, inputs: dict[str, Tensor], columns: Sequence[int]) -> Tensor:
-        """(columns, files * 12, features) what each of these classes' probes reads."""
+        """(columns, files * 12, features) the inputs of these classes' probes."""
         reduced = ((inputs["embedding"] - self.centre) @ self.projection).flatten(0, 1)
         scores = (score_features(inputs["logits"]).flatten(0, 1) - self.score_centre) / self.score_spread
         own = scores[:, columns].transpose(0, 1)
@@ -72,12 +77,13 @@ class ClassMlps(nn.Module):
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """(files, 12, classes) logits."""
-        said = inputs["logits"] * (1 - self.shares)
+        mixed = inputs["logits"] * (1 - self.shares)
         for bank in self.banks:
-            answers = bank(self.features(inputs, bank.columns)).T.unflatten(0, (-1, WINDOWS_PER_SOUNDSCAPE))
+            assert isinstance(bank, MlpBank)
+            outputs = bank(self.features(inputs, bank.columns)).T.unflatten(0, (-1, WINDOWS_PER_SOUNDSCAPE))
             places = torch.eye(len(self.shares))[bank.columns] * self.shares
-            said = said + answers @ places
-        return said
+            mixed = mixed + outputs @ places
+        return mixed
 
 
 def score_features(logits: Tensor) -> Tensor:

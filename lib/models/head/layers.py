@@ -1,15 +1,18 @@
-"""What the heads' networks share: tokens brought to one scale, and attention among them."""
+"""Layers that the heads' networks share: standardised tokens, and attention among them."""
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-CLIP = 4.0  # standard deviations: a token far outside what was learnt from must not shout down the others
+CLIP = 4.0  # standard deviations: a token far outside the training range must not dominate the others
 
 
 class Standardizer(nn.Module):
     """Tokens less their mean, over their spread, clipped; the two are part of the weights."""
+
+    centre: Tensor
+    spread: Tensor
 
     def __init__(self, rows: np.ndarray):
         super().__init__()

@@ -1,7 +1,10 @@
-"""LightProtoSSM, the public chain's stage C: windows hear each other, and are likened to a prototype of each class.
+"""LightProtoSSM, the public chain's stage C: windows exchange context, and are compared with a prototype per class.
 
-It differs from the public code in the state space (see selective_scan) and in that sites are hidden at random in
-training and unmet ones taken as unknown, so its numbers are its own.
+It differs from the public code in the state space and in that sites are hidden at random in training and new ones taken
+as unknown, so its numbers are its own. The state space is selective (Gu & Dao 2023, arXiv 2312.00752) and runs forwards
+and backwards over a soundscape's windows. The public notebooks' "SSM" has neither gate nor out-projection, and feeds
+its state with the convolution's input instead of its output. Here all three are as in the paper, so numbers of theirs
+do not carry over unmeasured.
 """
 
 import math
@@ -19,10 +22,10 @@ SLOWEST, FASTEST = 0.05, 0.5  # first step sizes: at A = -1 a window is half for
 
 
 def selective_scan(x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """(batch, windows, channels) what the states say: h = exp(dt·a)·h + dt·b·x, y = c·h, from h = 0.
+    """(batch, windows, channels) the outputs of the states: h = exp(dt·a)·h + dt·b·x, y = c·h, from h = 0.
 
     x and dt are (batch, windows, channels), a (channels, states), b and c (batch, windows, states). In an
-    export the loop is unrolled: a graph knows its number of windows.
+    export the loop is unrolled: a graph has a fixed number of windows.
     """
     keep = torch.exp(dt[..., None] * a)
     add = (dt * x)[..., None] * b[:, :, None]
@@ -33,7 +36,7 @@ def selective_scan(x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Te
 
 
 class SelectiveScan(nn.Module):
-    """One direction: a window hears itself and those before it."""
+    """One direction: a window's output depends on itself and those before it."""
 
     def __init__(self, width: int, states: int, kernel: int = 4):
         super().__init__()
@@ -54,12 +57,12 @@ class SelectiveScan(nn.Module):
         x = self.convolve(x.transpose(1, 2))[..., : windows.shape[1]].transpose(1, 2)
         x = functional.silu(x)
         rate, b, c = self.select(x).split((self.rank, self.states, self.states), dim=-1)
-        said = selective_scan(x, functional.softplus(self.step(rate)), -torch.exp(self.a_log), b, c)
-        return self.leave((said + self.skip * x) * functional.silu(gate))
+        scanned = selective_scan(x, functional.softplus(self.step(rate)), -torch.exp(self.a_log), b, c)
+        return self.leave((scanned + self.skip * x) * functional.silu(gate))
 
 
 class BidirectionalScan(nn.Module):
-    """Two scans, one of them over the windows in reverse, merged and added to what came in."""
+    """Two scans, one of them over the windows in reverse, merged and added to the input."""
 
     def __init__(self, width: int, states: int, dropout: float):
         super().__init__()
@@ -68,8 +71,8 @@ class BidirectionalScan(nn.Module):
 
     def forward(self, windows: Tensor) -> Tensor:
         """(batch, windows, width) of the same."""
-        heard = [self.forwards(windows), self.backwards(windows.flip(1)).flip(1)]
-        return self.norm(windows + self.dropout(self.merge(torch.cat(heard, dim=-1))))
+        scans = [self.forwards(windows), self.backwards(windows.flip(1)).flip(1)]
+        return self.norm(windows + self.dropout(self.merge(torch.cat(scans, dim=-1))))
 
 
 HOURS_A_DAY = 24
@@ -94,15 +97,17 @@ class ProtoSSM(nn.Module):
     """Embeddings and mapped logits of whole soundscapes in, with site and hour; logits of windows out."""
 
     context = ("site", "hour")
+    mapped: Tensor
+    known_site: Tensor
 
     def __init__(self, settings: ProtoNetwork, embedding: np.ndarray, logits: np.ndarray, sites: np.ndarray):
-        """(rows, width) embeddings, (rows, classes) logits and (n,) site numbers: all that the network will know."""
+        """(rows, width) embeddings, (rows, classes) logits and (n,) site numbers: the training data's."""
         super().__init__()
         width, n_classes = settings.width, logits.shape[1]
         self.widths = {"embedding": embedding.shape[1], "logits": n_classes}
         self.site_dropout = settings.site_dropout
         self.embedding, self.logits = Standardizer(embedding), Standardizer(logits)
-        self.register_buffer("mapped", torch.from_numpy(np.ptp(logits, axis=0) > 0))  # a flat column says nothing
+        self.register_buffer("mapped", torch.from_numpy(np.ptp(logits, axis=0) > 0))  # a flat column has no information
         self.register_buffer("known_site", torch.from_numpy(_known(sites)))
         self.project = nn.Sequential(
             nn.Linear(embedding.shape[1], width), nn.LayerNorm(width), nn.GELU(), nn.Dropout(settings.dropout)
@@ -118,15 +123,15 @@ class ProtoSSM(nn.Module):
         self.bias, self.fusion = nn.Parameter(torch.zeros(n_classes)), nn.Parameter(torch.zeros(n_classes))
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
-        """(files, 12, classes) logits; what the embedder maps to a class is mixed in, in a share learnt per class."""
-        likeness = functional.normalize(self.hidden(inputs), dim=-1) @ functional.normalize(self.prototypes, dim=-1).T
-        said = functional.softplus(self.temperature) * likeness + self.bias
+        """(files, 12, classes) logits; the embedder's mapped logits are mixed in, in a share learnt per class."""
+        similarity = functional.normalize(self.hidden(inputs), dim=-1) @ functional.normalize(self.prototypes, dim=-1).T
+        logits = functional.softplus(self.temperature) * similarity + self.bias
         share = torch.where(self.mapped, torch.sigmoid(self.fusion), torch.ones_like(self.fusion))
-        return share * said + (1 - share) * inputs["logits"]
+        return share * logits + (1 - share) * inputs["logits"]
 
     def hidden(self, inputs: dict[str, Tensor]) -> Tensor:
-        """(files, 12, width) the windows, each in the light of the others, of the site and of the hour."""
-        site = self.site_met(inputs["site"])
+        """(files, 12, width) the windows, each in the context of the others, of the site and of the hour."""
+        site = self.known_or_unknown_site(inputs["site"])
         place = self.place(torch.cat([self.sites[site], self.hours[inputs["hour"]]], dim=-1))
         windows = self.projected(inputs["embedding"]) + self.positions + place[:, None]
         for layer in self.layers:
@@ -137,8 +142,8 @@ class ProtoSSM(nn.Module):
         """(…, width) windows by themselves, of (…, embedding width)."""
         return self.project(self.embedding(embedding))
 
-    def site_met(self, site: Tensor) -> Tensor:
-        """(files,) numbers of sites met in training, 0 for others; in training some are hidden at random."""
+    def known_or_unknown_site(self, site: Tensor) -> Tensor:
+        """(files,) numbers of sites of the training data, 0 for others; in training some are hidden at random."""
         last = len(self.known_site) - 1
         site = torch.where(site > last, UNKNOWN_SITE, site)
         site = self.known_site[site]
@@ -148,7 +153,7 @@ class ProtoSSM(nn.Module):
 
 
 class _Layer(nn.Module):
-    """Both ways through the windows, then attention among them."""
+    """A scan in both directions, then attention among the windows."""
 
     def __init__(self, settings: ProtoNetwork):
         super().__init__()
@@ -163,7 +168,7 @@ class _Layer(nn.Module):
 
 
 def _known(sites: np.ndarray) -> np.ndarray:
-    """(highest + 1,) each site's own number where it was met, else 0."""
+    """(highest + 1,) each site's own number where the training data has it, else 0."""
     numbers = np.zeros(sites.max(initial=UNKNOWN_SITE) + 1, dtype=np.int64)
     numbers[sites] = sites
     return numbers

@@ -1,4 +1,4 @@
-"""ResidualSSM, the public chain's stage E: what a first pass left unexplained, foretold from what it said itself.
+"""ResidualSSM, the public chain's stage E: predicts the error of a first pass from its logits and the embeddings.
 
 The target y − σ(first pass) is the slope of the cross-entropy, so adding a share of it to the logits is one step of
 gradient boosting, and the share its step length.
@@ -29,10 +29,10 @@ class ResidualNetwork:
 class ResidualSSM(nn.Module):
     """Embeddings and a first pass's logits of whole soundscapes in, better logits out; at first, the same."""
 
-    context = ()
+    context: tuple[str, ...] = ()
 
     def __init__(self, settings: ResidualNetwork, embedding: np.ndarray, first_pass: np.ndarray):
-        """(rows, width) embeddings and (rows, classes) first logits: what the scales are taken from."""
+        """(rows, width) embeddings and (rows, classes) first logits, of which the scales are taken."""
         super().__init__()
         rows = {"embedding": embedding, FIRST_PASS: first_pass}
         self.widths = {name: values.shape[1] for name, values in rows.items()}
@@ -54,6 +54,6 @@ class ResidualSSM(nn.Module):
         return inputs[FIRST_PASS] + self.weight * self.correction(inputs)
 
     def correction(self, inputs: dict[str, Tensor]) -> Tensor:
-        """(files, 12, classes) the guess of truth less chance."""
+        """(files, 12, classes) the predicted truth less the first pass's probability."""
         scaled = [standard(inputs[name]) for name, standard in zip(self.widths, self.standards, strict=True)]
         return self.classes(self.scan(self.project(torch.cat(scaled, dim=-1))))

@@ -14,7 +14,7 @@ S2_BLOCKS = ("block:MBConv_21", "block:MBConv_24", "block:MBConv_25")
 
 @dataclass(frozen=True)
 class SequenceNetwork:
-    """The sizes; on S2's three blocks and 234 classes they make the 430 thousand weights that S2 tells of."""
+    """The sizes; on S2's three blocks and 234 classes they make the 430 thousand weights that S2 reports."""
 
     width: int = 144
     attention_heads: int = 4
@@ -23,9 +23,9 @@ class SequenceNetwork:
 
 
 class PerWindow(nn.Module):
-    """A network that hears each window alone: its inputs may have any leading shape."""
+    """A network that scores each window alone: its inputs may have any leading shape."""
 
-    context = ()
+    context: tuple[str, ...] = ()
 
     def __init__(self, rows: dict[str, np.ndarray], width: int):
         super().__init__()
@@ -70,7 +70,7 @@ class SequenceHead(PerWindow):
 class ScalarMix(PerWindow):
     """A weighted sum of the tokens, the weights a softmax, then one linear layer.
 
-    Each token is normalised before it is weighed: otherwise its projection could do the weighing unseen.
+    Each token is normalised before it is weighted: otherwise its projection could do the weighting unseen.
     """
 
     def __init__(self, settings: SequenceNetwork, rows: dict[str, np.ndarray], n_classes: int):
@@ -90,7 +90,7 @@ class ScalarMix(PerWindow):
 
 
 def _classes(width: int, n_classes: int) -> nn.Linear:
-    """The last layer, which starts by saying that most cells are empty."""
+    """The last layer, whose bias starts where most cells are empty."""
     layer = nn.Linear(width, n_classes)
     nn.init.constant_(layer.bias, INITIAL_LOGIT)
     return layer

@@ -37,19 +37,19 @@ def served_models(family: str, by_fold: Mapping[int, Model], refit: Callable[[],
     if AVERAGING[family].folds != "refit":
         return list(by_fold.values())
     if refit is None:
-        raise ValueError(f"{family}: the table of averages says 'refit', but nothing here can fit on all folds")
+        raise ValueError(f"{family}: the table of averages has 'refit', but nothing here can fit on all folds")
     return [refit()]
 
 
 def average_folds(family: str, logits: Sequence[np.ndarray]) -> np.ndarray:
     """The probabilities of a family whose folds gave these logits."""
     if AVERAGING[family].folds == "logit":
-        return expit(np.mean(logits, axis=0))
+        return expit(np.asarray(np.mean(logits, axis=0)))
     return average_probabilities(family, [expit(values) for values in logits])
 
 
 def average_probabilities(family: str, probabilities: Sequence[np.ndarray]) -> np.ndarray:
     """The probabilities of a family whose folds gave these probabilities, as networks do that merge two outputs."""
     if AVERAGING[family].folds != "probability":
-        raise ValueError(f"{family}: the table of averages says {AVERAGING[family].folds!r}, not 'probability'")
+        raise ValueError(f"{family}: the table of averages has {AVERAGING[family].folds!r}, not 'probability'")
     return np.mean(probabilities, axis=0)

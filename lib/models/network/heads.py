@@ -1,9 +1,9 @@
-"""What turns a map of features into logits: attention over time (SED), plain pooling, and interaction of classes."""
+"""Heads from feature maps to logits: attention over time (SED), plain pooling, and interaction of classes."""
 
 import torch
 from torch import Tensor, nn
 
-INITIAL_LOGIT = -3.0  # most cells are empty: a network that starts by saying so need not unlearn 234 coin tosses
+INITIAL_LOGIT = -3.0  # most cells are empty: a network that starts there need not unlearn 234 coin tosses
 
 
 class GeM(nn.Module):
@@ -20,7 +20,7 @@ class GeM(nn.Module):
 
 
 class SedHead(nn.Module):
-    """Frames say which classes they hear; per class, attention weighs the frames for the clip (Kong et al. 2020)."""
+    """Logits of every frame; per class, attention weighs the frames for the clip (Kong et al. 2020)."""
 
     def __init__(self, features: int, n_classes: int, hidden: int, dropout_features: float, dropout_hidden: float):
         super().__init__()
@@ -30,6 +30,7 @@ class SedHead(nn.Module):
         )
         self.attention = nn.Conv1d(hidden, n_classes, 1)
         self.classes = nn.Conv1d(hidden, n_classes, 1)
+        assert self.classes.bias is not None
         nn.init.constant_(self.classes.bias, INITIAL_LOGIT)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,13 +65,14 @@ class Mean(nn.Module):
 
 
 class ClassInteraction(nn.Module):
-    """What the other classes' logits say about a class, as a shift of its logit; nothing before it has learnt."""
+    """A shift of each class's logit by the other classes' logits (co-occurrence); zero before training."""
 
     def __init__(self, n_classes: int, hidden: int):
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(n_classes, hidden), nn.ReLU(), nn.Linear(hidden, n_classes))
-        nn.init.zeros_(self.layers[2].weight)
-        nn.init.zeros_(self.layers[2].bias)
+        last = nn.Linear(hidden, n_classes)
+        self.layers = nn.Sequential(nn.Linear(n_classes, hidden), nn.ReLU(), last)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
     def forward(self, clip_logits: Tensor, applies: Tensor | None) -> Tensor:
         """(batch, classes) shifts; zero, and without a gradient, in rows where `applies` (batch,) is False."""

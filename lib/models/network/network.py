@@ -1,4 +1,4 @@
-"""A network: backbone, head, and what training hangs on it. Its settings travel in the member's card."""
+"""The network: backbone, head, and the parts that only training uses. Its settings are kept on the member's card."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,12 +24,12 @@ class NetworkSettings:
     dropout_features: float = 0.25
     dropout_hidden: float = 0.5  # SED head only
     interaction: int = 0  # hidden units between the classes' logits (9th place: 128)
-    distil_size: int = 0  # numbers of a teacher's embedding to be foretold (Perch: 1536)
+    distil_size: int = 0  # width of a teacher's embedding to be predicted (Perch: 1536)
     stop_gradient: bool = False  # the head learns from the backbone, the backbone from the teacher alone
 
 
 class NetworkOutput(NamedTuple):
-    """What a network says of a batch; a pooled head has one frame, equal to the clip."""
+    """A network's outputs for a batch; a pooled head has one frame, equal to the clip."""
 
     clip_logits: Tensor  # (batch, classes)
     frame_logits: Tensor  # (batch, classes, frames)
@@ -37,7 +37,7 @@ class NetworkOutput(NamedTuple):
 
 
 class Network(nn.Module):
-    """Pictures in, logits per clip and per frame out."""
+    """Spectrograms in, logits per clip and per frame out."""
 
     def __init__(self, settings: NetworkSettings, n_classes: int, pretrained_from: str):
         super().__init__()
@@ -50,12 +50,12 @@ class Network(nn.Module):
         self.distil = nn.Linear(features, settings.distil_size) if settings.distil_size else None
         self.stop_gradient = settings.stop_gradient
 
-    def forward(self, pictures: Tensor, unmixed_soundscape: Tensor | None = None) -> NetworkOutput:
+    def forward(self, spectrograms: Tensor, unmixed_soundscape: Tensor | None = None) -> NetworkOutput:
         """The output for (batch, 1, mels, frames); the classes interact in the rows marked (batch,), by default all.
 
-        In training, mark the unmixed soundscapes: clips and mixtures would teach company that no site has.
+        In training, mark the unmixed soundscapes: clips and mixtures have co-occurrences of classes that no site has.
         """
-        features = self.backbone(pictures)
+        features = self.backbone(spectrograms)
         embedding = self.mean(features)
         clip, frames = self.head(features.detach() if self.stop_gradient else features)
         if self.interaction is not None:
@@ -64,27 +64,28 @@ class Network(nn.Module):
         return NetworkOutput(clip, frames, embedding)
 
     def predict_teacher_embedding(self, embedding: Tensor) -> Tensor:
-        """(batch, distil_size) the network's guess of the teacher's embedding; in training only, never exported."""
+        """(batch, distil_size) the predicted embedding of the teacher; in training only, never exported."""
+        assert self.distil is not None, "the network was built without distil_size"
         return self.distil(embedding)
 
 
 def build_network(settings: NetworkSettings, n_classes: int, pretrained_from: str = "none") -> Network:
-    """The network; `pretrained_from` is "none", "timm", or a weight file or folder, and is said aloud."""
+    """The network; `pretrained_from` is "none", "timm", or a weight file or folder; it prints which."""
     if settings.stop_gradient and not settings.distil_size:
         raise BadInput(
             "nothing would train the backbone",
             expected="distil_size > 0 beside stop_gradient",
             got="distil_size 0",
-            do="give the teacher's size, or leave stop_gradient off",
+            do="set distil_size to the width of the teacher's embedding, or stop_gradient to False",
         )
     return Network(settings, n_classes, pretrained_from)
 
 
 def _head(settings: NetworkSettings, features: int, n_classes: int) -> nn.Module:
-    """The head by its name."""
+    """The head of that name."""
     if settings.head == "sed":
         return SedHead(features, n_classes, settings.hidden, settings.dropout_features, settings.dropout_hidden)
     if settings.head in HEADS:
         pool = Mean() if settings.head == "mean" else GeM((2, 3))
         return PooledHead(features, n_classes, pool, settings.dropout_features)
-    raise BadInput("unknown head", expected=", ".join(HEADS), got=settings.head, do="choose one of these")
+    raise BadInput("unknown head", expected=", ".join(HEADS), got=settings.head, do="set head to one of these")

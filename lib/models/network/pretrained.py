@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -14,7 +15,7 @@ from lib.core.paths import folders_below, inputs_root
 
 
 def load_timm() -> ModuleType:
-    """timm, after torchvision was made importable."""
+    """timm, with torchvision made importable."""
     ensure_torchvision_importable()
     import timm
 
@@ -22,21 +23,23 @@ def load_timm() -> ModuleType:
 
 
 def ensure_torchvision_importable() -> None:
-    """Where torchvision's operators cannot be loaded, declare the two that its import looks for."""
+    """Declare the two operators that torchvision's import looks for, where its own cannot be loaded."""
     if "torchvision" not in sys.modules and not _loads(_package("torchvision").glob("_C.*")):
         for operator in ("nms", "qnms"):
             torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float threshold) -> Tensor")
 
 
 def load_torchaudio() -> ModuleType:
-    """torchaudio; where its compiled extension cannot be loaded, it is told that there is none."""
+    """torchaudio; where its compiled extension cannot be loaded, it is set up as one without."""
     name = "torchaudio._extension.utils"
     if name not in sys.modules:
         extension = _package("torchaudio")
         spec = importlib.util.spec_from_file_location(name, extension / "_extension" / "utils.py")
+        assert spec, "torchaudio has another layout than expected"
+        assert spec.loader
         utils = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(utils)
-        utils._load_lib = lambda lib: _loads((extension / "lib").glob(f"{lib}.*"))
+        vars(utils)["_load_lib"] = lambda lib: _loads((extension / "lib").glob(f"{lib}.*"))
         sys.modules[name] = utils
     import torchaudio
 
@@ -45,11 +48,14 @@ def load_torchaudio() -> ModuleType:
 
 def _package(name: str) -> Path:
     """The folder of an installed package, found without importing it."""
-    return Path(importlib.util.find_spec(name).submodule_search_locations[0])
+    spec = importlib.util.find_spec(name)
+    assert spec, f"{name} is not installed"
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0])
 
 
 def _loads(libraries) -> bool:
-    """Whether there is such a library and torch can load it."""
+    """True if there is such a library and torch can load it."""
     try:
         return bool([torch.ops.load_library(path) for path in libraries])
     except OSError:
@@ -62,7 +68,7 @@ _PREFIXES = ("", "module.", "model.", "backbone.", "backbone.model.", "network.b
 
 
 def load_pretrained(backbone: nn.Module, name: str, weights: str) -> str:
-    """Load the weights into the backbone; a sentence that says which they were, or that there are none."""
+    """Load the weights into the backbone; return a sentence with their source, or that there are none."""
     if weights == "none":
         return f"{name}: NO pretrained weights, every weight starts at random"
     if weights == "timm":
@@ -91,7 +97,7 @@ def find_weights(where: str, name: str) -> Path:
 
 _HOW_TO_MAKE = (
     'with internet, torch.save(timm.create_model("{name}", pretrained=True).state_dict(), "{name}.pt"), attach the '
-    'file as a dataset and give its name or path as the weights; or say weights "none" to train from scratch'
+    'file as a dataset and give its name or path as the weights; or set weights to "none" to train from scratch'
 )
 
 
@@ -103,13 +109,14 @@ def _downloaded(name: str) -> dict[str, Tensor]:
             f"timm has no weights for {name!r}",
             expected="a network with pretrained weights",
             got=name,
-            do='give a weight file, or say weights "none"',
+            do='set weights to a file, or to "none"',
         )
     try:
-        return timm.create_model(name, pretrained=True, num_classes=0).state_dict()
+        model: nn.Module = timm.create_model(name, pretrained=True, num_classes=0)
+        return model.state_dict()
     except Exception as error:  # each client library has its own; what to do is the same
         raise BadInput(
-            f"timm's weights for {name} cannot be had",
+            f"timm's weights for {name} cannot be loaded",
             expected="internet, or weights in timm's cache",
             got=type(error).__name__,
             do=_HOW_TO_MAKE.format(name=name),
@@ -131,9 +138,10 @@ def _attached(where: str) -> list[Path]:
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a weight file by name, unwrapped."""
+    content: dict[str, Any]
     try:
         content = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except Exception as error:  # a damaged zip, a pickle that wants more than tensors, a wrong suffix
+    except Exception as error:  # a damaged zip, a pickle with more than tensors, a wrong suffix
         raise BadInput(
             f"{path} cannot be read",
             expected="tensors by name (a state_dict)",
@@ -145,7 +153,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _fill(backbone: nn.Module, tensors: dict[str, Tensor], source: str) -> str:
-    """Put the tensors where names and shapes fit; what matched. A tensor of the backbone left over is an error."""
+    """Load the tensors where names and shapes fit; return what matched. Every tensor of the backbone must match."""
     wanted = getattr(backbone, "model", backbone).state_dict()
     matches = [_matching(wanted, tensors, prefix) for prefix in _PREFIXES]
     fitting, summed = max(matches, key=lambda match: len(match[0]))
@@ -155,7 +163,7 @@ def _fill(backbone: nn.Module, tensors: dict[str, Tensor], source: str) -> str:
             f"the weights of {source} do not fit",
             expected=f"all {len(wanted)} tensors of this backbone",
             got=f"{len(fitting)} fit; without a match: {shorten(missing)}",
-            do="give the file of this very network, as the same version of timm names it",
+            do="use the file of this very network, as the same version of timm names it",
         )
     getattr(backbone, "model", backbone).load_state_dict(fitting)
     stem = f"stem summed over its {summed} colours" if summed else "stem as it is"

@@ -1,4 +1,4 @@
-"""An ONNX graph as it grows: constants and nodes are added by name, and the bytes written depend on nothing else."""
+"""An ONNX graph as it grows: constants and nodes are added by name, and the written bytes depend on nothing else."""
 
 from pathlib import Path
 
@@ -26,18 +26,18 @@ class Graph:
         self._nodes.append(helper.make_node(operator, names, [name], name=label, **attributes))
         return name
 
-    def give(self, source: str, name: str, shape: list) -> None:
+    def add_output(self, source: str, name: str, shape: list) -> None:
         """Make a tensor an output of this name and shape."""
         self._nodes.append(helper.make_node("Identity", [source], [name], name=f"node_{name}"))
         self.outputs[name] = shape
 
     def save(self, path: Path, inputs: dict[str, list]) -> None:
         """Write the checked model with float32 inputs of these shapes; the same graph gives the same bytes."""
-        sides = [
+        values_in, values_out = (
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in side.items()]
             for side in (inputs, self.outputs)
-        ]
-        graph = helper.make_graph(self._nodes, STANDIN_GRAPH, *sides, self._tensors)
+        )
+        graph = helper.make_graph(self._nodes, STANDIN_GRAPH, values_in, values_out, self._tensors)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", LINEAR_OPSET)], ir_version=IR_VERSION)
         onnx.checker.check_model(model)
         path.write_bytes(model.SerializeToString(deterministic=True))

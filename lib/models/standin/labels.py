@@ -1,4 +1,4 @@
-"""The stand-in's table of labels: as long as Perch's, with relatives of the species that it knows, and tags."""
+"""The stand-in's table of labels: as long as Perch's, with the given species, relatives of these, and tags."""
 
 import csv
 from itertools import product

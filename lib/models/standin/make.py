@@ -1,6 +1,6 @@
 """A stand-in for Perch v2, made in seconds: its interface and its scopes, EfficientNet-B3 with random weights inside.
 
-Nothing is trained but the label head, in closed form. Random features tell sounds apart as random projections do.
+Nothing is trained but the label head, in closed form. Random features separate sounds as random projections do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,8 +20,8 @@ from lib.sound.mel.config import PERCH_FRONT_END
 
 _INPUTS = {"inputs": ["rows", WINDOW_SAMPLES]}
 _AT_ONCE = 16  # made sounds, which are measured together; and windows, to bound the memory
-_RIDGE = 0.1  # of the mean squared length of a heard embedding
-_SPAN, _SILENT = 10.0, -5.0  # a logit is -5 where the share foretold is 0, and 5 where it is 1
+_RIDGE = 0.1  # of the mean squared length of an embedding
+_SPAN, _SILENT = 10.0, -5.0  # a logit is -5 where the predicted share is 0, and 5 where it is 1
 _NOISE_RANK = 8  # of the logits that mean nothing: as many columns' weights would make the file too large
 
 
@@ -33,26 +33,27 @@ def make_standin(
     seed: int = 0,
     calls: Mapping[str, np.ndarray] | None = None,
 ) -> Path:
-    """The path of `standin.onnx`, `labels.csv` beside it; Perch's own size is width 1.2.
+    """Write `standin.onnx`, and `labels.csv` beside it; return its path. Perch's own size is width 1.2.
 
-    `teach` has (windows, 160000) calls by scientific name. A label without calls gets a logit that means nothing.
+    `calls` has (windows, 160000) calls by scientific name. A label without calls gets a logit that means nothing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    teach = dict(calls or {})
-    labels = label_table(list(dict.fromkeys([*scientific_names, *teach])), np.random.default_rng([seed, 1]))
-    maker = _Maker(width, seed, _some(teach) if teach else None)
+    calls = dict(calls or {})
+    labels = label_table(list(dict.fromkeys([*scientific_names, *calls])), np.random.default_rng([seed, 1]))
+    maker = _Maker(width, seed, _sample(calls) if calls else None)
     path = folder / "standin.onnx"
-    maker.write(path, labels, list(teach), _ridge(maker, teach) if teach else None)
+    maker.write(path, labels, list(calls), _ridge(maker, calls) if calls else None)
     write_labels(folder / "labels.csv", labels)
     return path
 
 
 class _Maker:
-    """Builds the graph as often as it is needed: to measure its scales, to hear what it is taught, and for good."""
+    """Builds the graph as often as it is needed: to measure its scales, to embed the training calls, and for good."""
 
     def __init__(self, width: float, seed: int, calls: np.ndarray | None):
-        self._width, self._seed, self._scales = width, seed, {}
-        sounds = _made_sounds(np.random.default_rng([seed, 2]))
+        self._width, self._seed = width, seed
+        self._scales: dict[str, tuple[np.ndarray, ...]] = {}
+        sounds = _synthetic_sounds(np.random.default_rng([seed, 2]))
         measured = self._measured(sounds)
         for key in {name.partition(":")[2] for name in measured if name != "pooled"}:
             self._scales[key] = tuple(measured[f"{what}:{key}"].ravel() for what in ("mean", "spread"))
@@ -63,57 +64,57 @@ class _Maker:
         """The features' means over their places, and each convolution's scale while it is not known."""
         graph = Graph()
         features = self._tower(graph)[1]
-        graph.give(graph.add("GlobalAveragePool", features), "pooled", ["rows", EMBEDDING, 1, 1])
-        return _heard(graph, sounds, list(graph.outputs))
+        graph.add_output(graph.add("GlobalAveragePool", features), "pooled", ["rows", EMBEDDING, 1, 1])
+        return _run(graph, sounds, list(graph.outputs))
 
     def embeddings(self, windows: np.ndarray) -> np.ndarray:
         """(windows, 1536) float32."""
         graph = Graph()
         self._embedded(graph)
-        return _heard(graph, windows, ["embedding"])["embedding"]
+        return _run(graph, windows, ["embedding"])["embedding"]
 
     def write(
-        self, path: Path, labels: list[str], taught: list[str], head: tuple[np.ndarray, np.ndarray] | None
+        self, path: Path, labels: list[str], trained: list[str], head: tuple[np.ndarray, np.ndarray] | None
     ) -> None:
-        """Write the whole: the taught labels' logits in their columns, weak noise in all others."""
+        """Write the whole: the trained labels' logits in their columns, weak noise in all others."""
         rng = np.random.default_rng([self._seed, 3])
         graph = Graph()
         embedding = self._embedded(graph)
         few = graph.add("MatMul", embedding, rng.normal(size=(EMBEDDING, _NOISE_RANK)) / EMBEDDING)
-        noise = graph.add("MatMul", few, rng.normal(size=(_NOISE_RANK, STANDIN_LABELS - len(taught))))
+        noise = graph.add("MatMul", few, rng.normal(size=(_NOISE_RANK, STANDIN_LABELS - len(trained))))
         logits = graph.add("Add", noise, _SILENT)
         if head is not None:
             logits = graph.add("Concat", graph.add("Gemm", embedding, *head), logits, axis=1)
-        column, rest = {name: place for place, name in enumerate(taught)}, iter(range(len(taught), STANDIN_LABELS))
+        column, rest = {name: place for place, name in enumerate(trained)}, iter(range(len(trained), STANDIN_LABELS))
         order = np.array([column[name] if name in column else next(rest) for name in labels])
-        graph.give(graph.add("Gather", logits, order, axis=1), "label", ["rows", STANDIN_LABELS])
+        graph.add_output(graph.add("Gather", logits, order, axis=1), "label", ["rows", STANDIN_LABELS])
         graph.save(path, _INPUTS)
 
     def _tower(self, graph: Graph) -> tuple[str, str]:
-        """The names of the picture and of the features above it, with the same weights whenever they are built."""
+        """The names of the spectrogram and of the features, with the same weights whenever they are built."""
         spectrogram = add_spectrogram(graph, "inputs")
         rng = np.random.default_rng([self._seed, 0])
         return spectrogram, Tower(graph, self._width, rng, self._scales).add(spectrogram)
 
     def _embedded(self, graph: Graph) -> str:
-        """The name of the embedding; it, its places and the picture are outputs."""
+        """The name of the embedding; it, its places and the spectrogram are outputs."""
         spectrogram, features = self._tower(graph)
         centred = graph.add("Sub", graph.add("Transpose", features, perm=[0, 2, 3, 1]), self._centre)
         spatial = graph.add("Div", centred, self._spread)
         embedding = graph.add("ReduceMean", spatial, axes=[1, 2], keepdims=0)
-        graph.give(spectrogram, "spectrogram", ["rows", FRAMES, PERCH_FRONT_END.n_mels])
-        graph.give(spatial, "spatial_embedding", ["rows", *PLACES, EMBEDDING])
-        graph.give(embedding, "embedding", ["rows", EMBEDDING])
+        graph.add_output(spectrogram, "spectrogram", ["rows", FRAMES, PERCH_FRONT_END.n_mels])
+        graph.add_output(spatial, "spatial_embedding", ["rows", *PLACES, EMBEDDING])
+        graph.add_output(embedding, "embedding", ["rows", EMBEDDING])
         return embedding
 
 
-def _some(teach: dict[str, np.ndarray]) -> np.ndarray:
+def _sample(by_species: Mapping[str, np.ndarray]) -> np.ndarray:
     """(16, 160000) of the calls, evenly from all species."""
-    calls = np.concatenate(list(teach.values()))
+    calls = np.concatenate(list(by_species.values()))
     return calls[np.linspace(0, len(calls) - 1, _AT_ONCE).round().astype(int)]
 
 
-def _made_sounds(rng: np.random.Generator) -> np.ndarray:
+def _synthetic_sounds(rng: np.random.Generator) -> np.ndarray:
     """(16, 160000) float32: rows of gliding tones over noise, near and far."""
     time_s = np.arange(WINDOW_SAMPLES) / SAMPLE_RATE
     sounds = np.empty((_AT_ONCE, WINDOW_SAMPLES), dtype=np.float32)
@@ -126,23 +127,23 @@ def _made_sounds(rng: np.random.Generator) -> np.ndarray:
     return sounds
 
 
-def _heard(graph: Graph, windows: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
-    """What the graph's outputs of these names say of the windows, sixteen at a time."""
+def _run(graph: Graph, windows: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
+    """The graph's outputs of these names for the windows, sixteen at a time."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
         graph.save(path, _INPUTS)
         session = OnnxSession(path, inputs=list(_INPUTS), outputs=names)
-        heard = [session.run(inputs=windows[at : at + _AT_ONCE]) for at in range(0, len(windows), _AT_ONCE)]
-    return {name: np.concatenate(parts) for name, *parts in zip(names, *heard, strict=True)}
+        outputs = [session.run(inputs=windows[at : at + _AT_ONCE]) for at in range(0, len(windows), _AT_ONCE)]
+    return {name: np.concatenate(parts) for name, *parts in zip(names, *outputs, strict=True)}
 
 
-def _ridge(maker: _Maker, teach: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (1536, species) and bias of who calls: as many equations as windows, solved at once."""
-    counts = [len(windows) for windows in teach.values()]
-    heard = maker.embeddings(np.concatenate(list(teach.values()))).astype(np.float64)
+def _ridge(maker: _Maker, calls: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (1536, species) and bias of a ridge regression of the calling species, solved at once."""
+    counts = [len(windows) for windows in calls.values()]
+    embeddings = maker.embeddings(np.concatenate(list(calls.values()))).astype(np.float64)
     truth = np.repeat(np.eye(len(counts)), counts, axis=0)
-    centre, share = heard.mean(axis=0), truth.mean(axis=0)
-    products = (heard - centre) @ (heard - centre).T
-    ridge = _RIDGE * np.trace(products) / len(heard) * np.eye(len(heard))
-    weights = (heard - centre).T @ np.linalg.solve(products + ridge, truth - share)
+    centre, share = embeddings.mean(axis=0), truth.mean(axis=0)
+    products = (embeddings - centre) @ (embeddings - centre).T
+    ridge = _RIDGE * np.trace(products) / len(embeddings) * np.eye(len(embeddings))
+    weights = (embeddings - centre).T @ np.linalg.solve(products + ridge, truth - share)
     return _SPAN * weights, _SPAN * (share - centre @ weights) + _SILENT

@@ -1,4 +1,4 @@
-"""Perch's mel picture in plain ONNX operators: a discrete Fourier transform as two short convolutions."""
+"""Perch's mel spectrogram in plain ONNX operators: a discrete Fourier transform as two short convolutions."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ _STEPS, _HOP_STEPS = PERCH_FRONT_END.taper_samples // _SIDE, PERCH_FRONT_END.hop
 
 
 def add_spectrogram(graph: Graph, audio: str) -> str:
-    """The name of the (rows, 500, 128) picture of (rows, 160000) audio; frame n is centred on sample 320 n."""
+    """Add the (rows, 500, 128) spectrogram of (rows, 160000) audio; its name. Frame n is centred on sample 320 n."""
     samples = graph.add("Reshape", audio, np.array([-1, FRAMES * _HOP_STEPS, _SIDE]))
     by_n2 = graph.add("Transpose", samples, perm=[0, 2, 1])
     first = graph.add("Conv", by_n2, _first_step(), strides=[_HOP_STEPS], pads=[_HOP_STEPS, 0], group=_SIDE)
@@ -44,8 +44,8 @@ def _second_step() -> tuple[np.ndarray, np.ndarray]:
     k1, k2, n2 = np.ogrid[:_HALF, :_SIDE, :_SIDE]
     turns = 2 * np.pi * (k1 * n2 / PERCH_FRONT_END.n_fft + n2 * k2 / _SIDE)
     cos, sin = np.cos(turns), np.sin(turns)
-    pairs = np.concatenate([cos, sin], axis=2), np.concatenate([-sin, cos], axis=2)
-    return tuple(pair.reshape(-1, 2 * _SIDE, 1) for pair in pairs)
+    real, imaginary = np.concatenate([cos, sin], axis=2), np.concatenate([-sin, cos], axis=2)
+    return real.reshape(-1, 2 * _SIDE, 1), imaginary.reshape(-1, 2 * _SIDE, 1)
 
 
 def _bank() -> np.ndarray:

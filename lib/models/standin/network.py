@@ -7,7 +7,7 @@ import numpy as np
 from lib.models.standin.graph import Graph
 
 EMBEDDING = 1536
-PLACES = (16, 4)  # of the last picture: time and frequency
+PLACES = (16, 4)  # of the last feature map: time and frequency
 _SCOPE = "encoder/EfficientNet_0"
 _STEM_CHANNELS, _STEM_SHAPE = 32, (250, 64)
 _STAGES = (  # blocks, kernel, stride of the first, channels, expansion
@@ -19,17 +19,16 @@ _STAGES = (  # blocks, kernel, stride of the first, channels, expansion
     (6, 5, 2, 192, 6),
     (2, 3, 1, 320, 6),
 )
-_BRANCH = (
-    0.25  # what a block adds, against what passes it by: 26 random blocks at full strength leave little of a sound
-)
+# The weight of a block against its skip connection: 26 random blocks at full strength leave little of a sound.
+_BRANCH = 0.25
 _FLOOR = 1e-3  # of a channel's deviation
 
 
 class Tower:
-    """Adds the network to a graph; without scales each convolution scales itself and tells how, as further outputs.
+    """Adds the network to a graph; without scales each convolution scales itself and outputs its scale.
 
-    Two things that training would bring are put in: what hums throughout a window is taken out of its picture, and
-    every block weighs its channels by pitch, which random kernels would not tell apart.
+    Two things that training would bring are put in: constant hum is taken out of the spectrogram, and every block
+    weights its channels by pitch, which random kernels would not separate.
     """
 
     def __init__(self, graph: Graph, width: float, rng: np.random.Generator, scales: dict):
@@ -37,12 +36,12 @@ class Tower:
         self._graph, self._width, self._rng, self._scales = graph, width, rng, scales
 
     def add(self, spectrogram: str) -> str:
-        """The name of the (rows, 1536, 16, 4) features of the (rows, 500, 128) picture."""
+        """The name of the (rows, 1536, 16, 4) features of the (rows, 500, 128) spectrogram."""
         channels, shape, number = _rounded(_STEM_CHANNELS * self._width), _STEM_SHAPE, 0
         hum = self._graph.add("ReduceMean", spectrogram, axes=[1])
         rises = self._graph.add("Relu", self._graph.add("Sub", spectrogram, hum))
-        picture = self._graph.add("Unsqueeze", rises, np.array([1]))
-        x = self._convolved(picture, "", (channels, 1, 3, 3), (500, 128), stride=2)
+        image = self._graph.add("Unsqueeze", rises, np.array([1]))
+        x = self._convolved(image, "", (channels, 1, 3, 3), (500, 128), stride=2)
         x = self._graph.add("Transpose", self._swish(self._pitched(x, "", channels, shape)), perm=[0, 2, 3, 1])
         for blocks, kernel, first_stride, planned, expansion in _STAGES:
             for stride in (first_stride, *[1] * (blocks - 1)):
@@ -76,7 +75,7 @@ class Tower:
         return self._graph.add("Add", x, branch, scope=f"{scope}/add")
 
     def _gated(self, x: str, scope: str, channels: int, squeezed: int) -> str:
-        """The name of x, each channel weighed by a logistic gate of about 0.9 whose exponential stands open."""
+        """The name of x, each channel weighted by a logistic gate of about 0.9, written out with its exponential."""
         add = self._graph.add
         mean = add("GlobalAveragePool", x, scope=f"{scope}/mean")
         small = self._swish(self._convolved(mean, f"{scope}/Reduce", (squeezed, channels, 1, 1), (1, 1)), scope)
@@ -96,17 +95,19 @@ class Tower:
     def _convolved(self, x: str, scope: str, weights: tuple, shape: tuple, stride: int = 1, group: int = 1) -> str:
         """The name of the convolution, every channel of mean 0 and deviation 1 over the made sounds."""
         kernel, key = self._rng.normal(size=weights), scope or "stem"
-        how = {"strides": [stride] * 2, "pads": _pads(shape, weights[2], stride), "group": group}
+        settings = {"strides": [stride] * 2, "pads": _pads(shape, weights[2], stride), "group": group}
         if self._scales:
             mean, spread = self._scales[key]
-            return self._graph.add("Conv", x, kernel / spread[:, None, None, None], -mean / spread, scope=scope, **how)
-        raw = self._graph.add("Conv", x, kernel, scope=scope, **how)
+            return self._graph.add(
+                "Conv", x, kernel / spread[:, None, None, None], -mean / spread, scope=scope, **settings
+            )
+        raw = self._graph.add("Conv", x, kernel, scope=scope, **settings)
         mean = self._graph.add("ReduceMean", raw, axes=[0, 2, 3])
         centred = self._graph.add("Sub", raw, mean)
         power = self._graph.add("ReduceMean", self._graph.add("Mul", centred, centred), axes=[0, 2, 3])
         spread = self._graph.add("Max", self._graph.add("Sqrt", power), _FLOOR)
-        self._graph.give(mean, f"mean:{key}", [1, weights[0], 1, 1])
-        self._graph.give(spread, f"spread:{key}", [1, weights[0], 1, 1])
+        self._graph.add_output(mean, f"mean:{key}", [1, weights[0], 1, 1])
+        self._graph.add_output(spread, f"spread:{key}", [1, weights[0], 1, 1])
         return self._graph.add("Div", centred, spread)
 
 

@@ -1,4 +1,4 @@
-"""A frozen model's file is found by path or name, its table lies beside it, and tables are read as they differ."""
+"""A frozen model's file is found by path or name, its table lies beside it, and tables of all forms are read."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_an_embedder_is_found_by_path_or_among_what_is_attached(tmp_path, monkey
         find_embedder("owl.onnx")
 
 
-def test_the_table_is_labels_csv_else_the_one_named_like_the_model_else_the_one_that_says_label(tmp_path):
+def test_the_table_is_labels_csv_else_the_one_named_like_the_model_else_one_with_label_in_its_name(tmp_path):
     model = tmp_path / "birdnet.tflite"
     with pytest.raises(BadInput, match="none in"):
         find_labels(model)
@@ -45,7 +45,7 @@ def test_the_table_is_labels_csv_else_the_one_named_like_the_model_else_the_one_
         ("l.txt", "Tyto alba_Barn Owl\nDog_Dog", ("Tyto alba", "Dog")),
     ],
 )
-def test_names_are_read_as_each_table_gives_them(tmp_path, name, text, labels):
+def test_names_are_read_from_each_form_of_table(tmp_path, name, text, labels):
     (tmp_path / name).write_text(text, encoding="utf-8")
     assert read_labels(tmp_path / name) == labels
 

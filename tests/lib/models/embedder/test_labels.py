@@ -38,9 +38,9 @@ def taxonomy(taxa) -> pd.DataFrame:
     return pd.DataFrame(taxa, columns=["primary_label", "scientific_name", "class_name"])
 
 
-def test_each_class_takes_the_first_way_that_finds_a_label():
+def test_each_class_takes_the_first_kind_of_match():
     found = map_labels(taxonomy(TAXA), LABELS)
-    assert found.how == ("name", "synonym", "none", "genus", "genus", "none", "none", "none")
+    assert found.matched_by == ("name", "synonym", "none", "genus", "genus", "none", "none", "none")
     assert found.columns == ((2,), (3,), (), (1, 5), (6,), (), (), ())
 
 
@@ -62,7 +62,7 @@ def test_sonotypes_are_no_genus_even_where_labels_begin_alike():
 def test_synonyms_hold_in_both_directions(ours, theirs):
     for name, label in ((ours, theirs), (theirs, ours)):
         found = map_labels(taxonomy([("x", name, "Aves")]), ["Aves ignota", label])
-        assert (found.how, found.columns) == (("synonym",), ((1,),))
+        assert (found.matched_by, found.columns) == (("synonym",), ((1,),))
 
 
 def test_the_name_comes_before_its_synonym_and_the_synonym_before_the_genus():
@@ -81,9 +81,9 @@ def test_logits_are_the_largest_of_a_class_and_one_constant_where_there_is_none(
     assert found.flat == ("banana", "47158son01", "116570", "74580")
 
 
-def test_a_flat_logit_is_a_chance_above_zero_in_half_precision():
-    chance = np.float16(1 / (1 + np.exp(-FLAT_LOGIT)))
-    assert 0 < chance < 1e-4
+def test_a_flat_logit_is_a_probability_above_zero_in_half_precision():
+    probability = np.float16(1 / (1 + np.exp(-FLAT_LOGIT)))
+    assert 0 < probability < 1e-4
 
 
 def test_logits_of_another_model_are_refused():
@@ -112,17 +112,17 @@ def test_a_map_depends_on_the_labels_and_not_on_their_order(taxa, labels, shuffl
     other = shuffler.sample(range(len(labels)), len(labels))
     raw = np.random.default_rng(0).normal(size=(3, len(labels))).astype(np.float32)
     first, second = map_labels(frame, labels), map_labels(frame, [labels[place] for place in other])
-    assert first.how == second.how
+    assert first.matched_by == second.matched_by
     np.testing.assert_array_equal(first.logits(raw), second.logits(raw[:, other]))
 
 
 @given(st.lists(st.tuples(NAMES, KINDS), min_size=1, max_size=6), st.lists(NAMES, max_size=8))
-def test_genera_speak_only_for_frogs_and_insects_and_a_class_is_flat_exactly_when_nothing_was_found(taxa, labels):
+def test_genera_match_only_frogs_and_insects_and_a_class_is_flat_exactly_when_nothing_was_found(taxa, labels):
     frame = taxonomy([(f"c{place}", name, kind) for place, (name, kind) in enumerate(taxa)])
     found = map_labels(frame, labels)
-    for (name, kind), label, columns, how in zip(taxa, found.labels, found.columns, found.how, strict=True):
-        assert (label in found.flat) == (how == "none") == (not columns)
-        if how == "genus":
+    for (name, kind), label, columns, match in zip(taxa, found.labels, found.columns, found.matched_by, strict=True):
+        assert (label in found.flat) == (match == "none") == (not columns)
+        if match == "genus":
             assert kind in ("Amphibia", "Insecta")
             assert not name.lower().startswith("insect")
             assert all(labels[column].lower().startswith(f"{name.lower().split()[0]} ") for column in columns)

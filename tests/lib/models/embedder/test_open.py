@@ -1,4 +1,4 @@
-"""Whatever its format, a frozen model opens by one call and answers in its own labels, unless it is deaf."""
+"""Whatever its format, a frozen model opens by one call with outputs in its own labels, unless these never change."""
 
 import numpy as np
 import onnx
@@ -37,26 +37,26 @@ def write_birdnet(path):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), path)
 
 
-def test_a_tflite_file_answers_with_its_pooled_tensor_and_the_sums_before_its_chances(tmp_path):
+def test_a_tflite_file_gives_its_pooled_tensor_and_the_sums_before_its_probabilities(tmp_path):
     write_tflite(tmp_path / "m.tflite", {"net/global_average_pooling2d/Mean": LEVELS, "net/dense/BiasAdd": HEAD})
     write_labels(tmp_path / "labels.csv", 4)
     model = open_frozen(tmp_path / "m.tflite")
     assert isinstance(model, ShortWindowEmbedder)
     assert (model.embedding_size, len(model.labels), model.blocks) == (6, 4, ())
-    said = model.embed(WINDOWS)
-    heard = model._ear.inputs(WINDOWS) @ LEVELS.T  # (rows, 5 excerpts, 6)
-    np.testing.assert_allclose(said.embedding, heard.mean(axis=1), rtol=1e-3, atol=1e-2)
-    np.testing.assert_allclose(said.logits, (heard @ HEAD.T).max(axis=1), rtol=1e-3, atol=1e-1)
+    outputs = model.embed(WINDOWS)
+    levels = model._format.inputs(WINDOWS) @ LEVELS.T  # (rows, 5 excerpts, 6)
+    np.testing.assert_allclose(outputs.embedding, levels.mean(axis=1), rtol=1e-3, atol=1e-2)
+    np.testing.assert_allclose(outputs.logits, (levels @ HEAD.T).max(axis=1), rtol=1e-3, atol=1e-1)
 
 
-def test_an_onnx_file_is_told_by_its_input_perch_from_birdnet(tmp_path):
+def test_perch_and_birdnet_as_onnx_are_distinguished_by_their_input(tmp_path):
     write_birdnet(tmp_path / "birdnet.onnx")
     (tmp_path / "birdnet.txt").write_text("\n".join(f"Genus species{n}_Bird {n}" for n in range(5)))
     birdnet = open_frozen(tmp_path / "birdnet.onnx")
-    said = birdnet.embed(WINDOWS)
-    levels = np.abs(birdnet._ear.inputs(WINDOWS).reshape(2, 2, 24, 6000)).mean(axis=3)
-    np.testing.assert_allclose(said.embedding, levels.mean(axis=1), rtol=1e-4)
-    np.testing.assert_allclose(said.logits, levels.max(axis=1)[:, :5], rtol=1e-4)
+    outputs = birdnet.embed(WINDOWS)
+    levels = np.abs(birdnet._format.inputs(WINDOWS).reshape(2, 2, 24, 6000)).mean(axis=3)
+    np.testing.assert_allclose(outputs.embedding, levels.mean(axis=1), rtol=1e-4)
+    np.testing.assert_allclose(outputs.logits, levels.max(axis=1)[:, :5], rtol=1e-4)
     assert birdnet.labels[4] == "Genus species4"
     write_standin(tmp_path / "perch.onnx")
     names = write_labels(tmp_path / "perch.csv")
@@ -66,10 +66,14 @@ def test_an_onnx_file_is_told_by_its_input_perch_from_birdnet(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("output", "factor", "says"),
-    [("label", 0.0, "other ones for other sounds"), ("embedding", 0.0, "same for two"), ("label", np.nan, "NaN")],
+    ("output", "factor", "message"),
+    [
+        ("label", 0.0, "identical output for different sounds"),
+        ("embedding", 0.0, "identical for two"),
+        ("label", np.nan, "NaN"),
+    ],
 )
-def test_a_model_that_says_the_same_of_every_sound_or_no_number_is_refused(tmp_path, output, factor, says):
+def test_a_model_of_constant_or_infinite_output_is_refused(tmp_path, output, factor, message):
     write_standin(tmp_path / "perch.onnx")
     write_labels(tmp_path / "labels.csv")
     open_frozen(tmp_path / "perch.onnx")
@@ -78,9 +82,9 @@ def test_a_model_that_says_the_same_of_every_sound_or_no_number_is_refused(tmp_p
     node.output[0] = "before"
     model.graph.initializer.append(numpy_helper.from_array(np.float32(factor), "factor"))
     model.graph.node.append(helper.make_node("Mul", ["before", "factor"], [output]))
-    onnx.save(model, tmp_path / "deaf.onnx")
-    with pytest.raises(BadInput, match=says):
-        open_frozen(tmp_path / "deaf.onnx")
+    onnx.save(model, tmp_path / "constant.onnx")
+    with pytest.raises(BadInput, match=message):
+        open_frozen(tmp_path / "constant.onnx")
 
 
 def test_another_format_or_a_damaged_file_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""A packed embedder speaks of the project's classes, is opened once, and refuses what does not belong to it."""
+"""A packed embedder has logits of the project's classes, is opened once, and refuses what does not belong to it."""
 
 from dataclasses import replace
 
@@ -32,17 +32,17 @@ def packed(source, tmp_path):
     return tmp_path / "embedders" / "perch"
 
 
-def test_its_tokens_are_in_the_projects_classes_and_as_wide_as_its_card_says(packed):
+def test_its_outputs_are_in_the_projects_classes_and_as_wide_as_on_its_card(packed):
     embedder = open_embedder(packed, CLASSES)
-    said, level = embedder.embed(WINDOWS), loudness(WINDOWS)
+    outputs, level = embedder.embed(WINDOWS), loudness(WINDOWS)
     flat = np.full(4, FLAT_LOGIT)
     highest = np.maximum(-level[:, 3], -level[:, 99])
-    np.testing.assert_allclose(said.logits, np.stack([-level[:, 7], highest, flat], axis=1), rtol=1e-4)
+    np.testing.assert_allclose(outputs.logits, np.stack([-level[:, 7], highest, flat], axis=1), rtol=1e-4)
     means = level.mean(axis=1)[:, None] * np.arange(1, CHANNELS + 1)
-    np.testing.assert_allclose(said.named()["block:MBConv_0"], means, rtol=1e-4)
-    assert {name: values.shape[1] for name, values in said.named().items()} == embedder.widths
+    np.testing.assert_allclose(outputs.named()["block:MBConv_0"], means, rtol=1e-4)
+    assert {name: values.shape[1] for name, values in outputs.named().items()} == embedder.widths
     assert embedder.widths == {"embedding": 1536, "logits": 3, "block:MBConv_0": CHANNELS}
-    assert {values.dtype for values in said.named().values()} == {np.dtype("float32")}
+    assert {values.dtype for values in outputs.named().values()} == {np.dtype("float32")}
 
 
 def test_it_is_opened_once_whatever_its_folder_and_for_its_classes_only(packed, tmp_path, source):
@@ -71,31 +71,31 @@ def test_its_file_or_its_card_changed_or_no_embedder_at_all_is_refused(packed, t
 
 
 @pytest.mark.parametrize(
-    ("wrong", "blocks", "says"),
+    ("wrong", "blocks", "message"),
     [
         (replace(MAP, width=99), [], r"100 labels[\s\S]*99 labels"),
         (replace(MAP, labels=("frog", "owl", "insect")), [], "other classes"),
         (MAP, ["MBConv_7"], r"MBConv_0[\s\S]*MBConv_7"),
     ],
 )
-def test_another_tables_map_or_a_block_that_is_not_there_cannot_be_packed(source, tmp_path, wrong, blocks, says):
-    with pytest.raises(BadInput, match=says):
+def test_another_tables_map_or_a_block_that_is_not_there_cannot_be_packed(source, tmp_path, wrong, blocks, message):
+    with pytest.raises(BadInput, match=message):
         pack_embedder(source, None, wrong, CLASSES, tmp_path / "e", blocks=blocks)
     assert not (tmp_path / "e" / "manifest.json").exists()
 
 
-def test_a_tflite_model_packs_like_any_other_and_its_inner_blocks_need_no_tap(tmp_path):
+def test_a_tflite_model_packs_like_any_other_and_its_inner_blocks_need_no_exposing(tmp_path):
     layers = {"net/global_average_pooling2d/Mean": np.ones((2, 15_600)), "net/dense/BiasAdd": np.eye(4, 2)}
     layers["net/global_average_pooling2d/Mean"][1, ::2] = 0
-    write_tflite(tmp_path / "ear.tflite", layers)
+    write_tflite(tmp_path / "short.tflite", layers)
     write_labels(tmp_path / "labels.csv", 4)
     label_map = LabelMap(CLASSES.labels, ((1,), (), (0,)), ("name", "none", "name"), 4)
     (tmp_path / "e").mkdir()
     (tmp_path / "e" / "model.onnx").touch()  # of an embedder that was packed there before
-    pack_embedder(tmp_path / "ear.tflite", None, label_map, CLASSES, tmp_path / "e")
-    said = open_embedder(tmp_path / "e", CLASSES).embed(WINDOWS)
-    assert said.embedding.shape == (4, 2)
+    pack_embedder(tmp_path / "short.tflite", None, label_map, CLASSES, tmp_path / "e")
+    outputs = open_embedder(tmp_path / "e", CLASSES).embed(WINDOWS)
+    assert outputs.embedding.shape == (4, 2)
     assert set(read_json(tmp_path / "e" / "manifest.json")["files"]) == {"embedder.json", "labels.csv", "model.tflite"}
-    assert (said.logits[:, 1] == FLAT_LOGIT).all()
+    assert (outputs.logits[:, 1] == FLAT_LOGIT).all()
     with pytest.raises(BadInput, match="no such blocks"):
-        pack_embedder(tmp_path / "ear.tflite", None, label_map, CLASSES, tmp_path / "e", blocks=["layer1"])
+        pack_embedder(tmp_path / "short.tflite", None, label_map, CLASSES, tmp_path / "e", blocks=["layer1"])

@@ -1,4 +1,4 @@
-"""Perch is heard through its named input and outputs; a file that differs from it anywhere is refused."""
+"""Perch is read through its named input and outputs; a file that differs from it anywhere is refused."""
 
 import numpy as np
 import onnx
@@ -18,11 +18,11 @@ def test_tokens_are_those_of_the_outputs_of_that_name_whatever_their_order_and_t
     weights = write_standin(tmp_path / "perch.onnx", ones)
     windows = np.random.default_rng(1).normal(size=(14, 160_000)).astype(np.float32)
     perch = Perch(OnnxFile(tmp_path / "perch.onnx"), NAMES)
-    said = perch.embed(windows)
-    np.testing.assert_allclose(said.embedding, loudness(windows) @ weights, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(said.logits, -loudness(windows), rtol=1e-4, atol=1e-5)
-    np.testing.assert_array_equal(perch.embeddings(windows), said.embedding)
-    assert (perch.labels, perch.embedding_size, perch.blocks, said.blocks) == (NAMES, 1536, (), {})
+    outputs = perch.embed(windows)
+    np.testing.assert_allclose(outputs.embedding, loudness(windows) @ weights, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(outputs.logits, -loudness(windows), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(perch.embeddings(windows), outputs.embedding)
+    assert (perch.labels, perch.embedding_size, perch.blocks, outputs.blocks) == (NAMES, 1536, (), {})
 
 
 def with_other_input(model, *shape):
@@ -35,7 +35,7 @@ def with_output(model, operation, inputs, name, **attributes):
     model.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
 
 
-def renamed(model, old, new):
+def rename(model, old, new):
     for node in model.graph.node:
         node.output[:] = [new if name == old else name for name in node.output]
     for value in model.graph.output:
@@ -43,10 +43,10 @@ def renamed(model, old, new):
 
 
 WRONG = {
-    "no embedding": (lambda model: renamed(model, "embedding", "vector"), r"called embedding[\s\S]*'vector'"),
-    "no logits": (lambda model: renamed(model, "label", "logits"), r"called label[\s\S]*'logits'"),
+    "no embedding": (lambda model: rename(model, "embedding", "vector"), r"called embedding[\s\S]*'vector'"),
+    "no logits": (lambda model: rename(model, "label", "logits"), r"called label[\s\S]*'logits'"),
     "another embedding": (
-        lambda model: (renamed(model, "embedding", "long"), with_output(model, "Abs", ["loudness"], "embedding")),
+        lambda model: (rename(model, "embedding", "long"), with_output(model, "Abs", ["loudness"], "embedding")),
         r"embedding \(rows, 1536\)[\s\S]*\(2, 100\)",
     ),
     "another spatial embedding": (
@@ -68,14 +68,14 @@ WRONG = {
 def test_another_interface_is_refused_with_what_was_expected_and_got(tmp_path, wrong):
     write_standin(tmp_path / "perch.onnx")
     model = onnx.load(tmp_path / "perch.onnx")
-    change, says = WRONG[wrong]
+    change, message = WRONG[wrong]
     change(model)
     onnx.save(model, tmp_path / "other.onnx")
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(BadInput, match=message):
         Perch(OnnxFile(tmp_path / "other.onnx"), NAMES)
 
 
-def test_another_number_of_labels_than_its_table_has_is_refused_and_without_a_table_it_can_still_teach(tmp_path):
+def test_another_number_of_labels_than_its_table_has_is_refused_and_without_a_table_it_still_embeds(tmp_path):
     write_standin(tmp_path / "perch.onnx")
     file = OnnxFile(tmp_path / "perch.onnx")
     with pytest.raises(BadInput, match=r"as many as its table has labels \(99\)[\s\S]*\(2, 100\)"):

@@ -1,4 +1,4 @@
-"""What a row's excerpts say becomes one answer: means of embeddings and blocks, the largest logits."""
+"""A row's excerpts become one output: means of embeddings and blocks, the largest logits."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ WINDOWS = np.random.default_rng(0).normal(size=(3, 160_000)).astype(np.float32)
 
 
 class Made:
-    """A file like BirdNET's that answers with what excerpts sum to."""
+    """A file like BirdNET's whose outputs are the mean level of the excerpts."""
 
     path = Path("made.tflite")
 
@@ -28,31 +28,32 @@ class Made:
 
     def run_outputs(self, outputs, sound):
         level = np.abs(sound).mean(axis=1)
-        answers = {
+        values = {
             "model/GLOBAL_AVG_POOL/Mean": np.stack([level, -level], axis=1),
             "head/BiasAdd": level[:, None] * [1, -1, 2, -2],
             "Identity": np.full((len(sound), 4), 0.5),
             "map": level[:, None, None, None] * np.ones((1, 2, 3, 5)) * np.arange(6).reshape(1, 2, 3, 1),
         }
-        return [answers["map" if "/" in name and "map" in name else name].astype(np.float32) for name in outputs]
+        return [values["map" if "/" in name and "map" in name else name].astype(np.float32) for name in outputs]
 
 
 def levels():
     """(rows, 2) the level of each of a row's two excerpts, cut at the file's own rate."""
     return np.stack(
-        [np.abs(ShortWindowEmbedder(Made(), "abcd")._ear.inputs(WINDOWS)[:, part]).mean(axis=1) for part in (0, 1)], 1
+        [np.abs(ShortWindowEmbedder(Made(), "abcd")._format.inputs(WINDOWS)[:, part]).mean(axis=1) for part in (0, 1)],
+        1,
     )
 
 
 def test_embeddings_and_blocks_are_means_and_logits_the_largest_of_a_rows_excerpts():
-    said = ShortWindowEmbedder(Made(**{"stage2_ds1/map": (1, 2, 3, 5)}), "abcd").embed(WINDOWS, ["stage2_ds1"])
+    outputs = ShortWindowEmbedder(Made(**{"stage2_ds1/map": (1, 2, 3, 5)}), "abcd").embed(WINDOWS, ["stage2_ds1"])
     level, mean = levels(), levels().mean(axis=1)
     assert np.ptp(level, axis=1).min() > 1e-5
-    np.testing.assert_allclose(said.embedding, np.stack([mean, -mean], axis=1), rtol=1e-5)
+    np.testing.assert_allclose(outputs.embedding, np.stack([mean, -mean], axis=1), rtol=1e-5)
     high, low = level.max(axis=1), level.min(axis=1)
-    np.testing.assert_allclose(said.logits, np.stack([high, -low, 2 * high, -2 * low], axis=1), rtol=1e-5)
-    assert list(said.blocks) == ["stage2_ds1"]
-    np.testing.assert_allclose(said.blocks["stage2_ds1"], np.repeat(2.5 * mean[:, None], 5, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(outputs.logits, np.stack([high, -low, 2 * high, -2 * low], axis=1), rtol=1e-5)
+    assert list(outputs.blocks) == ["stage2_ds1"]
+    np.testing.assert_allclose(outputs.blocks["stage2_ds1"], np.repeat(2.5 * mean[:, None], 5, axis=1), rtol=1e-5)
 
 
 def test_blocks_are_the_last_maps_in_their_scopes_in_the_order_of_the_graph():
@@ -69,26 +70,26 @@ def test_blocks_are_the_last_maps_in_their_scopes_in_the_order_of_the_graph():
     assert model._maps["layer2"] == "layer2/last_map"
 
 
-def test_tapped_means_are_taken_as_they_are():
+def test_exposed_means_are_used_as_they_are():
     model = ShortWindowEmbedder(Made(**{"block:late": (1, 2), "layer1/map": (1, 2, 3, 5)}), "abcd")
     assert model.blocks == ("late",)
 
 
 @pytest.mark.parametrize(
-    ("labels", "file", "says"),
+    ("labels", "file", "message"),
     [
         ("abc", Made(**{"head/weights": (1, 9)}), r"table's 3 labels[\s\S]*Identity \(1, 4\)"),
         ("abcd", Made(**{"model/GLOBAL_AVG_POOL/Mean": (1,)}), "pooled embedding"),
     ],
 )
-def test_a_file_without_its_tables_labels_or_an_embedding_is_refused(labels, file, says):
-    if "pooled" in says:
+def test_a_file_without_its_tables_labels_or_an_embedding_is_refused(labels, file, message):
+    if "pooled" in message:
         del file.outputs["model/GLOBAL_AVG_POOL/Mean"]
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(BadInput, match=message):
         ShortWindowEmbedder(file, labels)
 
 
-def test_a_file_that_hears_otherwise_is_refused_with_the_ears_that_are_known():
+def test_a_file_with_another_input_is_refused_with_the_known_formats():
     file = Made()
     file.inputs = {"sound": (1, 240_000)}
     with pytest.raises(BadInput, match=r"BirdNET 2\.4 \(144000,\)[\s\S]*240000"):

@@ -45,8 +45,8 @@ def test_the_hour_is_heard(network, inputs):
 
 def test_sites_are_hidden_in_training_only_in_the_share_asked_for(network):
     sites = torch.full((4000,), 3)
-    assert (network.site_met(sites) == 3).all()
-    hidden = (network.train().site_met(sites) == 0).float().mean()
+    assert (network.known_or_unknown_site(sites) == 3).all()
+    hidden = (network.train().known_or_unknown_site(sites) == 0).float().mean()
     assert hidden == pytest.approx(network.site_dropout, abs=0.03)
 
 

@@ -14,7 +14,7 @@ from lib.sound.mel.cpu import spectrograms
 def front_end(tmp_path_factory):
     path = tmp_path_factory.mktemp("front_end") / "front_end.onnx"
     graph = Graph()
-    graph.give(add_spectrogram(graph, "inputs"), "spectrogram", ["rows", 500, 128])
+    graph.add_output(add_spectrogram(graph, "inputs"), "spectrogram", ["rows", 500, 128])
     graph.save(path, {"inputs": ["rows", 160_000]})
     return OnnxSession(path, inputs=["inputs"], outputs=["spectrogram"])
 

@@ -1,4 +1,4 @@
-"""Blocks are read off a graph, whatever its layout, and the tapped copy gives their means beside all that it gave."""
+"""Blocks are read off a graph, whatever its layout, and a copy outputs their means beside all other outputs."""
 
 import numpy as np
 import onnx
@@ -24,14 +24,14 @@ def write_network(path, opset):
     turned = helper.make_node("Constant", [], ["turned"], value=numpy_helper.from_array(constants.pop("k10")))
     nodes = [
         turned,
-        helper.make_node("Reshape", ["sound", "square"], ["front/picture"]),
-        helper.make_node("Conv", ["front/picture", "k0"], ["net/MBConv_0/conv"]),
+        helper.make_node("Reshape", ["sound", "square"], ["front/map"]),
+        helper.make_node("Conv", ["front/map", "k0"], ["net/MBConv_0/conv"]),
         helper.make_node("Relu", ["net/MBConv_0/conv"], ["a"], name="net/MBConv_0/relu"),  # named by the node alone
         helper.make_node("Conv", ["a", "k1"], ["net/MBConv_1/conv"]),
         helper.make_node("Transpose", ["net/MBConv_1/conv"], ["net/MBConv_1/last"], perm=[0, 2, 3, 1]),
         helper.make_node("Exp", ["two"], ["net/MBConv_1/gate"]),
         helper.make_node("Mul", ["net/MBConv_1/gate", "net/MBConv_1/last"], ["net/MBConv_1/gated"]),
-        helper.make_node("Shape", ["net/MBConv_1/gated"], ["net/MBConv_1/shape"]),  # no picture, though the last
+        helper.make_node("Shape", ["net/MBConv_1/gated"], ["net/MBConv_1/shape"]),  # no feature map, though the last
         helper.make_node("Transpose", ["net/MBConv_1/gated"], ["net/MBConv_10/first"], perm=[0, 3, 1, 2]),
         helper.make_node("Transpose", ["turned"], ["k10"], perm=[3, 2, 0, 1]),
         helper.make_node("Conv", ["net/MBConv_10/first", "k10"], ["net/MBConv_10/conv"]),
@@ -44,13 +44,13 @@ def write_network(path, opset):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
 
 
-def heard(path):
+def outputs_of(path):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [node.name for node in session.get_outputs()]
     return dict(zip(names, session.run(names, {"sound": SOUND.reshape(2, 24)}), strict=True))
 
 
-def test_blocks_are_listed_in_order_with_their_last_picture_and_its_channels(tmp_path):
+def test_blocks_are_listed_in_order_with_their_last_feature_map_and_its_channels(tmp_path):
     write_network(tmp_path / "n.onnx", 18)
     assert list_blocks(tmp_path / "n.onnx") == (
         Block("MBConv_0", "a", 3, 1),
@@ -60,16 +60,16 @@ def test_blocks_are_listed_in_order_with_their_last_picture_and_its_channels(tmp
 
 
 @pytest.mark.parametrize("opset", [13, 18])
-def test_a_tapped_copy_gives_the_means_over_time_and_frequency_beside_all_that_it_gave(tmp_path, opset):
+def test_the_copy_outputs_the_means_over_time_and_frequency_beside_all_other_outputs(tmp_path, opset):
     write_network(tmp_path / "n.onnx", opset)
     model = onnx.load(tmp_path / "n.onnx")
     for name in ("a", "net/MBConv_1/gated", "net/MBConv_10/conv"):
         model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
     onnx.save(model, tmp_path / "open.onnx")
-    expected, before = heard(tmp_path / "open.onnx"), heard(tmp_path / "n.onnx")
-    expose_block_outputs(tmp_path / "n.onnx", ("MBConv_10", "MBConv_0", "MBConv_1"), tmp_path / "tapped.onnx")
-    onnx.checker.check_model(tmp_path / "tapped.onnx", full_check=True)
-    after = heard(tmp_path / "tapped.onnx")
+    expected, before = outputs_of(tmp_path / "open.onnx"), outputs_of(tmp_path / "n.onnx")
+    expose_block_outputs(tmp_path / "n.onnx", ("MBConv_10", "MBConv_0", "MBConv_1"), tmp_path / "exposed.onnx")
+    onnx.checker.check_model(tmp_path / "exposed.onnx", full_check=True)
+    after = outputs_of(tmp_path / "exposed.onnx")
     assert list(after) == ["net/Head_0/pool", "block:MBConv_10", "block:MBConv_0", "block:MBConv_1"]
     np.testing.assert_array_equal(after["net/Head_0/pool"], before["net/Head_0/pool"])
     for block, tensor, axes in (
@@ -85,5 +85,5 @@ def test_a_tapped_copy_gives_the_means_over_time_and_frequency_beside_all_that_i
 def test_a_block_that_the_graph_lacks_is_refused_with_those_it_has(tmp_path):
     write_network(tmp_path / "n.onnx", 18)
     with pytest.raises(BadInput, match=r"MBConv_0, MBConv_1, MBConv_10[\s\S]*MBConv_2"):
-        expose_block_outputs(tmp_path / "n.onnx", ("MBConv_2",), tmp_path / "tapped.onnx")
-    assert not (tmp_path / "tapped.onnx").exists()
+        expose_block_outputs(tmp_path / "n.onnx", ("MBConv_2",), tmp_path / "exposed.onnx")
+    assert not (tmp_path / "exposed.onnx").exists()
