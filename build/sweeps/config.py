@@ -10,7 +10,7 @@ search: {runs: 12, seed: 0, space: …, pruner: median, storage: …}     Optuna
 seeds: [1, 2]                                        repeats of each run
 baseline: {front_end: small, loss: bce}              what the others are compared with; otherwise the first run
 metric: bold                                         a tag of the ledger line that counts; otherwise the newest counts
-promote: {replay: {fold: "0"}, keep: 4}              first all runs cheaply, then the best 4, or those that `gain: 0.01`
+promote: {replay: {fold: 0}, keep: 4}                first all runs cheaply, then the best 4, or those that `gain: 0.01`
 cores: 1                                             that a run needs at least
 resources: {GPU: 1}                                  that a run takes of a machine, or of a Dask worker
 

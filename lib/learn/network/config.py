@@ -15,7 +15,17 @@ from lib.models.member.windows import WindowSpec
 from lib.models.network.network import NetworkSettings
 from lib.sound.augment.waveform import AugmentSettings
 from lib.sound.crops import CropSettings
-from lib.sound.mel.config import FrontEnd
+from lib.sound.mel.config import PERCH_FRONT_END, FrontEnd
+
+FRONT_ENDS = {
+    # few, wide bands, each normalised against steady hum: made for nets that begin at random
+    "small": FrontEnd(hop_samples=1024, n_mels=64, fmin_hz=50.0, normalise="bands zscore"),
+    "mel128": FrontEnd(mel_scale="slaney", normalise="zscore"),  # S0, 2nd
+    "mel128 minmax": FrontEnd(mel_scale="slaney", normalise="zscore minmax"),  # 9th
+    "mel256": FrontEnd(n_mels=256, normalise="zscore"),  # the public SED
+    "pcen128": FrontEnd(hop_samples=627, level="pcen", normalise="zscore"),  # S4's sidecar: 256 frames
+    "perch": PERCH_FRONT_END,
+}
 
 # Short names of settings whose own name would be ambiguous between parts.
 _SHORT_NAMES = {"loss": ("loss", "kind"), "crop": ("crop", "kind"), "sampler": ("sampler", "clips")}
@@ -62,6 +72,8 @@ def override(plan: NetworkPlan, **settings: Any) -> NetworkPlan:
     for name, value in settings.items():
         if value is None:
             continue
+        if name == "front_end" and isinstance(value, str):
+            value = find_front_end(value)
         if name == "front_end" or _parts().get(name) is str:
             plan = replace(plan, **{name: value})
         else:
@@ -71,15 +83,15 @@ def override(plan: NetworkPlan, **settings: Any) -> NetworkPlan:
     return plan
 
 
-def chosen(plan: NetworkPlan, **settings: str | float) -> NetworkPlan:
-    """The plan with those settings changed that are neither "" nor -1, which stand for the plan's own."""
-    return override(plan, **{name: value for name, value in settings.items() if value not in ("", -1)})
-
-
 def setting_default(name: str) -> object:
-    """The default of a setting, by the name that `override` takes; an unknown one is an error."""
+    """The default of a setting, by the name that `override` takes; an unknown one is an error.
+
+    A front end is set by its name, and the plainest has none: "".
+    """
     plan = NetworkPlan()
-    if name == "front_end" or _parts().get(name) is str:
+    if name == "front_end":
+        return ""
+    if _parts().get(name) is str:
         return getattr(plan, name)
     part, own = _SHORT_NAMES.get(name) or (_part_of(name), name)
     return getattr(getattr(plan, part), own)
@@ -109,6 +121,13 @@ def differences(plan: NetworkPlan, base: NetworkPlan) -> dict[str, object]:
             f"{part}.{name}".rstrip("."): value for name, value in settings.items() if value != theirs[part][name]
         }
     return found
+
+
+def find_front_end(name: str) -> FrontEnd:
+    """The front end of that name."""
+    if name not in FRONT_ENDS:
+        raise BadInput("no such front end", expected=f"one of {', '.join(FRONT_ENDS)}", got=name, do="fix the name")
+    return FRONT_ENDS[name]
 
 
 def _value(text: str) -> object:

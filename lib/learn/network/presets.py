@@ -5,18 +5,7 @@ contest's own data (other recordings, earlier rounds' pseudo-labels) is not part
 """
 
 from lib.core.errors import BadInput
-from lib.learn.network.config import NetworkPlan, override
-from lib.sound.mel.config import PERCH_FRONT_END, FrontEnd
-
-FRONT_ENDS = {
-    # few, wide bands, each normalised against steady hum: made for nets that begin at random
-    "small": FrontEnd(hop_samples=1024, n_mels=64, fmin_hz=50.0, normalise="bands zscore"),
-    "mel128": FrontEnd(mel_scale="slaney", normalise="zscore"),  # S0, 2nd
-    "mel128 minmax": FrontEnd(mel_scale="slaney", normalise="zscore minmax"),  # 9th
-    "mel256": FrontEnd(n_mels=256, normalise="zscore"),  # the public SED
-    "pcen128": FrontEnd(hop_samples=627, level="pcen", normalise="zscore"),  # S4's sidecar: 256 frames
-    "perch": PERCH_FRONT_END,
-}
+from lib.learn.network.config import FRONT_ENDS, NetworkPlan, override
 
 _SMALL = override(
     NetworkPlan(front_end=FRONT_ENDS["small"]),
@@ -146,10 +135,3 @@ def find_preset(name: str) -> NetworkPlan:
     if name not in PRESETS:
         raise BadInput("no such preset", expected=f"one of {', '.join(PRESETS)}", got=name, do="fix the name")
     return PRESETS[name]
-
-
-def find_front_end(name: str) -> FrontEnd:
-    """The front end of that name."""
-    if name not in FRONT_ENDS:
-        raise BadInput("no such front end", expected=f"one of {', '.join(FRONT_ENDS)}", got=name, do="fix the name")
-    return FRONT_ENDS[name]

@@ -6,7 +6,7 @@ import pytest
 
 from lib.core.errors import BadInput
 from lib.core.records import from_json
-from lib.learn.network.config import NetworkPlan, chosen, differences, override, parse_settings
+from lib.learn.network.config import FRONT_ENDS, NetworkPlan, differences, override, parse_settings
 from lib.models.member.windows import WindowSpec
 from lib.sound.mel.config import FrontEnd
 
@@ -61,9 +61,15 @@ def test_a_parts_own_refusals_hold():
     assert override(PLAN, front_end=FrontEnd(scope="file", level="pcen")).front_end.level == "pcen"
 
 
-def test_stand_ins_for_the_plans_own_settings_change_nothing():
-    plan = chosen(PLAN, epochs=-1, backbone="", learning_rate=0.0, batch_size=7)
+def test_none_keeps_the_plans_own_setting():
+    plan = override(PLAN, epochs=None, backbone=None, learning_rate=0.0, batch_size=7)
     assert differences(plan, PLAN) == {"loop.learning_rate": 0.0, "sampler.batch_size": 7}
+
+
+def test_a_front_end_is_set_by_its_name():
+    assert override(PLAN, front_end="mel128").front_end == FRONT_ENDS["mel128"]
+    with pytest.raises(BadInput, match="mel128, mel128 minmax, mel256"):
+        override(PLAN, front_end="owl")
 
 
 def test_settings_are_read_from_text():

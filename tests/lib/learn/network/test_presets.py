@@ -7,9 +7,9 @@ from lib.competition.folds import make_folds
 from lib.competition.prepared import load_prepared, save_prepared
 from lib.core.errors import BadInput
 from lib.judge.leakage import judge_member
-from lib.learn.network.config import NetworkPlan, differences, override
+from lib.learn.network.config import FRONT_ENDS, NetworkPlan, differences, find_front_end, override
 from lib.learn.network.losses import make_loss
-from lib.learn.network.presets import FRONT_ENDS, PRESETS, find_front_end, find_preset
+from lib.learn.network.presets import PRESETS, find_preset
 from lib.learn.network.samplers import Sampler
 from lib.models.member.open import open_member
 from lib.models.network.backbones import BACKBONES
