@@ -135,7 +135,7 @@ def test_a_search_and_a_promotion_are_read_whole(read):
         ("grid: {gain: [0]\n", "try.yaml", "cannot be read"),
         ("grid: {overrides.mixupp: [0, 1]}\n", "line 3, grid.overrides.mixupp", "no setting 'mixupp'"),
         ("grid: {overrides.mixup_p: [0, high]}\n", "line 3, grid.overrides.mixup_p", "cannot take this value"),
-        ("grid: {overrides.front_end: [small]}\n", "line 3, grid.overrides.front_end", "cannot take this value"),
+        ("grid: {overrides.loss: [5]}\n", "line 3, grid.overrides.loss", "cannot take this value"),
         ("list: [{overrides: loss}]\n", "line 3, list.1.overrides", "settings cannot be read"),
         ("list: [{overrides: loss=bce, overrides.loss: focal}]\n", "line 3, list.1.overrides.loss", "stands twice"),
         ("grid: {overrides: [loss=bce, loss=focal]}\n", "line 3, grid.overrides", "varied as a whole"),

@@ -10,7 +10,7 @@ import pytest
 from build.sweeps import report
 from build.sweeps.report import advice_sentences, judge_folder, verdict_sentences, write_sweep_page
 from lib.core.records import read_json, write_json
-from tests.support.tinysweep import a_prepared, a_sweep, ran, recorded
+from tests.support.tinysweep import make_prepared, make_sweep, make_finished_run, make_record
 
 SPACE = {"loss": ["bce", "focal"], "front_end": ["small", "pcen", "wide"]}
 GRID = [dict(zip(SPACE, values, strict=True)) | {"epochs": 2} for values in product(*SPACE.values())]
@@ -20,15 +20,15 @@ GRID = [dict(zip(SPACE, values, strict=True)) | {"epochs": 2} for values in prod
 def world(tmp_path_factory):
     """The folder of runs, and what 01 left there."""
     runs = tmp_path_factory.mktemp("runs")
-    return runs, a_prepared(runs)
+    return runs, make_prepared(runs)
 
 
 def swept(world, name, points, lift_of, luck=0, **facts):
     """The folder of a sweep of these points, each as good as `lift_of` gives."""
     runs, prepared = world
-    folder = a_sweep(runs, name, points=points, **facts)
+    folder = make_sweep(runs, name, points=points, **facts)
     for number, point in enumerate(points, start=1):
-        ran(folder, prepared, number, point, lift_of(point), 1000 * luck + number)
+        make_finished_run(folder, prepared, number, point, lift_of(point), 1000 * luck + number)
     return folder
 
 
@@ -81,9 +81,9 @@ def test_the_best_of_many_equal_runs_is_no_winner(world):
 
 def test_luck_of_training_that_one_seed_had_makes_no_winner(world):
     runs, prepared = world
-    folder = a_sweep(runs, "lucky", points=[{"a": 0}, {"a": 1}], seeds=[1, 2, 3])
+    folder = make_sweep(runs, "lucky", points=[{"a": 0}, {"a": 1}], seeds=[1, 2, 3])
     for number, (a, seed) in enumerate(product((0, 1), (1, 2, 3)), start=1):
-        ran(folder, prepared, number, {"a": a, "seed": seed}, 2.6 if (a, seed) == (1, 2) else 1.5, number)
+        make_finished_run(folder, prepared, number, {"a": a, "seed": seed}, 2.6 if (a, seed) == (1, 2) else 1.5, number)
     first, rest = sentences_of(folder)
     assert first.startswith("Keep the baseline")
     assert first.endswith("Over recordings alone it is for run 4 (a=1): more seeds would decide.")
@@ -94,10 +94,10 @@ def test_luck_of_training_that_one_seed_had_makes_no_winner(world):
 
 def test_luck_that_one_run_had_in_all_folds_is_not_told_from_a_gain_without_seeds_and_the_page_says_so(world):
     runs, _prepared = world
-    folder = a_sweep(runs, "once", points=[{"a": 0}, {"a": 1}])
+    folder = make_sweep(runs, "once", points=[{"a": 0}, {"a": 1}])
     for a in (0, 1):
         folds = {str(fold): 0.7 + 0.05 * a + 0.001 * (a * fold % 3) for fold in range(5)}
-        recorded(folder, a + 1, {"a": a}, score=0.7 + 0.05 * a, interval=[0.6, 0.9], per_fold=folds)
+        make_record(folder, a + 1, {"a": a}, score=0.7 + 0.05 * a, interval=[0.6, 0.9], per_fold=folds)
     first, rest = sentences_of(folder)
     assert first.startswith("Keep the baseline")
     assert rest[0].startswith("No setting was repeated with another seed")
@@ -113,9 +113,9 @@ def test_one_run_against_one_is_believed_where_redrawn_recordings_bear_it_out_to
 
 def test_with_seeds_the_page_does_not_ask_for_them(world):
     runs, prepared = world
-    folder = a_sweep(runs, "repeated", points=[{"a": 0}, {"a": 1}], seeds=[1, 2])
+    folder = make_sweep(runs, "repeated", points=[{"a": 0}, {"a": 1}], seeds=[1, 2])
     for number, (a, seed) in enumerate(product((0, 1), (1, 2)), start=1):
-        ran(folder, prepared, number, {"a": a, "seed": seed}, 1.5 + a, number)
+        make_finished_run(folder, prepared, number, {"a": a, "seed": seed}, 1.5 + a, number)
     first, rest = sentences_of(folder)
     assert re.search(r"over folds and seeds\.", first)
     assert not any("seed" in line for line in rest)
@@ -130,8 +130,8 @@ def test_a_setting_that_loses_is_killed_or_at_least_not_kept(world):
 
 def test_the_table_links_pages_and_shows_every_run_failures_too(world):
     folder = swept(world, "table", GRID[:2], lambda p: 1.5, 3)
-    recorded(folder, 3, GRID[2], status="failed", error="02_toy: failed\n    ValueError: 3 < 4 & so on\n  log: x")
-    recorded(folder, 4, GRID[3], status="pruned", error="behind the median")
+    make_record(folder, 3, GRID[2], status="failed", error="02_toy: failed\n    ValueError: 3 < 4 & so on\n  log: x")
+    make_record(folder, 4, GRID[3], status="pruned", error="behind the median")
     (folder / "runs/000000000001/notebook.html").write_text("x")
     (folder / "runs/000000000002/notebook.ipynb").write_text("x")
     (folder / "runs/000000000003/notebook.log").write_text("x")
@@ -161,25 +161,25 @@ def test_a_run_that_the_sweep_no_longer_asks_for_is_left_out(world):
 
 def test_sweeps_with_nothing_to_compare_have_a_page_that_says_so(world):
     runs, prepared = world
-    empty = a_sweep(runs, "empty", points=GRID[:1])
+    empty = make_sweep(runs, "empty", points=GRID[:1])
     assert "No run has ended yet." in text_of(empty)
-    failed = a_sweep(runs, "failed", points=GRID[:2])
-    recorded(failed, 1, GRID[0], status="failed", error="boom")
+    failed = make_sweep(runs, "failed", points=GRID[:2])
+    make_record(failed, 1, GRID[0], status="failed", error="boom")
     assert sentences_of(failed)[0] == "No run ended well, so there is nothing to choose from."
     single = swept(world, "single", GRID[:1], lambda p: 1.5)
     assert re.match(r"One setting has a score, 0\.\d{4}: there is nothing", sentences_of(single)[0])
-    seeds = a_sweep(runs, "seeds", points=[{"a": 1}])
+    seeds = make_sweep(runs, "seeds", points=[{"a": 1}])
     for seed in (1, 2):
-        ran(seeds, prepared, seed, {"a": 1, "seed": seed}, 1.5, seed)
+        make_finished_run(seeds, prepared, seed, {"a": 1, "seed": seed}, 1.5, seed)
     assert sentences_of(seeds)[0].startswith("One setting has a score")
 
 
 def test_without_its_baseline_a_sweep_says_what_stands_in(world):
     runs, prepared = world
-    folder = a_sweep(runs, "headless", points=[{"a": 0}, {"a": 1}, {"a": 2}])
-    recorded(folder, 1, {"a": 0}, status="failed", error="boom")
-    ran(folder, prepared, 2, {"a": 1}, 1.5, 1)
-    ran(folder, prepared, 3, {"a": 2}, 2.4, 2)
+    folder = make_sweep(runs, "headless", points=[{"a": 0}, {"a": 1}, {"a": 2}])
+    make_record(folder, 1, {"a": 0}, status="failed", error="boom")
+    make_finished_run(folder, prepared, 2, {"a": 1}, 1.5, 1)
+    make_finished_run(folder, prepared, 3, {"a": 2}, 2.4, 2)
     first, _ = sentences_of(folder)
     assert "run 2 stands in for it" in first
     assert "over run 2, all judged at once" in first
@@ -187,18 +187,18 @@ def test_without_its_baseline_a_sweep_says_what_stands_in(world):
 
 def test_a_setting_that_sets_more_than_the_baseline_is_not_taken_for_it(world):
     runs, prepared = world
-    folder = a_sweep(runs, "bald", points=[{"epochs": 2}, {"epochs": 2, "a": 1}, {"epochs": 2, "a": 2}])
-    recorded(folder, 1, {"epochs": 2}, status="failed", error="boom")
+    folder = make_sweep(runs, "bald", points=[{"epochs": 2}, {"epochs": 2, "a": 1}, {"epochs": 2, "a": 2}])
+    make_record(folder, 1, {"epochs": 2}, status="failed", error="boom")
     for a in (1, 2):
-        ran(folder, prepared, a + 1, {"epochs": 2, "a": a}, 1.5, a)
+        make_finished_run(folder, prepared, a + 1, {"epochs": 2, "a": a}, 1.5, a)
     assert sentences_of(folder)[0].startswith("The baseline has no score in every stage; run 2 stands in for it.")
 
 
 def test_without_stored_scores_nobody_leads(world):
     runs, _prepared = world
-    folder = a_sweep(runs, "bare", points=[{"a": 0}, {"a": 1}])
+    folder = make_sweep(runs, "bare", points=[{"a": 0}, {"a": 1}])
     for a in (0, 1):
-        recorded(folder, a + 1, {"a": a}, score=0.7 + 0.1 * a, interval=[0.6, 0.9])
+        make_record(folder, a + 1, {"a": a}, score=0.7 + 0.1 * a, interval=[0.6, 0.9])
     first, rest = sentences_of(folder)
     assert first == "Keep the baseline: the best other, run 2 (a=1), gains +0.1000, and is not shown to be better."
     assert any("add seeds" in line for line in rest)
@@ -213,20 +213,20 @@ def test_scores_of_rows_that_a_run_has_seen_are_left_out_and_named(world):
 
 def test_a_replay_sends_on_and_the_full_runs_decide(world):
     runs, prepared = world
-    folder = a_sweep(
+    folder = make_sweep(
         runs,
         "staged",
         points=[{"a": a, "epochs": 9} for a in range(4)],
         promote={"replay": {"epochs": 1}, "keep": 2, "gain": 0.0},
     )
     for a, score in enumerate((0.70, 0.74, 0.72, 0.60)):
-        recorded(folder, a + 1, {"a": a, "epochs": 1}, stage="replay", score=score, interval=[0.5, 0.9])
+        make_record(folder, a + 1, {"a": a, "epochs": 1}, stage="replay", score=score, interval=[0.5, 0.9])
     assert (
         sentences_of(folder)[0]
         == "Only the replay has ended; to be fitted in full: the baseline, run 2 (a=1), run 3 (a=2)."
     )
     for number, a in ((5, 0), (6, 1)):
-        ran(folder, prepared, number, {"a": a, "epochs": 9}, 1.5 + 0.8 * a, number, stage="full")
+        make_finished_run(folder, prepared, number, {"a": a, "epochs": 9}, 1.5 + 0.8 * a, number, stage="full")
     first, _ = sentences_of(folder)
     assert first.startswith("Promote run 6 (a=1): it gains +0.")
     decided = text_of(folder).split("<h2>Go or no-go</h2>")[1]

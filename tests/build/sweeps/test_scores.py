@@ -13,15 +13,23 @@ from lib.core import fingerprint
 from lib.core.records import from_json, read_json, write_json
 from lib.judge.ledger import LedgerLine
 from lib.judge.metric import judge
-from tests.support.tinysweep import a_line, a_member, a_prepared, a_sweep, output, ran, recorded
+from tests.support.tinysweep import (
+    ledger_line,
+    make_member,
+    make_prepared,
+    make_sweep,
+    output,
+    make_finished_run,
+    make_record,
+)
 
 
 @pytest.fixture
 def world(tmp_path):
     """The folder of runs, what 01 left there, and two members, of which the second is the better one."""
-    prepared = a_prepared(tmp_path)
+    prepared = make_prepared(tmp_path)
     for name, lift in (("poor", 1.0), ("good", 2.0)):
-        a_member(tmp_path / "02_fold_training/members" / name, prepared, lift, int(lift))
+        make_member(tmp_path / "02_fold_training/members" / name, prepared, lift, int(lift))
     return tmp_path, prepared
 
 
@@ -40,13 +48,13 @@ def blended(runs, folder, prepared, number, share, blind=None, names=("poor", "g
     facts = (prepared.facts.class_hash, prepared.folds.version, members)
     recipe = Recipe("safe", *facts, [mixed("blend", share)], "poor", 0.7, [0.6, 0.8], 12, by_fold=by_fold)
     save_recipe(folder / output(number, "05_blend") / "recipes", recipe)
-    lines = [a_line(0.7, "recipe", "safe"), a_line(0.9, "recipe", "bold")]
+    lines = [ledger_line(0.7, "recipe", "safe"), ledger_line(0.9, "recipe", "bold")]
     facts = {"score": 0.7 + number / 100, "interval": [0.6, 0.8], "ledger": lines}
-    return recorded(folder, number, {"share": share}, **facts), recipe
+    return make_record(folder, number, {"share": share}, **facts), recipe
 
 
 def a_blend_sweep(runs, name):
-    return a_sweep(runs, name, notebook="05_blend", metric="safe", points=[{"share": 0.0}, {"share": 1.0}])
+    return make_sweep(runs, name, notebook="05_blend", metric="safe", points=[{"share": 0.0}, {"share": 1.0}])
 
 
 def test_a_better_recipe_is_promoted_by_its_members_scores(world):
@@ -57,7 +65,7 @@ def test_a_better_recipe_is_promoted_by_its_members_scores(world):
     _, better = judge_folder(folder).last
     assert better.decision.verdict == "promote"
     lifted = {
-        name: judge(prepared.labels, a_member(runs / name, prepared, lift, int(lift))).macro
+        name: judge(prepared.labels, make_member(runs / name, prepared, lift, int(lift))).macro
         for name, lift in (("again_poor", 1.0), ("again_good", 2.0))
     }
     assert better.over_recordings.gain == pytest.approx(lifted["again_good"] - lifted["again_poor"])
@@ -93,16 +101,18 @@ def test_recipes_that_cannot_be_judged_are_named_and_left_out(world):
 
 def test_a_student_is_found_where_it_was_laid_and_its_teacher_among_the_inputs(world):
     runs, prepared = world
-    folder = a_sweep(runs, "students", notebook="04_pseudo_labels")
-    line = from_json(LedgerLine, a_line(0.7, "student", "pupil_r1"), "")
+    folder = make_sweep(runs, "students", notebook="04_pseudo_labels")
+    line = from_json(LedgerLine, ledger_line(0.7, "student", "pupil_r1"), "")
     found = []
     for number, kind in ((1, "members"), (2, "discarded")):
-        a_member(folder / output(number, "04_pseudo_labels") / kind / "pupil_r1", prepared, 1.5, 1, teachers=("good",))
+        make_member(
+            folder / output(number, "04_pseudo_labels") / kind / "pupil_r1", prepared, 1.5, 1, teachers=("good",)
+        )
         run = Run(f"{number:012d}", number, "only", {})
         request = Request(str(folder), run, "notebooks_src/04_pseudo_labels.py", {"inputs_dir": str(runs)}, "pupil_r1")
         member, per_fold = _member(request, line)
         assert set(per_fold) == {str(fold) for fold in prepared.folds.numbers}
-        found.append(recorded(folder, number, {"a": number}, score=0.7, interval=[0.6, 0.8], member=member))
+        found.append(make_record(folder, number, {"a": number}, score=0.7, interval=[0.6, 0.8], member=member))
     assert [record.member.split("/")[-2:] for record in found] == [["members", "pupil_r1"], ["discarded", "pupil_r1"]]
     kept, notes = load_stored_scores(folder, read_json(folder / "sweep.json"), found)
     assert (len(kept.scores), notes) == (2, [])
@@ -110,13 +120,13 @@ def test_a_student_is_found_where_it_was_laid_and_its_teacher_among_the_inputs(w
 
 def test_a_student_of_a_member_that_has_met_the_rows_is_left_out(world):
     runs, prepared = world
-    folder = a_sweep(runs, "leak", notebook="04_pseudo_labels")
+    folder = make_sweep(runs, "leak", notebook="04_pseudo_labels")
     teacher = runs / "02_fold_training/members/good/training.json"
     met = read_json(teacher)
     write_json(teacher, met | {"soundscapes": dict.fromkeys(met["soundscapes"], prepared.folds.numbers)})
     pupil = output(1, "04_pseudo_labels") / "members/pupil_r1"
-    a_member(folder / pupil, prepared, 1.5, 1, teachers=("good",))
-    record = recorded(folder, 1, {}, score=0.7, interval=[0.6, 0.8], member=pupil.as_posix())
+    make_member(folder / pupil, prepared, 1.5, 1, teachers=("good",))
+    record = make_record(folder, 1, {}, score=0.7, interval=[0.6, 0.8], member=pupil.as_posix())
     kept, notes = load_stored_scores(folder, read_json(folder / "sweep.json"), [record])
     assert kept is None
     assert "has out-of-fold scores of rows it was trained on" in notes[0]
@@ -124,8 +134,8 @@ def test_a_student_of_a_member_that_has_met_the_rows_is_left_out(world):
 
 def test_a_run_is_scored_in_the_same_classes_of_a_fold_as_any_other(world):
     runs, prepared = world
-    folder = a_sweep(runs, "folds", points=[{"a": 0}])
-    record = ran(folder, prepared, 1, {"a": 0}, 1.5, 1)
+    folder = make_sweep(runs, "folds", points=[{"a": 0}])
+    record = make_finished_run(folder, prepared, 1, {"a": 0}, 1.5, 1)
     kept, _ = load_stored_scores(folder, read_json(folder / "sweep.json"), [record])
     fold = prepared.labels.take(
         [row for row, of in zip(prepared.labels.row_ids, prepared.labels.strata, strict=True) if of == 0]
