@@ -33,14 +33,14 @@ def contest(kaggle, monkeypatch):
 
 @pytest.fixture
 def pauses(monkeypatch):
-    """The pauses asked for, none of them taken."""
+    """The pauses requested, none of them taken."""
     taken = []
     monkeypatch.setattr(client, "sleep", taken.append)
     return taken
 
 
 def gets(kaggle):
-    """Which part of the archive each GET asked for."""
+    """The part of the archive that each GET requested."""
     return [request.headers.get("Range") for request in kaggle.requests if request.rpc == "GET"]
 
 
@@ -55,7 +55,7 @@ def test_the_competition_is_unpacked_once_and_the_archive_removed(contest, tmp_p
     contest.requests.clear()
     assert fetch.main(["data"], tmp_path) == 0
     assert "already" in capsys.readouterr().out
-    assert contest.asked("DownloadDataFiles") == []
+    assert contest.calls_to("DownloadDataFiles") == []
 
 
 def test_a_broken_download_goes_on_where_it_stopped(contest, tmp_path, pauses):
@@ -67,7 +67,7 @@ def test_a_broken_download_goes_on_where_it_stopped(contest, tmp_path, pauses):
 
 
 def test_a_line_that_breaks_often_is_followed_as_long_as_something_comes(contest, tmp_path, pauses):
-    contest.fail("GET", *[cut(1000)] * 19)  # each attempt asks twice: for the address, and for the rest
+    contest.fail("GET", *[cut(1000)] * 19)  # each attempt makes two requests: for the address, and for the rest
     assert fetch.main(["data"], tmp_path) == 0
     assert len(pauses) == 10
     assert lies_in(tmp_path / "data/real/public" / "birdclef-2026") == FILES
@@ -141,10 +141,10 @@ def test_the_beginning_of_another_version_is_not_continued(contest, tmp_path, pa
 def test_rules_that_were_not_accepted_say_what_to_click(contest, tmp_path, capsys):
     contest.state.competitions["birdclef-2026"].rules_accepted = False
     assert fetch.main(["data"], tmp_path) == 1
-    said = capsys.readouterr().err
-    assert "https://www.kaggle.com/competitions/birdclef-2026/rules" in said
-    assert "I Understand and Accept" in said
-    assert "You must accept" in said
+    printed = capsys.readouterr().err
+    assert "https://www.kaggle.com/competitions/birdclef-2026/rules" in printed
+    assert "I Understand and Accept" in printed
+    assert "You must accept" in printed
     assert not (tmp_path / "data/real/public" / "birdclef-2026").exists()
 
 
@@ -251,9 +251,9 @@ def test_a_handle_that_names_nothing_is_refused(kaggle, tmp_path, handle, capsys
 
 def test_a_dataset_that_is_not_there_is_named(kaggle, tmp_path, capsys):
     assert fetch.main(["birdnet"], tmp_path) == 1
-    said = capsys.readouterr().err
-    assert fetch.HANDLES["birdnet"] in said
-    assert "HTTP 404, Dataset not found" in said
+    printed = capsys.readouterr().err
+    assert fetch.HANDLES["birdnet"] in printed
+    assert "HTTP 404, Dataset not found" in printed
 
 
 def test_trouble_that_passes_is_waited_out(contest, tmp_path, pauses):

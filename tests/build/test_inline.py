@@ -112,7 +112,7 @@ def test_the_built_kernel_runs_alone_with_workers_and_exact_files(built, tmp_pat
     assert results["digest"] == notebook_of(built).metadata.pantanal.lib_fingerprint
     assert not Path(results["lib"]).is_relative_to(Path("/kaggle/working"))
     lib_cells_run = [cell for cell in nbformat.read(tmp_path / "run/out.ipynb", as_version=4).cells if is_lib(cell)]
-    assert [cell.outputs for cell in lib_cells_run] == [[]] * 6  # two of them bootstrap and check
+    assert [cell.outputs for cell in lib_cells_run] == [[]] * 5  # two of them bootstrap and check
 
 
 def test_an_edited_or_skipped_lib_cell_stops_the_kernel_and_is_named(built, tmp_path):
@@ -149,8 +149,8 @@ def test_cells_stay_as_they_are_and_lib_goes_before_the_first_that_imports_it(bu
 def test_each_room_is_one_cell_with_its_files_verbatim_below_their_names(built):
     sources = [cell.source for cell in notebook_of(built).cells if cell.source.startswith("%%lib_files")]
     rooms = {source.split("\n")[0].removeprefix("%%lib_files "): source for source in sources}
-    assert list(rooms) == ["lib", "core", "sound", "learn"]
-    assert rooms["learn"].endswith(f"\n\n# ==== lib/learn/loop.py ====\n{LOOP}".rstrip("\n"))
+    assert list(rooms) == ["core", "sound", "learn"]
+    assert rooms["learn"] == f"%%lib_files learn\n# ==== lib/learn/loop.py ====\n{LOOP}".rstrip("\n")
     assert f"# ==== lib/core/fingerprint.py ====\n{LIB['core/fingerprint.py']}".rstrip("\n") in rooms["core"]
     assert "lib/sound/empty_room/__init__.py" not in rooms["sound"]
 
@@ -252,7 +252,7 @@ def test_two_builds_of_a_variant_are_one_byte_for_byte(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "expected"),
     [
         ("flod=0", "expected: one of fold, backbone, rate, quick"),
         ("fold=x", "int: a whole number"),
@@ -261,9 +261,9 @@ def test_two_builds_of_a_variant_are_one_byte_for_byte(tmp_path):
         ("fold=1 fold=2", "each name once"),
     ],
 )
-def test_values_that_do_not_fit_are_refused_and_nothing_is_built(tmp_path, text, says):
+def test_values_that_do_not_fit_are_refused_and_nothing_is_built(tmp_path, text, expected):
     root = project(tmp_path, PARAMETERS)
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(BadInput, match=expected):
         variant(root, text)
     assert not (root / "dist").exists()
 
@@ -361,7 +361,7 @@ def test_innocent_lines_pass(tmp_path, line):
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "expected"),
     [
         (b"x = 1", "no newline at the end"),
         (b"x = 1\n\n", "several newlines at the end"),
@@ -371,8 +371,8 @@ def test_innocent_lines_pass(tmp_path, line):
         (b"x = 1\n# ==== lib/y.py ====\n", "lib/x.py:2: this line separates files"),
     ],
 )
-def test_lib_files_that_a_cell_would_change_are_refused(text, says):
-    with pytest.raises(BadInput, match=says):
+def test_lib_files_that_a_cell_would_change_are_refused(text, expected):
+    with pytest.raises(BadInput, match=expected):
         lib_cells({"lib/x.py": text})
 
 

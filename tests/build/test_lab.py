@@ -92,7 +92,7 @@ def test_another_header_would_be_rewritten_on_saving(project: Path):
 
 
 def test_every_source_is_saved_by_lab_as_it_is(project: Path):
-    """Where only `display_name` differs: the header has to say `Python 3 (ipykernel)`."""
+    """Where only `display_name` differs: the header has to hold `Python 3 (ipykernel)`."""
     for source in sorted((ROOT / "notebooks_src").glob("*.py")):
         shutil.copy(source, project / "notebooks_src")
         _saved_as_lab_does(project, f"notebooks_src/{source.name}")
@@ -113,7 +113,7 @@ def test_the_settings_lie_where_the_environment_points():
 
 
 def test_jupyter_server_reads_those_settings_through_its_own_search_path(monkeypatch):
-    """JupyterLab asks this very class for its overrides (jupyterlab_server.settings_utils)."""
+    """JupyterLab reads its overrides by this very class (jupyterlab_server.settings_utils)."""
     from jupyter_server.services.config.manager import ConfigManager
 
     monkeypatch.setenv("JUPYTER_CONFIG_PATH", lab.lab_environment({})["JUPYTER_CONFIG_PATH"])

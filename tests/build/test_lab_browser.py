@@ -14,7 +14,7 @@ from build import inline
 from build.project import ROOT
 from tests.support.lab_browser import Notebook, browser, missing, served
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=f"the browser test wants {missing()}")]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=f"the browser test needs {missing()}")]
 
 _TREE = ("build", "lib", "notebooks_src", "kernel-metadata")
 _KERNEL = "pantanal-02-fold-training"

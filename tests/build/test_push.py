@@ -59,17 +59,17 @@ def root(tmp_path, kaggle, faketime):
 
 @pytest.fixture
 def rehearsed(monkeypatch):
-    """The rehearsals asked for; each leaves a receipt."""
-    asked = []
+    """The rehearsals run; each leaves a receipt."""
+    rehearsals = []
 
     def rehearsal(arguments, root):
-        asked.append(arguments)
+        rehearsals.append(arguments)
         receipt = {"inputs": {name: {"path": "/kaggle/input/x", "manifest": f"hash-{name}"} for name in ("l0", "l1")}}
         write(root, {"dist/rehearsal/here-public/receipt.json": json.dumps(receipt)})
         return 0
 
     monkeypatch.setattr(rehearse, "main", rehearsal)
-    return asked
+    return rehearsals
 
 
 def test_a_push_that_completes_leaves_outputs_log_and_a_line(root, kaggle, capsys):
@@ -82,9 +82,9 @@ def test_a_push_that_completes_leaves_outputs_log_and_a_line(root, kaggle, capsy
     assert (line.kernel, line.version, line.status) == (f"alice/{TRAIN}", 1, "COMPLETE")
     assert line.outputs == ["a.csv", "members/m.onnx"]
     assert line.sha == last_push(root, TRAIN).sha
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for shown in ("kB, sha", "visible      private", "internet     off", "none, CPU", "birdclef-2026", "RUNNING"):
-        assert shown in said
+        assert shown in printed
 
 
 def test_what_is_on_kaggle_is_the_notebook_that_was_built(root, kaggle):
@@ -96,7 +96,7 @@ def test_what_is_on_kaggle_is_the_notebook_that_was_built(root, kaggle):
     assert there.source == build_request(folder)["text"]
     assert same_cells(there.source, (folder / f"{slug}.ipynb").read_text())
     assert "n: int = 5" in there.source
-    (sent,) = kaggle.asked("SaveKernel")
+    (sent,) = kaggle.calls_to("SaveKernel")
     assert sent == build_request(folder)
     assert (sent["slug"], sent["enableInternet"], sent["isPrivate"]) == (f"alice/{slug}", False, True)
 
@@ -113,11 +113,11 @@ def test_a_dry_run_shows_the_request_and_sends_nothing_at_all(root, kaggle, monk
     assert not (root / "runs").exists()
 
 
-def test_gpus_are_asked_for_by_name_and_only_when_wanted(root, kaggle, capsys):
+def test_gpus_are_requested_by_name_and_only_when_wanted(root, kaggle, capsys):
     assert push.main(["train", "--gpu"], root) == 0
     assert "accelerator  NvidiaTeslaT4" in capsys.readouterr().out
     assert push.main(["train"], root) == 0  # another request, so another version
-    with_gpu, without = kaggle.asked("SaveKernel")
+    with_gpu, without = kaggle.calls_to("SaveKernel")
     assert (with_gpu["enableGpu"], with_gpu["machineShape"]) == (True, "NvidiaTeslaT4")
     assert not without.get("enableGpu")
     assert not without.get("machineShape")
@@ -127,7 +127,7 @@ def test_a_submission_on_a_gpu_is_refused_before_anything_is_sent(root, kaggle, 
     assert push.main(["infer", "--gpu"], root) == 2
     assert "cannot have a GPU" in capsys.readouterr().err
     assert not rehearsed
-    assert not kaggle.asked("SaveKernel")
+    assert not kaggle.calls_to("SaveKernel")
 
 
 @pytest.mark.parametrize("status", ["ERROR", "CANCEL_REQUESTED", "CANCEL_ACKNOWLEDGED"])
@@ -135,11 +135,11 @@ def test_a_run_that_fails_ends_with_1_its_reason_and_its_log_and_is_pushed_anew(
     log = json.dumps([{"data": "line one\n"}, {"data": "ValueError: no birds\n"}])
     kaggle.state.next_runs = [Run(["RUNNING", status], "Your notebook stopped", log=log)]
     assert push.main(["prep"], root) == 1
-    said = capsys.readouterr().err
-    assert f"version 1: {status}" in said
-    assert "ValueError: no birds" in said
-    assert "do this: fix it and push again" in said
-    assert ("Your notebook stopped" in said) == (status == "ERROR")
+    printed = capsys.readouterr().err
+    assert f"version 1: {status}" in printed
+    assert "ValueError: no birds" in printed
+    assert "do this: fix it and push again" in printed
+    assert ("Your notebook stopped" in printed) == (status == "ERROR")
     assert push.main(["prep"], root) == 0
     assert [(line.version, line.status) for line in read_runs(root)] == [(1, status), (2, "COMPLETE")]
 
@@ -151,9 +151,9 @@ def test_a_run_that_takes_too_long_is_not_known_and_the_second_call_goes_on_wait
     assert read_runs(root) == []
     kaggle.state.runs[f"alice/{KERNELS['prep']}", 1].statuses = ["COMPLETE"]
     assert push.main(["prep"], root) == 0
-    assert len(kaggle.asked("SaveKernel")) == 1
+    assert len(kaggle.calls_to("SaveKernel")) == 1
     assert push.main(["prep"], root) == 0, "a finished push is no reason not to push again"
-    assert len(kaggle.asked("SaveKernel")) == 2
+    assert len(kaggle.calls_to("SaveKernel")) == 2
 
 
 def test_an_unfinished_push_of_other_code_is_not_taken_for_this_one(root, kaggle):
@@ -167,21 +167,21 @@ def test_an_unfinished_push_of_other_code_is_not_taken_for_this_one(root, kaggle
 def test_each_list_of_dropped_sources_is_a_failure_that_names_them(root, kaggle, capsys, kind):
     kaggle.fail("SaveKernel", changed(**{f"invalid{kind}": ["alice/nothing"]}))
     assert push.main(["train"], root) == 1
-    said = capsys.readouterr().err
-    assert f"{kind.removesuffix('Sources').lower()}s: alice/nothing".replace("tagss", "tags") in said
-    assert "cancel it at https://www.kaggle.com/code/alice/" in said
+    printed = capsys.readouterr().err
+    assert f"{kind.removesuffix('Sources').lower()}s: alice/nothing".replace("tagss", "tags") in printed
+    assert "cancel it at https://www.kaggle.com/code/alice/" in printed
     assert [line.status for line in read_runs(root)] == ["SOURCES DROPPED"]
     assert push.main(["train"], root) == 0
-    assert len(kaggle.asked("SaveKernel")) == 2
+    assert len(kaggle.calls_to("SaveKernel")) == 2
 
 
 @pytest.mark.parametrize("answer", [{"error": "Notebook not found"}, {"error": "", "url": "https://kaggle.com"}])
 def test_an_answer_with_an_error_or_without_a_version_is_a_failure(root, kaggle, capsys, answer):
     kaggle.fail("SaveKernel", instead(**answer))
     assert push.main(["train"], root) == 1
-    said = capsys.readouterr().err
-    assert (answer["error"] or "neither of them") in said
-    assert "do this:" in said
+    printed = capsys.readouterr().err
+    assert (answer["error"] or "neither of them") in printed
+    assert "do this:" in printed
 
 
 LIMIT = instead(error="Maximum batch CPU session count of 5 reached.")
@@ -208,14 +208,14 @@ def test_a_push_whose_answer_was_lost_is_found_and_not_repeated(root, kaggle, mo
     assert push.main(["train"], root) == 0
     kaggle.fail("SaveKernel", lost)
     assert push.main(["train"], root) == 0
-    assert len(kaggle.asked("SaveKernel")) == 2, "the same notebook is there already, as version 1"
+    assert len(kaggle.calls_to("SaveKernel")) == 2, "the same notebook is there already, as version 1"
     assert [line.version for line in read_runs(root)] == [1, 2]
 
 
 def test_a_push_that_did_not_arrive_is_sent_again_after_looking(root, kaggle):
     kaggle.fail("SaveKernel", reset(), page())
     assert push.main(["train"], root) == 0
-    rpcs = [asked.rpc for asked in kaggle.requests]
+    rpcs = [request.rpc for request in kaggle.requests]
     sent = [index for index, rpc in enumerate(rpcs) if rpc == "SaveKernel"]
     assert len(sent) == 3
     for one, other in pairwise(sent):
@@ -236,7 +236,7 @@ def test_a_push_that_stays_unanswered_is_not_known_and_found_by_the_next_call(ro
     assert push.main(["train"], root) == 3
     assert "NOT KNOWN YET" in capsys.readouterr().err
     assert push.main(["train"], root) == 0
-    assert len(kaggle.asked("SaveKernel")) == 3
+    assert len(kaggle.calls_to("SaveKernel")) == 3
     assert [line.version for line in read_runs(root)] == [1]
 
 
@@ -244,15 +244,15 @@ def test_a_notebook_without_a_version_number_is_never_pushed_over(root, kaggle, 
     kaggle.fail("SaveKernel", reset(done=True))
     real = kaggle.state.GetKernel
 
-    def unnumbered(asked):
-        answer = real(asked)
+    def unnumbered(request):
+        answer = real(request)
         return answer | {"metadata": {"ref": answer["metadata"]["ref"]}}
 
     monkeypatch.setattr(kaggle.state, "GetKernel", unnumbered)
     assert push.main(["train"], root) == 3
     assert "this notebook, and no number" in capsys.readouterr().err
     assert push.main(["train"], root) == 3
-    assert len(kaggle.asked("SaveKernel")) == 1
+    assert len(kaggle.calls_to("SaveKernel")) == 1
 
 
 @pytest.mark.parametrize("nested", [False, True])
@@ -260,10 +260,10 @@ def test_a_notebook_without_a_version_number_is_never_pushed_over(root, kaggle, 
 def test_a_refused_push_gives_the_reason_and_is_not_repeated(root, kaggle, capsys, status, nested):
     kaggle.fail("SaveKernel", refused(status, "The kernel source must be less than 1 megabytes", nested))
     assert push.main(["train"], root) == 1
-    said = capsys.readouterr().err
-    assert f"HTTP {status}, The kernel source must be less than 1 megabytes" in said
-    assert "do this:" in said
-    assert len(kaggle.asked("SaveKernel")) == 1
+    printed = capsys.readouterr().err
+    assert f"HTTP {status}, The kernel source must be less than 1 megabytes" in printed
+    assert "do this:" in printed
+    assert len(kaggle.calls_to("SaveKernel")) == 1
 
 
 def test_a_push_is_repeated_when_kaggle_asks_to_wait(root, kaggle, faketime):
@@ -284,7 +284,7 @@ def test_a_status_that_may_not_be_read_is_not_known(root, kaggle, capsys):
     assert push.main(["train"], root) == 3
     assert "the same command goes on waiting" in capsys.readouterr().err
     assert push.main(["train"], root) == 0
-    assert len(kaggle.asked("SaveKernel")) == 1
+    assert len(kaggle.calls_to("SaveKernel")) == 1
 
 
 @pytest.mark.parametrize("name", ["../evil.csv", "/etc/evil.csv", "a/../../evil.csv", "a\\b.csv", f"{TRAIN}.log", ""])
@@ -293,22 +293,22 @@ def test_names_that_lead_elsewhere_are_refused_and_nothing_is_written(root, kagg
     assert push.main(["train"], root) == 1
     assert f"got:      {name!r}" in capsys.readouterr().err
     assert {path.name for path in (root / "runs").rglob("*")} == {"kaggle", TRAIN, "pushed.json"}
-    assert kaggle.asked("GET") == []
+    assert kaggle.calls_to("GET") == []
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "printed"),
     [(page(403, EXPIRED, "text/xml"), "HTTP 403"), (page(200, EXPIRED, "text/xml"), "is a page and no .csv file")],
 )
-def test_an_output_that_is_an_error_page_is_refused_and_fetched_by_the_next_call(root, kaggle, capsys, fault, said):
+def test_an_output_that_is_an_error_page_is_refused_and_fetched_by_the_next_call(root, kaggle, capsys, fault, printed):
     kaggle.state.next_runs = [Run(["COMPLETE"], outputs={"submission.csv": b"row_id,a\n"})]
     kaggle.fail("GET", fault)
     assert push.main(["train"], root) == 1
-    assert said in capsys.readouterr().err
+    assert printed in capsys.readouterr().err
     assert not (kernel_folder(root, TRAIN) / "v1").exists()
     assert push.main(["train"], root) == 0
     assert (kernel_folder(root, TRAIN) / "v1/submission.csv").read_bytes() == b"row_id,a\n"
-    assert len(kaggle.asked("SaveKernel")) == 1
+    assert len(kaggle.calls_to("SaveKernel")) == 1
 
 
 def test_an_output_cut_short_is_fetched_again_or_refused(root, kaggle, capsys):
@@ -334,7 +334,7 @@ def test_without_a_login_nothing_is_built_or_sent(root, kaggle, monkeypatch, cap
     monkeypatch.delenv("KAGGLE_API_TOKEN")
     assert push.main(["train"], root) == 2
     assert capsys.readouterr().err.count("settings/api") == 2
-    assert {asked.rpc for asked in kaggle.requests} == {"IntrospectToken"}
+    assert {request.rpc for request in kaggle.requests} == {"IntrospectToken"}
     assert not (root / "dist").exists()
 
 
@@ -343,7 +343,7 @@ def test_metadata_that_would_go_wrong_is_refused_before_anything_is_sent(root, k
     write(root, kernel(TRAIN, **changes))
     assert push.main(["train"], root) == 2
     assert "NOTHING SENT" in capsys.readouterr().err
-    assert kaggle.asked("SaveKernel") == []
+    assert kaggle.calls_to("SaveKernel") == []
 
 
 def test_what_the_client_only_prints_is_an_error(root):
@@ -357,10 +357,10 @@ def test_what_the_client_only_prints_is_an_error(root):
 
 def test_the_submission_is_rehearsed_first_and_a_failure_stops_it(root, kaggle, capsys):
     assert push.main(["infer"], root) == 2
-    said = capsys.readouterr().err
-    assert "REHEARSAL FAILED" in said
-    assert "NOTHING SENT" in said
-    assert kaggle.asked("SaveKernel") == []
+    printed = capsys.readouterr().err
+    assert "REHEARSAL FAILED" in printed
+    assert "NOTHING SENT" in printed
+    assert kaggle.calls_to("SaveKernel") == []
 
 
 def receipt(**manifests) -> bytes:
@@ -374,10 +374,10 @@ def test_other_weights_than_rehearsed_give_alarm_and_fail_for_a_dataset(
 ):
     kaggle.state.next_runs = [Run(["COMPLETE"], outputs={"receipt.json": receipt(l0="hash-l0", l1="another")})]
     assert push.main(["infer", "--from", source], root) == status
-    said = capsys.readouterr()
-    assert "l0               /kaggle/input/l0  as rehearsed" in said.out
-    assert "l1               /kaggle/input/l1  ALARM another, rehearsed with hash-l1" in said.out
-    assert ("make push-weights" in said.err) == bool(status)
+    printed = capsys.readouterr()
+    assert "l0               /kaggle/input/l0  as rehearsed" in printed.out
+    assert "l1               /kaggle/input/l1  ALARM another, rehearsed with hash-l1" in printed.out
+    assert ("make push-weights" in printed.err) == bool(status)
     assert len(rehearsed) == 1
 
 
@@ -402,12 +402,12 @@ def test_all_goes_in_order_stops_at_the_first_failure_and_goes_on_there(root, ka
     kaggle.state.next_runs = [Run(), Run(), Run(["ERROR"])]
     assert push.main(["all"], root) == 1
     assert push.main(["all"], root) == 0
-    slugs = [asked["slug"].partition("/")[2] for asked in kaggle.asked("SaveKernel")]
+    slugs = [call["slug"].partition("/")[2] for call in kaggle.calls_to("SaveKernel")]
     names = list(KERNELS.values())
     assert slugs == [*names[:3], *names[2:]]
     write(root, {metadata.source_of(names[4]): NOTEBOOK + "print(1)\n"})
     assert push.main(["all"], root) == 0
-    slugs = [asked["slug"].partition("/")[2] for asked in kaggle.asked("SaveKernel")]
+    slugs = [call["slug"].partition("/")[2] for call in kaggle.calls_to("SaveKernel")]
     assert slugs[7:] == names[4:], "and what comes after a change is pushed again"
 
 
@@ -432,13 +432,13 @@ def test_a_push_that_is_killed_while_it_waits_is_taken_up_by_the_next_call(root,
     code += f"sys.exit(push.main(['train'], pathlib.Path({str(root)!r})))"
     child = subprocess.Popen([sys.executable, "-c", code], env=dict(os.environ), stdout=subprocess.DEVNULL)
     until = time.monotonic() + 30
-    while not kaggle.asked("GetKernelSessionStatus") and time.monotonic() < until and child.poll() is None:
+    while not kaggle.calls_to("GetKernelSessionStatus") and time.monotonic() < until and child.poll() is None:
         time.sleep(0.05)
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
     kaggle.state.runs[f"alice/{TRAIN}", 1].statuses = ["COMPLETE"]
     assert push.main(["train"], root) == 0
-    assert len(kaggle.asked("SaveKernel")) == 1
+    assert len(kaggle.calls_to("SaveKernel")) == 1
     assert (kernel_folder(root, TRAIN) / "v1/a.csv").read_bytes() == b"1"
     assert [line.version for line in read_runs(root)] == [1]
 
@@ -447,7 +447,7 @@ def test_the_token_is_in_nothing_that_is_said_or_written(root, kaggle, capsys):
     kaggle.state.next_runs = [Run(["ERROR"], f"bad token {TOKEN}")]
     kaggle.fail("GetKernelSessionStatus", refused(500, f"Bearer {TOKEN}"))
     assert push.main(["train"], root) == 1
-    said = capsys.readouterr()
+    printed = capsys.readouterr()
     written = [path.read_text() for path in (root / "runs").rglob("*") if path.is_file()]
-    assert TOKEN not in "".join([said.out, said.err, *written])
-    assert "bad token [secret]" in said.err
+    assert TOKEN not in "".join([printed.out, printed.err, *written])
+    assert "bad token [secret]" in printed.err

@@ -31,7 +31,7 @@ root = Path(os.environ.get("PANTANAL_KAGGLE", "/kaggle"))
 sample = (root / "input/competitions/birdclef-2026/sample_submission.csv").read_text()
 weight = float((root / "input/notebooks/alice/pantanal-05-blend/weight.txt").read_text())
 rerun = bool(os.environ.get("KAGGLE_IS_COMPETITION_RERUN"))
-print("heard", os.environ["KAGGLE_KERNEL_RUN_TYPE"], rerun)
+print("run type", os.environ["KAGGLE_KERNEL_RUN_TYPE"], rerun)
 
 # %%
 @FAULT@
@@ -70,13 +70,13 @@ def options(root: Path, *more: str) -> list[str]:
 def test_both_modes_run_in_the_way_this_system_allows_and_leave_nothing_behind(tmp_path, capsys):
     root, before = toy(tmp_path), set(Path("/").iterdir())
     assert rehearse.main(options(root), root) == 0
-    said = capsys.readouterr().out
-    assert "public, image here: 1 rows of 2 classes, valid" in said
-    assert "rerun, image here: 3 rows of 2 classes, valid" in said
-    assert "official score 1.0000 over 1 classes" in said
-    assert "600 would take 5.0 minutes" in said
-    assert "ALARM one toy alarm" in said
-    assert "heard Batch True" in said
+    printed = capsys.readouterr().out
+    assert "public, image here: 1 rows of 2 classes, valid" in printed
+    assert "rerun, image here: 3 rows of 2 classes, valid" in printed
+    assert "official score 1.0000 over 1 classes" in printed
+    assert "600 would take 5.0 minutes" in printed
+    assert "ALARM one toy alarm" in printed
+    assert "run type Batch True" in printed
     assert {path.name for path in (root / "dist/rehearsal/here-rerun").iterdir()} == {
         "executed.ipynb",
         "log.txt",
@@ -89,9 +89,9 @@ def test_both_modes_run_in_the_way_this_system_allows_and_leave_nothing_behind(t
 def test_the_open_way_runs_where_there_are_no_namespaces(tmp_path, capsys):
     root = toy(tmp_path)
     assert rehearse.main(options(root, "--open", "--mode", "rerun"), root) == 0
-    said = capsys.readouterr().out
-    assert "open (asked for): PANTANAL_KAGGLE stands in for /kaggle" in said
-    assert "official score" in said
+    printed = capsys.readouterr().out
+    assert "open (requested): PANTANAL_KAGGLE stands in for /kaggle" in printed
+    assert "official score" in printed
 
 
 def sealed_kinds() -> list[str]:
@@ -132,8 +132,8 @@ def test_a_sealed_room_hides_the_checkout_and_the_network_and_keeps_inputs_as_th
             "  tried(pathlib.Path('/usr/x').touch), os.environ['ONLY'], os.environ.get('PYTHONPATH'), sep='|')\n"
             "pathlib.Path('made.txt').write_text('out')\n"
         )
-        said = said_in(room, way, code)
-        assert said == (
+        printed = said_in(room, way, code)
+        assert printed == (
             "[]|/kaggle/working|kept|Read-only file system|Network is unreachable|Read-only file system|1|None"
         )
         assert (room.working / "made.txt").read_text() == "out"
@@ -160,26 +160,26 @@ def test_the_probe_stops_a_run_that_is_not_sealed(tmp_path):
 def test_the_open_room_refuses_connections_out_and_allows_loopback(code):
     near = "lo = socket.create_server(('127.0.0.1', 0)); socket.create_connection(lo.getsockname()); print('near')\n"
     with make_room(Room(Path(sys.executable), {}, {})) as room:
-        said = said_in(room, Isolation("open", ""), f"import socket\n{near}{code}")
-    assert said.startswith("near")
-    assert "Network is unreachable (rehearsal)" in said
+        printed = said_in(room, Isolation("open", ""), f"import socket\n{near}{code}")
+    assert printed.startswith("near")
+    assert "Network is unreachable (rehearsal)" in printed
 
 
 @pytest.mark.parametrize(
-    ("fault", "says"),
+    ("fault", "expected"),
     [
         ("os.kill(os.getpid(), 9)", "the kernel failed"),
         ("import sys\nsys.exit(0)", "the kernel ended before its last cell"),
         ("1 / 0", "ZeroDivisionError"),
     ],
 )
-def test_a_kernel_that_does_not_end_well_fails_and_leaves_no_submission(tmp_path, capsys, fault, says):
+def test_a_kernel_that_does_not_end_well_fails_and_leaves_no_submission(tmp_path, capsys, fault, expected):
     root = toy(tmp_path, 'Path("submission.csv").write_text(sample)\n' + fault)
     write(root, {"dist/rehearsal/here-rerun/submission.csv": "of an earlier run"})
     assert rehearse.main(options(root, "--mode", "rerun"), root) == 1
     message = capsys.readouterr().err
     assert "REHEARSAL FAILED, mode rerun, image here" in message
-    assert says in message
+    assert expected in message
     assert {p.name for p in (root / "dist/rehearsal/here-rerun").iterdir()} == {"executed.ipynb", "log.txt"}
 
 
@@ -191,7 +191,7 @@ def test_a_run_over_the_limit_is_ended_with_all_it_started(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "expected"),
     [
         ("row_id,a,b\nT_5,0.1,0.2\nT_10,0.1,0.2\n", "1 missing, first T_15"),
         ("row_id,a,b\nT_5,0.1,0.2\nT_10,0.1,0.2\nT_15,0,1\nT_20,0,1\n", "1 more, first T_20"),
@@ -204,15 +204,15 @@ def test_a_run_over_the_limit_is_ended_with_all_it_started(tmp_path, capsys):
         (None, "no submission"),
     ],
 )
-def test_each_fault_of_a_submission_is_named(tmp_path, text, says):
+def test_each_fault_of_a_submission_is_named(tmp_path, text, expected):
     write(tmp_path, {"sample_submission.csv": SAMPLE["rerun"]} | ({"submission.csv": text} if text else {}))
     with pytest.raises(BadInput) as caught:
         verdict.load_submission(tmp_path / "submission.csv", tmp_path)
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "expected"),
     [
         ({"mode": "public"}, "mode='public'"),
         ({"alarms": None}, "alarms=None"),
@@ -220,13 +220,13 @@ def test_each_fault_of_a_submission_is_named(tmp_path, text, says):
         ({"projected_minutes_600": float("nan")}, "run out of time"),
     ],
 )
-def test_a_receipt_of_another_mode_or_over_the_clock_is_refused(tmp_path, changes, says):
+def test_a_receipt_of_another_mode_or_over_the_clock_is_refused(tmp_path, changes, expected):
     good = {"mode": "rerun", "soundscapes": 2, "seconds_per_soundscape": 1.0, "projected_minutes_600": 10, "alarms": []}
     path = tmp_path / "receipt.json"
     path.write_text(json.dumps(good))
     assert verdict.load_receipt(path, "rerun", 90) == good
     path.write_text(json.dumps(good | changes))
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(BadInput, match=expected):
         verdict.load_receipt(path, "rerun", 90)
 
 
@@ -293,8 +293,8 @@ def test_a_wheel_is_installed_from_its_mount_inside_the_sealed_room(tmp_path, ca
     wheel = toy_wheel(root / "dist/wheels", "1.0")
     write(root, {"dist/wheels/wheels.json": json.dumps({wheel.name: sha256_of(wheel)})})
     assert rehearse.main(options(root, "--mode", "rerun"), root) == 0
-    said = capsys.readouterr().out
-    assert "toypack 1.0 installed from /kaggle/input/datasets/alice/pantanal-wheels" in said or "open (" in said
+    printed = capsys.readouterr().out
+    assert "toypack 1.0 installed from /kaggle/input/datasets/alice/pantanal-wheels" in printed or "open (" in printed
     write(root, {"dist/wheels/wheels.json": json.dumps({wheel.name: "0" * 64})})
     assert rehearse.main(options(root, "--mode", "rerun"), root) == 1
     assert "not the wheel that wheels.json names" in capsys.readouterr().err
@@ -340,7 +340,7 @@ def test_the_image_s_versions_install_and_run_a_kernel_that_brings_onnxruntime_a
     root = needing(tmp_path, "onnxruntime")
     write(root, {label: (ROOT / label).read_text() for label in (image.REQUIREMENTS, wheels.PINNED)})
     assert rehearse.main(options(root, "--image", "kaggle", "--mode", "rerun"), root) == 0
-    said = capsys.readouterr().out
-    assert "image kaggle: 3 rows" in said
-    assert "onnxruntime 1.24.4 installed from" in said
+    printed = capsys.readouterr().out
+    assert "image kaggle: 3 rows" in printed
+    assert "onnxruntime 1.24.4 installed from" in printed
     assert os.path.exists(tmp_path / ".venv-image")

@@ -60,9 +60,9 @@ def test_an_unknown_parameter_is_refused_before_anything_runs(sources: Path, cap
     _toy(sources, "01_one", "1")
     _toy(sources, "02_two", "1")
     assert _command(sources, "-p", "02:epoch=3") == 2
-    said = capsys.readouterr().err
-    assert "02_two.py has no parameter epoch" in said
-    assert "epochs, rate, quick" in said
+    printed = capsys.readouterr().err
+    assert "02_two.py has no parameter epoch" in printed
+    assert "epochs, rate, quick" in printed
     assert not (sources.parent / "dist").exists()
 
 
@@ -160,9 +160,9 @@ def test_a_parameter_that_papermill_would_overlook_is_named(sources: Path):
 def test_help_lists_parameters_with_types_defaults_and_descriptions(sources: Path, capsys):
     _toy(sources, "01_one")
     assert _command(sources, "--help-notebook", "01") == 0
-    said = capsys.readouterr().out
-    assert '  code: str = "x"\n      a code that looks like a number' in said
-    assert "A toy\nIt says what it was **given** by `papermill`." in said
+    printed = capsys.readouterr().out
+    assert '  code: str = "x"\n      a code that looks like a number' in printed
+    assert "A toy\nIt says what it was **given** by `papermill`." in printed
 
 
 def test_a_good_run_leaves_notebook_page_record_and_index(sources: Path, capsys, monkeypatch):
@@ -183,14 +183,14 @@ def test_a_good_run_leaves_notebook_page_record_and_index(sources: Path, capsys,
     assert f"['007', 4, '{folder}', True]" in unescape(page)
     assert "https://cdn" not in page
     index = (dist / "index.html").read_text()
-    for wanted in (
+    for fragment in (
         "<strong>given</strong> by <code>papermill</code>",
         ">A toy<",
         'href="01_one.html"',
         "report: views",
         "&#x27;007&#x27;",
     ):
-        assert wanted in index
+        assert fragment in index
     assert "01_one: done in" in capsys.readouterr().out
     assert "has changed since" not in index
 
@@ -199,11 +199,11 @@ def test_a_failing_cell_is_located_and_later_notebooks_are_not_started(sources: 
     _toy(sources, "01_one", "fine = 1", "\nwrong = fine / 0", "print('never')")
     _toy(sources, "02_two", "1")
     assert _command(sources, "all") == 1
-    said = capsys.readouterr().err
-    assert "01_one: failed with ZeroDivisionError in code cell 3 of 4" in said
-    assert "line 24)\n  the cell begins: wrong = fine / 0" in said
-    assert "ZeroDivisionError: division by zero" in said
-    assert "not started: 02_two" in said
+    printed = capsys.readouterr().err
+    assert "01_one: failed with ZeroDivisionError in code cell 3 of 4" in printed
+    assert "line 24)\n  the cell begins: wrong = fine / 0" in printed
+    assert "ZeroDivisionError: division by zero" in printed
+    assert "not started: 02_two" in printed
     dist = sources.parent / "dist"
     assert not (dist / "02_two.ipynb").exists()
     index = (dist / "index.html").read_text()

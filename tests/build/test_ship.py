@@ -40,8 +40,8 @@ def runs(made, tmp_path):
 
 
 @pytest.fixture
-def cargo(tmp_path):
-    """Two small files and a zip as a cargo of the name pantanal-wheels."""
+def wheels(tmp_path):
+    """Two small files and a zip as a folder of the name pantanal-wheels."""
     folder = tmp_path / "dist" / "wheels"
     folder.mkdir(parents=True)
     (folder / "a.whl").write_bytes(b"a" * 5000)
@@ -55,7 +55,7 @@ def cargo(tmp_path):
 
 @pytest.fixture
 def pauses(monkeypatch):
-    """The pauses asked for, none of them taken."""
+    """The pauses requested, none of them taken."""
     taken = []
     monkeypatch.setattr(client, "sleep", taken.append)
     return taken
@@ -80,36 +80,36 @@ def of(kaggle, rpc):
     return [request for request in kaggle.requests if request.rpc == rpc]
 
 
-def test_the_first_shipment_makes_a_private_dataset_and_the_next_a_version_of_it(kaggle, cargo, tmp_path, capsys):
+def test_the_first_shipment_makes_a_private_dataset_and_the_next_a_version_of_it(kaggle, wheels, tmp_path, capsys):
     assert send(tmp_path) == 0
     dataset = kaggle.state.datasets["alice/pantanal-wheels"]
     assert dataset.private
     whole = {"a.whl": b"a" * 5000, "b.whl": b"b" * 300, "c/c/one.json": b"{}", "c/c/two.json": b"{ }"}
     assert held(kaggle) == whole
     assert "version 1, 4 files, each listed with its size" in capsys.readouterr().out
-    (cargo / "b.whl").write_bytes(b"B" * 301)
+    (wheels / "b.whl").write_bytes(b"B" * 301)
     assert send(tmp_path) == 0
     assert len(dataset.versions) == 2
     assert held(kaggle) == whole | {"b.whl": b"B" * 301}
-    assert kaggle.asked("CreateDatasetVersion")[0]["body"]["versionNotes"].startswith("pantanal ")
+    assert kaggle.calls_to("CreateDatasetVersion")[0]["body"]["versionNotes"].startswith("pantanal ")
 
 
-def test_dry_says_what_would_be_sent_and_asks_nobody(kaggle, cargo, tmp_path, capsys):
+def test_dry_prints_what_would_be_sent_and_calls_nothing(kaggle, wheels, tmp_path, capsys):
     assert send(tmp_path, "wheels", "--dry") == 0
-    said = capsys.readouterr().out
-    assert re.search(r"5,000 bytes  \w{16}  a.whl", said)
-    assert "private" in said
-    assert "nothing was sent" in said
+    printed = capsys.readouterr().out
+    assert re.search(r"5,000 bytes  \w{16}  a.whl", printed)
+    assert "private" in printed
+    assert "nothing was sent" in printed
     assert kaggle.requests == []
 
 
-def test_a_reset_connection_is_resumed_in_the_same_run(kaggle, cargo, tmp_path, pauses):
+def test_a_reset_connection_is_resumed_in_the_same_run(kaggle, wheels, tmp_path, pauses):
     kaggle.fail("PUT", cut(2000))
     assert send(tmp_path) == 0
     assert held(kaggle)["a.whl"] == b"a" * 5000
 
 
-def test_a_second_run_sends_only_what_is_missing(kaggle, cargo, tmp_path, pauses, capsys):
+def test_a_second_run_sends_only_what_is_missing(kaggle, wheels, tmp_path, pauses, capsys):
     kaggle.fail("PUT", *[refused(503, "busy")] * 20)
     assert send(tmp_path) == 1
     assert "6 interruptions" in capsys.readouterr().err
@@ -120,10 +120,10 @@ def test_a_second_run_sends_only_what_is_missing(kaggle, cargo, tmp_path, pauses
     assert send(tmp_path) == 0
     assert puts(kaggle)[:2] == [(0, "bytes */5000"), (3000, "bytes 2000-4999/5000")]
     assert held(kaggle)["a.whl"] == b"a" * 5000
-    assert [asked["name"] for asked in kaggle.asked("StartBlobUpload")] == ["b.whl", "c.zip"]
+    assert [call["name"] for call in kaggle.calls_to("StartBlobUpload")] == ["b.whl", "c.zip"]
 
 
-def test_a_run_killed_in_the_middle_goes_on_where_it_was(kaggle, cargo, tmp_path):
+def test_a_run_killed_in_the_middle_goes_on_where_it_was(kaggle, wheels, tmp_path):
     kaggle.fail("PUT", refused(200, ""), hang(20))  # a.whl arrives by word only; b.whl is on its way
     code = f"from build import ship; ship.main(['wheels'], ship.Path({str(tmp_path)!r}))"
     child = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -136,44 +136,46 @@ def test_a_run_killed_in_the_middle_goes_on_where_it_was(kaggle, cargo, tmp_path
     kaggle.state.uploads["blob-1"]["data"] = b"a" * 5000
     kaggle.requests.clear()
     assert send(tmp_path) == 0
-    assert [asked["name"] for asked in kaggle.asked("StartBlobUpload")] == ["c.zip"]
+    assert [call["name"] for call in kaggle.calls_to("StartBlobUpload")] == ["c.zip"]
     assert puts(kaggle)[0] == (0, "bytes */5000")
     assert held(kaggle)["b.whl"] == b"b" * 300
 
 
-def test_a_changed_file_is_not_mistaken_for_the_one_half_sent(kaggle, cargo, tmp_path, pauses):
+def test_a_changed_file_is_not_mistaken_for_the_one_half_sent(kaggle, wheels, tmp_path, pauses):
     kaggle.fail("PUT", *[refused(503, "busy")] * 20)
     assert send(tmp_path) == 1
     kaggle.faults["PUT"].clear()
-    (cargo / "a.whl").write_bytes(b"A" * 5000)
-    os.utime(cargo / "a.whl", (1, 1))
+    (wheels / "a.whl").write_bytes(b"A" * 5000)
+    os.utime(wheels / "a.whl", (1, 1))
     assert send(tmp_path) == 0
     assert held(kaggle)["a.whl"] == b"A" * 5000
 
 
-def test_an_upload_address_is_not_shown_when_the_connection_fails(kaggle, cargo, tmp_path, pauses, monkeypatch, capsys):
+def test_an_upload_address_is_not_shown_when_the_connection_fails(
+    kaggle, wheels, tmp_path, pauses, monkeypatch, capsys
+):
     start = kaggle.state.StartBlobUpload
     dead = "http://127.0.0.1:9/upload/x?upload_id=ABPsecret"
-    monkeypatch.setattr(kaggle.state, "StartBlobUpload", lambda asked: start(asked) | {"createUrl": dead})
+    monkeypatch.setattr(kaggle.state, "StartBlobUpload", lambda request: start(request) | {"createUrl": dead})
     monkeypatch.setattr("build.kaggle_io.datasets._ATTEMPTS", 1)
     monkeypatch.setattr("requests.Session.put", lambda self, url, **more: (_ for _ in ()).throw(OSError(f"no {url}")))
     assert send(tmp_path) == 1
-    said = "".join(capsys.readouterr())
-    assert "no http://127.0.0.1:9/upload/x?…" in said
-    assert "ABPsecret" not in said
+    printed = "".join(capsys.readouterr())
+    assert "no http://127.0.0.1:9/upload/x?…" in printed
+    assert "ABPsecret" not in printed
 
 
-def test_a_refused_file_publishes_nothing(kaggle, cargo, tmp_path, pauses, capsys):
+def test_a_refused_file_publishes_nothing(kaggle, wheels, tmp_path, pauses, capsys):
     kaggle.fail("PUT", *[refused(403, "the quota is used up")] * 2)
     assert send(tmp_path) == 1
-    said = capsys.readouterr().err
-    assert "a.whl was not uploaded, and nothing was published" in said
-    assert "HTTP 403, the quota is used up" in said
+    printed = capsys.readouterr().err
+    assert "a.whl was not uploaded, and nothing was published" in printed
+    assert "HTTP 403, the quota is used up" in printed
     assert kaggle.state.datasets == {}
-    assert kaggle.asked("CreateDataset") == []
+    assert kaggle.calls_to("CreateDataset") == []
 
 
-def test_an_expired_upload_is_begun_anew(kaggle, cargo, tmp_path, pauses):
+def test_an_expired_upload_is_begun_anew(kaggle, wheels, tmp_path, pauses):
     kaggle.fail("PUT", *[refused(503, "busy")] * 20)
     assert send(tmp_path) == 1
     kaggle.faults["PUT"].clear()
@@ -182,23 +184,23 @@ def test_an_expired_upload_is_begun_anew(kaggle, cargo, tmp_path, pauses):
     assert held(kaggle)["a.whl"] == b"a" * 5000
 
 
-def test_a_refusal_in_a_successful_answer_is_an_error(kaggle, cargo, tmp_path, capsys):
+def test_a_refusal_in_a_successful_answer_is_an_error(kaggle, wheels, tmp_path, capsys):
     kaggle.fail("CreateDataset", instead(status="error", error="The title is already in use"))
     assert send(tmp_path) == 1
     assert "The title is already in use" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("fault", [reset(done=True), hang(3, done=True)])
-def test_a_lost_answer_is_looked_for_and_not_repeated(kaggle, cargo, tmp_path, pauses, fault, capsys):
+def test_a_lost_answer_is_looked_for_and_not_repeated(kaggle, wheels, tmp_path, pauses, fault, capsys):
     assert send(tmp_path) == 0
     kaggle.fail("CreateDatasetVersion", fault)
     assert send(tmp_path) == 0
-    assert len(kaggle.asked("CreateDatasetVersion")) == 1
+    assert len(kaggle.calls_to("CreateDatasetVersion")) == 1
     assert len(kaggle.state.datasets["alice/pantanal-wheels"].versions) == 2
     assert "the response was lost, but the new version is there" in capsys.readouterr().out
 
 
-def test_a_lost_order_is_an_error_and_the_next_run_sends_no_file_twice(kaggle, cargo, tmp_path, pauses, capsys):
+def test_a_lost_order_is_an_error_and_the_next_run_sends_no_file_twice(kaggle, wheels, tmp_path, pauses, capsys):
     kaggle.fail("CreateDataset", reset())
     assert send(tmp_path) == 1
     assert "could not publish" in capsys.readouterr().err
@@ -208,27 +210,27 @@ def test_a_lost_order_is_an_error_and_the_next_run_sends_no_file_twice(kaggle, c
     assert len(held(kaggle)) == 4
 
 
-def test_a_version_that_lacks_a_file_is_found_in_the_listing(kaggle, cargo, tmp_path, monkeypatch, capsys):
+def test_a_version_that_lacks_a_file_is_found_in_the_listing(kaggle, wheels, tmp_path, monkeypatch, capsys):
     keep = kaggle.state._uploaded
     monkeypatch.setattr(kaggle.state, "_uploaded", lambda files: keep(files[1:]))
     assert send(tmp_path) == 1
     assert "not listed: a.whl of 5,000 bytes" in capsys.readouterr().err
 
 
-def test_a_file_of_another_size_is_found_in_the_listing(kaggle, cargo, tmp_path, monkeypatch, capsys):
+def test_a_file_of_another_size_is_found_in_the_listing(kaggle, wheels, tmp_path, monkeypatch, capsys):
     keep = kaggle.state._uploaded
     monkeypatch.setattr(kaggle.state, "_uploaded", lambda files: keep(files) | {"b.whl": b"b"})
     assert send(tmp_path) == 1
     assert "not listed: b.whl of 300 bytes" in capsys.readouterr().err
 
 
-def test_a_listing_of_several_pages_is_read_whole(kaggle, cargo, tmp_path, monkeypatch):
+def test_a_listing_of_several_pages_is_read_whole(kaggle, wheels, tmp_path, monkeypatch):
     monkeypatch.setattr("build.kaggle_io.datasets._PAGE", 1)
     assert send(tmp_path) == 0
-    assert len(kaggle.asked("ListDatasetFiles")) == 4
+    assert len(kaggle.calls_to("ListDatasetFiles")) == 4
 
 
-def test_processing_is_waited_for_and_its_failure_or_delay_told_apart(kaggle, cargo, tmp_path, pauses, capsys):
+def test_processing_is_waited_for_and_its_failure_or_delay_told_apart(kaggle, wheels, tmp_path, pauses, capsys):
     assert send(tmp_path) == 0
     dataset = kaggle.state.datasets["alice/pantanal-wheels"]
     dataset.statuses = ["BLOBS_RECEIVED", "BLOBS_DECOMPRESSED", "READY"]
@@ -242,7 +244,7 @@ def test_processing_is_waited_for_and_its_failure_or_delay_told_apart(kaggle, ca
     assert "was not ready in time" in capsys.readouterr().err
 
 
-def test_ready_is_believed_only_of_the_new_version(kaggle, cargo, tmp_path, pauses):
+def test_ready_is_believed_only_of_the_new_version(kaggle, wheels, tmp_path, pauses):
     assert send(tmp_path) == 0
     old = changed(currentVersionNumber=1)
     kaggle.fail("GetDataset", old, old, old)  # before sending, and twice after it
@@ -250,7 +252,7 @@ def test_ready_is_believed_only_of_the_new_version(kaggle, cargo, tmp_path, paus
     assert len(pauses) == 2
 
 
-def test_too_many_requests_and_server_errors_are_waited_out(kaggle, cargo, tmp_path, pauses):
+def test_too_many_requests_and_server_errors_are_waited_out(kaggle, wheels, tmp_path, pauses):
     kaggle.fail("StartBlobUpload", refused(429, "slow", headers={"Retry-After": "7"}), refused(500, "oops"), page(502))
     kaggle.fail("CreateDataset", refused(429, "slow", headers={"Retry-After": "9"}))
     assert send(tmp_path) == 0
@@ -259,19 +261,19 @@ def test_too_many_requests_and_server_errors_are_waited_out(kaggle, cargo, tmp_p
     assert len(kaggle.state.datasets) == 1
 
 
-def test_no_or_expired_credentials_send_nothing(kaggle, cargo, tmp_path, monkeypatch, capsys):
+def test_no_or_expired_credentials_send_nothing(kaggle, wheels, tmp_path, monkeypatch, capsys):
     kaggle.state.token_active = False
     assert send(tmp_path) == 1
     assert "does not accept" in capsys.readouterr().err
     monkeypatch.delenv("KAGGLE_API_TOKEN")
     assert send(tmp_path) == 1
     assert "not logged in" in capsys.readouterr().err
-    assert kaggle.asked("StartBlobUpload") == []
+    assert kaggle.calls_to("StartBlobUpload") == []
 
 
-def test_folders_and_names_that_kaggle_drops_are_refused_before_anything_is_sent(kaggle, cargo, tmp_path, capsys):
-    (cargo / "sub").mkdir()
-    (cargo / "x@y.bin").write_bytes(b"")
+def test_folders_and_names_that_kaggle_drops_are_refused_before_anything_is_sent(kaggle, wheels, tmp_path, capsys):
+    (wheels / "sub").mkdir()
+    (wheels / "x@y.bin").write_bytes(b"")
     assert send(tmp_path) == 1
     assert "sub, x@y.bin" in capsys.readouterr().err
     assert kaggle.requests == []

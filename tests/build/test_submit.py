@@ -50,7 +50,7 @@ def home(kaggle, public, classes, tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch):
-    """The pauses asked for, none of them taken."""
+    """The pauses requested, none of them taken."""
     taken = []
     monkeypatch.setattr(client, "sleep", taken.append)
     return taken
@@ -70,9 +70,9 @@ def add_version(kaggle, root, public, classes, status="COMPLETE", score=0.68, **
     rows = required_rows(public).row_ids
     values = np.linspace(0, 1, len(rows) * len(classes)).reshape(len(rows), -1)
     write_submission(folder / "submission.csv", Scores(values, rows, classes.labels, "rank"), rows, classes)
-    told = {"recipe": "safe", "recipe_score": score, "recipe_interval": [score - 0.03, score + 0.02], "alarms": []}
-    told |= {"submission": fingerprint.of_file(folder / "submission.csv"), "lib_fingerprint": "cccc", "inputs": INPUTS}
-    write_json(folder / "receipt.json", told | receipt)
+    facts = {"recipe": "safe", "recipe_score": score, "recipe_interval": [score - 0.03, score + 0.02], "alarms": []}
+    facts |= {"submission": fingerprint.of_file(folder / "submission.csv"), "lib_fingerprint": "cccc", "inputs": INPUTS}
+    write_json(folder / "receipt.json", facts | receipt)
     times = {"pushed_at": "2026-11-21T10:00:00+00:00", "ended_at": "2026-11-21T10:09:00+00:00"}
     append_run(
         root,
@@ -86,7 +86,7 @@ def send(root, message="first try", *more):
 
 
 def sent(kaggle):
-    return kaggle.asked("CreateCodeSubmission")
+    return kaggle.calls_to("CreateCodeSubmission")
 
 
 def test_a_version_is_submitted_scored_and_kept_beside_the_judges_score(kaggle, home, contest, pauses, capsys):
@@ -117,11 +117,11 @@ def test_a_version_is_submitted_scored_and_kept_beside_the_judges_score(kaggle, 
         public_score=0.712,
         private_score=0.7,
     )
-    said = capsys.readouterr().out
-    assert "submissions left today: 5" in said
-    assert "accepted as number 50001" in said
-    assert "pending for 0 of at most 180 minutes" in said
-    assert re.search(r"first try\s+0.680 \[0.650, 0.700\]\s+0.712\s+0.700\s+the first", said)
+    printed = capsys.readouterr().out
+    assert "submissions left today: 5" in printed
+    assert "accepted as number 50001" in printed
+    assert "pending for 0 of at most 180 minutes" in printed
+    assert re.search(r"first try\s+0.680 \[0.650, 0.700\]\s+0.712\s+0.700\s+the first", printed)
     assert len(pauses) == 2
 
 
@@ -165,9 +165,9 @@ def test_trouble_while_waiting_does_not_end_it(kaggle, home, contest, pauses, ca
 def test_no_submission_left_is_refused_with_the_hour_of_the_next_day(kaggle, home, contest, capsys):
     contest.allowed_now, contest.submissions = 0, [{"ref": 1, "description": "x", "statuses": ["COMPLETE"]}]
     assert send(home) == 2
-    said = capsys.readouterr().err
-    assert "0, after 1 today" in said
-    assert re.search(r"00:00 UTC, in \d+ h \d+ min", said)
+    printed = capsys.readouterr().err
+    assert "0, after 1 today" in printed
+    assert re.search(r"00:00 UTC, in \d+ h \d+ min", printed)
     assert sent(kaggle) == []
     assert read_submissions(home) == []
 
@@ -282,8 +282,8 @@ def test_a_message_is_used_once(kaggle, home, contest, public, classes, capsys):
 @pytest.mark.parametrize("fault", [reset(done=True), hang(3, done=True), instead(message="Successfully submitted")])
 def test_a_lost_answer_is_found_in_the_list_and_not_repeated(kaggle, home, contest, pauses, fault, capsys):
     if fault.status:  # accepted, but without a number
-        told = {"competitionName": "birdclef-2026", "kernelOwner": "alice", "kernelSlug": SLUG, "kernelVersion": 1}
-        kaggle.state.CreateCodeSubmission(told | {"fileName": "submission.csv", "submissionDescription": "first try"})
+        facts = {"competitionName": "birdclef-2026", "kernelOwner": "alice", "kernelSlug": SLUG, "kernelVersion": 1}
+        kaggle.state.CreateCodeSubmission(facts | {"fileName": "submission.csv", "submissionDescription": "first try"})
         kaggle.fail("ListSubmissions", refused(200, "{}"))
     kaggle.fail("CreateCodeSubmission", fault)
     assert send(home) == 0

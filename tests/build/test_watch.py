@@ -1,4 +1,4 @@
-"""Looking at kernels on Kaggle: what runs, what it said, what it left, of the version asked for."""
+"""Status, log and outputs of kernels on Kaggle, of the requested version."""
 
 import pytest
 
@@ -29,10 +29,10 @@ def test_status_gives_a_line_for_each_kernel(two_versions, capsys):
     assert lines[5].endswith("not on Kaggle")
 
 
-@pytest.mark.parametrize(("more", "said"), [([], "second\n"), (["--version", "1"], "first\n")])
-def test_logs_are_those_of_the_version_asked_for(two_versions, capsys, more, said):
+@pytest.mark.parametrize(("more", "printed"), [([], "second\n"), (["--version", "1"], "first\n")])
+def test_logs_are_those_of_the_requested_version(two_versions, capsys, more, printed):
     assert watch.main(["logs", "prep", *more]) == 0
-    assert capsys.readouterr().out == said
+    assert capsys.readouterr().out == printed
 
 
 @pytest.mark.parametrize(("more", "kept", "data"), [([], "v2", b"new"), (["--version", "1"], "v1", b"old")])
@@ -49,7 +49,7 @@ def test_a_kernel_that_is_not_there_says_what_to_do(kaggle, capsys):
 def test_an_owner_may_be_named(two_versions, capsys):
     assert watch.main(["status", "--owner", "bob"]) == 0
     assert f"bob/{PREP}" in capsys.readouterr().out
-    assert {asked["userName"] for asked in two_versions.asked("GetKernel")} == {"bob"}
+    assert {call["userName"] for call in two_versions.calls_to("GetKernel")} == {"bob"}
 
 
 def test_trouble_ends_with_1_and_its_reason(two_versions, capsys):

@@ -15,7 +15,7 @@ _SOURCES = sorted((ROOT / "notebooks_src").glob("*.py"))
 
 
 def _converted(source: Path, folder: Path) -> Path:
-    """What `jupytext --to ipynb` makes of the script."""
+    """The notebook that `jupytext --to ipynb` makes of the script."""
     made = folder / f"{source.stem}.ipynb"
     jupytext.cli.jupytext([str(source), "--quiet", "--to", "ipynb", "-o", str(made)])
     return made
@@ -23,10 +23,10 @@ def _converted(source: Path, folder: Path) -> Path:
 
 @pytest.mark.parametrize("source", _SOURCES, ids=lambda source: source.stem)
 def test_papermill_itself_shows_every_parameter_with_its_type_and_what_it_is_for(source: Path, tmp_path: Path):
-    asked = CliRunner().invoke(papermill, ["--help-notebook", str(_converted(source, tmp_path))])
-    assert asked.exit_code == 0
-    said = asked.output.partition("Parameters inferred")[2]
-    shown = re.findall(r"^  (\w+): (\S+) \(default .*?\)(?: +|\n {9,})\S", said, re.MULTILINE)
+    result = CliRunner().invoke(papermill, ["--help-notebook", str(_converted(source, tmp_path))])
+    assert result.exit_code == 0
+    listing = result.output.partition("Parameters inferred")[2]
+    shown = re.findall(r"^  (\w+): (\S+) \(default .*?\)(?: +|\n {9,})\S", listing, re.MULTILINE)
     declared = dict(shown)  # of those that have a description, on their line or on the next
     known = parameters_of(source).values()
     assert declared == {p.name: p.kind for p in known}

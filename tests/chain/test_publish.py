@@ -58,10 +58,10 @@ def test_push_wait_outputs_submit_score(home, rehearsed, kaggle):
     assert (kept / "submission.csv").read_bytes() == rehearsed["submission.csv"]
     sent = make(home, "submit", "MESSAGE=first try")
     assert sent.returncode == 0, sent.stderr
-    told = make(home, "submissions")
-    assert told.returncode == 0, told.stderr
+    listed = make(home, "submissions")
+    assert listed.returncode == 0, listed.stderr
     offline = json.loads(rehearsed["receipt.json"])["recipe_score"]
-    assert all(word in told.stdout for word in ("first try", "0.712", f"{offline:.3f}"[1:]))
+    assert all(word in listed.stdout for word in ("first try", "0.712", f"{offline:.3f}"[1:]))
     assert make(home, "status").stdout.count("COMPLETE") == 1
 
 

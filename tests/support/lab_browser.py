@@ -36,7 +36,7 @@ def missing() -> str:
 
 
 def until(seen: Callable[[], Any], what: str) -> Any:
-    """The first thing seen that counts as true; after all patience an error that says what was waited for."""
+    """The first true value of the condition; after the time limit an error that names the condition."""
     from selenium.common.exceptions import StaleElementReferenceException
 
     end = time.monotonic() + PATIENCE_S
@@ -73,7 +73,7 @@ def served(project: Path, home: Path, *options: str) -> Iterator[str]:
 
 
 def _address(server: subprocess.Popen, home: Path) -> str:
-    """Where the server says it listens, or nothing yet."""
+    """The address that the server printed, or nothing yet."""
     if server.poll() is not None:
         raise RuntimeError(f"JupyterLab ended:\n{(home / 'server.log').read_text()[-3000:]}")
     note = home / f"runtime/jpserver-{server.pid}.json"  # build/lab.py has become the server
@@ -150,7 +150,7 @@ class Notebook:
         return self._all(".jp-OutputArea-output.jp-RenderedImage, .jp-OutputArea-output svg", cell)
 
     def errors(self) -> list[str]:
-        """What its cells say went wrong."""
+        """The errors in its cells' outputs."""
         return [error.text for error in self._all("[data-mime-type='application/vnd.jupyter.error']")]
 
     def keep_in_view(self, output: Any, height: int) -> None:

@@ -46,16 +46,16 @@ def allowed(**changes) -> dict[str, str]:
 
 
 def project(root: Path, notebook: str, lib: dict[str, str] | None = None, slug: str = SUBMISSION, **changes) -> Path:
-    """A project with one kernel, whose cells are given, and the lib files given (package files are added)."""
+    """A project with one kernel, whose cells are given, and the lib files given (empty package files are added)."""
     files = {f"lib/{label}": text for label, text in (lib or {}).items()}
     packages = {f"{parent}/__init__.py" for label in files for parent in Path(label).parents if parent.parts}
     source = f"notebooks_src/{slug.removeprefix('pantanal-').replace('-', '_')}.py"
-    made = {package: '"""A room."""\n' for package in packages} | files
+    made = {package: "" for package in packages} | files
     return write(root, made | kernel(slug, **changes) | allowed() | {source: HEADER + notebook})
 
 
 def toy_wheel(folder: Path, version: str, name: str = "toypack", tag: str = "py3-none-any", body: str = "") -> Path:
-    """A wheel of one module that knows its version."""
+    """A wheel of one module that holds its version."""
     files = {
         f"{name}/__init__.py": f"x = 'toy {version}'\n{body}",
         f"{name}-{version}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",

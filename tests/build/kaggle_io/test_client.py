@@ -1,4 +1,4 @@
-"""The real client against a Kaggle on loopback: logging in, time limits, what is repeated, what is said."""
+"""The real client against a Kaggle on loopback: logging in, time limits, what is repeated, what is printed."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ from tests.support.kaggle.loopback_guard import LeftLoopback
 
 @pytest.fixture
 def pauses(monkeypatch):
-    """The pauses asked for, none of them taken."""
+    """The pauses requested, none of them taken."""
     taken = []
     monkeypatch.setattr(client, "sleep", taken.append)
     return taken
@@ -31,7 +31,7 @@ def api(kaggle):
 
 
 def status_of(api, repeatable=True):
-    """Ask for the kernel's status, by the client's own object."""
+    """Get the kernel's status, by the client's own object."""
     from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelSessionStatusRequest
 
     request = ApiGetKernelSessionStatusRequest()
@@ -41,12 +41,12 @@ def status_of(api, repeatable=True):
         with api.build_kaggle_client() as kaggle:
             return kaggle.kernels.kernels_api_client.get_kernel_session_status(request).status.name
 
-    return call_kaggle("ask for the status", call, repeatable=repeatable)
+    return call_kaggle("get the status", call, repeatable=repeatable)
 
 
 def test_the_token_logs_in_with_one_request_and_nothing_printed(kaggle, capsys):
     assert username(connect()) == "alice"
-    assert [asked.rpc for asked in kaggle.requests] == ["IntrospectToken"]
+    assert [request.rpc for request in kaggle.requests] == ["IntrospectToken"]
     assert capsys.readouterr() == ("", "")
 
 
@@ -126,7 +126,7 @@ def test_a_retry_after_may_be_a_date(kaggle, api, pauses):
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "printed"),
     [
         (reset(done=True), "broke"),
         (refused(504, "gateway"), "HTTP 504"),
@@ -134,12 +134,12 @@ def test_a_retry_after_may_be_a_date(kaggle, api, pauses):
         (instead(status="WHAT_IS_THIS"), "cannot read"),
     ],
 )
-def test_a_lost_answer_is_not_repeated_unless_that_is_safe(kaggle, api, pauses, fault, said):
+def test_a_lost_answer_is_not_repeated_unless_that_is_safe(kaggle, api, pauses, fault, printed):
     kaggle.fail("GetKernelSessionStatus", fault)
-    with pytest.raises(ResponseLost, match=said):
+    with pytest.raises(ResponseLost, match=printed):
         status_of(api, repeatable=False)
     assert pauses == []
-    assert len(kaggle.asked("GetKernelSessionStatus")) == 1
+    assert len(kaggle.calls_to("GetKernelSessionStatus")) == 1
 
 
 def test_a_server_that_hangs_is_given_up_in_time(kaggle, api, pauses, monkeypatch):
@@ -174,8 +174,8 @@ def test_what_the_client_refuses_by_itself_is_no_lost_answer(kaggle, api, tmp_pa
 
 
 def test_secrets_stay_out_of_messages_and_tracebacks(kaggle, api):
-    said = f"token {TOKEN}, other KGAT_abcdefgh12345, Bearer abcdefgh12345678, ?X-Goog-Signature=00ff00ff&x=1"
-    kaggle.fail("GetKernelSessionStatus", refused(400, said))
+    printed = f"token {TOKEN}, other KGAT_abcdefgh12345, Bearer abcdefgh12345678, ?X-Goog-Signature=00ff00ff&x=1"
+    kaggle.fail("GetKernelSessionStatus", refused(400, printed))
     with pytest.raises(BadInput) as caught:
         status_of(api)
     text = "".join(traceback.format_exception(caught.value))

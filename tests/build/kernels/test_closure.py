@@ -89,7 +89,7 @@ def test_a_name_that_only_a_function_binds_is_refused_with_file_and_line(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "expected"),
     [
         ("from . import mel", "relative import"),
         ("from .mel import x", "relative import"),
@@ -103,11 +103,11 @@ def test_a_name_that_only_a_function_binds_is_refused_with_file_and_line(tmp_pat
         ("x = (", "not Python"),
     ],
 )
-def test_what_cannot_be_followed_is_refused_where_it_stands_and_says_what_to_write(tmp_path, line, says):
+def test_what_cannot_be_followed_is_refused_where_it_stands_and_says_what_to_write(tmp_path, line, expected):
     root = tree(tmp_path, "from lib.judge.metric import m\n", sound__mel="x = 1\n", judge__metric=line + "\nm = 1\n")
     message = refusal(root)
     assert f"lib/judge/metric.py:{1 + line.count(chr(10))}: " in message
-    assert says in message
+    assert expected in message
     assert "do this:" in message
 
 

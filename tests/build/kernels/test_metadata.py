@@ -50,7 +50,7 @@ def test_an_owner_that_is_no_user_name_is_refused(owner, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "expected"),
     [
         ({"enable_intenet": False}, "unknown key 'enable_intenet'"),
         ({"id_no": 7}, "unknown key 'id_no'"),
@@ -84,9 +84,9 @@ def test_an_owner_that_is_no_user_name_is_refused(owner, tmp_path):
         ({"machine_shape": "NvidiaTeslaT4"}, "'machine_shape' must be absent"),
     ],
 )
-def test_each_mistake_is_refused_by_name(tmp_path, changes, says):
+def test_each_mistake_is_refused_by_name(tmp_path, changes, expected):
     message = refusal(bundle(tmp_path, **changes))
-    assert says in message
+    assert expected in message
     assert message.startswith("1 mistakes")
 
 
@@ -126,7 +126,7 @@ def test_kernels_that_read_each_other_in_a_circle_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("files", "says"),
+    ("files", "expected"),
     [
         ({f"kernel-metadata/{PREP}/kernel-metadata.json": "{"}, "not valid JSON"),
         ({f"kernel-metadata/{PREP}/kernel-metadata.json": '{"id": "a", "id": "b"}'}, "key given twice: id"),
@@ -136,8 +136,8 @@ def test_kernels_that_read_each_other_in_a_circle_are_refused(tmp_path):
         ({"kernel-metadata/pantanal-07-empty/note.txt": ""}, "pantanal-07-empty/kernel-metadata.json: missing"),
     ],
 )
-def test_files_that_are_not_metadata_are_refused(tmp_path, files, says):
-    assert says in refusal(write(bundle(tmp_path), files))
+def test_files_that_are_not_metadata_are_refused(tmp_path, files, expected):
+    assert expected in refusal(write(bundle(tmp_path), files))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Paired notebooks: outputs stay, edits come back only when asked, and no modification time decides anything."""
+"""Paired notebooks: outputs stay, edits come back only on request, and no modification time decides anything."""
 
 import os
 import shutil
@@ -172,7 +172,7 @@ def test_the_same_edit_on_both_sides_is_no_clash(root: Path):
 
 def test_without_its_memory_a_pair_that_differs_is_a_clash_and_not_a_guess(root: Path):
     (root / "notebooks/made_of.json").unlink()
-    assert pair(root) == []  # both say the same, which is remembered anew
+    assert pair(root) == []  # both agree, which is recorded anew
     _edit_script(root, "= 1", "= 2")
     (root / "notebooks/made_of.json").unlink()
     with pytest.raises(BadInput, match="edited in the script and in the notebook"):

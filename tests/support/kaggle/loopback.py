@@ -4,7 +4,7 @@
         kaggle.state.competitions["birdclef-2026"] = Competition(files={"taxonomy.csv": b"…"})
         kaggle.fail("SaveKernel", refused(429, "slow down", headers={"Retry-After": "2"}), reset())
         …
-        assert kaggle.asked("SaveKernel") == […]
+        assert kaggle.calls_to("SaveKernel") == […]
 
 The environment of the fixture (and of children that inherit it) leads the unmodified client here and nowhere else.
 """
@@ -52,12 +52,12 @@ def refused(status: int, reason: str, nested: bool = False, **more) -> Fault:
 
 
 def instead(**answer) -> Fault:
-    """Another answer, and nothing done: how Kaggle says `error` with status 200."""
+    """Another response, and nothing done: Kaggle's `error` with status 200."""
     return Fault(200, json.dumps(answer))
 
 
 def page(status: int = 200, body: str = "<html><title>Sign in</title></html>", kind: str = HTML) -> Fault:
-    """A page where JSON or a file is wanted."""
+    """A page where JSON or a file is expected."""
     return Fault(status, body, kind)
 
 
@@ -82,7 +82,7 @@ def changed(**also) -> Fault:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Call:
     """One request as it arrived."""
 
     rpc: str
@@ -92,7 +92,7 @@ class Asked:
 
 
 class KaggleServer(ThreadingHTTPServer):
-    """The HTTP server: `state` is what it keeps, `requests` what it was asked, `strays` what was meant for others."""
+    """The HTTP server: its `state`, the calls received (`requests`), and those meant for other hosts (`strays`)."""
 
     daemon_threads = True
 
@@ -100,16 +100,16 @@ class KaggleServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.base = f"http://127.0.0.1:{self.server_port}"
         self.state = Kaggle(self.base, USER, TOKEN)
-        self.requests: list[Asked] = []
+        self.requests: list[Call] = []
         self.strays: list[str] = []
         self.faults: dict[str, deque[Fault]] = defaultdict(deque)
         self.stopping, self.lock = threading.Event(), threading.Lock()
 
     def fail(self, rpc: str, *faults: Fault) -> None:
-        """Let the next requests of this name go wrong so, in order; files are asked for by GET and sent by PUT."""
+        """Let the next requests of this name go wrong so, in order; files are requested by GET and sent by PUT."""
         self.faults[rpc].extend(faults)
 
-    def asked(self, rpc: str) -> list[dict]:
+    def calls_to(self, rpc: str) -> list[dict]:
         """The JSON of every request of this name so far."""
         return [request.data for request in self.requests if request.rpc == rpc]
 
@@ -131,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: KaggleServer
     body = b""
 
-    def log_message(self, *said):
+    def log_message(self, *message):
         """Nothing: tests read the record."""
 
     def do_POST(self):
@@ -154,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _handle(self, rpc: str, data: dict, answer) -> None:
         with self.server.lock:
-            self.server.requests.append(Asked(rpc, data, dict(self.headers), self.path))
+            self.server.requests.append(Call(rpc, data, dict(self.headers), self.path))
             faults = self.server.faults[rpc]
             fault = faults.popleft() if faults else Fault()
         if urlsplit(self.path).hostname not in (*_FREE, None):
@@ -193,22 +193,22 @@ class _Handler(BaseHTTPRequestHandler):
         return 200, as_json(answer), {"Content-Type": JSON}
 
     def _file(self) -> tuple[int, bytes, dict]:
-        """A stored file, or the part of it that is asked for."""
+        """A stored file, or the part of it that is requested."""
         data = self.server.state.storage.get(urlsplit(self.path).path)
         if data is None:
             return 404, b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>", {"Content-Type": "text/xml"}
         mark = f'"{hash(data):x}"'
         headers = {"Accept-Ranges": "bytes", "ETag": mark, "Last-Modified": "Sat, 21 Nov 2026 10:00:00 GMT"}
-        asked, unchanged = self.headers.get("Range"), self.headers.get("If-Range") in (None, mark)
-        if not asked or not unchanged:
+        byte_range, unchanged = self.headers.get("Range"), self.headers.get("If-Range") in (None, mark)
+        if not byte_range or not unchanged:
             return 200, data, headers
-        start = int(asked.removeprefix("bytes=").partition("-")[0])
+        start = int(byte_range.removeprefix("bytes=").partition("-")[0])
         if start >= len(data):
             return 416, b"", headers
         return 206, data[start:], headers | {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
 
     def _upload(self) -> tuple[int, bytes, dict]:
-        """Take (the beginning of) an upload, or say how much of it is here."""
+        """Take (the beginning of) an upload, or report how much of it is here."""
         upload = self.server.state.uploads.get(urlsplit(self.path).path.rpartition("/")[2])
         if upload is None:
             return 404, b"", {}

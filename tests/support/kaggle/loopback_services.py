@@ -1,4 +1,4 @@
-"""What Kaggle keeps and answers, as far as the project asks: kernels, datasets, uploads, competitions, models.
+"""State and responses of Kaggle's services that the project calls: kernels, datasets, uploads, competitions, models.
 
 One method for each remote call, of its name: it takes the request's JSON and returns the answer's, or raises Refusal.
 """
@@ -29,44 +29,44 @@ class Kaggle:
         self.models: dict[str, dict[str, bytes]] = {}  # "owner/model/framework/variation/version" -> its files
         self.storage: dict[str, bytes] = {}
 
-    def IntrospectToken(self, asked: dict) -> dict:
-        known = self.token_active and asked.get("token") == self.token
+    def IntrospectToken(self, request: dict) -> dict:
+        known = self.token_active and request.get("token") == self.token
         return {"active": True, "username": self.user} if known else {"active": False}
 
-    def SaveKernel(self, asked: dict) -> dict:
-        if len(asked["text"].encode()) >= SOURCE_LIMIT_BYTES:
+    def SaveKernel(self, request: dict) -> dict:
+        if len(request["text"].encode()) >= SOURCE_LIMIT_BYTES:
             raise Refusal(400, "The kernel source must be less than 1 megabytes in size.", nested=True)
-        slug = asked["slug"]
+        slug = request["slug"]
         if slug.partition("/")[0] != self.user:
             raise Refusal(403, "Permission 'kernels.update' was denied")
         versions = self.kernels.setdefault(slug, [])
-        versions.append(asked)
+        versions.append(request)
         self.runs[slug, len(versions)] = self.next_runs.pop(0) if self.next_runs else Run()
         url = f"https://www.kaggle.com/code/{slug}"
         return {"ref": f"/code/{slug}", "url": url, "versionNumber": len(versions), "kernelId": 7}
 
-    def _version(self, asked: dict) -> tuple[str, int]:
-        owner, (slug, _, number) = asked["userName"], asked["kernelSlug"].partition("/")
+    def _version(self, request: dict) -> tuple[str, int]:
+        owner, (slug, _, number) = request["userName"], request["kernelSlug"].partition("/")
         versions = self.kernels.get(f"{owner}/{slug}", [])
-        wanted = int(asked.get("versionLabel", "").removeprefix("v") or number or len(versions))
-        if not 0 < wanted <= len(versions):
+        number_requested = int(request.get("versionLabel", "").removeprefix("v") or number or len(versions))
+        if not 0 < number_requested <= len(versions):
             raise Refusal(403, "Permission 'kernels.get' was denied")
-        return f"{owner}/{slug}", wanted
+        return f"{owner}/{slug}", number_requested
 
-    def GetKernelSessionStatus(self, asked: dict) -> dict:
-        run = self.runs[self._version(asked)]
+    def GetKernelSessionStatus(self, request: dict) -> dict:
+        run = self.runs[self._version(request)]
         status = run.status()
         return {"status": status} | ({"failureMessage": run.failure} if run.failure and status == "ERROR" else {})
 
-    def ListKernelSessionOutput(self, asked: dict) -> dict:
-        slug, number = self._version(asked)
+    def ListKernelSessionOutput(self, request: dict) -> dict:
+        slug, number = self._version(request)
         run = self.runs[slug, number]
-        page, more = paged(list(run.outputs), asked)
+        page, more = paged(list(run.outputs), request)
         files = [{"url": self._stored(f"{slug}/v{number}/{n}", run.outputs[n]), "fileName": n} for n in page]
         return {"files": files, "log": run.log, "nextPageToken": more}
 
-    def GetKernel(self, asked: dict) -> dict:
-        slug, number = self._version(asked)
+    def GetKernel(self, request: dict) -> dict:
+        slug, number = self._version(request)
         kept = self.kernels[slug][number - 1]
         shown = ("newTitle", "text", "slug")
         described = {key: value for key, value in kept.items() if key not in shown}
@@ -75,9 +75,9 @@ class Kaggle:
         blob = {"source": kept["text"], "language": "python", "kernelType": "notebook", "slug": slug.partition("/")[2]}
         return {"metadata": described, "blob": blob}
 
-    def StartBlobUpload(self, asked: dict) -> dict:
+    def StartBlobUpload(self, request: dict) -> dict:
         token = f"blob-{len(self.uploads) + 1}"
-        self.uploads[token] = {"name": asked["name"], "size": int(asked["contentLength"]), "data": b""}
+        self.uploads[token] = {"name": request["name"], "size": int(request["contentLength"]), "data": b""}
         return {"token": token, "createUrl": f"{self.base}/upload/{token}"}
 
     def _uploaded(self, files: list[dict]) -> dict[str, bytes]:
@@ -96,117 +96,123 @@ class Kaggle:
                 kept[name] = data
         return kept
 
-    def _dataset(self, asked: dict) -> tuple[str, Dataset]:
-        ref = f"{asked['ownerSlug']}/{asked['datasetSlug']}"
+    def _dataset(self, request: dict) -> tuple[str, Dataset]:
+        ref = f"{request['ownerSlug']}/{request['datasetSlug']}"
         if ref not in self.datasets:
             raise Refusal(404, "Dataset not found")
         return ref, self.datasets[ref]
 
-    def GetDatasetStatus(self, asked: dict) -> dict:
-        statuses = self._dataset(asked)[1].statuses
+    def GetDatasetStatus(self, request: dict) -> dict:
+        statuses = self._dataset(request)[1].statuses
         return {"status": statuses.pop(0) if len(statuses) > 1 else statuses[0]}
 
-    def GetDataset(self, asked: dict) -> dict:
-        ref, dataset = self._dataset(asked)
+    def GetDataset(self, request: dict) -> dict:
+        ref, dataset = self._dataset(request)
         described = {"ref": ref, "title": dataset.title, "isPrivate": dataset.private}
         return described | {"currentVersionNumber": len(dataset.versions)}
 
-    def ListDatasetFiles(self, asked: dict) -> dict:
-        files = self._dataset(asked)[1].versions[int(asked.get("datasetVersionNumber", 0)) - 1]
-        page, more = paged(sorted(files), asked)
+    def ListDatasetFiles(self, request: dict) -> dict:
+        files = self._dataset(request)[1].versions[int(request.get("datasetVersionNumber", 0)) - 1]
+        page, more = paged(sorted(files), request)
         return {"datasetFiles": [{"name": n, "totalBytes": len(files[n])} for n in page], "nextPageToken": more}
 
-    def CreateDataset(self, asked: dict) -> dict:
-        ref = f"{asked.get('ownerSlug', self.user)}/{asked['slug']}"
+    def CreateDataset(self, request: dict) -> dict:
+        ref = f"{request.get('ownerSlug', self.user)}/{request['slug']}"
         if ref in self.datasets:
-            return {"status": "error", "error": f'The requested title "{asked["title"]}" is already in use'}
-        files = self._uploaded(asked.get("files", []))
-        self.datasets[ref] = Dataset(asked["title"], asked.get("isPrivate", False), [files])
+            return {"status": "error", "error": f'The requested title "{request["title"]}" is already in use'}
+        files = self._uploaded(request.get("files", []))
+        self.datasets[ref] = Dataset(request["title"], request.get("isPrivate", False), [files])
         return {"ref": ref, "url": f"https://www.kaggle.com/datasets/{ref}", "status": "ok", "error": ""}
 
-    def CreateDatasetVersion(self, asked: dict) -> dict:
-        ref, dataset = self._dataset(asked)
-        dataset.versions.append(self._uploaded(asked["body"].get("files", [])))
+    def CreateDatasetVersion(self, request: dict) -> dict:
+        ref, dataset = self._dataset(request)
+        dataset.versions.append(self._uploaded(request["body"].get("files", [])))
         return {"ref": ref, "url": f"https://www.kaggle.com/datasets/{ref}", "status": "ok", "error": ""}
 
-    def DownloadDataset(self, asked: dict) -> str:
-        ref, dataset = self._dataset(asked)
-        return self._download(f"datasets/{ref}", dataset.versions[-1], asked.get("fileName", ""))
+    def DownloadDataset(self, request: dict) -> str:
+        ref, dataset = self._dataset(request)
+        return self._download(f"datasets/{ref}", dataset.versions[-1], request.get("fileName", ""))
 
-    def _competition(self, asked: dict) -> Competition:
-        competition = self.competitions.get(asked["competitionName"])
+    def _competition(self, request: dict) -> Competition:
+        competition = self.competitions.get(request["competitionName"])
         if competition is None:
             raise Refusal(404, "Competition not found")
         if not competition.rules_accepted:
             raise Refusal(403, "You must accept this competition's rules before you'll be able to download files.")
         return competition
 
-    def ListDataFiles(self, asked: dict) -> dict:
-        files = self._competition(asked).files
-        page, more = paged(sorted(files), asked)
+    def ListDataFiles(self, request: dict) -> dict:
+        files = self._competition(request).files
+        page, more = paged(sorted(files), request)
         return {"files": [{"name": n, "totalBytes": len(files[n])} for n in page], "nextPageToken": more}
 
-    def DownloadDataFiles(self, asked: dict) -> str:
-        return self._download(asked["competitionName"], self._competition(asked).files, "")
+    def DownloadDataFiles(self, request: dict) -> str:
+        return self._download(request["competitionName"], self._competition(request).files, "")
 
-    def DownloadDataFile(self, asked: dict) -> str:
-        return self._download(asked["competitionName"], self._competition(asked).files, asked["fileName"])
+    def DownloadDataFile(self, request: dict) -> str:
+        return self._download(request["competitionName"], self._competition(request).files, request["fileName"])
 
-    def CreateCodeSubmission(self, asked: dict) -> dict:
-        competition = self._competition(asked)
-        kernel = {"userName": asked["kernelOwner"], "kernelSlug": asked["kernelSlug"]}
-        slug, number = self._version(kernel | {"versionLabel": f"v{asked.get('kernelVersion', '')}"})
+    def CreateCodeSubmission(self, request: dict) -> dict:
+        competition = self._competition(request)
+        kernel = {"userName": request["kernelOwner"], "kernelSlug": request["kernelSlug"]}
+        slug, number = self._version(kernel | {"versionLabel": f"v{request.get('kernelVersion', '')}"})
         if competition.allowed_now < 1:
             raise Refusal(400, "Submission not allowed: Your team has used its daily Submission allowance")
         if self.runs[slug, number].statuses != ["COMPLETE"]:
             raise Refusal(400, "Submission not allowed: the Notebook version has not completed")
         competition.allowed_now -= 1
         ref = 50001 + sum(len(one.submissions) for one in self.competitions.values())
-        told = {"ref": ref, "description": asked.get("submissionDescription", ""), "fileName": asked["fileName"]}
-        told |= {"date": f"2026-11-21T10:{len(competition.submissions):02d}:00.000Z", "submittedBy": self.user}
-        told |= {"url": f"https://www.kaggle.com/submissions/{ref}", "statuses": list(competition.statuses)}
-        competition.submissions.insert(0, told)
+        record = {"ref": ref, "description": request.get("submissionDescription", ""), "fileName": request["fileName"]}
+        record |= {"date": f"2026-11-21T10:{len(competition.submissions):02d}:00.000Z", "submittedBy": self.user}
+        record |= {"url": f"https://www.kaggle.com/submissions/{ref}", "statuses": list(competition.statuses)}
+        competition.submissions.insert(0, record)
         return {"message": "Successfully submitted to BirdCLEF+ 2026", "ref": ref}
 
-    def GetSubmissionLimits(self, asked: dict) -> dict:
-        competition = self._competition(asked)
+    def GetSubmissionLimits(self, request: dict) -> dict:
+        competition = self._competition(request)
         return {"numToday": len(competition.submissions), "numAllowedNow": competition.allowed_now}
 
-    def _submission(self, competition: Competition, told: dict) -> dict:
-        statuses = told["statuses"]
+    def _submission(self, competition: Competition, record: dict) -> dict:
+        statuses = record["statuses"]
         status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
         scored = {"publicScore": competition.public_score, "privateScore": competition.private_score}
         failed = {"errorDescription": competition.error}
-        shown = {key: value for key, value in told.items() if key != "statuses"} | {"status": status}
+        shown = {key: value for key, value in record.items() if key != "statuses"} | {"status": status}
         return shown | (scored if status == "COMPLETE" else failed if status == "ERROR" else {})
 
-    def GetSubmission(self, asked: dict) -> dict:
+    def GetSubmission(self, request: dict) -> dict:
         for competition in self.competitions.values():
-            for told in competition.submissions:
-                if told["ref"] == asked["ref"]:
-                    return self._submission(competition, told)
+            for record in competition.submissions:
+                if record["ref"] == request["ref"]:
+                    return self._submission(competition, record)
         raise Refusal(404, "Submission not found")
 
-    def ListSubmissions(self, asked: dict) -> dict:
-        competition = self._competition(asked)
-        page, more = paged(competition.submissions, asked)
-        return {"submissions": [self._submission(competition, told) for told in page], "nextPageToken": more}
+    def ListSubmissions(self, request: dict) -> dict:
+        competition = self._competition(request)
+        page, more = paged(competition.submissions, request)
+        return {"submissions": [self._submission(competition, record) for record in page], "nextPageToken": more}
 
-    def _model(self, asked: dict) -> tuple[str, dict[str, bytes]]:
-        framework = asked["framework"].removeprefix("MODEL_FRAMEWORK_").replace("_", "").lower()
-        parts = (asked["ownerSlug"], asked["modelSlug"], framework, asked["instanceSlug"], str(asked["versionNumber"]))
+    def _model(self, request: dict) -> tuple[str, dict[str, bytes]]:
+        framework = request["framework"].removeprefix("MODEL_FRAMEWORK_").replace("_", "").lower()
+        parts = (
+            request["ownerSlug"],
+            request["modelSlug"],
+            framework,
+            request["instanceSlug"],
+            str(request["versionNumber"]),
+        )
         for handle, files in self.models.items():
             if handle.lower() == "/".join(parts).lower():
                 return handle, files
         raise Refusal(404, "Model not found")
 
-    def ListModelInstanceVersionFiles(self, asked: dict) -> dict:
-        files = self._model(asked)[1]
-        page, more = paged(sorted(files), asked)
+    def ListModelInstanceVersionFiles(self, request: dict) -> dict:
+        files = self._model(request)[1]
+        page, more = paged(sorted(files), request)
         return {"files": [{"name": n, "size": len(files[n])} for n in page], "nextPageToken": more}
 
-    def DownloadModelInstanceVersion(self, asked: dict) -> str:
-        handle, files = self._model(asked)
+    def DownloadModelInstanceVersion(self, request: dict) -> str:
+        handle, files = self._model(request)
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w:gz") as archive:
             for name, data in files.items():
@@ -234,9 +240,9 @@ class Kaggle:
         return f"{self.base}{address}?X-Goog-Signature=5ec2e7"
 
 
-def paged(items: list, asked: dict) -> tuple[list, str]:
+def paged(items: list, request: dict) -> tuple[list, str]:
     """One page of the items, and the token of the next."""
-    start, size = int(asked.get("pageToken") or 0), int(asked.get("pageSize") or 20)
+    start, size = int(request.get("pageToken") or 0), int(request.get("pageSize") or 20)
     return items[start : start + size], str(start + size) if start + size < len(items) else ""
 
 
