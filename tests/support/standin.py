@@ -7,11 +7,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 LABELS = 100
-CHANNELS = 3  # of the one block, whose picture is the loudness in ten rows of ten, times 1, 2 and 3
+CHANNELS = 3  # of the one block, whose input is the loudness in ten rows of ten, times 1, 2 and 3
 
 
 def loudness(windows: np.ndarray) -> np.ndarray:
-    """(rows, 100) what the embedder makes of (rows, 160000) audio before its weights."""
+    """(rows, 100) the levels of (rows, 160000) audio, the embedder's first step."""
     return np.abs(windows.reshape(len(windows), 100, 1600)).mean(axis=2)
 
 
@@ -27,8 +27,8 @@ def write_standin(path: Path, ones: int = 0) -> np.ndarray:
         helper.make_node("ReduceMean", ["sizes", "axis"], ["loudness"], keepdims=0),
         helper.make_node("MatMul", ["loudness", "weights"], ["embedding"]),
         helper.make_node("Neg", ["loudness"], ["label"]),
-        helper.make_node("Reshape", ["loudness", "square"], ["picture"]),
-        helper.make_node("Conv", ["picture", "kernel"], ["encoder/MBConv_0/out"]),
+        helper.make_node("Reshape", ["loudness", "square"], ["square_map"]),
+        helper.make_node("Conv", ["square_map", "kernel"], ["encoder/MBConv_0/out"]),
     ]
     shapes = {"label": ["rows", LABELS], "embedding": ["rows", 1536]}  # not in Perch's order: outputs are found by name
     graph = helper.make_graph(
@@ -43,7 +43,7 @@ def write_standin(path: Path, ones: int = 0) -> np.ndarray:
 
 
 def write_labels(path: Path, count: int = LABELS) -> tuple[str, ...]:
-    """Write its table of labels as Perch has it; the labels, "Genus species0" and on."""
+    """Write its table of labels as Perch has it; return the labels, "Genus species0" and on."""
     names = tuple(f"Genus species{number}" for number in range(count))
     path.write_text("\n".join(["inat2024_fsd50k", *names]) + "\n")
     return names

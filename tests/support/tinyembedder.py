@@ -1,4 +1,4 @@
-"""A packed embedder with Perch's interface that says how loud each of 1,536 stretches of a window is."""
+"""A packed embedder with Perch's interface whose embedding is the level of 1,536 stretches of a window."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def logits_of(windows: np.ndarray, gain: float = 1.0) -> np.ndarray:
 
 
 def pack_tiny(folder: Path, gain: float = 1.0) -> Path:
-    """The sealed folder of the embedder, whose answers are `gain` times as large."""
+    """The sealed folder of the embedder, whose outputs are `gain` times as large."""
     raw = folder.parent / f"{folder.name}-raw"
     raw.mkdir(parents=True)
     (raw / "labels.csv").write_text("\n".join(("inat2024_fsd50k", *LABELS)) + "\n")

@@ -1,4 +1,4 @@
-"""A tiny prepared competition by hand: two classes, three folds, and recordings that say which one they are."""
+"""A tiny prepared competition by hand: two classes, three folds, and recordings whose samples identify them."""
 
 import numpy as np
 import pandas as pd

@@ -14,15 +14,15 @@ from lib.models.network.network import Network, NetworkSettings, build_network
 CLASSES = 4
 
 
-def pictures_of(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(rows, 1, 32, 40) noise with a stripe for each class present, and (rows, classes) which those are."""
+def spectrograms_of(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(rows, 1, 32, 40) noise with a stripe for each class present, and (rows, classes) of these."""
     random = np.random.default_rng(seed)
-    pictures = random.normal(size=(rows, 1, 32, 40)).astype(np.float32)
+    spectrograms = random.normal(size=(rows, 1, 32, 40)).astype(np.float32)
     present = random.random((rows, CLASSES)) < 0.4
-    for row, heard in np.argwhere(present):
+    for row, column in np.argwhere(present):
         start = random.integers(30)
-        pictures[row, 0, 8 * heard + 2 : 8 * heard + 5, start : start + 10] += 1.0
-    return pictures, present
+        spectrograms[row, 0, 8 * column + 2 : 8 * column + 5, start : start + 10] += 1.0
+    return spectrograms, present
 
 
 @cache
@@ -32,11 +32,11 @@ def trained() -> Network:
     network = build_network(NetworkSettings(width=8, hidden=16, dropout_hidden=0.1), CLASSES)
     optimizer, loss = torch.optim.AdamW(network.parameters(), 5e-3), make_loss(LossSettings())
     for step in range(120):
-        pictures, present = pictures_of(16, seed=1000 + step)
+        spectrograms, present = spectrograms_of(16, seed=1000 + step)
         targets = torch.from_numpy(present.astype(np.float32))
-        answer = network(torch.from_numpy(pictures))
+        output = network(torch.from_numpy(spectrograms))
         optimizer.zero_grad()
-        output_loss(loss, LossSettings(), answer, targets, torch.ones_like(targets)).backward()
+        output_loss(loss, LossSettings(), output, targets, torch.ones_like(targets)).backward()
         optimizer.step()
     return network.eval()
 

@@ -1,4 +1,4 @@
-"""A plan that is trained in seconds and yet hears something, and the call that makes a member of it."""
+"""A plan that is trained in seconds and yet learns something, and the call that makes a member of it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A stand-in embedder for tests: Perch's whole interface around the smallest network, taught two calls a species."""
+"""A stand-in embedder for tests: Perch's interface around the smallest network, trained on two calls a species."""
 
 from pathlib import Path
 
@@ -8,6 +8,6 @@ from lib.models.standin.make import make_standin
 
 
 def tiny_standin(folder: Path) -> Path:
-    """The path of `standin.onnx`, which knows what can be known of the tiny miniature; `labels.csv` lies beside it."""
+    """Write `standin.onnx`, trained for the species of the tiny miniature, with `labels.csv` beside it; its path."""
     calls = recordings_from_elsewhere(MiniatureSpec.tiny(), windows=2)
     return make_standin(folder, scientific_names=list(calls), width=0.1, calls=calls)

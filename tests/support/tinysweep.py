@@ -14,7 +14,7 @@ from lib.competition.qa import QA_COLUMNS
 from lib.competition.row_ids import parse_soundscape, row_ids
 from lib.competition.scores import Labels, Scores
 from lib.core.records import read_json, write_json
-from lib.judge.leakage import training_on
+from lib.judge.leakage import crossfit_training
 from lib.judge.metric import judge
 from lib.judge.subgroups import fold_spread
 from lib.learn.member_writer import seal_member
@@ -22,16 +22,16 @@ from lib.models.member.card import MemberCard
 
 CLASSES = tuple(f"bird{n}" for n in range(12))
 STEMS = [f"BC2026_Train_{n:04d}_S{n % 8:02d}_202501{n + 1:02d}_0{n % 10}0000" for n in range(30)]
-SPREAD = 1.6  # of the noise that hides what is heard, from window to window
+SPREAD = 1.6  # of the noise that hides the classes present, from window to window
 
 
-def a_prepared(runs: Path) -> Prepared:
+def make_prepared(runs: Path) -> Prepared:
     """The prepared folder of thirty recordings in five folds, below `runs`."""
     rng = np.random.default_rng(7)
     classes = ClassList(CLASSES)
     rows = [(stem, 5 * n, row) for stem in STEMS for n, row in enumerate(row_ids(stem), start=1)]
-    heard = [tuple(name for name in CLASSES if rng.random() < 0.12) for _ in rows]
-    windows = pd.DataFrame(rows, columns=["stem", "end_s", "row_id"]).assign(labels=heard)
+    present = [tuple(name for name in CLASSES if rng.random() < 0.12) for _ in rows]
+    windows = pd.DataFrame(rows, columns=["stem", "end_s", "row_id"]).assign(labels=present)
     scenes = windows.stem.map(parse_soundscape)
     windows = windows.assign(site=scenes.map(lambda each: each.site), group=scenes.map(lambda each: each.group))
     clips = pd.DataFrame(
@@ -46,10 +46,10 @@ def a_prepared(runs: Path) -> Prepared:
     return load_prepared(folder)
 
 
-def a_sweep(runs: Path, name: str = "tiny", **said) -> Path:
-    """The sweep's folder with its sweep.json."""
+def make_sweep(runs: Path, name: str = "tiny", **settings) -> Path:
+    """Write sweep.json; return the sweep's folder."""
     folder = runs / "sweeps" / name
-    told = {
+    defaults = {
         "name": name,
         "question": "what helps?",
         "notebook": "02_fold_training",
@@ -61,19 +61,19 @@ def a_sweep(runs: Path, name: str = "tiny", **said) -> Path:
         "promote": None,
         "runs": [],
     }
-    write_json(folder / "sweep.json", told | said)
+    write_json(folder / "sweep.json", defaults | settings)
     return folder
 
 
-def heard(labels: Labels, lift: float, luck: int) -> Scores:
-    """Scores that tell what is heard, `lift` strong, under noise of their own and noise that all runs share."""
+def planted_scores(labels: Labels, lift: float, luck: int) -> Scores:
+    """Scores that are `lift` higher where a class is present, under own noise and noise that all runs share."""
     shared, own = (np.random.default_rng(seed).normal(size=labels.values.shape) for seed in (99, [5, luck]))
     return Scores(lift * labels.values + SPREAD * (0.8 * shared + 0.6 * own), labels.row_ids, labels.classes, "logit")
 
 
-def a_member(folder: Path, prepared: Prepared, lift: float, luck: int, teachers: tuple[str, ...] = ()) -> Scores:
+def make_member(folder: Path, prepared: Prepared, lift: float, luck: int, teachers: tuple[str, ...] = ()) -> Scores:
     """The scores of a member of that quality, stored in the folder."""
-    scores, training = heard(prepared.labels, lift, luck), training_on(prepared.folds)
+    scores, training = planted_scores(prepared.labels, lift, luck), crossfit_training(prepared.folds)
     name, of = folder.name, prepared.facts.class_hash
     card = MemberCard(name, "network", of, {}, f"c{luck}", "l", "d", 1, [], [], 0.1, 0.0)
     folder.mkdir(parents=True)
@@ -86,7 +86,7 @@ def output(number: int, notebook: str = "02_fold_training") -> Path:
     return Path("runs", f"{number:012d}", "runs", notebook)
 
 
-def a_line(score: float, *tags: str) -> dict:
+def ledger_line(score: float, *tags: str) -> dict:
     """A ledger line as a run's record holds it."""
     return {
         "question": "q",
@@ -103,21 +103,26 @@ def a_line(score: float, *tags: str) -> dict:
     }
 
 
-def ran(
+def make_finished_run(
     folder: Path, prepared: Prepared, number: int, parameters: dict, lift: float, luck: int, **otherwise
 ) -> RunRecord:
     """The record of a run that ended well, its member stored beside it."""
     labels, member = prepared.labels, output(number) / "members/net"
-    scores = a_member(folder / member, prepared, lift, luck)
+    scores = make_member(folder / member, prepared, lift, luck)
     score = judge(labels, scores).macro
     by_fold = {str(fold): value for fold, value in fold_spread(labels, scores).scores.items()}
-    told = {"score": score, "interval": [score - 0.02, score + 0.02], "per_fold": by_fold, "member": member.as_posix()}
-    return recorded(folder, number, parameters, **told, **otherwise)
+    figures = {
+        "score": score,
+        "interval": [score - 0.02, score + 0.02],
+        "per_fold": by_fold,
+        "member": member.as_posix(),
+    }
+    return make_record(folder, number, parameters, **figures, **otherwise)
 
 
-def recorded(folder: Path, number: int, parameters: dict, **otherwise) -> RunRecord:
-    """A record as told, written into the sweep's folder."""
-    told = {
+def make_record(folder: Path, number: int, parameters: dict, **otherwise) -> RunRecord:
+    """Write a record into the sweep's folder and return it."""
+    defaults = {
         "id": f"{number:012d}",
         "number": number,
         "stage": "only",
@@ -134,7 +139,7 @@ def recorded(folder: Path, number: int, parameters: dict, **otherwise) -> RunRec
         "ledger": [],
         "notebook": f"runs/{number:012d}/notebook.ipynb",
     }
-    record = RunRecord(**(told | otherwise))
+    record = RunRecord(**(defaults | otherwise))
     write_record(folder, record)
     sweep = read_json(folder / "sweep.json")
     write_json(folder / "sweep.json", sweep | {"runs": [*sweep["runs"], record.id]})

@@ -1,4 +1,4 @@
-"""Tiny TFLite models, written by hand: fully connected layers one after another, chances at the end."""
+"""Tiny TFLite models, written by hand: fully connected layers one after another, probabilities at the end."""
 
 from pathlib import Path
 
@@ -26,9 +26,9 @@ def write_tflite(path: Path, layers: dict[str, np.ndarray], *, quantised: tuple[
         model.operate("QUANTIZE", [here], whole, ("QuantizeOptions", schema.QuantizeOptionsT()))
         here = model.tensor("back", model.graph.tensors[whole].shape)
         model.operate("DEQUANTIZE", [whole], here, ("DequantizeOptions", schema.DequantizeOptionsT()))
-    chances = model.tensor("Identity", model.graph.tensors[here].shape)
-    model.operate("LOGISTIC", [here], chances)
-    model.graph.outputs = [chances]
+    probabilities = model.tensor("Identity", model.graph.tensors[here].shape)
+    model.operate("LOGISTIC", [here], probabilities)
+    model.graph.outputs = [probabilities]
     path.write_bytes(model.packed())
 
 

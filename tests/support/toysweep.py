@@ -7,7 +7,7 @@ from pathlib import Path
 from build.sweeps.record import RunRecord, write_record
 from build.sweeps.runs import STOP, Request
 from lib.core.records import from_json, read_json, write_text
-from tests.support.tinysweep import a_line
+from tests.support.tinysweep import ledger_line
 
 TOY = """# %% [markdown]
 # # 02 · A toy
@@ -95,7 +95,7 @@ def write_history(output: Path, score: float) -> None:
 def made_record(wanted: Request) -> RunRecord:
     """What the toy's run would have left."""
     fails, score = wanted.run.parameters.get("fail", False), 0.6 + wanted.run.parameters.get("gain", 0.0)
-    line = a_line(score, "alone", "toy")
+    line = ledger_line(score, "alone", "toy")
     return RunRecord(
         **asdict(wanted.run),
         status="failed" if fails else "done",

@@ -43,7 +43,7 @@ def toy_loss(network: nn.Module, batch: Batch, generator: torch.Generator) -> to
 
 
 def toy_score(network: nn.Module) -> dict[str, float]:
-    """The share of right answers on held-out batches."""
+    """The share of right predictions on held-out batches."""
     batch = toy_batch(1_000_000)
     return {"right": ((network(batch.audio) > 0) == (batch.targets > 0)).float().mean().item()}
 
@@ -69,9 +69,9 @@ def train_until_stuck(folder: str, stuck_at: int) -> None:
     toy_train(Path(folder), toy_network(), batches=batches)
 
 
-def fold_that_answers(fold: int, device: str) -> tuple[int, str, int, int]:
-    """What a fold sees: itself, its device, its threads and its process."""
-    print(f"hello from {device}", end="")  # a last line without an end is told too
+def fold_that_returns(fold: int, device: str) -> tuple[int, str, int, int]:
+    """The fold's number, its device, its threads and its process."""
+    print(f"hello from {device}", end="")  # a last line without an end is reported too
     return fold, device, torch.get_num_threads(), os.getpid()
 
 

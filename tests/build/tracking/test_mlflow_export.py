@@ -16,7 +16,7 @@ from build.tracking.mlflow_runs import iterate_runs
 from lib.core.paths import ledger_path
 from lib.core.records import read_json, write_json
 from lib.judge.ledger import LedgerLine, append_ledger_line
-from tests.support.tinysweep import a_sweep, recorded
+from tests.support.tinysweep import make_sweep, make_record
 
 LINE = LedgerLine("does it help?", "c0ffee", "f", "d", 1, 0.7, (0.6, 0.8), 30, 2.0, ("alone", "net"), "merge")
 SWEPT = LedgerLine("what helps?", "c", "f", "d", 1, 0.8, (0.7, 0.9), 30, 2.0, ("sweep", "tiny", "000000000002"), "park")
@@ -28,9 +28,9 @@ def runs(tmp_path):
     runs = tmp_path / "runs" / "mini"
     for line in (LINE, LINE, SWEPT):
         append_ledger_line(ledger_path(runs), line)
-    folder = a_sweep(runs)
-    recorded(folder, 1, {"loss": "bce", "rate": 0.1}, status="failed", error="boom")
-    recorded(folder, 2, {"loss": "focal"}, score=0.8, interval=[0.7, 0.9], per_fold={"0": 0.75}, member="runs/m")
+    folder = make_sweep(runs)
+    make_record(folder, 1, {"loss": "bce", "rate": 0.1}, status="failed", error="boom")
+    make_record(folder, 2, {"loss": "focal"}, score=0.8, interval=[0.7, 0.9], per_fold={"0": 0.75}, member="runs/m")
     write_json(folder / "results.json", [{"id": "000000000002", "verdict": "park"}])
     return runs
 
@@ -68,7 +68,7 @@ def test_exported_again_nothing_doubles_and_what_changed_is_replaced(runs, capsy
     assert command.main(["--runs", str(runs), "--dry"]) == 0
     assert capsys.readouterr().out.startswith("4 new, 0 changed, 0 there")
     assert command.export(runs, store) == {"there": 4}
-    recorded(runs / "sweeps/tiny", 1, {"loss": "bce", "rate": 0.1}, score=0.6, interval=[0.5, 0.7])
+    make_record(runs / "sweeps/tiny", 1, {"loss": "bce", "rate": 0.1}, score=0.6, interval=[0.5, 0.7])
     sweep = read_json(runs / "sweeps/tiny/sweep.json")
     write_json(runs / "sweeps/tiny/sweep.json", sweep | {"runs": sorted(set(sweep["runs"]))})
     append_ledger_line(ledger_path(runs), LINE)

@@ -50,7 +50,7 @@ WRONG = {
         r"embedding \(rows, 1536\)[\s\S]*\(2, 100\)",
     ),
     "another spatial embedding": (
-        lambda model: with_output(model, "Abs", ["picture"], "spatial_embedding"),
+        lambda model: with_output(model, "Abs", ["square_map"], "spatial_embedding"),
         r"spatial_embedding \(rows, 16, 4, 1536\)[\s\S]*\(2, 1, 10, 10\)",
     ),
     "another spectrogram": (

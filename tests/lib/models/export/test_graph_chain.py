@@ -1,4 +1,4 @@
-"""Two graphs made one answer as the two in turn, whatever names they share."""
+"""Two graphs joined into one compute what the two do in turn, whatever names they share."""
 
 import numpy as np
 import onnx
@@ -43,8 +43,8 @@ def test_the_second_hears_the_first_and_an_input_of_both_is_asked_for_once(first
     for files in (1, 3):
         random = np.random.default_rng(files)
         tokens = {name: random.normal(size=(files, 12, 2)).astype(np.float32) for name in ("embedding", "block:a")}
-        (said,) = session.run(**tokens)
-        np.testing.assert_allclose(said, 4 * tokens["embedding"] + tokens["block:a"] + 10, atol=1e-5)
+        (logit,) = session.run(**tokens)
+        np.testing.assert_allclose(logit, 4 * tokens["embedding"] + tokens["block:a"] + 10, atol=1e-5)
 
 
 def test_the_same_graphs_give_the_same_bytes(first, then, tmp_path):

@@ -1,4 +1,4 @@
-"""Each head's network leaves for ONNX under its inputs' names, and answers as in torch for any number of files."""
+"""Each head's network is exported under its inputs' names, with torch's outputs for any number of files."""
 
 import numpy as np
 import onnx
@@ -14,9 +14,9 @@ from lib.models.head.sequence import ScalarMix, SequenceHead, SequenceNetwork
 from lib.models.runtime.onnx import OnnxSession
 from tests.support.plantedsignals import SITES, soundscapes
 
-HEARD = soundscapes(3, seed=0)
-HEARD.embeddings[FIRST_PASS] = 2.0 * HEARD.embeddings["logits"]
-ROWS = {name: HEARD.windows(name) for name in HEARD.embeddings}
+SEQUENCES = soundscapes(3, seed=0)
+SEQUENCES.embeddings[FIRST_PASS] = 2.0 * SEQUENCES.embeddings["logits"]
+ROWS = {name: SEQUENCES.windows(name) for name in SEQUENCES.embeddings}
 BLOCKS = {name: ROWS[name] for name in ("block:signal", "block:noise", "embedding")}
 
 
@@ -29,7 +29,7 @@ def residual():
 MADE = {
     "sequence": lambda: SequenceHead(SequenceNetwork(width=8), BLOCKS, 4),
     "mix": lambda: ScalarMix(SequenceNetwork(width=8), BLOCKS, 4),
-    "proto": lambda: ProtoSSM(ProtoNetwork(width=8, states=4), ROWS["embedding"], ROWS["logits"], HEARD.sites),
+    "proto": lambda: ProtoSSM(ProtoNetwork(width=8, states=4), ROWS["embedding"], ROWS["logits"], SEQUENCES.sites),
     "residual": residual,
 }
 
@@ -44,13 +44,13 @@ def test_the_file_answers_as_the_network_for_any_number_of_files(kind, tmp_path)
     names = head_inputs(network)
     session = OnnxSession(tmp_path / "fold0.onnx", inputs=names, outputs=["logit"])
     for files in (1, 3):
-        heard = HEARD.subset(np.arange(files))
-        heard.sites[:1] = len(SITES) + 5  # a site beyond any that was met
-        everything = heard.embeddings | {"site": heard.sites, "hour": heard.hours}
-        (said,) = session.run(**{name: everything[name] for name in names})
-        assert said.shape == (files, 12, 4)
-        assert np.ptp(said) > 0.1
-        np.testing.assert_allclose(said, FittedNetwork(network).logits(heard), atol=1e-5)
+        sequences = SEQUENCES.subset(np.arange(files))
+        sequences.sites[:1] = len(SITES) + 5  # a site beyond those of training
+        inputs = sequences.embeddings | {"site": sequences.sites, "hour": sequences.hours}
+        (logits,) = session.run(**{name: inputs[name] for name in names})
+        assert logits.shape == (files, 12, 4)
+        assert np.ptp(logits) > 0.1
+        np.testing.assert_allclose(logits, FittedNetwork(network).logits(sequences), atol=1e-5)
 
 
 def test_the_graph_is_of_an_old_operator_set_and_of_the_same_bytes_each_time(tmp_path):

@@ -22,7 +22,7 @@ def linears(rows):
     return [fit_logistic(rows, truth, np.ones(truth.shape), LogisticSettings(clip=1.0)) for truth in truths]
 
 
-def said(graph, path, **tokens):
+def run(graph, path, **tokens):
     write_graph(graph, path)
     return OnnxSession(path, inputs=list(tokens), outputs=["logit"]).run(**tokens)[0]
 
@@ -33,23 +33,23 @@ def tokens(rows):
 
 
 def test_a_linear_graph_lays_the_tokens_side_by_side_and_clips_them(rows, linears, tmp_path):
-    found = said(linear_graph(linears[0], WIDTHS), tmp_path / "a.onnx", **tokens(rows))
+    found = run(linear_graph(linears[0], WIDTHS), tmp_path / "a.onnx", **tokens(rows))
     np.testing.assert_allclose(found, linears[0].logits(rows).reshape(5, 12, 3), atol=1e-5)
     assert np.abs(linears[0].standard(rows)).max() == 1.0  # so the clipping was tried
 
 
 def test_the_mean_of_graphs_is_the_mean_of_their_logits_and_one_alone_is_itself(rows, linears, tmp_path):
     graphs = [linear_graph(linear, WIDTHS) for linear in linears]
-    found = said(mean_graph(graphs), tmp_path / "a.onnx", **tokens(rows))
+    found = run(mean_graph(graphs), tmp_path / "a.onnx", **tokens(rows))
     expected = np.mean([linear.logits(rows) for linear in linears], axis=0).reshape(5, 12, 3)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.abs(linears[0].logits(rows) - linears[1].logits(rows)).max() > 0.1
     assert mean_graph(graphs[:1]) == graphs[0]
 
 
-def test_the_same_graph_answers_with_the_token_itself(tmp_path):
+def test_the_identity_graph_outputs_the_token_itself(tmp_path):
     logits = np.random.default_rng(3).normal(size=(2, 12, 4)).astype(np.float32)
-    np.testing.assert_array_equal(said(identity_graph("logits", 4), tmp_path / "a.onnx", logits=logits), logits)
+    np.testing.assert_array_equal(run(identity_graph("logits", 4), tmp_path / "a.onnx", logits=logits), logits)
 
 
 def test_the_same_models_give_the_same_bytes(linears, tmp_path):

@@ -35,10 +35,10 @@ def exported(network, tmp_path_factory):
 def test_any_number_of_rows_gets_the_answers_of_the_network(network, exported):
     run = onnx_runner(exported)
     for rows in (1, 5, 12):
-        pictures = np.random.default_rng(rows).normal(2, 1, size=(rows, 1, 32, 40)).astype(np.float32)
-        clip, frames = run(pictures)
+        spectrograms = np.random.default_rng(rows).normal(2, 1, size=(rows, 1, 32, 40)).astype(np.float32)
+        clip, frames = run(spectrograms)
         with torch.inference_mode():
-            expected = network(torch.from_numpy(pictures))
+            expected = network(torch.from_numpy(spectrograms))
         np.testing.assert_allclose(clip, expected.clip_logits, atol=1e-4)
         np.testing.assert_allclose(frames, expected.frame_logits, atol=1e-4)
 

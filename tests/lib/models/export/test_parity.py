@@ -1,4 +1,4 @@
-"""An exported network says what it said in training, in every runtime installed, or is refused with the table."""
+"""An exported network has the outputs of the trained one in every runtime installed, or is refused with the table."""
 
 import numpy as np
 import onnx
@@ -9,9 +9,9 @@ from onnx import numpy_helper
 from lib.core.errors import BadInput
 from lib.models.export.parity import NOT_INSTALLED, batch_probabilities, onnx_runner, openvino_runner, parity
 from lib.models.member.windows import WindowSpec
-from tests.support.tinynetwork import graph, pictures_of, trained
+from tests.support.tinynetwork import graph, spectrograms_of, trained
 
-CHANCES = WindowSpec().probabilities
+TO_PROBABILITIES = WindowSpec().probabilities
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,8 @@ def exported(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pictures():
-    return pictures_of(30, seed=5)[0]
+def spectrograms():
+    return spectrograms_of(30, seed=5)[0]
 
 
 def changed(exported, tmp_path, change):
@@ -40,47 +40,55 @@ def changed(exported, tmp_path, change):
     return tmp_path / "changed.onnx"
 
 
-def test_the_runtimes_agree_with_torch_to_a_hundredth_of_the_limit(network, exported, pictures):
-    table = parity(network, exported, pictures, CHANCES)
+def test_the_runtimes_agree_with_torch_to_a_hundredth_of_the_limit(network, exported, spectrograms):
+    table = parity(network, exported, spectrograms, TO_PROBABILITIES)
     assert table.index[0] == "onnxruntime"
     assert table.max_abs.max() < 1e-5
     assert table.rank_lowest.min() > 0.99
 
 
-def test_openvino_computes_in_float32_where_it_is_installed(exported, pictures):
+def test_openvino_computes_in_float32_where_it_is_installed(exported, spectrograms):
     pytest.importorskip("openvino")
-    runs = [batch_probabilities(run, pictures, CHANCES) for run in (onnx_runner(exported), openvino_runner(exported))]
+    runs = [
+        batch_probabilities(run, spectrograms, TO_PROBABILITIES)
+        for run in (onnx_runner(exported), openvino_runner(exported))
+    ]
     np.testing.assert_allclose(*runs, atol=1e-5)
 
 
-def test_without_openvino_the_table_says_so(network, exported, pictures, monkeypatch):
+def test_without_openvino_the_table_notes_it(network, exported, spectrograms, monkeypatch):
     monkeypatch.setattr("lib.models.export.parity.openvino_installed", lambda: False)
-    table = parity(network, exported, pictures, CHANCES)
+    table = parity(network, exported, spectrograms, TO_PROBABILITIES)
     assert table.note.to_dict() == {"onnxruntime": "", "openvino": NOT_INSTALLED}
 
 
-def test_a_graph_that_says_something_else_is_refused_with_the_table(network, exported, pictures, tmp_path):
+def test_a_graph_of_other_outputs_is_refused_with_the_table(network, exported, spectrograms, tmp_path):
     with pytest.raises(BadInput, match=r"(?s)rank_lowest.*onnxruntime"):
-        parity(network, changed(exported, tmp_path, lambda weight: weight * np.float32(1.1)), pictures, CHANCES)
+        parity(
+            network,
+            changed(exported, tmp_path, lambda weight: weight * np.float32(1.1)),
+            spectrograms,
+            TO_PROBABILITIES,
+        )
 
 
-def test_answers_that_are_not_numbers_are_refused(network, exported, pictures):
-    with pytest.raises(BadInput, match="does not say what the network says"):
-        parity(network, exported, pictures, lambda clip, frames: clip * np.nan)
+def test_outputs_that_are_not_numbers_are_refused(network, exported, spectrograms):
+    with pytest.raises(BadInput, match="gives other probabilities than the network"):
+        parity(network, exported, spectrograms, lambda clip, frames: clip * np.nan)
 
 
-def test_a_network_left_in_training_mode_is_found(network, exported, pictures):
+def test_a_network_left_in_training_mode_is_found(network, exported, spectrograms):
     network.train()
     try:
         torch.manual_seed(0)
-        with pytest.raises(BadInput, match="does not say what the network says"):
-            parity(network, exported, pictures, CHANCES)
+        with pytest.raises(BadInput, match="gives other probabilities than the network"):
+            parity(network, exported, spectrograms, TO_PROBABILITIES)
     finally:
         network.eval()
 
 
-def test_every_picture_is_asked_once_in_order(exported, pictures):
+def test_every_spectrogram_is_run_once_in_order(exported, spectrograms):
     run = onnx_runner(exported)
-    asked = batch_probabilities(run, pictures, lambda clip, frames: clip)
-    np.testing.assert_array_equal(asked, np.concatenate([run(pictures[n : n + 12])[0] for n in (0, 12, 24)]))
-    assert len(asked) == 30
+    outputs = batch_probabilities(run, spectrograms, lambda clip, frames: clip)
+    np.testing.assert_array_equal(outputs, np.concatenate([run(spectrograms[n : n + 12])[0] for n in (0, 12, 24)]))
+    assert len(outputs) == 30

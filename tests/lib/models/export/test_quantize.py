@@ -9,7 +9,7 @@ from onnx import TensorProto
 from lib.core.errors import BadInput
 from lib.models.export.quantize import compare_variants, convert_to_float16, quantize_to_int8, require_rank_agreement
 from lib.models.member.windows import WindowSpec
-from tests.support.tinynetwork import graph, pictures_of
+from tests.support.tinynetwork import graph, spectrograms_of
 
 
 @pytest.fixture(scope="module")
@@ -18,14 +18,14 @@ def variants(tmp_path_factory):
     paths = {name: folder / f"{name}.onnx" for name in ("float32", "float16", "int8")}
     paths["float32"].write_bytes(graph())
     convert_to_float16(paths["float32"], paths["float16"])
-    quantize_to_int8(paths["float32"], paths["int8"], pictures_of(48, seed=1)[0])
+    quantize_to_int8(paths["float32"], paths["int8"], spectrograms_of(48, seed=1)[0])
     return paths
 
 
 @pytest.fixture(scope="module")
 def table(variants):
-    pictures, present = pictures_of(240, seed=2)
-    return compare_variants(variants, pictures, WindowSpec().probabilities, present)
+    spectrograms, present = spectrograms_of(240, seed=2)
+    return compare_variants(variants, spectrograms, WindowSpec().probabilities, present)
 
 
 def operators(path):
@@ -65,7 +65,7 @@ def test_int8_is_nearer_to_the_network_than_to_chance_but_not_the_same(table):
     assert 0.5 < table.rank_p5["int8"] < 1.0
     assert table.auc["float32"] > 0.8
     assert abs(table.auc["int8"] - table.auc["float32"]) < 0.1
-    with pytest.raises(BadInput, match="int8: not the same model"):
+    with pytest.raises(BadInput, match="int8: ranks of windows differ"):
         require_rank_agreement(table, least_rank=table.rank_p5["int8"] + 1e-9)
 
 
@@ -76,8 +76,8 @@ def test_size_and_time_are_those_of_the_files(table, variants):
 
 
 def test_without_truth_there_is_no_auc(variants):
-    pictures, _present = pictures_of(12, seed=3)
-    assert "auc" not in compare_variants({"float32": variants["float32"]}, pictures, WindowSpec().probabilities)
+    spectrograms, _present = spectrograms_of(12, seed=3)
+    assert "auc" not in compare_variants({"float32": variants["float32"]}, spectrograms, WindowSpec().probabilities)
 
 
 def test_a_refusal_shows_the_whole_table_and_takes_nan_for_disagreement():

@@ -1,4 +1,4 @@
-"""Batched probes say what each MLP says by itself, from the reduced embedding and the run of the class's own logit."""
+"""Batched probes compute each MLP's output, from the reduced embedding and the course of the class's own logit."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def network(inputs):
     return network.eval().requires_grad_(False)
 
 
-def said(network, inputs):
+def run(network, inputs):
     return network({name: torch.from_numpy(values) for name, values in inputs.items()}).numpy()
 
 
@@ -46,7 +46,7 @@ def test_the_features_of_a_score_are_its_neighbours_and_its_file():
 
 
 def test_each_class_is_the_share_of_its_own_mlp_and_a_class_without_one_keeps_its_logit(network, inputs):
-    found = said(network, inputs)
+    found = run(network, inputs)
     np.testing.assert_array_equal(found[..., [1, 4]], inputs["logits"][..., [1, 4]])
     reduced = (inputs["embedding"].reshape(48, -1) - network.centre.numpy()) @ network.projection.numpy()
     scores = score_features(torch.from_numpy(inputs["logits"])).numpy().reshape(48, CLASSES, 6)
@@ -66,4 +66,4 @@ def test_the_export_says_the_same_for_any_number_of_files(network, inputs, tmp_p
     session = OnnxSession(tmp_path / "a.onnx", inputs=["embedding", "logits"], outputs=["logit"])
     for files in (1, 4):
         some = {name: values[:files] for name, values in inputs.items()}
-        np.testing.assert_allclose(session.run(**some)[0], said(network, some), atol=1e-5)
+        np.testing.assert_allclose(session.run(**some)[0], run(network, some), atol=1e-5)

@@ -1,4 +1,4 @@
-"""LightProtoSSM: windows hear each other, an unmet site is the unknown one, a flat column is not mixed in."""
+"""LightProtoSSM: windows exchange context, a new site is the unknown one, a flat column is not mixed in."""
 
 import numpy as np
 import pytest
@@ -52,13 +52,13 @@ def test_sites_are_hidden_in_training_only_in_the_share_asked_for(network):
 
 def test_what_the_embedder_maps_is_mixed_in_and_a_flat_column_is_not(network, inputs):
     assert network.mapped.tolist() == [number == CALL for number in range(4)]
-    said = network(inputs)
+    logits = network(inputs)
     higher = network(inputs | {"logits": inputs["logits"] + 1.0})
     share = torch.sigmoid(network.fusion[CALL])
-    torch.testing.assert_close(higher[..., CALL] - said[..., CALL], (1 - share).expand(6, 12))
+    torch.testing.assert_close(higher[..., CALL] - logits[..., CALL], (1 - share).expand(6, 12))
     others = [number for number in range(4) if number != CALL]
-    assert torch.equal(higher[..., others], said[..., others])
-    assert said[..., others].min() > FLAT_LOGIT  # nothing of the flat logit is left in them
+    assert torch.equal(higher[..., others], logits[..., others])
+    assert logits[..., others].min() > FLAT_LOGIT  # nothing of the flat logit is left in them
 
 
 def test_the_answer_is_the_cosine_with_the_prototype_times_the_temperature(network, inputs):

@@ -25,8 +25,8 @@ def test_the_scan_equals_a_loop_over_everything():
                     keep = np.exp(dt[row, t, channel] * a[channel, n])
                     state[n] = keep * state[n] + dt[row, t, channel] * b[row, t, n] * x[row, t, channel]
                     expected[row, t, channel] += state[n] * c[row, t, n]
-    said = selective_scan(*(torch.from_numpy(values) for values in (x, dt, a, b, c)))
-    np.testing.assert_allclose(said.numpy(), expected, rtol=1e-12)
+    scanned = selective_scan(*(torch.from_numpy(values) for values in (x, dt, a, b, c)))
+    np.testing.assert_allclose(scanned.numpy(), expected, rtol=1e-12)
 
 
 def test_its_gradients_are_those_of_small_differences():

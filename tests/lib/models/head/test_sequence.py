@@ -1,4 +1,4 @@
-"""S2's heads have S2's size, hear each window alone, and weigh normalised tokens by a softmax."""
+"""S2's heads have S2's size, score each window alone, and weight normalised tokens by a softmax."""
 
 import numpy as np
 import pytest
@@ -23,10 +23,10 @@ def test_a_window_is_heard_alone_whatever_lies_around_it(kind):
     torch.manual_seed(0)
     network = kind(SequenceNetwork(width=8), rows({"a": 3, "b": 5}), 4).eval()
     tokens = {"a": torch.randn(2, 12, 3), "b": torch.randn(2, 12, 5)}
-    said = network(tokens)
-    assert said.shape == (2, 12, 4)
+    logits = network(tokens)
+    assert logits.shape == (2, 12, 4)
     alone = network({name: values[1, 7][None] for name, values in tokens.items()})
-    torch.testing.assert_close(alone[0], said[1, 7])
+    torch.testing.assert_close(alone[0], logits[1, 7])
 
 
 def test_every_token_is_attended_to():

@@ -16,13 +16,13 @@ def network(seed=0, classes=5, **settings):
     return build_network(NetworkSettings(**(TINY | settings)), classes)
 
 
-def pictures(rows=3):
+def spectrograms(rows=3):
     return torch.randn(rows, 1, 32, 40, generator=torch.Generator().manual_seed(7))
 
 
 @pytest.mark.parametrize("head", HEADS)
 def test_an_output_has_clip_frames_and_embedding(head):
-    output = network(head=head)(pictures())
+    output = network(head=head)(spectrograms())
     assert output.clip_logits.shape == (3, 5)
     assert output.frame_logits.shape == (3, 5, 5 if head == "sed" else 1)
     assert output.embedding.shape == (3, 32)
@@ -54,16 +54,16 @@ def test_attention_over_time_weighs_the_frames():
 
 def test_a_new_network_starts_by_saying_that_most_is_absent():
     for head in HEADS:
-        assert network(head=head).eval()(pictures()).clip_logits.sigmoid().mean() < 0.2
+        assert network(head=head).eval()(spectrograms()).clip_logits.sigmoid().mean() < 0.2
 
 
 def test_class_interaction_starts_as_nothing_and_shifts_clip_and_frames_alike():
     plain, acting = network(3), network(3, interaction=8)
     acting.load_state_dict(plain.state_dict(), strict=False)
     plain.eval(), acting.eval()
-    torch.testing.assert_close(acting(pictures()).clip_logits, plain(pictures()).clip_logits)
+    torch.testing.assert_close(acting(spectrograms()).clip_logits, plain(spectrograms()).clip_logits)
     acting.interaction.layers[2].bias.data = torch.arange(5.0)
-    for before, after in zip(plain(pictures())[:2], acting(pictures())[:2], strict=True):
+    for before, after in zip(plain(spectrograms())[:2], acting(spectrograms())[:2], strict=True):
         shift = torch.arange(5.0).reshape(1, 5, *[1] * (before.ndim - 2)).expand_as(before)
         torch.testing.assert_close(after - before, shift)
 
@@ -82,7 +82,7 @@ def test_class_interaction_learns_from_unmixed_soundscapes_only():
     acting = network(interaction=8)
     acting.interaction.layers[2].bias.data.fill_(7.0)
     acting.eval()
-    marked, everywhere = acting(pictures(2), marks).clip_logits, acting(pictures(2)).clip_logits
+    marked, everywhere = acting(spectrograms(2), marks).clip_logits, acting(spectrograms(2)).clip_logits
     torch.testing.assert_close(everywhere - marked, torch.tensor([[0.0] * 5, [7.0] * 5]))
 
 
@@ -99,10 +99,12 @@ def test_with_a_stop_gradient_the_backbone_learns_from_the_teacher_alone():
     cells = torch.ones(3, 5)
     for stopped in (False, True):
         net = network(distil_size=6, stop_gradient=stopped)
-        output = net(pictures())
+        output = net(spectrograms())
         of_classes = output_loss(make_loss(LossSettings()), LossSettings(), output, cells, cells)
         assert gradients(net, of_classes) == {"backbone": not stopped, "head": True, "distil": False}
-        of_teacher = distillation_loss(LossSettings(), net.distilled(net(pictures()).embedding), torch.ones(3, 6))
+        of_teacher = distillation_loss(
+            LossSettings(), net.predict_teacher_embedding(net(spectrograms()).embedding), torch.ones(3, 6)
+        )
         assert gradients(net, of_teacher) == {"backbone": True, "head": False, "distil": True}
 
 
@@ -118,15 +120,15 @@ def test_dropout_acts_in_training_only():
     for head in HEADS:
         net = network(head=head)
         net.backbone.eval()
-        assert not torch.equal(net(pictures()).clip_logits, net(pictures()).clip_logits)
+        assert not torch.equal(net(spectrograms()).clip_logits, net(spectrograms()).clip_logits)
         net.eval()
-        assert torch.equal(net(pictures()).clip_logits, net(pictures()).clip_logits)
+        assert torch.equal(net(spectrograms()).clip_logits, net(spectrograms()).clip_logits)
 
 
 @pytest.mark.parametrize("head", HEADS)
 def test_half_precision_in_training_gives_finite_output_near_to_full(head):
     net = network(head=head).eval()
     with torch.autocast("cpu", torch.bfloat16):
-        half = net(pictures())
+        half = net(spectrograms())
     assert torch.isfinite(half.frame_logits.float()).all()
-    torch.testing.assert_close(half.clip_logits.float(), net(pictures()).clip_logits, atol=0.05, rtol=0.05)
+    torch.testing.assert_close(half.clip_logits.float(), net(spectrograms()).clip_logits, atol=0.05, rtol=0.05)

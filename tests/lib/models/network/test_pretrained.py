@@ -1,4 +1,4 @@
-"""Pretrained weights arrive whole and said aloud, or not at all."""
+"""Pretrained weights are loaded whole and reported, or not at all."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ NAME = "mobilenetv4_conv_small"
 
 @pytest.fixture(scope="module")
 def colour():
-    """The state of a network for colour pictures, as timm publishes it: with its classifier."""
+    """The state of a network for colour images, as timm publishes it: with its classifier."""
     torch.manual_seed(1)
     return load_timm().create_model(NAME, pretrained=False, num_classes=3).state_dict()
 
@@ -37,9 +37,9 @@ def test_a_colour_stem_is_summed_and_all_else_is_taken_as_it_is(colour, tmp_path
     loaded = state(build_backbone(NAME, weights=str(tmp_path / "anything.pt")))
     torch.testing.assert_close(loaded["conv_stem.weight"], colour["conv_stem.weight"].sum(1, keepdim=True))
     assert all(torch.equal(loaded[key], colour[key]) for key in loaded if key != "conv_stem.weight")
-    said = capsys.readouterr().out
-    assert f"{len(loaded)} of {len(loaded)} tensors" in said
-    assert "summed over its 3 colours, 2 of the file unused" in said
+    printed = capsys.readouterr().out
+    assert f"{len(loaded)} of {len(loaded)} tensors" in printed
+    assert "summed over its 3 colours, 2 of the file unused" in printed
 
 
 def test_a_grey_picture_means_the_same_to_the_summed_stem(colour, tmp_path):

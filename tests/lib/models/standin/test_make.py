@@ -1,4 +1,4 @@
-"""The stand-in is a Perch for all who look from outside, and what it says of sounds depends on who calls."""
+"""The stand-in has Perch's interface, and its logits depend on the species that calls."""
 
 import csv
 import re
@@ -52,8 +52,8 @@ def scopes(graph) -> list[str]:
 def test_the_interface_is_perchs_for_any_number_of_windows(session, graph):
     assert [(item.name, len(item.type.tensor_type.shape.dim)) for item in graph.input] == [("inputs", 2)]
     for rows in (1, 3):
-        heard = session.run(inputs=np.random.default_rng(0).normal(size=(rows, 160_000)).astype(np.float32))
-        assert [item.shape for item in heard] == [(rows, *shape) for shape in OUTPUTS.values()]
+        outputs = session.run(inputs=np.random.default_rng(0).normal(size=(rows, 160_000)).astype(np.float32))
+        assert [item.shape for item in outputs] == [(rows, *shape) for shape in OUTPUTS.values()]
 
 
 def test_windows_are_heard_one_by_one(session):
@@ -106,31 +106,31 @@ def test_the_same_settings_make_the_same_bytes_and_another_seed_another_model(st
         [item.raw_data for item in onnx.load(path).graph.initializer if "ExpandConv" in item.name]
         for path in (standin, *untaught)
     ]
-    assert weights[0] == weights[1]  # what it is taught changes nothing below the labels
+    assert weights[0] == weights[1]  # training changes nothing below the labels
     assert not set(weights[1]) & set(weights[2])
 
 
 def test_labels_are_as_many_as_perchs_and_hold_what_was_taught_relatives_and_tags(labels):
-    heard = recordings_from_elsewhere(MiniatureSpec.tiny(), windows=1)
+    calls = recordings_from_elsewhere(MiniatureSpec.tiny(), windows=1)
     assert len(labels) == len(set(labels)) == 14_795
-    assert set(heard) < set(labels)
-    for name in heard:
+    assert set(calls) < set(labels)
+    for name in calls:
         assert sum(label.split()[0] == name.split()[0] for label in labels) >= 4
     assert {"Insect", "Bird", "Rain"} < set(labels)
 
 
 def test_what_was_taught_is_heard_in_other_individuals_and_the_rest_is_weak(session, labels):
-    heard = recordings_from_elsewhere(
+    calls = recordings_from_elsewhere(
         MiniatureSpec(
             n_aves=5, n_amphibia=2, n_insecta=3, n_mammalia=1, n_reptilia=1, seed=7, n_sonotypes=2, mirrors=((1, 2),)
         ),
         windows=4,
     )
-    columns = [labels.index(name) for name in heard]
-    logits = session.run(inputs=np.concatenate(list(heard.values())))[3]
-    owner = np.repeat(np.arange(len(heard)), 4)
+    columns = [labels.index(name) for name in calls]
+    logits = session.run(inputs=np.concatenate(list(calls.values())))[3]
+    owner = np.repeat(np.arange(len(calls)), 4)
     known = logits[:, columns]
-    own = [known[owner == place, place].mean() - known[owner != place, place].mean() for place in range(len(heard))]
+    own = [known[owner == place, place].mean() - known[owner != place, place].mean() for place in range(len(calls))]
     assert np.mean(np.array(own) > 0) > 0.7
     others = np.delete(logits, columns, axis=1)
     assert others.std() < 0.5 * known.std()
@@ -145,14 +145,14 @@ def test_the_embedding_has_a_sane_scale_for_calls_it_never_heard(session):
 
 def test_what_is_heard_elsewhere_are_no_clips_of_the_contest_no_sonotypes_and_no_reptiles():
     spec = MiniatureSpec.tiny()
-    heard, cast = recordings_from_elsewhere(spec, windows=2), make_cast(spec)
+    calls, cast = recordings_from_elsewhere(spec, windows=2), make_cast(spec)
     mute = [species for species in cast if not species.focal and species.taxon.class_name == "Amphibia"]
     focal = {
         species.taxon.scientific_name for species in cast if species.focal and species.taxon.class_name != "Reptilia"
     }
-    assert set(heard) == focal | {f"{species.taxon.scientific_name.split()[0]} vicina" for species in mute}
+    assert set(calls) == focal | {f"{species.taxon.scientific_name.split()[0]} vicina" for species in mute}
     again = recordings_from_elsewhere(spec, windows=2)
-    for name, windows in heard.items():
+    for name, windows in calls.items():
         assert windows.shape == (2, 160_000)
         assert windows.dtype == np.float32
         assert np.abs(windows).max() <= 1
