@@ -23,7 +23,7 @@ from lib.submit.budget import Clock, make_plan
 from lib.submit.soundscape import SoundscapeResult, score_soundscape
 from lib.submit.timing import Meter
 
-WARMUP_SOUNDSCAPES = 8  # soundscapes before any member is dropped: the costs in a recipe were measured on another machine
+WARMUP_SOUNDSCAPES = 8  # before any member is dropped: a recipe's costs were measured on another machine
 _SAVE_MINUTES = 15.0  # between partial submissions, each better than the last
 _MAY_FAIL = 0.05  # of the soundscapes, for a member that the recipe requires
 
