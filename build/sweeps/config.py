@@ -31,10 +31,8 @@ import yaml
 
 from build.notebooks.source import STANDARD_PARAMETERS, convert_parameters, parameters_of
 from build.project import ROOT
-from build.sweeps.record import STAGES, RunRecord
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
-from lib.judge.effects import value_name, varying
 from lib.judge.studies.replay import ReplaySettings
 
 OVERRIDES = "overrides"  # the parameter of a notebook that takes any setting of a network's plan
@@ -542,66 +540,3 @@ class _Reader:
                 *place, what="it counts nothing", expected="a number above 0", got=repr(value), do="set it above 0"
             )
         return value
-
-
-_NO_EFFECT = {"seed", "output_dir"}  # set by luck and bookkeeping
-
-
-@dataclass(frozen=True, eq=False)
-class Setting:
-    """The runs of one stage that ended well and differ by their seed alone."""
-
-    name: str
-    records: tuple[RunRecord, ...]
-
-    @property
-    def score(self) -> float:
-        """The mean over its seeds."""
-        return float(np.mean([record.score for record in self.records]))
-
-
-def effective_parameters(record: RunRecord) -> dict:
-    """The parameters of a run that may change its outcome: all but its seed and its place."""
-    return {name: value for name, value in record.parameters.items() if name not in _NO_EFFECT}
-
-
-def varied_parameters(records: Sequence[RunRecord]) -> tuple[str, ...]:
-    """The parameters that vary within a stage; what a replay changes for all is none of them."""
-    stages = [[effective_parameters(record) for record in records if record.stage == stage] for stage in STAGES]
-    return tuple(dict.fromkeys(name for each in stages for name in varying(each)))
-
-
-def settings_by_stage(sweep: Mapping, records: Sequence[RunRecord]) -> tuple[dict[str, list[Setting]], bool]:
-    """The settings of each stage, the baseline's or its stand-in first; and whether the baseline ran.
-
-    The records come by their numbers.
-    """
-    by_stage: dict[str, dict[str, list[RunRecord]]] = {}
-    for record in records:
-        if record.status == "done" and record.score is not None:
-            key = repr(sorted(effective_parameters(record).items()))
-            by_stage.setdefault(record.stage, {}).setdefault(key, []).append(record)
-    first: dict = next(iter(sweep["points"] or [effective_parameters(record) for record in records]), {})
-    replay = (sweep["promote"] or {}).get("replay", {})
-    names = varied_parameters(records)
-    found, all_ran = {}, True
-    for stage, groups in by_stage.items():
-        full = first | (replay if stage == "replay" else {})
-        baseline = {name: value for name, value in full.items() if name not in _NO_EFFECT}
-        order = sorted(groups.values(), key=lambda group: effective_parameters(group[0]) != baseline)
-        ran = effective_parameters(order[0][0]) == baseline
-        all_ran &= ran
-        found[stage] = [
-            Setting(_setting_name(group[0], order[0][0], names, ran and n == 0), tuple(group))
-            for n, group in enumerate(order)
-        ]
-    return found, all_ran
-
-
-def _setting_name(record: RunRecord, reference: RunRecord, names: Sequence[str], baseline: bool) -> str:
-    """The setting's name in sentences: its first run's number, and what it sets otherwise than the reference."""
-    if baseline:
-        return "the baseline"
-    ours, theirs = effective_parameters(record), effective_parameters(reference)
-    other = [f"{name}={value_name(ours[name])}" for name in names if name in ours and ours[name] != theirs.get(name)]
-    return f"run {record.number}" + (f" ({', '.join(other)})" if other else "")

@@ -16,8 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from build.sweeps.config import effective_parameters
-from build.sweeps.record import RunRecord, read_record
+from build.sweeps.record import RunRecord, effective_parameters, read_record
 from build.sweeps.runs import one_line
 from build.sweeps.verdicts import JudgedSweep, Verdict, format_interval, judge_sweep
 from lib.core.errors import BadInput

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from build.sweeps.config import Setting, effective_parameters, settings_by_stage, varied_parameters
-from build.sweeps.record import RunRecord
+from build.sweeps.record import RunRecord, Setting, effective_parameters, settings_by_stage, varied_parameters
 from build.sweeps.scores import StoredScores, load_stored_scores
 from lib.judge.bootstrap import Interval, bootstrap, interval
 from lib.judge.compare import Difference, compare_all, gains_by_subgroup, rank_correlation
