@@ -84,12 +84,13 @@ def stamp_text(source: str, source_text: str, digest: str) -> str:
 def lib_cells(files: dict[str, bytes]) -> list[tuple[str, str, dict]]:
     """The inserted cells as (type, source, metadata): one line of prose, bootstrap, one cell per room, check."""
     rooms: dict[str, list[str]] = {}
+    stamped: dict[str, str] = {}
     for label, data in files.items():
         text = _text(label, data)
-        if text or not label.endswith("/__init__.py"):
+        if text or not label.endswith("/__init__.py"):  # empty package files are made by the bootstrap
             rooms.setdefault(_room_of(label), []).append(f"# ==== {label} ====\n{text}")
+            stamped[label] = of_bytes(data)
     packages = sorted({str(PurePosixPath(label).parent) for label in files})
-    stamped = {label: of_bytes(data) for label, data in files.items()}
     sources = [
         _BOOTSTRAP.replace("@PACKAGES@", json.dumps(packages)).replace("@MAGIC@", MAGIC.removeprefix("%%")),
         *(f"{MAGIC} {room}\n" + "\n\n".join(parts) for room, parts in rooms.items()),
