@@ -37,8 +37,8 @@ def make_head_setup(prepared: Prepared, public: Path, folder: Path) -> HeadSetup
     def embeddings_of(item: str) -> dict[str, np.ndarray]:
         """Two windows of a clip, twelve of a soundscape."""
         if "/" in item:
-            return embedder.embed(loudest_windows(decode(public / "train_audio" / item), 2)).named()
-        return embedder.embed(soundscape_windows(decode(public / "train_soundscapes" / f"{item}.ogg"))).named()
+            return embedder.embed(loudest_windows(decode(public / "train_audio" / item), 2)).by_name()
+        return embedder.embed(soundscape_windows(decode(public / "train_soundscapes" / f"{item}.ogg"))).by_name()
 
     return HeadSetup(prepared, load_head_data(prepared, embeddings_of, NAMES), packed)
 

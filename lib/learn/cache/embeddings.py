@@ -108,7 +108,7 @@ def _load_windows(recording: RecordingToEmbed) -> tuple[np.ndarray | None, str]:
 
 def _embed_and_store(embedder: Embedder, windows: np.ndarray, recording: RecordingToEmbed) -> EmbedResult:
     """Embed the windows and store the embeddings, concatenated in the order of the embedder's widths."""
-    named = embedder.embed(windows).named()
+    named = embedder.embed(windows).by_name()
     try:
         rows, rounding_error = to_half_precision({name: named[name] for name in embedder.widths})
     except UnstorableEmbeddings as error:
@@ -136,7 +136,7 @@ class EmbeddingCache:
         return item in self._paths
 
     def embeddings(self, item: str) -> dict[str, np.ndarray]:
-        """(rows, width) float32 by name, as `Embeddings.named` has them: a soundscape's twelve, a clip's loudest."""
+        """(rows, width) float32 by name, as `Embeddings.by_name` has them: a soundscape's twelve, a clip's loudest."""
         kept = read_embeddings(self._paths[item], sum(self.widths.values()))
         if kept is None:
             raise BadInput(

@@ -11,7 +11,7 @@ from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE, parse_soun
 from lib.learn.baseline.crossfit import clip_targets
 from lib.models.member.head import site_number
 
-# (rows, width) float32 arrays by name, as lib.models.embedder.base.Embeddings.named has them
+# (rows, width) float32 arrays by name, as lib.models.embedder.base.Embeddings.by_name has them
 NamedEmbeddings = Mapping[str, np.ndarray]
 
 

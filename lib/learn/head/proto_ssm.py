@@ -83,7 +83,7 @@ def init_prototypes(network: ProtoSSM, train: Sequences, clips: ClipEmbeddings) 
         counts = found.sum(0)
         if not counts.any():
             continue
-        projected = network.projected(torch.from_numpy(vectors))
+        projected = network.project_tokens(torch.from_numpy(vectors))
         means = found.T @ projected / counts.clamp(min=1)[:, None] - projected.mean(0)
         network.prototypes[counts > 0] = functional.normalize(means[counts > 0], dim=-1)
     odds = (labels.sum(0) + 0.5) / (len(rows) - labels.sum(0) + 0.5)

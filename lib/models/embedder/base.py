@@ -31,7 +31,7 @@ class Embeddings:
     logits: np.ndarray  # (rows, classes) float32; labels.FLAT_LOGIT where no label stands for the class
     blocks: dict[str, np.ndarray]
 
-    def named(self) -> dict[str, np.ndarray]:
+    def by_name(self) -> dict[str, np.ndarray]:
         """Every (rows, width) part by the name of a head's input: embedding, logits, block:<name>."""
         blocks = {BLOCK + name: means for name, means in self.blocks.items()}
         return {"embedding": self.embedding, "logits": self.logits, **blocks}

@@ -133,12 +133,12 @@ class ProtoSSM(nn.Module):
         """(files, 12, width) the windows, each in the context of the others, of the site and of the hour."""
         site = self.known_or_unknown_site(inputs["site"])
         place = self.place(torch.cat([self.sites[site], self.hours[inputs["hour"]]], dim=-1))
-        windows = self.projected(inputs["embedding"]) + self.positions + place[:, None]
+        windows = self.project_tokens(inputs["embedding"]) + self.positions + place[:, None]
         for layer in self.layers:
             windows = layer(windows)
         return windows
 
-    def projected(self, embedding: Tensor) -> Tensor:
+    def project_tokens(self, embedding: Tensor) -> Tensor:
         """(…, width) windows by themselves, of (…, embedding width)."""
         return self.project(self.embedding(embedding))
 

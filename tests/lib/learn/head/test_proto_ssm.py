@@ -71,8 +71,8 @@ def test_prototypes_start_at_the_mean_window_or_clip_and_biases_at_the_odds():
     truth[..., LOCAL] = False  # nowhere
     init_prototypes(network, sequences, data.clips)
     with torch.no_grad():
-        windows = network.projected(torch.from_numpy(sequences.windows("embedding")))
-        clips = network.projected(torch.from_numpy(data.clips.embeddings["embedding"]))
+        windows = network.project_tokens(torch.from_numpy(sequences.windows("embedding")))
+        clips = network.project_tokens(torch.from_numpy(data.clips.embeddings["embedding"]))
     present = torch.from_numpy(truth[sequences.known])
     for label, rows, of in (
         (CALL, windows, present[:, CALL]),
