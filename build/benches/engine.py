@@ -76,7 +76,7 @@ def model_inputs(data: EngineBenchData, file: Path) -> Tables:
     audio, embedder = decode(file), open_embedder(data.embedder, data.classes)
     windows = soundscape_windows(audio)
     tables = {"spectrogram": WINDOWS.spectrograms(audio, FRONT_END), "inputs": windows}
-    return tables | head_inputs(file, embedder.embed(windows).named())
+    return tables | head_inputs(file, embedder.embed(windows).by_name())
 
 
 @contextlib.contextmanager

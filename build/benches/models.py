@@ -111,7 +111,7 @@ def make_embedder(folder: Path, classes: ClassList, width: float) -> LabelMap:
 def make_heads(folder: Path, classes: ClassList, sounds: Sequence[np.ndarray], rng: np.random.Generator) -> None:
     """A linear head and a ProtoSSM of the public chain's size, on the scales of the embedder's outputs."""
     embedder = open_embedder(folder / "embedders" / "perch", classes)
-    tokens = [embedder.embed(soundscape_windows(sound)).named() for sound in sounds]
+    tokens = [embedder.embed(soundscape_windows(sound)).by_name() for sound in sounds]
     rows = {name: np.concatenate([each[name] for each in tokens]) for name in tokens[0]}
     shape = rows["embedding"].shape[1], len(classes)
     centre, spread = rows["embedding"].mean(axis=0), rows["embedding"].std(axis=0) + 1e-6

@@ -57,8 +57,8 @@ def fit_on_standin(prepared, public, standin_file, output):
 
     def embed(item: str) -> dict[str, np.ndarray]:
         if "/" in item:
-            return embedder.embed(loudest_windows(decode(public / "train_audio" / item), 2)).named()
-        return embedder.embed(soundscape_windows(decode(public / "train_soundscapes" / f"{item}.ogg"))).named()
+            return embedder.embed(loudest_windows(decode(public / "train_audio" / item), 2)).by_name()
+        return embedder.embed(soundscape_windows(decode(public / "train_soundscapes" / f"{item}.ogg"))).by_name()
 
     folder = output / "members" / "l3_linear"
     fit_head_member(prepared, load_head_data(prepared, embed, ("logits",)), LINEAR, folder, packed, [0])

@@ -82,7 +82,7 @@ def make_member(folder: Path, prepared: Prepared, lift: float, luck: int, teache
 
 
 def output(number: int, notebook: str = "02_fold_training") -> Path:
-    """Where a run's notebook writes to, in the sweep's folder."""
+    """The output folder of a run's notebook, in the sweep's folder."""
     return Path("runs", f"{number:012d}", "runs", notebook)
 
 

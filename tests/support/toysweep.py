@@ -86,14 +86,14 @@ class ToyEngine:
 
 
 def write_history(output: Path, score: float) -> None:
-    """What training leaves after each of three epochs of two folds, all of one score."""
+    """The records of training after each of three epochs of two folds, all of one score."""
     rows = [json.dumps({"epoch": epoch, "scores": {"soundscapes": score, "clips": 0.0}}) for epoch in (1, 2, 3)]
     for fold in (0, 1):
         write_text(output / f"training/toy-1/fold{fold}/history.jsonl", "\n".join(rows) + "\n")
 
 
 def made_record(wanted: Request) -> RunRecord:
-    """What the toy's run would have left."""
+    """The record that the toy's run would have left."""
     fails, score = wanted.run.parameters.get("fail", False), 0.6 + wanted.run.parameters.get("gain", 0.0)
     line = ledger_line(score, "alone", "toy")
     return RunRecord(

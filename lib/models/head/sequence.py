@@ -33,7 +33,7 @@ class PerWindow(nn.Module):
         self.standards = nn.ModuleList(Standardizer(values) for values in rows.values())
         self.projections = nn.ModuleList(nn.Linear(size, width) for size in self.widths.values())
 
-    def projected(self, inputs: dict[str, Tensor]) -> Tensor:
+    def project_tokens(self, inputs: dict[str, Tensor]) -> Tensor:
         """(…, tokens, width) each token standardised and brought to the common width."""
         layers = zip(self.widths, self.standards, self.projections, strict=True)
         return torch.stack([project(standard(inputs[name])) for name, standard, project in layers], dim=-2)
@@ -59,7 +59,7 @@ class SequenceHead(PerWindow):
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """(…, classes) logits of (…, width) tokens by name."""
-        tokens = self.projected(inputs)
+        tokens = self.project_tokens(inputs)
         rows = tokens.flatten(0, -3)
         rows = torch.cat([self.reader.expand(rows.shape[0], 1, -1), rows], dim=1)
         rows = rows + self.attention(self.norms[0](rows))
@@ -81,7 +81,7 @@ class ScalarMix(PerWindow):
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """(…, classes) logits of (…, width) tokens by name."""
-        mixed = (self.norm(self.projected(inputs)) * self.preference.softmax(0)[:, None]).sum(-2)
+        mixed = (self.norm(self.project_tokens(inputs)) * self.preference.softmax(0)[:, None]).sum(-2)
         return self.classes(self.dropout(mixed))
 
     def shares(self) -> dict[str, float]:

@@ -18,7 +18,7 @@ Model = TypeVar("Model")
 
 @dataclass(frozen=True)
 class Averaging:
-    """What is averaged over the folds ("refit": nothing, one model is fitted on all), and over the seeds of a fold."""
+    """The quantity averaged over folds ("refit": none, one model is fitted on all), and over the seeds of a fold."""
 
     folds: FoldRule
     seeds: Literal["logit"] | None = None  # None: a fold has a single seed

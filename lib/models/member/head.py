@@ -86,7 +86,7 @@ class HeadMember:
     def predict(self, inputs: SoundscapeInputs, folds: Sequence[int] | None = None) -> np.ndarray:
         """(12, classes) probabilities in the windows of a soundscape: the mean of these folds' heads, or of all."""
         tokens = inputs.get_or_compute(
-            ("tokens", self._embedder.manifest), lambda: self._embedder.embed(inputs.windows()).named()
+            ("tokens", self._embedder.manifest), lambda: self._embedder.embed(inputs.windows()).by_name()
         )
         return self._probabilities(tokens, inputs.soundscape, self._heads.folds if folds is None else folds)
 
@@ -111,7 +111,7 @@ def golden_soundscape(sites: Sequence[str]) -> Soundscape:
 @lru_cache(maxsize=1)  # an embedder is opened once a process, and embeds the golden sound once for all its heads
 def golden_tokens(embedder: Embedder) -> dict[str, np.ndarray]:
     """An embedder's tokens of the golden sound's twelve windows."""
-    return embedder.embed(soundscape_windows(golden_sound())).named()
+    return embedder.embed(soundscape_windows(golden_sound())).by_name()
 
 
 def _find_embedder(folder: Path, card: MemberCard, classes: ClassList) -> Embedder:

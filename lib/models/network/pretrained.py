@@ -72,7 +72,7 @@ def load_pretrained(backbone: nn.Module, name: str, weights: str) -> str:
     if weights == "none":
         return f"{name}: NO pretrained weights, every weight starts at random"
     if weights == "timm":
-        source, tensors = f"timm's {name}", _downloaded(name)
+        source, tensors = f"timm's {name}", _download(name)
     else:
         path = find_weights(weights, name)
         source, tensors = f"{path.parent.name}/{path.name}", _tensors(path)
@@ -82,7 +82,7 @@ def load_pretrained(backbone: nn.Module, name: str, weights: str) -> str:
 def find_weights(where: str, name: str) -> Path:
     """The weight file: `where` itself, or in that folder, or in what is attached; by the backbone's name if several."""
     given = Path(where)
-    found = [given] if given.is_file() else _weight_files(given) if given.is_dir() else _attached(where)
+    found = [given] if given.is_file() else _weight_files(given) if given.is_dir() else _find_attached(where)
     named = [path for path in found if path.stem.startswith(name.split(".")[0])]
     chosen = found if len(found) == 1 else named
     if len(chosen) != 1:
@@ -101,7 +101,7 @@ _HOW_TO_MAKE = (
 )
 
 
-def _downloaded(name: str) -> dict[str, Tensor]:
+def _download(name: str) -> dict[str, Tensor]:
     """timm's weights, from its cache or from the internet."""
     timm = load_timm()
     if not timm.is_model_pretrained(name):
@@ -128,7 +128,7 @@ def _weight_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)
 
 
-def _attached(where: str) -> list[Path]:
+def _find_attached(where: str) -> list[Path]:
     """The weight files of that name, or in folders of that name, among the attached inputs."""
     root, files = inputs_root(), []
     for folder in folders_below(root, depth=5) if root.is_dir() else ():
@@ -138,7 +138,7 @@ def _attached(where: str) -> list[Path]:
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a weight file by name, unwrapped."""
-    content: dict[str, Any]
+    content: Any
     try:
         content = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # a damaged zip, a pickle with more than tensors, a wrong suffix

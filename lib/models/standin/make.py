@@ -54,13 +54,13 @@ class _Maker:
         self._width, self._seed = width, seed
         self._scales: dict[str, tuple[np.ndarray, ...]] = {}
         sounds = _synthetic_sounds(np.random.default_rng([seed, 2]))
-        measured = self._measured(sounds)
+        measured = self._measure(sounds)
         for key in {name.partition(":")[2] for name in measured if name != "pooled"}:
             self._scales[key] = tuple(measured[f"{what}:{key}"].ravel() for what in ("mean", "spread"))
-        pooled = measured["pooled"] if calls is None else self._measured(calls)["pooled"]
+        pooled = measured["pooled"] if calls is None else self._measure(calls)["pooled"]
         self._centre, self._spread = pooled.mean(axis=(0, 2, 3)), pooled.std(axis=(0, 2, 3))
 
-    def _measured(self, sounds: np.ndarray) -> dict[str, np.ndarray]:
+    def _measure(self, sounds: np.ndarray) -> dict[str, np.ndarray]:
         """The features' means over their places, and each convolution's scale while it is not known."""
         graph = Graph()
         features = self._tower(graph)[1]
@@ -70,7 +70,7 @@ class _Maker:
     def embeddings(self, windows: np.ndarray) -> np.ndarray:
         """(windows, 1536) float32."""
         graph = Graph()
-        self._embedded(graph)
+        self._add_embedding(graph)
         return _run(graph, windows, ["embedding"])["embedding"]
 
     def write(
@@ -79,7 +79,7 @@ class _Maker:
         """Write the whole: the trained labels' logits in their columns, weak noise in all others."""
         rng = np.random.default_rng([self._seed, 3])
         graph = Graph()
-        embedding = self._embedded(graph)
+        embedding = self._add_embedding(graph)
         few = graph.add("MatMul", embedding, rng.normal(size=(EMBEDDING, _NOISE_RANK)) / EMBEDDING)
         noise = graph.add("MatMul", few, rng.normal(size=(_NOISE_RANK, STANDIN_LABELS - len(trained))))
         logits = graph.add("Add", noise, _SILENT)
@@ -96,7 +96,7 @@ class _Maker:
         rng = np.random.default_rng([self._seed, 0])
         return spectrogram, Tower(graph, self._width, rng, self._scales).add(spectrogram)
 
-    def _embedded(self, graph: Graph) -> str:
+    def _add_embedding(self, graph: Graph) -> str:
         """The name of the embedding; it, its places and the spectrogram are outputs."""
         spectrogram, features = self._tower(graph)
         centred = graph.add("Sub", graph.add("Transpose", features, perm=[0, 2, 3, 1]), self._centre)

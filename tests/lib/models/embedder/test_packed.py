@@ -39,10 +39,10 @@ def test_its_outputs_are_in_the_projects_classes_and_as_wide_as_on_its_card(pack
     highest = np.maximum(-level[:, 3], -level[:, 99])
     np.testing.assert_allclose(outputs.logits, np.stack([-level[:, 7], highest, flat], axis=1), rtol=1e-4)
     means = level.mean(axis=1)[:, None] * np.arange(1, CHANNELS + 1)
-    np.testing.assert_allclose(outputs.named()["block:MBConv_0"], means, rtol=1e-4)
-    assert {name: values.shape[1] for name, values in outputs.named().items()} == embedder.widths
+    np.testing.assert_allclose(outputs.by_name()["block:MBConv_0"], means, rtol=1e-4)
+    assert {name: values.shape[1] for name, values in outputs.by_name().items()} == embedder.widths
     assert embedder.widths == {"embedding": 1536, "logits": 3, "block:MBConv_0": CHANNELS}
-    assert {values.dtype for values in outputs.named().values()} == {np.dtype("float32")}
+    assert {values.dtype for values in outputs.by_name().values()} == {np.dtype("float32")}
 
 
 def test_it_is_opened_once_whatever_its_folder_and_for_its_classes_only(packed, tmp_path, source):

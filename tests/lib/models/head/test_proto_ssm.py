@@ -8,20 +8,20 @@ from lib.learn.head.base import network_inputs
 from lib.models.head.proto_ssm import ProtoNetwork, ProtoSSM
 from tests.support.plantedsignals import CALL, FLAT_LOGIT, soundscapes
 
-HEARD = soundscapes(6, seed=0)
+SEQUENCES = soundscapes(6, seed=0)
 
 
 @pytest.fixture
 def network():
     torch.manual_seed(0)
     return ProtoSSM(
-        ProtoNetwork(width=16, states=4), HEARD.windows("embedding"), HEARD.windows("logits"), np.array([1, 3])
+        ProtoNetwork(width=16, states=4), SEQUENCES.windows("embedding"), SEQUENCES.windows("logits"), np.array([1, 3])
     ).eval()
 
 
 @pytest.fixture
 def inputs(network):
-    return network_inputs(network, HEARD)
+    return network_inputs(network, SEQUENCES)
 
 
 def test_a_window_hears_the_first_and_the_last(network, inputs):

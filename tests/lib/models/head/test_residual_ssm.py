@@ -1,4 +1,4 @@
-"""ResidualSSM adds nothing before it has learnt, nor at weight nought, and then hears windows in both directions."""
+"""ResidualSSM adds nothing before it has learnt, nor at weight nought, and then uses windows in both directions."""
 
 import pytest
 import torch
@@ -6,19 +6,19 @@ import torch
 from lib.models.head.residual_ssm import FIRST_PASS, ResidualNetwork, ResidualSSM
 from tests.support.plantedsignals import soundscapes
 
-HEARD = soundscapes(4, seed=0)
+SEQUENCES = soundscapes(4, seed=0)
 
 
 def network_of(weight: float) -> ResidualSSM:
     torch.manual_seed(0)
     settings = ResidualNetwork(width=8, states=4, correction_weight=weight)
-    return ResidualSSM(settings, HEARD.windows("embedding"), HEARD.windows("logits")).eval()
+    return ResidualSSM(settings, SEQUENCES.windows("embedding"), SEQUENCES.windows("logits")).eval()
 
 
 @pytest.fixture
 def inputs():
     return {
-        name: torch.from_numpy(HEARD.embeddings[of])
+        name: torch.from_numpy(SEQUENCES.embeddings[of])
         for name, of in (("embedding", "embedding"), (FIRST_PASS, "logits"))
     }
 

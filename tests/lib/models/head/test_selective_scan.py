@@ -1,4 +1,4 @@
-"""The scan equals a slow loop, hears only one way, has right gradients, and both ways mirror each other."""
+"""The scan equals a slow loop, uses one direction only, has right gradients, and both directions mirror each other."""
 
 import numpy as np
 import pytest

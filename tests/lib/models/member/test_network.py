@@ -41,7 +41,7 @@ def with_card(folder, part, **settings):
     write_json(folder / "member.json", card)
 
 
-def permuted(path):
+def exchange_classes(path):
     """Exchange the first two classes of the graph's outputs."""
     model = onnx.load(path)
     columns = np.array([1, 0, *range(2, 12)])
@@ -54,7 +54,7 @@ def permuted(path):
     onnx.save(model, path)
 
 
-def nudged(path):
+def nudge(path):
     """Change each weight matrix of the graph by a hundredth."""
     model = onnx.load(path)
     for tensor in model.graph.initializer:
@@ -63,7 +63,7 @@ def nudged(path):
     onnx.save(model, path)
 
 
-def exchanged(one, other):
+def exchange(one, other):
     """Exchange two files."""
     first, second = one.read_bytes(), other.read_bytes()
     one.write_bytes(second)
@@ -94,9 +94,9 @@ PLANTED = {
     "a missing fold": lambda folder: (folder / "fold1.onnx").unlink(),
     "no folds": lambda folder: [path.unlink() for path in folder.glob("*.onnx")],
     "another member's fold": lambda folder: shutil.copy(folder / "fold0.onnx", folder / "fold3.onnx"),
-    "exchanged folds": lambda folder: exchanged(folder / "fold0.onnx", folder / "fold2.onnx"),
-    "exchanged classes": lambda folder: permuted(folder / "fold1.onnx"),
-    "other weights": lambda folder: nudged(folder / "fold2.onnx"),
+    "exchanged folds": lambda folder: exchange(folder / "fold0.onnx", folder / "fold2.onnx"),
+    "exchanged classes": lambda folder: exchange_classes(folder / "fold1.onnx"),
+    "other weights": lambda folder: nudge(folder / "fold2.onnx"),
 }
 
 
@@ -116,7 +116,7 @@ def test_the_clean_copy_is_opened(copy, classes):
 def test_damage_and_another_order_of_classes_are_refused_before_anything_runs(copy, classes):
     with pytest.raises(BadInput, match="another class list"):
         open_member(copy, ClassList(tuple(reversed(classes.labels))))
-    nudged(copy / "fold2.onnx")
+    nudge(copy / "fold2.onnx")
     with pytest.raises(BadInput, match=r"fold2\.onnx"):
         open_member(copy, classes)
 
@@ -155,7 +155,7 @@ def full_data(copy, classes):
     """The member with a network trained on the full data, whose golden output it keeps."""
     networks = NetworkMember(copy, read_card(copy, classes))
     shutil.copy(copy / "fold0.onnx", copy / "full_data.onnx")
-    nudged(copy / "full_data.onnx")
+    nudge(copy / "full_data.onnx")
     write_golden_output(copy, alone(copy / "full_data.onnx", networks, golden_sound())[None])
     seal(copy, "member")
     return copy
@@ -166,11 +166,11 @@ def opened(monkeypatch):
     """The names of the files that were opened."""
     names, open_file = [], OnnxSession.__init__
 
-    def noted(self, path, **interface):
+    def note(self, path, **interface):
         names.append(path.name)
         open_file(self, path, **interface)
 
-    monkeypatch.setattr(OnnxSession, "__init__", noted)
+    monkeypatch.setattr(OnnxSession, "__init__", note)
     return names
 
 
@@ -197,7 +197,7 @@ def test_a_full_data_network_is_served_alone_and_folds_are_opened_when_needed(
 @pytest.mark.parametrize("what", ["other weights", "no full-data network", "another member's full-data network"])
 def test_a_served_network_that_is_not_the_trained_one_is_refused(full_data, classes, what):
     if what == "other weights":
-        nudged(full_data / "full_data.onnx")
+        nudge(full_data / "full_data.onnx")
     elif what == "no full-data network":
         (full_data / "full_data.onnx").unlink()
     else:

@@ -51,7 +51,7 @@ def test_out_of_fold_means_out_of_fold(members, prepared):
     assert judge(truth, seen).macro > judge(truth, oof).macro + 0.05
 
 
-def fitted(name, prepared, public, folder):
+def fit_member(name, prepared, public, folder):
     if name == "l0_prior":
         fit_prior_member(prepared, folder / name, PriorSettings())
     else:
@@ -68,7 +68,7 @@ def test_a_folds_labels_have_no_part_in_its_own_scores(prepared, public, tmp_pat
         tuple(prepared.classes.labels[:2]) if h else own for own, h in zip(prepared.windows.labels, here, strict=True)
     ]
     turned = replace(prepared, windows=prepared.windows.assign(labels=other))
-    before, after = (fitted(name, p, public, tmp_path / n) for n, p in (("a", prepared), ("b", turned)))
+    before, after = (fit_member(name, p, public, tmp_path / n) for n, p in (("a", prepared), ("b", turned)))
     held_out = np.array([fold_of[row.rpartition("_")[0]] == 0 for row in before.row_ids])
     np.testing.assert_array_equal(before.values[held_out], after.values[held_out])
     assert (before.values[~held_out] != after.values[~held_out]).any()
@@ -136,7 +136,7 @@ def test_the_card_holds_all_that_inference_needs(members, classes):
     assert (card.inputs, card.outputs) == (["features"], ["prob"])
 
 
-def altered(member, tmp_path, **changes):
+def alter_card(member, tmp_path, **changes):
     """A copy of the member with a changed card, sealed anew, as a careless hand would leave it."""
     copy = shutil.copytree(member, tmp_path / member.name)
     write_json(copy / "member.json", read_json(copy / "member.json") | changes)
@@ -157,9 +157,9 @@ def test_another_class_list_unknown_families_and_unknown_keys_are_refused(member
     with pytest.raises(BadInput, match="another class list"):
         open_member(members / "l0_prior", ClassList(tuple(reversed(classes.labels))))
     with pytest.raises(BadInput, match="unknown family"):
-        open_member(altered(members / "l0_prior", tmp_path, family="oracle"), classes)
+        open_member(alter_card(members / "l0_prior", tmp_path, family="oracle"), classes)
     with pytest.raises(BadInput, match="wings"):
-        open_member(altered(members / "l1_statistics", tmp_path, wings=2), classes)
+        open_member(alter_card(members / "l1_statistics", tmp_path, wings=2), classes)
 
 
 def test_another_front_end_than_trained_cannot_slip_through(members, classes, public, tmp_path):
@@ -167,7 +167,7 @@ def test_another_front_end_than_trained_cannot_slip_through(members, classes, pu
     front_end = read_json(members / "l1_statistics" / "member.json")["config"] | {
         "front_end": {"n_mels": 32, "n_fft": 1024}
     }
-    member = open_member(altered(members / "l1_statistics", tmp_path, config=front_end), classes)
+    member = open_member(alter_card(members / "l1_statistics", tmp_path, config=front_end), classes)
     path = next((public / "train_soundscapes").glob("*.ogg"))
     with pytest.raises(Exception, match="Got invalid dimensions"):
         member.score(SoundscapeInputs(parse_soundscape(path.name), decode(path)))
