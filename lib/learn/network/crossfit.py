@@ -160,7 +160,7 @@ def _write_network_member(run: TrainingRun, trained: Mapping[int | None, Trained
             lambda stem: _predict(run, stem, [files[fold] for fold in served]), sorted(set(run.prepared.windows.stem))
         ),
         parity=float(table.max_abs.max()),
-        golden_output=_golden_output(run.plan, [networks[fold] for fold in served]),
+        golden_output=_golden_output(run, [networks[fold] for fold in served]),
     )
     of_folds = _history({fold: result for fold, result in trained.items() if fold is not None})
     of_full_data = _history({None: trained[None]}).drop(columns="fold") if None in trained else None
@@ -210,7 +210,7 @@ def _predict(run: TrainingRun, stem: str, networks: list[Runner]) -> np.ndarray:
 def _training_record(run: TrainingRun) -> Training:
     """The record of what each fold's network trained on: all it does not hold out, backgrounds, pseudo-labels.
 
-    External recordings are left out: they are none of the contest's, and their names tell no site and day.
+    External recordings are left out: they are none of the contest's, and their names give no site and day.
     """
     training, labels = crossfit_training(run.prepared.folds), run.pseudo_labels
     card = labels.load(run.prepared).card if labels else None
@@ -229,14 +229,15 @@ def _training_record(run: TrainingRun) -> Training:
     )
 
 
-def _golden_output(plan: NetworkPlan, networks: Iterable[Network]) -> np.ndarray:
+def _golden_output(run: TrainingRun, networks: Iterable[Network]) -> np.ndarray:
     """(networks, 12, classes) the training side's output: torch's front end, on windows cut one by one."""
-    window_spec, mel = plan.window_spec, MelSpectrogram(plan.front_end)
+    window_spec, front_end = run.plan.window_spec, run.plan.front_end
+    mel = MelSpectrogram(front_end)
     inside = np.pad(fit_length(golden_sound(), SOUNDSCAPE_SAMPLES), window_spec.margin_samples, mode="reflect")
     padded = np.pad(inside, mel.context_samples, mode="reflect")
     length = window_spec.samples + 2 * mel.context_samples
     windows = [padded[row * WINDOW_SAMPLES :][:length] for row in range(WINDOWS_PER_SOUNDSCAPE)]
-    peaks = torch.full((WINDOWS_PER_SOUNDSCAPE,), file_peak_db(inside, plan.front_end))
+    peaks = torch.full((WINDOWS_PER_SOUNDSCAPE,), file_peak_db(inside, front_end))
     with torch.no_grad():
         spectrograms = mel(torch.from_numpy(np.stack(windows)), peaks)[:, None].numpy()
     return np.stack([mean_probabilities(spectrograms, window_spec, [torch_runner(network)]) for network in networks])

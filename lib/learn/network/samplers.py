@@ -12,7 +12,7 @@ from lib.learn.soft_labels.crops import PseudoSettings
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    """How batches are composed. The caps hold for a pass over the clips; then `clips` orders the pass."""
+    """The composition of batches. The caps hold for a pass over the clips; then `clips` orders the pass."""
 
     batch_size: int = 64
     soundscape_share: float = 0.1  # of a batch, to the nearest whole row
@@ -35,7 +35,7 @@ class SamplerSettings:
 
     @property
     def soundscapes(self) -> int:
-        """How many rows of a batch are cut from labelled soundscapes."""
+        """The number of a batch's rows that are cut from soundscapes."""
         return round(self.soundscape_share * self.batch_size)
 
 

@@ -1,4 +1,4 @@
-"""Folds in processes: answers by fold, one thread each, errors with their traceback, and no process left behind."""
+"""Folds in processes: results by fold, one thread each, errors with their traceback, and no process left behind."""
 
 import os
 import signal
@@ -13,15 +13,15 @@ from build.project import ROOT
 from lib.core.errors import BadInput
 from lib.learn import parallel_folds as fold_processes
 from lib.learn.parallel_folds import available_devices, train_folds
-from tests.support.toytraining import fold_that_answers, fold_that_dies, fold_that_fails
+from tests.support.toytraining import fold_that_dies, fold_that_fails, fold_that_returns
 
 
 def test_each_fold_runs_in_a_process_of_its_own_and_its_output_is_printed(capsys, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    answers = train_folds([2, None], fold_that_answers, ["cpu"])  # one after the other; None is the whole
-    assert list(answers) == [2, None]
-    assert all(answers[fold][:3] == (fold, "cpu", 1) for fold in answers)
-    assert len({pid for *_rest, pid in answers.values()} | {os.getpid()}) == 3
+    results = train_folds([2, None], fold_that_returns, ["cpu"])  # one after the other; None is the whole
+    assert list(results) == [2, None]
+    assert all(results[fold][:3] == (fold, "cpu", 1) for fold in results)
+    assert len({pid for *_rest, pid in results.values()} | {os.getpid()}) == 3
     printed = capsys.readouterr().out.splitlines()
     assert printed == ["fold 2 | hello from cpu", "whole | hello from cpu"]
 

@@ -125,7 +125,7 @@ def test_an_unknown_fold_or_none_is_refused(prepared_folder, public, tmp_path, f
         fit(TINY_PLAN, "l2_tiny", prepared_folder, public, tmp_path, folds=folds)
 
 
-TAUGHT = override(TINY_PLAN, pseudo_ratio=1.0)
+STUDENT = override(TINY_PLAN, pseudo_ratio=1.0)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def labels(beside, prepared, public):
 
 def test_labels_and_a_ratio_go_together(labels, beside, prepared_folder, public):
     with pytest.raises(BadInput, match=r"labels and pseudo_ratio go together(.|\n)*labels None(.|\n)*04_pseudo_labels"):
-        fit(TAUGHT, "student", prepared_folder, public, beside)
+        fit(STUDENT, "student", prepared_folder, public, beside)
     with pytest.raises(BadInput, match=r"go together(.|\n)*pseudo_ratio 0"):
         fit(TINY_PLAN, "student", prepared_folder, public, beside, labels=labels)
     with pytest.raises(BadInput, match=r"go together(.|\n)*labels None, pseudo_ratio 0.0, pooled"):
@@ -147,15 +147,15 @@ def test_labels_and_a_ratio_go_together(labels, beside, prepared_folder, public)
 def test_labels_that_cannot_be_trained_on_are_refused_before_anything_is_decoded(
     labels, beside, prepared, prepared_folder, public, tmp_path
 ):
-    def refused(match, folder=labels, plan=TAUGHT, **how):
+    def refused(match, folder=labels, plan=STUDENT, **how):
         with pytest.raises(BadInput, match=match):
             fit(plan, "student", prepared_folder, public, beside, labels=folder, cache_folder=tmp_path / "new", **how)
         assert not (tmp_path / "new").exists()
 
     refused("no soft labels at", folder=tmp_path / "nowhere")
     refused(r"the teacher l2_tiny is missing(.|\n)*among l9_owl", others={"l9_owl": beside})
-    refused("nothing passes the gate, of fold 0", plan=override(TAUGHT, gate_threshold=0.99))
-    refused("rejects nothing, of fold 0", plan=override(TAUGHT, gate_threshold=0.001))
+    refused("nothing passes the gate, of fold 0", plan=override(STUDENT, gate_threshold=0.99))
+    refused("rejects nothing, of fold 0", plan=override(STUDENT, gate_threshold=0.001))
     few = tiny_labels(tmp_path / "few", replace(prepared, folds=prepared.folds), public, {})
     card = read_json(few / "labels.json")
     write_json(few / "labels.json", card | {"folds": card["folds"][:2]})
@@ -184,7 +184,7 @@ def test_a_student_names_its_teacher_and_its_training_data_and_is_judged_through
     labels, beside, here, prepared, prepared_folder, public, classes, capsys
 ):
     teacher, student = beside / "members" / "l2_tiny", beside / "members" / "student"
-    few = override(TAUGHT, epochs=1, steps_per_epoch=2, serve="one")
+    few = override(STUDENT, epochs=1, steps_per_epoch=2, serve="one")
     fitted = fit(few, "student", prepared_folder, public, beside, labels=labels)
     printed = capsys.readouterr().out
     assert "fold 0: " in printed
@@ -215,7 +215,7 @@ def test_a_student_names_its_teacher_and_its_training_data_and_is_judged_through
 def test_other_labels_or_pooled_ones_are_another_training_and_another_config(
     labels, beside, here, prepared, prepared_folder, public, tmp_path
 ):
-    few, before = override(TAUGHT, epochs=1, steps_per_epoch=1), len(trainings(beside))
+    few, before = override(STUDENT, epochs=1, steps_per_epoch=1), len(trainings(beside))
     other = tiny_labels(tmp_path / "other", prepared, public, {}, seed=1)
     prints = set()
     for how in ({"labels": labels}, {"labels": labels, "pooled": True}, {"labels": other}, {"labels": labels}):
@@ -226,7 +226,7 @@ def test_other_labels_or_pooled_ones_are_another_training_and_another_config(
 
 
 def test_a_student_of_pooled_labels_is_refused_by_the_judge(labels, beside, here, prepared, prepared_folder, public):
-    few = override(TAUGHT, epochs=1, steps_per_epoch=1)
+    few = override(STUDENT, epochs=1, steps_per_epoch=1)
     leaky = fit(few, "leaky", prepared_folder, public, beside, labels=labels, pooled=True, folds=[0])
     training = fit_network._training_record(leaky.run)
     assert (training.teachers, training.pooled_teachers) == ([], ["l2_tiny"])
