@@ -142,7 +142,12 @@ def _backbone(network: nn.Module) -> tuple[str, Any]:
 
 
 class Average:
-    """The averaged state of a network; `count` states went into it."""
+    """An exponential (EMA) or plain (SWA) mean of a network's states; `count` states went into it.
+
+    Batch norm's running statistics are averaged like the weights. A mean of finite means is finite and a mean of
+    variances is positive, so nothing can become NaN; a pass over the data that estimates them anew (`update_bn`) can,
+    when a batch overflows, and it costs an epoch's reading.
+    """
 
     def __init__(self, network: nn.Module):
         self.state = {name: value.detach().clone() for name, value in network.state_dict().items()}
@@ -199,7 +204,10 @@ _FIRST, _LAST = 1 / 25, 1 / 25 / 1e4  # where one-cycle starts and ends: torch's
 
 
 def learning_rate_share(step: int, steps: int, schedule: str, warmup_share: float) -> float:
-    """The learning rate of step 0, 1, … `steps` - 1 as a share of the peak, above 0 and at most 1."""
+    """The learning rate of step 0, 1, … `steps` - 1 as a share of the peak, above 0 and at most 1.
+
+    A pure function of the step: there is no scheduler whose state a resumed run could lose.
+    """
     if schedule == "one-cycle":
         peak = warmup_share * steps - 1
         if step < peak:
