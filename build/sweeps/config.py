@@ -236,7 +236,7 @@ class Search:
 
 @dataclass(frozen=True)
 class Promotion:
-    """What a replay changes, and which of the replayed are run in full: the best few, or all that gain so much."""
+    """Parameters that a replay changes, and the rule for full runs: the best few, or all that gain so much."""
 
     replay: dict
     keep: int | None = None
@@ -417,7 +417,7 @@ class _Reader:
         return found
 
     def _points(self, values: Any, mode: str) -> list[dict]:
-        """What each run of a grid, a list or a random draw sets beside what is fixed."""
+        """The parameters of each run of a grid, a list or a random draw, but for the fixed ones."""
         if mode == "list":
             points = [self._settings(point, mode, number) for number, point in enumerate(values, start=1)]
         elif mode == "grid":

@@ -155,7 +155,7 @@ def _gpus() -> list[str]:
 
 
 def _outcome(future: "Future") -> str:
-    """How the run's process ended, as the worker returned it; or the error that the worker raised."""
+    """The end of the run's process, as the worker returned it; or the error that the worker raised."""
     if future.status == "finished":
         return future.result()
     if future.status == "error":

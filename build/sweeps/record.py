@@ -13,7 +13,7 @@ from lib.judge.ledger import LedgerLine
 
 STAGES = ("only", "replay", "full")
 STATUSES = ("done", "failed", "pruned")
-MEMBERS = ("members", "discarded")  # where notebooks leave them below their output: 04 moves students that are worse to the second
+MEMBERS = ("members", "discarded")  # below a notebook's output: 04 moves worse students to the second
 
 
 @dataclass(frozen=True)

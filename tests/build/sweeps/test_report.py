@@ -10,7 +10,7 @@ import pytest
 from build.sweeps import report
 from build.sweeps.report import advice_sentences, judge_folder, verdict_sentences, write_sweep_page
 from lib.core.records import read_json, write_json
-from tests.support.tinysweep import make_prepared, make_sweep, make_finished_run, make_record
+from tests.support.tinysweep import make_finished_run, make_prepared, make_record, make_sweep
 
 SPACE = {"loss": ["bce", "focal"], "front_end": ["small", "pcen", "wide"]}
 GRID = [dict(zip(SPACE, values, strict=True)) | {"epochs": 2} for values in product(*SPACE.values())]

@@ -15,12 +15,12 @@ from lib.judge.ledger import LedgerLine
 from lib.judge.metric import judge
 from tests.support.tinysweep import (
     ledger_line,
+    make_finished_run,
     make_member,
     make_prepared,
+    make_record,
     make_sweep,
     output,
-    make_finished_run,
-    make_record,
 )
 
 
