@@ -163,9 +163,9 @@ lab: setup  ## open the notebooks in JupyterLab (PAIRED=1: in notebooks/, where 
 unpair: setup  ## show what was edited in notebooks/ and write it into the percent scripts (ONLY="02", DRY=1)
 	$(RUN) -m build.notebooks.pairing --back $(ONLY) $(ONLY_SHOW)
 
-docs: setup  ## run demo, test and bench, and put their output and a picture into the README (needs chromium)
-	$(PIP) -r requirements-docs.txt
-	$(RUN) -m build.docs
+docs: setup  ## renew the measured blocks and pictures of README and docs/ (ONLY="demo test pictures"; needs chromium)
+	$(PIP) -r requirements-docs.txt -r requirements-lab.txt
+	$(RUN) -m build.docs $(ONLY)
 
 clean:  ## remove what was generated, but not data, runs and .venv
 	rm -rf dist .pytest_cache .ruff_cache .hypothesis

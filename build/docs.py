@@ -1,24 +1,31 @@
-"""Update the measured parts of README and docs/results.md from real runs, and take the README's screenshot.
+"""Update the measured parts of README and docs/results.md from real runs, and renew the pictures in docs/.
 
-python -m build.docs    runs demo, tests, ladder and bench, and puts their output into the marked code blocks
+python -m build.docs                       runs demo, tests, ladder, bench and calibration; then takes the pictures
+python -m build.docs demo test pictures    only these; `pictures` needs the pages of a demo, and chromium
 """
 
+import argparse
+import json
+import os
 import re
 import subprocess
 import sys
 
+from build.notebooks.source import parameters_of, read_notebook, title_and_summary
 from build.project import ROOT
 from lib.core.errors import BadInput
+from lib.core.fingerprint import of_json
 
 PAPERS = ("README.md", "docs/results.md")
 RUNS = {  # mark in one of the papers -> command, and the number of its last lines that are shown
-    "demo": (["make", "demo"], 30),
-    "test": (["make", "test"], 1),
-    "ladder": (["make", "ladder"], 40),
+    "demo": (["make", "demo"], 6),
+    "test": (["make", "test"], 3),
+    "ladder": (["make", "ladder"], 16),
     "bench": (["make", "bench"], 70),
     "calibrate": (["make", "calibrate"], 5),
 }
-PAGE, SCREENSHOT = ROOT / "dist/notebooks/index.html", ROOT / "docs/notebooks.png"
+PICTURES = {"notebooks.png": "0*.py", "lab.png": "02_fold_training.py"}  # picture in docs/ -> notebooks it shows
+RECORD = ROOT / "docs/pictures.json"  # picture -> fingerprint of the notebooks' state at that time
 
 
 def replace_block(text: str, mark: str, lines: list[str]) -> str:
@@ -49,29 +56,52 @@ def output_of(command: list[str], last: int) -> list[str]:
     return ["…", *lines[-last:]] if len(lines) > last else lines
 
 
-def take_screenshot() -> None:
-    """Save the top of the notebooks' index page as an image."""
+def shown_state(picture: str) -> str:
+    """The fingerprint of what a picture shows of its notebooks: titles, summaries and parameters."""
+    shown = {}
+    for source in sorted((ROOT / "notebooks_src").glob(PICTURES[picture])):
+        parameters = {name: (each.kind, each.default, each.help) for name, each in parameters_of(source).items()}
+        shown[source.stem] = [title_and_summary(read_notebook(source), source.stem), parameters]
+    return of_json(shown)
+
+
+def stale_pictures() -> list[str]:
+    """The pictures in docs/ that are older than the notebooks they show."""
+    recorded = json.loads(RECORD.read_text())
+    return [picture for picture in PICTURES if recorded.get(picture) != shown_state(picture)]
+
+
+def take_pictures() -> None:
+    """Save the top of the notebooks' index page, and 02 in JupyterLab as the browser test leaves it."""
     from selenium import webdriver  # of the group docs, which the rest of this file does without
 
     options = webdriver.ChromeOptions()
     for flag in ("--headless", "--no-sandbox", "--disable-gpu", "--window-size=1000,760", "--hide-scrollbars"):
         options.add_argument(flag)
     with webdriver.Chrome(options=options) as browser:
-        browser.get(PAGE.as_uri())
-        browser.save_screenshot(str(SCREENSHOT))
+        browser.get((ROOT / "dist/notebooks/index.html").as_uri())
+        browser.save_screenshot(str(ROOT / "docs/notebooks.png"))
+    test = ["-m", "pytest", "-m", "slow", "tests/build/test_lab_browser.py", "-k", "an_edit"]
+    environment = os.environ | {"LAB_PICTURE": str(ROOT / "docs/lab.png")}
+    subprocess.run([sys.executable, *test], cwd=ROOT, env=environment, check=True)
+    RECORD.write_text(json.dumps({picture: shown_state(picture) for picture in PICTURES}, indent=2) + "\n")
 
 
-def main() -> int:
-    """Run everything, then write each paper once."""
-    papers = {paper: (ROOT / paper).read_text() for paper in PAPERS}
-    for mark, (command, last) in RUNS.items():
-        paper = paper_with(papers, mark)
-        papers[paper] = replace_block(papers[paper], mark, output_of(command, last))
-    for paper, text in papers.items():
-        (ROOT / paper).write_text(text)
-    take_screenshot()
+def main(arguments: list[str]) -> int:
+    """Run what is named, or everything, and write each paper after each run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join([*RUNS, 'pictures'])} (default: all)")
+    parts = parser.parse_args(arguments).parts or [*RUNS, "pictures"]
+    if unknown := set(parts) - {*RUNS, "pictures"}:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    for mark in [part for part in parts if part in RUNS]:
+        papers = {paper: (ROOT / paper).read_text() for paper in PAPERS}
+        paper, (command, last) = paper_with(papers, mark), RUNS[mark]
+        (ROOT / paper).write_text(replace_block(papers[paper], mark, output_of(command, last)))
+    if "pictures" in parts:
+        take_pictures()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

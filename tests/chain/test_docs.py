@@ -1,5 +1,6 @@
 """What the papers name exists: targets, paths, kernels, parameters. And nothing in git is what it should not be."""
 
+import json
 import re
 import subprocess
 import tomllib
@@ -11,7 +12,7 @@ from build.kernels.metadata import kernel_names
 from build.project import ROOT
 from lib.core.errors import BadInput
 
-PAPERS = ["README.md", "CONTRIBUTING.md"]
+PAPERS = ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/guards.md", "docs/results.md"]
 GENERATED = ("dist", "runs", "data", "notebooks/", ".venv")
 # what notebooks hand to each other
 TRAVELLING = ("training/", "embedders/", "prepared/", "members/", "recipes/", "labels/")
@@ -35,17 +36,18 @@ def test_every_make_target_that_is_named_exists(paper):
     named = set(re.findall(r"`(?:[A-Z]+=\S+ )*make ([a-z-]+)", text(paper))) | set(
         re.findall(r"^(?:\$ )?make ([a-z-]+)", text(paper), re.MULTILINE)
     )
-    assert named
+    assert named or paper == "docs/guards.md"
     assert named <= make_targets()
 
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_every_path_that_is_named_exists_or_is_generated(paper):
     paths = re.findall(r"`([\w./-]+/[\w./*-]*)`", text(paper)) + re.findall(r"\]\(([\w./-]+)\)", text(paper))
-    assert paths
+    assert paths or paper == "docs/results.md"
     for path in paths:
         if not path.startswith((*GENERATED, *TRAVELLING, "/", "kaggle/")):
-            assert list(ROOT.glob(path.rstrip("/"))) or (ROOT / "lib" / path).exists(), path
+            beside = (ROOT / paper).parent / path, ROOT / "lib" / path
+            assert list(ROOT.glob(path.rstrip("/"))) or any(place.exists() for place in beside), path
 
 
 def test_the_readme_names_every_kernel_and_every_kernel_has_a_source():
@@ -100,6 +102,21 @@ def test_measured_blocks_are_replaced_between_their_marks_and_nowhere_else():
     assert after == "a\n<!-- demo -->\n```\n$ make demo\nnew\ner\n```\nb\n<!-- bench -->\n```\nx\n```\n"
     with pytest.raises(BadInput, match="no block 'test'"):
         docs.paper_with({"README.md": before}, "test")
+
+
+def test_the_pictures_show_the_notebooks_as_they_are():
+    assert docs.stale_pictures() == [], "run `make docs ONLY=pictures`"
+
+
+def test_a_picture_taken_before_a_parameter_was_renamed_is_stale(tmp_path, monkeypatch):
+    record = json.loads(docs.RECORD.read_text())
+    monkeypatch.setattr(docs, "RECORD", tmp_path / "pictures.json")
+    docs.RECORD.write_text(json.dumps(record | {"lab.png": "0" * 16}))
+    assert docs.stale_pictures() == ["lab.png"]
+
+
+def test_the_readme_is_short_enough_to_be_read():
+    assert len(text("README.md").splitlines()) <= 170
 
 
 def test_the_papers_have_a_place_for_every_measurement():
