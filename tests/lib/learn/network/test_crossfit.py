@@ -266,7 +266,7 @@ def test_one_network_of_everything_is_served_and_the_folds_scores_stay_as_they_a
 
 
 def test_an_error_in_a_folds_process_arrives_as_it_was_raised(prepared_folder, public, tmp_path):
-    with pytest.raises(BadInput, match="timm knows no network 'owl9'"):
+    with pytest.raises(BadInput, match="timm has no network 'owl9'"):
         fit(override(TINY_PLAN, backbone="owl9"), "l2_owl", prepared_folder, public, tmp_path, folds=[0])
     assert not (tmp_path / "members").exists()
 
