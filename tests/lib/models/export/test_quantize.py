@@ -84,7 +84,7 @@ def test_a_refusal_shows_the_whole_table_and_takes_nan_for_disagreement():
     table = pd.DataFrame(
         {"rank_p5": [1.0, 0.72, np.nan], "ms_per_soundscape": [115.0, 79.0, 50.0]}, ["f32", "i8", "odd"]
     )
-    with pytest.raises(BadInput, match=r"(?s)i8, odd: not the same.*rank_p5.*f32.*115.*0\.72.*79"):
+    with pytest.raises(BadInput, match=r"(?s)i8, odd: ranks of windows differ.*rank_p5.*f32.*115.*0\.72.*79"):
         require_rank_agreement(table)
     require_rank_agreement(table.iloc[:2], least_rank=0.7)
     require_rank_agreement(table.iloc[:1])

@@ -28,8 +28,8 @@ def test_plain_keeps_frequency_and_time_apart():
     assert (moved[:20] == 0).all()
 
 
-def test_names_that_timm_does_not_know_and_tokens_are_refused():
+def test_names_that_timm_lacks_and_token_outputs_are_refused():
     with pytest.raises(BadInput, match="resnet_of_dreams"):
         build_backbone("resnet_of_dreams")
-    with pytest.raises(BadInput, match="no map over frequency and time"):
+    with pytest.raises(BadInput, match="no feature map over frequency and time"):
         build_backbone("vit_tiny_patch16_224")(torch.zeros(1, 1, 224, 224))
