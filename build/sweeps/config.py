@@ -18,190 +18,25 @@ Wherever parameters are named, `overrides.<setting>` sets one of the network's p
 there on it goes by the setting's name, in tables too; a run's `overrides` parameter is joined from all of them.
 """
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import yaml
-
 from build.notebooks.source import STANDARD_PARAMETERS, convert_parameters, parameters_of
 from build.project import ROOT
+from build.sweeps.space import Range, Space, combinations, draw_points
+from build.sweeps.yaml_lines import _TYPE_NAMES, NUMBER, Lines, Types
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
 from lib.judge.studies.replay import ReplaySettings
 
 OVERRIDES = "overrides"  # the parameter of a notebook that takes any setting of a network's plan
-NUMBER = (int, float)
-Types = type | tuple[type, ...]
-_TYPE_NAMES: dict[Types, str] = {
-    str: "text, in quotes where it looks like a number",
-    dict: "keys with values",
-    list: "a list, as in [1, 2]",
-    int: "a whole number",
-    NUMBER: "a number",
-    (*NUMBER, str): "a number",
-    bool: "true or false",
-}
-
-
-class Lines:
-    """The values of a YAML file, and the line that each stands in."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self._line: dict[tuple, int] = {(): 1}
-        try:
-            self.text = path.read_text(encoding="utf-8")
-            node = yaml.compose(self.text, yaml.SafeLoader)
-            self._loader = yaml.SafeLoader("")
-            self.value = self._value(node, ()) if node else None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise BadInput(
-                f"{path} cannot be read",
-                expected="a YAML file",
-                got=" ".join(str(error).split()),
-                do="fix the file; sweeps/ has examples",
-            ) from error
-
-    def at(self, *place: object) -> str:
-        """The place of a field, for people: the file, the line, the field's name."""
-        line = next(self._line[place[:n]] for n in range(len(place), -1, -1) if place[:n] in self._line)
-        return f"{self.path.name} line {line}" + (f", {'.'.join(map(str, place))}" if place else "")
-
-    def wrong(self, *place: object, what: str, expected: object, got: object, do: str) -> BadInput:
-        """The error to raise about a field."""
-        return BadInput(f"{self.at(*place)}: {what}", expected=expected, got=got, do=do)
-
-    def mapping(self, value: object, keys: Mapping[str, Types], needed: tuple[str, ...], *place: object) -> dict:
-        """The field's value as a mapping: its keys known, their values of the types given, none of `needed` missing."""
-        if not isinstance(value, dict):
-            raise self.wrong(
-                *place,
-                what="keys with values belong here",
-                expected=", ".join(keys),
-                got=repr(value),
-                do="fix the file; sweeps/ has examples",
-            )
-        for name, each in value.items():
-            if name not in keys:
-                raise self.wrong(
-                    *place,
-                    name,
-                    what="there is no such key",
-                    expected=f"one of {', '.join(keys)}",
-                    got=name,
-                    do="fix or drop the key",
-                )
-            if not isinstance(each, keys[name]) or (isinstance(each, bool) and keys[name] is not bool):
-                raise self.wrong(
-                    *place,
-                    name,
-                    what="it is of another type",
-                    expected=_TYPE_NAMES[keys[name]],
-                    got=repr(each),
-                    do="fix the value",
-                )
-        if missing := [name for name in needed if name not in value]:
-            raise self.wrong(
-                *place,
-                what="something is missing",
-                expected=", ".join(missing),
-                got=", ".join(value) or "nothing",
-                do=f"add {missing[0]}",
-            )
-        return value
-
-    @contextmanager
-    def within(self, *place: object) -> Iterator[None]:
-        """Add to errors of the block where in the file their cause stands."""
-        try:
-            yield
-        except BadInput as error:
-            raise self.wrong(*place, what=error.what, expected=error.expected, got=error.got, do=error.do) from error
-
-    def _value(self, node: yaml.Node, place: tuple) -> object:
-        """The node as plain Python values; a key that is no text or stands twice is an error."""
-        self._line.setdefault(place, node.start_mark.line + 1)
-        if isinstance(node, yaml.SequenceNode):
-            return [self._value(part, (*place, number)) for number, part in enumerate(node.value, start=1)]
-        if not isinstance(node, yaml.MappingNode):
-            return self._loader.construct_object(node)
-        found: dict[str, object] = {}
-        for key, value in node.value:
-            name, line = self._loader.construct_object(key), key.start_mark.line + 1
-            if not isinstance(name, str) or name in found:
-                raise BadInput(
-                    f"{self.path.name} line {line}: {key.value} is not a key here",
-                    expected="a name, once",
-                    got="it stands twice" if name in found else repr(name),
-                    do="fix the line",
-                )
-            self._line[*place, name] = line
-            found[name] = self._value(value, (*place, name))
-        return found
-
-
-@dataclass(frozen=True)
-class Range:
-    """The numbers from low to high, both included; drawn evenly by size, or by magnitude where `log` is set."""
-
-    low: float
-    high: float
-    log: bool = False
-    whole: bool = False
-
-    def __post_init__(self):
-        """Refuse a range that holds no number."""
-        if not self.low < self.high or not math.isfinite(self.high - self.low) or (self.log and self.low <= 0):
-            raise BadInput(
-                "not a range of numbers",
-                expected="low < high, and low > 0 where log is true",
-                got=f"low {self.low:g}, high {self.high:g}, log {self.log}",
-                do="fix low and high",
-            )
-
-    def draw(self, rng: np.random.Generator) -> float | int:
-        """One number of the range; of a whole range each whole number is as likely."""
-        low, high = (self.low - 0.5, self.high + 0.5) if self.whole and not self.log else (self.low, self.high)
-        value = math.exp(rng.uniform(math.log(low), math.log(high))) if self.log else rng.uniform(low, high)
-        return min(max(round(value), self.low), self.high) if self.whole else float(value)
-
-
-Space = Mapping[str, tuple | Range]
-
-
-def combinations(grid: Mapping[str, tuple]) -> list[dict]:
-    """Every combination of the values, the last name varying fastest."""
-    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-
-
-def draw_points(space: Space, runs: int, seed: int) -> list[dict]:
-    """So many different points of the space, the same for the same seed; a space with fewer is an error."""
-    rng, found = np.random.default_rng(seed), []
-    for _ in range(100 * runs):
-        point = {
-            name: values.draw(rng) if isinstance(values, Range) else values[rng.integers(len(values))]
-            for name, values in space.items()
-        }
-        if point not in found:
-            found.append(point)
-        if len(found) == runs:
-            return found
-    raise BadInput(
-        "the space has too few points",
-        expected=f"{runs} different ones",
-        got=len(found),
-        do=f"set runs to {len(found)} or less, or try all of them as a grid",
-    )
-
 
 MODES = ("grid", "list", "random", "search")
+
 PRUNERS = ("median", "none")
+
 _KEYS: dict[str, Types] = {
     "question": str,
     "notebook": str,
@@ -217,9 +52,13 @@ _KEYS: dict[str, Types] = {
     "cores": int,
     "resources": dict,
 }
+
 _RANDOM: dict[str, Types] = {"runs": int, "seed": int, "space": dict}
+
 _SEARCH: dict[str, Types] = {**_RANDOM, "pruner": str, "storage": str}
+
 _PROMOTE: dict[str, Types] = {"replay": dict, "keep": int, "gain": NUMBER}
+
 _RANGE: dict[str, Types] = {"low": (*NUMBER, str), "high": (*NUMBER, str), "log": bool}  # 1e-3 is text to YAML
 
 

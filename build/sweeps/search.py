@@ -11,9 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from build.sweeps.config import Range, Search, Sweep
+from build.sweeps.config import Search, Sweep
 from build.sweeps.record import RunRecord, record_path
 from build.sweeps.runs import Place, Run, output_of
+from build.sweeps.space import Range
 from lib.core import fingerprint
 from lib.core.errors import BadInput
 

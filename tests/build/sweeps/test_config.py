@@ -5,7 +5,8 @@ import math
 import pytest
 
 from build.project import ROOT
-from build.sweeps.config import Range, draw_points, join_overrides, read_sweep
+from build.sweeps.config import join_overrides, read_sweep
+from build.sweeps.space import Range, draw_points
 from lib.core.errors import BadInput
 from tests.support.toysweep import toy_sources
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from build.sweeps import report
-from build.sweeps.report import advice_sentences, judge_folder, verdict_sentences, write_sweep_page
+from build.sweeps.advice import advice_sentences, verdict_sentences
+from build.sweeps.report import judge_folder, write_sweep_page
 from lib.core.records import read_json, write_json
 from tests.support.tinysweep import make_finished_run, make_prepared, make_record, make_sweep
 

@@ -16,7 +16,7 @@ from build.tracking.mlflow_runs import iterate_runs
 from lib.core.paths import ledger_path
 from lib.core.records import read_json, write_json
 from lib.judge.ledger import LedgerLine, append_ledger_line
-from tests.support.tinysweep import make_sweep, make_record
+from tests.support.tinysweep import make_record, make_sweep
 
 LINE = LedgerLine("does it help?", "c0ffee", "f", "d", 1, 0.7, (0.6, 0.8), 30, 2.0, ("alone", "net"), "merge")
 SWEPT = LedgerLine("what helps?", "c", "f", "d", 1, 0.8, (0.7, 0.9), 30, 2.0, ("sweep", "tiny", "000000000002"), "park")
