@@ -25,6 +25,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: with small products BLAS threads wait for each other
 _earlier = globals().get("KERNEL_LIB")  # set when this cell runs again
 KERNEL_LIB = tempfile.mkdtemp(prefix="kernel_lib_")
 for _package in @PACKAGES@:

@@ -116,6 +116,7 @@ def _child(request: Path, log) -> Iterator[tuple[subprocess.Popen, int]]:
     """The running child and the reading end of its pipe; whatever happens, no process of it is left behind."""
     reading, writing = os.pipe()
     environment = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}  # the kernel sets inline
+    environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in the Makefile: its threads wait for each other
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "build.notebooks.child", str(request), str(writing)]
     process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=[writing])

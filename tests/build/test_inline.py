@@ -43,7 +43,8 @@ try:
 except ZeroDivisionError:
     shown = traceback.format_exc()
 
-results = {"lib": KERNEL_LIB, "traceback": shown, "digest": of_lib()}
+blas_threads = os.environ["OPENBLAS_NUM_THREADS"]
+results = {"lib": KERNEL_LIB, "traceback": shown, "digest": of_lib(), "blas_threads": blas_threads}
 for method in ("fork", "spawn"):
     loader = torch.utils.data.DataLoader(Numbers(4), num_workers=2, multiprocessing_context=method)
     results[method] = [int(batch) for batch in loader]
@@ -77,7 +78,8 @@ LIB = {
 def execute(notebook: Path, folder: Path) -> subprocess.CompletedProcess:
     """Papermill's result for a notebook run alone, in an empty folder, without PYTHONPATH."""
     folder.mkdir()
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"TMPDIR": str(folder)}
+    dropped = ("PYTHONPATH", "OPENBLAS_NUM_THREADS")
+    environment = {key: value for key, value in os.environ.items() if key not in dropped} | {"TMPDIR": str(folder)}
     command = [sys.executable, "-m", "papermill", notebook, "out.ipynb", "--no-progress-bar", "--log-output"]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
 
@@ -109,6 +111,7 @@ def test_the_built_kernel_runs_alone_with_workers_and_exact_files(built, tmp_pat
         label: (built / label).read_bytes() for label in written
     }
     assert f'{results["lib"]}/lib/learn/loop.py", line 14, in fail' in results["traceback"]
+    assert results["blas_threads"] == "1"
     assert results["digest"] == notebook_of(built).metadata.pantanal.lib_fingerprint
     assert not Path(results["lib"]).is_relative_to(Path("/kaggle/working"))
     lib_cells_run = [cell for cell in nbformat.read(tmp_path / "run/out.ipynb", as_version=4).cells if is_lib(cell)]
