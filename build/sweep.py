@@ -15,9 +15,10 @@ from pathlib import Path
 from build.project import ROOT
 from build.sweeps.config import Sweep, read_sweep
 from build.sweeps.record import read_record
-from build.sweeps.report import append_lines, judge_folder, write_sweep_page, write_table
+from build.sweeps.report import judge_folder, write_sweep_page
 from build.sweeps.runs import Place, format_parameters, place_of
 from build.sweeps.stages import first_runs, run_sweep
+from build.sweeps.table import append_lines, write_table
 from lib.core.errors import BadInput
 from lib.core.paths import ledger_path
 

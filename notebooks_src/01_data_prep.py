@@ -191,7 +191,7 @@ from lib.show.eda import activity
 activity(windows, taxonomy)
 
 # %%
-from lib.competition.qa import mirror_groups
+from lib.competition.qa_checks import mirror_groups
 from lib.show.eda import cooccurrence_matrix
 
 cooccurrence_matrix(prepared.labels, taxonomy, mirror_groups(prepared.labels))

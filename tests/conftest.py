@@ -9,7 +9,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before onnxruntime is imported: it 
 
 import pytest
 
-from lib.blend.recipe import RecipeMember, Mix, Part, Recipe, Step
+from lib.blend.recipe import Mix, Part, Recipe, RecipeMember, Step
 from lib.competition.classes import read_class_list
 from lib.competition.folds import make_folds
 from lib.competition.miniature.cast import make_cast

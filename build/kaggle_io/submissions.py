@@ -176,9 +176,7 @@ def list_submissions(api) -> dict[int, calls.ApiSubmission]:
 
 def submission_limits(api) -> calls.ApiSubmissionLimits:
     """The numbers of submissions made, and allowed now."""
-    return call_kaggle(
-        "get the submissions left", lambda: api.competition_get_submission_limits(SLUG), repeatable=True
-    )
+    return call_kaggle("get the submissions left", lambda: api.competition_get_submission_limits(SLUG), repeatable=True)
 
 
 def submit_version(api, kernel: str, version: int, message: str) -> calls.ApiCreateCodeSubmissionResponse:

@@ -28,15 +28,17 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: with small products BLAS threads wait for each other
 _earlier = globals().get("KERNEL_LIB")  # set when this cell runs again
 KERNEL_LIB = tempfile.mkdtemp(prefix="kernel_lib_")
+_stamps = {}  # file -> its stamp, as its cell names it
 for _package in @PACKAGES@:
     Path(KERNEL_LIB, _package).mkdir(parents=True, exist_ok=True)
     Path(KERNEL_LIB, _package, "__init__.py").touch()
 
 
 def _write_lib_files(room: str, cell: str) -> None:
-    \"\"\"Write the files of one room: in the cell each follows a line `# ==== lib/room/module.py ====`.\"\"\"
-    _, *parts = re.split(r"(?m)^# ==== (lib/[\\w/]+\\.py) ====\\n", cell)
-    for label, text in zip(parts[::2], parts[1::2]):
+    \"\"\"Write the files of one room; each follows a line with its path and the first digits of its SHA-256.\"\"\"
+    _, *parts = re.split(r"(?m)^# ==== (lib/[\\w/]+\\.py) (\\w+) ====\\n", cell)
+    for label, stamp, text in zip(parts[::3], parts[1::3], parts[2::3]):
+        _stamps[label] = stamp
         text = text.rstrip("\\n")
         Path(KERNEL_LIB, label).write_text(text + "\\n" if text else "", encoding="utf-8", newline="\\n")
 
@@ -50,17 +52,15 @@ for _name in [name for name in sys.modules if name == "lib" or name.startswith("
 """
 
 _VERIFY = """\
-# Stop if a file above differs from the repository's: the first digits of each SHA-256 were stamped by the build.
+# Stop if a file above differs from the repository's, or if the cell of a room has not run.
 import hashlib
 import importlib
 
-_stamped = @STAMPED@
-_there = {name: Path(KERNEL_LIB, name) for name in _stamped}
-_wrong = [
-    f"{name}: " + ("not the stamped text" if path.is_file() else "not written, its cell has not run")
-    for name, path in _there.items()
-    if not path.is_file() or not hashlib.sha256(path.read_bytes()).hexdigest().startswith(_stamped[name])
-]
+_rooms = @ROOMS@  # room -> its number of files
+_digests = {name: hashlib.sha256(Path(KERNEL_LIB, name).read_bytes()).hexdigest() for name in _stamps}
+_wrong = [f"{name}: not the stamped text" for name, stamp in _stamps.items() if not _digests[name].startswith(stamp)]
+_written = {room: sum(name.startswith(f"lib/{room}/") for name in _stamps) for room in _rooms}
+_wrong += [f"lib/{room}: not written, its cell has not run" for room in _rooms if _written[room] != _rooms[room]]
 if _wrong:
     raise RuntimeError(
         "lib cells differ from the repository they were built from\\n  "
@@ -85,17 +85,15 @@ def stamp_text(source: str, source_text: str, digest: str) -> str:
 def lib_cells(files: dict[str, bytes]) -> list[tuple[str, str, dict]]:
     """The inserted cells as (type, source, metadata): one line of prose, bootstrap, one cell per room, check."""
     rooms: dict[str, list[str]] = {}
-    stamped: dict[str, str] = {}
     for label, data in files.items():
         text = _text(label, data)
         if text or not label.endswith("/__init__.py"):  # empty package files are made by the bootstrap
-            rooms.setdefault(_room_of(label), []).append(f"# ==== {label} ====\n{text}")
-            stamped[label] = of_bytes(data)
+            rooms.setdefault(_room_of(label), []).append(f"# ==== {label} {of_bytes(data)} ====\n{text}")
     packages = sorted({str(PurePosixPath(label).parent) for label in files})
     sources = [
         _BOOTSTRAP.replace("@PACKAGES@", json.dumps(packages)).replace("@MAGIC@", MAGIC.removeprefix("%%")),
         *(f"{MAGIC} {room}\n" + "\n\n".join(parts) for room, parts in rooms.items()),
-        _VERIFY.replace("@STAMPED@", json.dumps(stamped, indent=4)),
+        _VERIFY.replace("@ROOMS@", json.dumps({room: len(parts) for room, parts in rooms.items()})),
     ]
     heading = (
         f"*The next {len(sources)} cells are `lib/`, one a room, its files verbatim and tested, collapsed. "

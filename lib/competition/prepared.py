@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lib.competition.classes import ClassList
@@ -86,3 +87,10 @@ def data_version(competition: Path) -> str:
     sounds = [*competition.glob("train_audio/*/*"), *competition.glob("train_soundscapes/*")]
     sizes = {str(path.relative_to(competition)): path.stat().st_size for path in sorted(sounds)}
     return fingerprint.of_json([[fingerprint.of_file(competition / table) for table in tables], sizes])
+
+
+def clip_targets(prepared: Prepared, clips: pd.DataFrame, weight: float) -> tuple[np.ndarray, np.ndarray]:
+    """(clips, classes) primary labels, and weights without the secondary ones: in this window they may be silent."""
+    primary = prepared.classes.multi_hot([(label,) for label in clips.primary_label])
+    secondary = prepared.classes.multi_hot(clips.secondary.tolist())
+    return primary, weight * ~secondary

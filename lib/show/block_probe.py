@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lib.core.errors import BadInput, shorten
 from lib.learn.block_probe.probe import BlockReport, standardise
-from lib.models.embedder.base import BLOCK
+from lib.models.embedder.card import BLOCK
 from lib.show.plots import close_figure
 
 _BEST, _RIVAL, _OTHER, _GREY = "#e9a03b", "#f3d19e", "#2a6f97", "#888"

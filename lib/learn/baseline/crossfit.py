@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from lib.competition.prepared import Prepared
+from lib.competition.prepared import Prepared, clip_targets
 from lib.competition.row_ids import WINDOW_S, parse_soundscape
 from lib.core.errors import BadInput
 from lib.core.progress import progress
@@ -143,13 +143,6 @@ def _clip_statistics(prepared: Prepared, competition: Path, most: int) -> tuple[
         for name in progress(clips.filename, "describing clips", len(clips))
     ]
     return clips, np.repeat(np.arange(len(parts)), [len(part) for part in parts]), np.concatenate(parts)
-
-
-def clip_targets(prepared: Prepared, clips: pd.DataFrame, weight: float) -> tuple[np.ndarray, np.ndarray]:
-    """(clips, classes) primary labels, and weights without the secondary ones: in this window they may be silent."""
-    primary = prepared.classes.multi_hot([(label,) for label in clips.primary_label])
-    secondary = prepared.classes.multi_hot(clips.secondary.tolist())
-    return primary, weight * ~secondary
 
 
 def _parity(path: Path, models: list[LogisticModel], features: np.ndarray) -> float:

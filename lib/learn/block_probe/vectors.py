@@ -9,7 +9,7 @@ import numpy as np
 from lib.competition.prepared import Prepared
 from lib.core import fingerprint
 from lib.learn.cache.embeddings import fill_embeddings
-from lib.models.embedder.base import BLOCK
+from lib.models.embedder.card import BLOCK
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lib.competition.folds import assign_folds
-from lib.competition.prepared import Prepared
+from lib.competition.prepared import Prepared, clip_targets
 from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE, parse_soundscape
-from lib.learn.baseline.crossfit import clip_targets
 from lib.models.member.head import site_number
 
 # (rows, width) float32 arrays by name, as lib.models.embedder.base.Embeddings.by_name has them

@@ -9,8 +9,8 @@ from lib.learn.network.dataset import TargetSettings
 from lib.learn.network.loop import TrainingSettings
 from lib.learn.network.losses import LossSettings
 from lib.learn.network.samplers import SamplerSettings
-from lib.learn.soft_labels.crops import PseudoSettings
 from lib.learn.soft_labels.gate import LabelGateSettings
+from lib.learn.soft_labels.settings import PseudoSettings
 from lib.models.member.windows import WindowSpec
 from lib.models.network.network import NetworkSettings
 from lib.sound.augment.waveform import AugmentSettings

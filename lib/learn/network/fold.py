@@ -19,7 +19,7 @@ from lib.learn.network.loader import BatchLoader, Prefetcher
 from lib.learn.network.loop import ScoreCallback, Trained, train
 from lib.learn.network.losses import distillation_loss, make_loss, mixed_loss, output_loss, soft_label_loss
 from lib.learn.network.mixing import augment_batch, mix_pseudo_with_clips
-from lib.learn.network.optim import StepLoss
+from lib.learn.network.train_step import StepLoss
 from lib.learn.parallel_folds import fold_name
 from lib.learn.soft_labels.crops import PseudoLabelSource
 from lib.models.embedder.base import find_embedder

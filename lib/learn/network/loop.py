@@ -18,15 +18,8 @@ from lib.core.errors import BadInput
 from lib.core.records import write_text
 from lib.learn.network.checkpoint import PREVIOUS, load_checkpoint, save_checkpoint
 from lib.learn.network.dataset import Batch
-from lib.learn.network.optim import (
-    PRECISIONS,
-    SCHEDULES,
-    Average,
-    GuardedOptimizer,
-    StepLoss,
-    learning_rate_share,
-    parameter_groups,
-)
+from lib.learn.network.optim import SCHEDULES, Average, learning_rate_share, parameter_groups
+from lib.learn.network.train_step import PRECISIONS, GuardedOptimizer, StepLoss
 
 _EVERY_S = 30.0
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lib.core.errors import BadInput
-from lib.learn.soft_labels.crops import PseudoSettings
+from lib.learn.soft_labels.settings import PseudoSettings
 from lib.models.network.network import NetworkOutput
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # logits, targets, weights, all (batch, classes) -> scalar

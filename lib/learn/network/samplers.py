@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from lib.core.errors import BadInput
-from lib.learn.soft_labels.crops import PseudoSettings
+from lib.learn.soft_labels.settings import PseudoSettings
 
 
 @dataclass(frozen=True)

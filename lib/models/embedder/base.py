@@ -9,8 +9,8 @@ import numpy as np
 
 from lib.core.errors import BadInput, shorten
 from lib.core.paths import checkout, folders_below, inputs_root
+from lib.models.embedder.card import BLOCK
 
-BLOCK = "block:"  # prefix of outputs and inputs that hold a block's means; the block's own name follows
 _SCOPE = re.compile(r"(?<![A-Za-z0-9])(MBConv_\d+|stage\d+_ds\d+|layer\d+|BLOCK_\d+-\d+)")
 
 

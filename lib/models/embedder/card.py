@@ -9,8 +9,8 @@ from pathlib import Path
 
 from lib.competition.classes import ClassList
 from lib.core.records import from_json, read_json
-from lib.models.embedder.base import BLOCK
 
+BLOCK = "block:"  # prefix of outputs and inputs that hold a block's means; the block's own name follows
 LABELS_FILE = "labels.csv"
 
 

@@ -18,8 +18,8 @@ from lib.competition.row_ids import WINDOW_SAMPLES
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
 from lib.core.records import seal, to_json, write_json
-from lib.models.embedder.base import BLOCK, block_of, find_labels, read_labels
-from lib.models.embedder.card import LABELS_FILE, EmbedderCard
+from lib.models.embedder.base import block_of, find_labels, read_labels
+from lib.models.embedder.card import BLOCK, LABELS_FILE, EmbedderCard
 from lib.models.embedder.labels import LabelMap
 from lib.models.embedder.open import open_frozen
 from lib.models.standin.graph import STANDIN_GRAPH

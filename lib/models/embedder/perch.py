@@ -7,7 +7,8 @@ import numpy as np
 
 from lib.competition.row_ids import WINDOW_SAMPLES, WINDOWS_PER_SOUNDSCAPE
 from lib.core.errors import BadInput
-from lib.models.embedder.base import BLOCK, RawEmbeddings
+from lib.models.embedder.base import RawEmbeddings
+from lib.models.embedder.card import BLOCK
 from lib.models.runtime.onnx import OnnxFile
 
 SHAPES = {"embedding": (1536,), "spatial_embedding": (16, 4, 1536), "spectrogram": (500, 128)}  # of a row's outputs

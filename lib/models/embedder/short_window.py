@@ -16,7 +16,8 @@ from scipy.signal import resample_poly
 
 from lib.competition.row_ids import SAMPLE_RATE
 from lib.core.errors import BadInput, shorten
-from lib.models.embedder.base import BLOCK, RawEmbeddings, block_of
+from lib.models.embedder.base import RawEmbeddings, block_of
+from lib.models.embedder.card import BLOCK
 
 _FFT, _HOP, _FRAMES = 512, 258, 256  # of the spectrogram that BirdNET's model for STM32 takes
 _POOLED = re.compile(r"(GLOBAL_AVG_POOL|global_average_pooling2d|gap_1)/Mean|^embeddings?$")  # names of embeddings

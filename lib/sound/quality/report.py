@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from lib.competition.classes import ClassList
-from lib.competition.qa import check_cooccurrence, check_joins, check_label_map, check_ratings, excluded_items, qa_table
+from lib.competition.qa import excluded_items, qa_table
+from lib.competition.qa_checks import check_cooccurrence, check_joins, check_label_map, check_ratings
 from lib.competition.tables import window_labels
 from lib.sound.decode import decode
 from lib.sound.quality.checks import (

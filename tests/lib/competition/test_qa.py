@@ -5,14 +5,9 @@ import pandas as pd
 import pytest
 
 from lib.competition.qa import (
-    check_cooccurrence,
-    check_joins,
-    check_label_map,
-    check_ratings,
     cluster_sizes,
     drop_excluded,
     excluded_items,
-    mirror_groups,
     pairs_across_folds,
     provenance,
     qa_rows,
@@ -24,6 +19,7 @@ from lib.competition.qa import (
     report_qa,
     save_qa,
 )
+from lib.competition.qa_checks import check_cooccurrence, check_joins, check_label_map, check_ratings, mirror_groups
 from lib.competition.scores import Labels
 from lib.competition.tables import Findings, read_clips, read_taxonomy, read_windows
 from lib.core.errors import BadInput

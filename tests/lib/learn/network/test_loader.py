@@ -13,7 +13,7 @@ from lib.learn.cache.audio import CacheSettings, fill_cache
 from lib.learn.network.dataset import CropTable, TargetSettings, fold_examples
 from lib.learn.network.loader import BatchLoader, Prefetcher
 from lib.learn.network.samplers import SamplerSettings
-from lib.learn.soft_labels.crops import PseudoSettings
+from lib.learn.soft_labels.settings import PseudoSettings
 from lib.sound.crops import CropSettings
 from tests.support.tinyexamples import FREE, LABELLED, STEMS, tiny_prepared, write_sounds
 

@@ -15,7 +15,7 @@ from lib.learn.network.losses import (
     output_loss,
     soft_label_loss,
 )
-from lib.learn.soft_labels.crops import PseudoSettings
+from lib.learn.soft_labels.settings import PseudoSettings
 from lib.models.network.network import NetworkOutput
 
 ALL = [

@@ -10,7 +10,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, OneCycleLR, Se
 from torch.optim.swa_utils import AveragedModel
 
 from lib.core.errors import BadInput
-from lib.learn.network.optim import Average, GuardedOptimizer, layer_depths, learning_rate_share, parameter_groups
+from lib.learn.network.optim import Average, layer_depths, learning_rate_share, parameter_groups
+from lib.learn.network.train_step import GuardedOptimizer
 from lib.models.network.pretrained import load_timm
 from tests.support.toytraining import toy_batch, toy_loss, toy_network
 

@@ -11,14 +11,14 @@ import pytest
 
 from build.project import ROOT
 from lib.competition.classes import ClassList
-from lib.competition.prepared import load_prepared
+from lib.competition.prepared import clip_targets, load_prepared
 from lib.competition.row_ids import parse_soundscape, row_ids
 from lib.competition.scores import load_scores
 from lib.core.errors import BadInput
 from lib.core.records import read_json, seal, write_json
 from lib.judge.leakage import judge_member, load_oof_scores
 from lib.judge.metric import judge
-from lib.learn.baseline.crossfit import ClassicalSettings, clip_targets, fit_prior_member, fit_statistics_member
+from lib.learn.baseline.crossfit import ClassicalSettings, fit_prior_member, fit_statistics_member
 from lib.learn.baseline.logistic import LogisticSettings
 from lib.models.member.card import read_card
 from lib.models.member.inputs import SoundscapeInputs
