@@ -17,8 +17,8 @@ MAGIC = "%%lib_files"
 _SEPARATOR = re.compile(r"^# ==== lib/.* ====$", re.MULTILINE)
 
 _BOOTSTRAP = """\
-# The collapsed cells below write the shared package `lib`, one room a cell, as real files into a temporary folder:
-# tracebacks name file and line, worker processes can import them, and nothing of it lands in the output folder.
+# The cells below write the package `lib`, one room a cell, as real files into a temporary folder: tracebacks name
+# file and line, worker processes can import them, and nothing of it lands in the output folder.
 import os
 import re
 import sys
@@ -95,10 +95,7 @@ def lib_cells(files: dict[str, bytes]) -> list[tuple[str, str, dict]]:
         *(f"{MAGIC} {room}\n" + "\n\n".join(parts) for room, parts in rooms.items()),
         _VERIFY.replace("@ROOMS@", json.dumps({room: len(parts) for room, parts in rooms.items()})),
     ]
-    heading = (
-        f"*The next {len(sources)} cells are `lib/`, one a room, its files verbatim and tested, collapsed. "
-        "The story goes on below them.*"
-    )
+    heading = f"*The next {len(sources)} cells are `lib/`, one a room, collapsed. The story goes on below.*"
     return [
         ("markdown", heading, {"tags": ["lib"]}),
         *(("code", source.rstrip("\n"), HIDDEN) for source in sources),
