@@ -13,15 +13,16 @@ from build.notebooks.meter import clock
 from build.project import ROOT
 
 RERUN = "data/mini/rerun/birdclef-2026"
-# Fewer folds and steps than the notebooks' defaults, so that the demo ends within six minutes on two cores. Longer runs
-# add the residual head, the leaky control, and a student that is trained long enough to be kept.
+# Fewer folds, steps and heads than the notebooks' defaults, so that the demo ends within six minutes on two cores: longer
+# runs add two heads, the leaky control, and a student that is trained long enough to be kept.
 FULL = {
     "01:n_folds": "4",
-    "02:steps_per_epoch": "35",
-    "03:heads": "zero_shot linear mlps sequence proto_ssm",
+    "02:epochs": "2",
+    "02:steps_per_epoch": "45",
+    "03:heads": "zero_shot linear mlps proto_ssm",
     "04:leaky_folds": "",
-    "04:overrides": "epochs=2,serve=folds",
-    "04:steps_per_epoch": "10",
+    "04:overrides": "epochs=1,serve=folds",
+    "04:steps_per_epoch": "15",
 }
 QUICK = {"02:preset": ""}
 
@@ -31,13 +32,13 @@ def stages(quick: bool) -> dict[str, list[str]]:
     runs, settings = ("runs/quick", QUICK) if quick else ("runs/mini", FULL)
     given = [part for name, value in settings.items() for part in ("-p", f"{name}={value}")]
     notebooks = ["01", "02", "05"] if quick else ["01", "02", "03", "04", "05"]
-    rehearse = ["-m", "build.rehearse", "--data", "data/mini", "--outputs", runs]
+    rehearse = ["--data", "data/mini", "--outputs", runs]
     found = {
         "the miniature competition": ["-m", "build.miniature", "data/mini"],
         "notebooks, on what a competitor sees": ["-m", "build.run", *notebooks, "--runs", runs, *given],
         "the submission, on the hidden test": ["-m", "build.run", "06", "--runs", runs, "--data", RERUN],
         "six kernels": ["-m", "build.inline"],
-        "the submission kernel, sealed": [*rehearse, *(["--mode", "rerun"] if quick else [])],
+        "the submission kernel, sealed": ["-m", "build.rehearse", *rehearse, "--mode", "rerun"],
     }
     return found if quick else found | {"the ladder": ["-m", "build.ladder", "--runs", runs]}
 
