@@ -13,8 +13,8 @@ from build.notebooks.meter import clock
 from build.project import ROOT
 
 RERUN = "data/mini/rerun/birdclef-2026"
-# Fewer folds, steps and heads than the notebooks' defaults, so that the demo ends within six minutes on two cores: longer
-# runs add two heads, the leaky control, and a student that is trained long enough to be kept.
+# Fewer folds, steps and heads than the notebooks' defaults, so that the demo ends within six minutes on two cores:
+# longer runs add two heads, the leaky control, and a student that is trained long enough to be kept.
 FULL = {
     "01:n_folds": "4",
     "02:epochs": "2",
