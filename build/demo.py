@@ -8,18 +8,19 @@ import argparse
 import subprocess
 import sys
 import time
+from itertools import chain
 
 from build.notebooks.meter import clock
 from build.project import ROOT
 
-RERUN = "data/mini/rerun/birdclef-2026"
+PUBLIC, RERUN = "data/mini/public/birdclef-2026", "data/mini/rerun/birdclef-2026"
 # Fewer folds, steps and heads than the notebooks' defaults, so that the demo ends within six minutes on two cores:
-# longer runs add two heads, the leaky control, and a student that is trained long enough to be kept.
+# longer runs add three heads, the leaky control, and a student that is trained long enough to be kept.
 FULL = {
     "01:n_folds": "4",
     "02:epochs": "2",
     "02:steps_per_epoch": "45",
-    "03:heads": "zero_shot linear mlps proto_ssm",
+    "03:heads": "zero_shot linear proto_ssm",
     "04:leaky_folds": "",
     "04:overrides": "epochs=1,serve=folds",
     "04:steps_per_epoch": "15",
@@ -27,34 +28,47 @@ FULL = {
 QUICK = {"02:preset": ""}
 
 
-def stages(quick: bool) -> dict[str, list[str]]:
-    """The stages by title, each the arguments of a Python process."""
+def stages(quick: bool) -> dict[str, list[list[str]]]:
+    """The stages by title, each the arguments of Python processes that run side by side."""
     runs, settings = ("runs/quick", QUICK) if quick else ("runs/mini", FULL)
-    given = [part for name, value in settings.items() for part in ("-p", f"{name}={value}")]
-    notebooks = ["01", "02", "05"] if quick else ["01", "02", "03", "04", "05"]
-    rehearse = ["--data", "data/mini", "--outputs", runs]
-    found = {
-        "the miniature competition": ["-m", "build.miniature", "data/mini"],
-        "notebooks, on what a competitor sees": ["-m", "build.run", *notebooks, "--runs", runs, *given],
-        "the submission, on the hidden test": ["-m", "build.run", "06", "--runs", runs, "--data", RERUN],
-        "six kernels": ["-m", "build.inline"],
-        "the submission kernel, sealed": ["-m", "build.rehearse", *rehearse, "--mode", "rerun"],
+    kernels = ["build.inline"]
+
+    def run(*notebooks: str, data: str = PUBLIC) -> list[str]:
+        given = [["-p", f"{name}={value}"] for name, value in settings.items() if name[:2] in notebooks]
+        return ["build.run", *notebooks, "--runs", runs, "--data", data, *chain.from_iterable(given)]
+
+    notebooks = (
+        {"01, 02 and 05, on what a competitor sees": [run("01", "02", "05")]}
+        if quick
+        else {
+            "01, on what a competitor sees": [run("01")],
+            "02 and 03, side by side": [run("02"), run("03")],
+            "04 and 05": [run("04", "05")],
+        }
+    )
+    rehearsal = ["build.rehearse", "--data", "data/mini", "--outputs", runs, "--mode", "rerun"]
+    return {
+        "the miniature competition": [["build.miniature", "data/mini"]],
+        **notebooks,
+        "06 on the hidden test, and six kernels": [run("06", data=RERUN), kernels],
+        "the submission kernel, sealed": [rehearsal],
+        **({} if quick else {"the ladder": [["build.ladder", "--runs", runs]]}),
     }
-    return found if quick else found | {"the ladder": ["-m", "build.ladder", "--runs", runs]}
 
 
 def main(arguments: list[str]) -> int:
-    """Run the stages in order; 0 when all are done, else the first failing stage's exit code."""
+    """Run the stages in order; 0 when all are done, else the exit code of the first that failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="the baselines only")
     quick, start = parser.parse_args(arguments).quick, time.perf_counter()
     todo = stages(quick)
-    for number, (title, command) in enumerate(todo.items(), start=1):
+    for number, (title, commands) in enumerate(todo.items(), start=1):
         print(f"\n[{number}/{len(todo)}] {title}", flush=True)
-        done = subprocess.run([sys.executable, *command], cwd=ROOT)
-        if done.returncode:
-            print(f"\nstopped at {title!r}: {' '.join(command)} gave {done.returncode}", file=sys.stderr)
-            return done.returncode
+        processes = [subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT) for command in commands]
+        for command, code in [(command, process.wait()) for command, process in zip(commands, processes, strict=True)]:
+            if code:
+                print(f"\nstopped at {title!r}: python -m {' '.join(command)} gave {code}", file=sys.stderr)
+                return code
     runs = "runs/quick" if quick else "runs/mini"
     print(f"\nDone in {clock(time.perf_counter() - start)}. See:")
     for path, content in (

@@ -51,10 +51,13 @@ def train_folds(
     waiting, free, results = list(folds), list(devices), {}
     running: list[_Child[Fold]] = []
     with tempfile.TemporaryDirectory(prefix="folds-") as logs:
+        # A file, not the pipe of a starting process: that holds 64 kB, and we would wait until it is read.
+        function = Path(logs) / "train_one.pickle"
+        function.write_bytes(pickle.dumps(train_one))
         try:
             while waiting or running:
                 while waiting and free:
-                    running.append(_start(waiting.pop(0), train_one, free.pop(0), Path(logs)))
+                    running.append(_start(waiting.pop(0), function, free.pop(0), Path(logs)))
                 wait([child.pipe for child in running], _POLL_S)
                 for child in list(running):
                     child.print_new_lines()
@@ -126,19 +129,19 @@ class _Child(Generic[Fold]):
         self.process.join()
 
 
-def _start(fold: Fold, train_one: Callable[[Fold, str], object], device: str, logs: Path) -> _Child[Fold]:
+def _start(fold: Fold, function: Path, device: str, logs: Path) -> _Child[Fold]:
     """Start the fold's process. Spawned: CUDA and threads do not survive a fork."""
     context = multiprocessing.get_context("spawn")
     receiving, sending = context.Pipe(duplex=False)
     log = logs / fold_name(fold)
     log.touch()
-    process = context.Process(target=_child, args=(fold, train_one, device, str(log), sending), name=fold_name(fold))
+    process = context.Process(target=_child, args=(fold, function, device, str(log), sending), name=fold_name(fold))
     process.start()
     sending.close()  # so that the pipe ends when the process does
     return _Child(fold, device, process, receiving, log)
 
 
-def _child(fold: Fold, train_one: Callable[[Fold, str], object], device: str, log: str, pipe: Connection) -> None:
+def _child(fold: Fold, function: Path, device: str, log: str, pipe: Connection) -> None:
     """Train the fold in this process and send (True, result, "") or (False, error, traceback)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to handle
     threading.Thread(target=end_with_parent, daemon=True).start()
@@ -152,6 +155,7 @@ def _child(fold: Fold, train_one: Callable[[Fold, str], object], device: str, lo
             torch.set_num_threads(1)  # small networks gain more from a second process than from a second thread
         else:
             torch.cuda.set_device(device)
+        train_one = pickle.loads(function.read_bytes())
         sent = pickle.dumps((True, train_one(fold, device), ""))
     except BaseException as error:
         sent = _pickled_error(error)
