@@ -17,9 +17,9 @@ PUBLIC, RERUN = "data/mini/public/birdclef-2026", "data/mini/rerun/birdclef-2026
 # Fewer folds, steps and heads than the notebooks' defaults, so that the demo ends within six minutes on two cores:
 # longer runs add three heads, the leaky control, and a student that is trained long enough to be kept.
 FULL = {
-    "01:n_folds": "4",
+    "01:n_folds": "3",
     "02:epochs": "2",
-    "02:steps_per_epoch": "45",
+    "02:steps_per_epoch": "50",
     "03:heads": "zero_shot linear proto_ssm",
     "04:leaky_folds": "",
     "04:overrides": "epochs=1,serve=folds",
