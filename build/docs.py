@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -78,7 +79,9 @@ def take_pictures() -> None:
     options = webdriver.ChromeOptions()
     for flag in ("--headless", "--no-sandbox", "--disable-gpu", "--window-size=1000,760", "--hide-scrollbars"):
         options.add_argument(flag)
-    with webdriver.Chrome(options=options) as browser:
+    options.binary_location = shutil.which("chromium") or shutil.which("google-chrome") or ""
+    service = webdriver.ChromeService(shutil.which("chromedriver"))  # named: nothing is downloaded
+    with webdriver.Chrome(options=options, service=service) as browser:
         browser.get((ROOT / "dist/notebooks/index.html").as_uri())
         browser.save_screenshot(str(ROOT / "docs/notebooks.png"))
     test = ["-m", "pytest", "-m", "slow", "tests/build/test_lab_browser.py", "-k", "an_edit"]

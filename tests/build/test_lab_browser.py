@@ -51,7 +51,7 @@ def test_an_edit_in_the_browser_changes_that_line_alone_and_builds_to_its_kernel
         window.get(address)
         notebook = Notebook(window, source.name)
         notebook.replace_word("baselines: bool =", "True", "False")
-        drawn = notebook.run_down_to("pictures_in_a_row(pictures_after")
+        drawn = notebook.run_down_to("spectrogram_row(spectrogram_examples")
         assert notebook.figures(drawn)
         assert notebook.errors() == []
         notebook.save()
