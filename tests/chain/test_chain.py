@@ -15,6 +15,8 @@ from lib.models.member.open import MEMBER_FAMILIES
 NOTEBOOKS = ["01", "02", "03", "04", "05"]
 BARELY_TRAINED = [  # whether networks and heads learn is shown by `make demo`
     "-p",
+    "01:n_folds=3",
+    "-p",
     "02:epochs=1",
     "-p",
     "02:steps_per_epoch=2",
