@@ -1,7 +1,7 @@
 """Run the whole chain on the miniature competition: data, six notebooks, kernels, the sealed rehearsal, the ladder.
 
 python -m build.demo            what `make demo` runs
-python -m build.demo --quick    the baselines alone, one sealed rehearsal, in runs/quick
+python -m build.demo --quick    the baselines on a tiny miniature, in runs/quick
 """
 
 import argparse
@@ -13,7 +13,6 @@ from itertools import chain
 from build.notebooks.meter import clock
 from build.project import ROOT
 
-PUBLIC, RERUN = "data/mini/public/birdclef-2026", "data/mini/rerun/birdclef-2026"
 # Fewer folds, steps and heads than the notebooks' defaults, so that the demo ends within six minutes on two cores:
 # longer runs add three heads, the leaky control, and a student that is trained long enough to be kept.
 FULL = {
@@ -25,17 +24,26 @@ FULL = {
     "04:overrides": "epochs=1,serve=folds",
     "04:steps_per_epoch": "15",
 }
-QUICK = {"02:preset": ""}
+QUICK = {"01:n_folds": "3", "02:preset": ""}
 
 
 def stages(quick: bool) -> dict[str, list[list[str]]]:
     """The stages by title, each the arguments of Python processes that run side by side."""
-    runs, settings = ("runs/quick", QUICK) if quick else ("runs/mini", FULL)
-    kernels = ["build.inline"]
+    data, runs, settings = ("data/quick", "runs/quick", QUICK) if quick else ("data/mini", "runs/mini", FULL)
+    # Without 03 and 04, whose outputs 06 reads too, the members come as a dataset.
+    kernels = ["build.inline", "--from", "dataset"] if quick else ["build.inline"]
 
-    def run(*notebooks: str, data: str = PUBLIC) -> list[str]:
+    def run(*notebooks: str, mode: str = "public") -> list[str]:
         given = [["-p", f"{name}={value}"] for name, value in settings.items() if name[:2] in notebooks]
-        return ["build.run", *notebooks, "--runs", runs, "--data", data, *chain.from_iterable(given)]
+        return [
+            "build.run",
+            *notebooks,
+            "--runs",
+            runs,
+            "--data",
+            f"{data}/{mode}/birdclef-2026",
+            *chain.from_iterable(given),
+        ]
 
     notebooks = (
         {"01, 02 and 05, on what a competitor sees": [run("01", "02", "05")]}
@@ -46,11 +54,11 @@ def stages(quick: bool) -> dict[str, list[list[str]]]:
             "04 and 05": [run("04", "05")],
         }
     )
-    rehearsal = ["build.rehearse", "--data", "data/mini", "--outputs", runs, "--mode", "rerun"]
+    rehearsal = ["build.rehearse", "--data", data, "--outputs", runs, "--mode", "rerun"]
     return {
-        "the miniature competition": [["build.miniature", "data/mini"]],
+        "the miniature competition": [["build.miniature", data, *(["--preset", "tiny"] if quick else [])]],
         **notebooks,
-        "06 on the hidden test, and six kernels": [run("06", data=RERUN), kernels],
+        "06 on the hidden test, and six kernels": [run("06", mode="rerun"), kernels],
         "the submission kernel, sealed": [rehearsal],
         **({} if quick else {"the ladder": [["build.ladder", "--runs", runs]]}),
     }
