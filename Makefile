@@ -43,7 +43,7 @@ $(READY): requirements.txt requirements-train.txt requirements-dev.txt requireme
 setup: $(READY)  ## make .venv and install what is pinned (the other targets do this by themselves)
 
 test: setup  ## the tests, in parallel on all cores
-	$(RUN) -m pytest -n logical --dist loadgroup --no-loadscope-reorder
+	$(RUN) -m pytest -n logical --dist loadfile --no-loadscope-reorder
 
 test-slow: setup  ## the proofs that take longer, the Kaggle image's versions among them
 	$(PIP) -r requirements-lab.txt -r requirements-docs.txt -r requirements-sweeps.txt

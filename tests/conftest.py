@@ -37,13 +37,9 @@ _FIRST = ("test_chain.py", "test_wheels.py", "test_rehearse.py")
 
 
 def pytest_collection_modifyitems(items):
-    """Keep a file on one worker, and on one the files that need the trained network; move the longest to the front."""
+    """Move the longest files to the front, in the order of `_FIRST`."""
     rank = {name: place for place, name in enumerate(_FIRST)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
-    trained = {item.path for item in items if "network_member" in item.fixturenames}
-    for item in items:
-        group = "network_member" if item.path in trained else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
