@@ -166,7 +166,8 @@ if fitted:
     measures = {"loss": "training loss", "soundscapes": "AUC, soundscapes held out", "clips": "AUC, clips held out"}
     display(learning_curves(fitted.history, measures))
     pace = fitted.history.groupby("fold")[["seconds", "clips_per_s", "waiting_share", "skipped"]]
-    display(pace.agg({"seconds": "sum", "clips_per_s": "mean", "waiting_share": "mean", "skipped": "max"}).round(3))
+    pace = pace.agg({"seconds": "sum", "clips_per_s": "mean", "waiting_share": "mean", "skipped": "max"})
+    display(table(pace.reset_index()))
 
 # %% [markdown]
 # ### Attention over time
@@ -192,8 +193,8 @@ if fitted:
 from lib.learn.network.gallery import compare_precisions
 
 if fitted and fitted.card:
-    display(fitted.parity)
-    display(compare_precisions(fitted.run))
+    display(table(fitted.parity.reset_index()))
+    display(table(compare_precisions(fitted.run).rename_axis("precision").reset_index()))
 
 # %% [markdown]
 # ### TTA
@@ -229,7 +230,7 @@ if fitted and not fitted.card:
 scored = {name: score_with_interval(prepared.labels.restrict_to(part), part) for name, part in scores.items()}
 milliseconds = {card.name: 1000 * card.seconds_per_soundscape for card in cards}
 parity = {card.name: card.parity_max_abs for card in cards}
-score_table(scored, {"ms per soundscape": milliseconds, "parity": parity}).round(4)
+table(score_table(scored, {"ms per soundscape": milliseconds, "parity": parity}))
 
 # %% [markdown]
 # A line a member in the ledger; also for a network of which one fold was trained, over what that fold holds out.

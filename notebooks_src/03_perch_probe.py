@@ -144,10 +144,12 @@ data = load_head_data(prepared, cached.embeddings, open_embedder(packed, prepare
 import pandas as pd
 
 from lib.learn.head.sequence import SequenceHeadSettings, fit_scalar_mix
+from lib.show.html import table
 
 weights, _ = fit_scalar_mix(data, SequenceHeadSettings(inputs=(*best, "embedding")), seed=0)
 accuracy = report.blocks.set_index("block").accuracy
-pd.DataFrame({"nearest clips agree": accuracy.reindex(list(weights)), "learnt weight": weights}).round(3)
+mixed = {"block": list(weights), "nearest clips agree": accuracy.reindex(list(weights)), "learnt weight": weights}
+table(pd.DataFrame(mixed))
 
 # %% [markdown]
 # ## Heads
@@ -180,7 +182,7 @@ head_ms, embedder_ms = (
     {member: 1000 * card.config["seconds"][part] for member, card in cards.items()} for part in ("head", "embedder")
 )
 parity = {member: card.parity_max_abs for member, card in cards.items()}
-score_table(scored, {"head, ms": head_ms, "embedder, ms": embedder_ms, "parity": parity}).round(4)
+table(score_table(scored, {"head, ms": head_ms, "embedder, ms": embedder_ms, "parity": parity}))
 
 # %%
 from lib.show.block_probe import cost_bars
@@ -196,7 +198,7 @@ cost_bars(name, {name: max(embedder_ms.values()), **head_ms})
 from lib.judge.subgroups import list_subgroups, subgroup_table
 
 taxon_of = dict(zip(taxonomy.primary_label, taxonomy.class_name, strict=True))
-subgroup_table(prepared.labels, parts, list_subgroups(prepared, taxon_of)).round(3)
+table(subgroup_table(prepared.labels, parts, list_subgroups(prepared, taxon_of)))
 
 # %% [markdown]
 # ## Leaky control

@@ -120,11 +120,12 @@ oof = {
     for name in dict.fromkeys([*blend.members, control])
     if name in folders
 }
-pd.DataFrame(
+standing_teachers = [
     {"teacher": name, "weight": weight, "out of fold": judge(prepared.labels, oof[name]).macro}
     for name, weight in blend.weight_by_member.items()
     if name in oof
-).round(3)
+]
+table(pd.DataFrame(standing_teachers))
 
 # %%
 from lib.pseudo.rounds import RoundContext
@@ -234,7 +235,7 @@ standing = score_table(scored, {"seconds": costs})
 cost_and_score(standing[standing.seconds > 0.001])
 
 # %%
-table(kept.round(3))
+table(kept)
 
 # %% [markdown]
 # ## Ledger
@@ -257,4 +258,4 @@ for each, seconds in zip(done, seconds_of, strict=True):
         tags=("student", student),
         verdict={"keep": "promote", "stop": "park", "discard": "kill"}[each.verdict.word],
     )
-standing.assign(milliseconds=1000 * standing.seconds).drop(columns="seconds").round(3)
+table(standing.assign(milliseconds=1000 * standing.seconds).drop(columns="seconds"))

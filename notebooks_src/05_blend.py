@@ -46,6 +46,7 @@ from lib.core.paths import find_artifact, find_artifacts, output_folder
 from lib.judge.bootstrap import score_table, scores_with_intervals
 from lib.judge.leakage import load_oof_scores
 from lib.models.member.card import read_card
+from lib.show.html import table
 
 start = time.perf_counter()
 chosen_template = find_template(template) if template else None
@@ -65,7 +66,7 @@ scored = scores_with_intervals(labels, parts)
 best = max(parts, key=lambda name: scored[name].macro)
 family = {name: card.family for name, card in cards.items()}
 milliseconds = {name: 1000 * card.seconds_per_soundscape for name, card in cards.items()}
-score_table(scored, {"family": family, "ms per soundscape": milliseconds}).round(3)
+table(score_table(scored, {"family": family, "ms per soundscape": milliseconds}))
 
 # %% [markdown]
 # ## Rank correlation of the members
@@ -75,7 +76,7 @@ score_table(scored, {"family": family, "ms per soundscape": milliseconds}).round
 import pandas as pd
 
 correlation = pd.DataFrame({name: part.values.ravel() for name, part in parts.items()}).corr("spearman")
-correlation.round(2)
+table(correlation.rename_axis("member").reset_index())
 
 # %% [markdown]
 # ## Safe recipe: weights by lower bounds, no search
@@ -88,7 +89,6 @@ from functools import partial
 from lib.blend.member_costs import recipe_member
 from lib.blend.recipe import Step
 from lib.blend.search.nested import refit_without_each_fold, safe_recipe
-from lib.show.html import table
 
 steps = [Step("smooth_windows", {"sigma": sigma})]
 steps += [Step("scale_by_file", {"top_windows": 2, "power": file_power})] if file_power else []
@@ -102,7 +102,7 @@ make_safe = partial(
     prepared=prepared,
 )
 safe, safe_by_fold = make_safe(labels), refit_without_each_fold(make_safe, labels)
-table(pd.DataFrame(safe.weights.items(), columns=["member", "weight"]).round(3))
+table(pd.DataFrame(safe.weights.items(), columns=["member", "weight"]))
 
 # %% [markdown]
 # ## Bold recipe: nested search
@@ -278,4 +278,4 @@ for name, (recipe, _, by_fold) in recipes.items():
         for member in recipe.members
     ]
 seal(output / "recipes", "recipes")
-table(pd.DataFrame(lines).round(4))
+table(pd.DataFrame(lines))

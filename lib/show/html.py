@@ -33,7 +33,7 @@ def table(frame: pd.DataFrame) -> Html:
     """The frame without its index, all text in full, numbers to the right; more than 30 rows scroll in a box."""
     styles = {name: _style(frame[name]) for name in frame.columns}
     head = "".join(f"<th style='{styles[name]}'>{html.escape(str(name))}</th>" for name in frame.columns)
-    cells = [[f"<td style='{styles[name]}'>{_text(value)}</td>" for value in frame[name]] for name in frame.columns]
+    cells = [[f"<td style='{styles[name]}'>{text}</td>" for text in _texts(frame[name])] for name in frame.columns]
     rows = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*cells, strict=True))
     box = "max-height:26rem;overflow:auto" if len(frame) > _MOST_ROWS else "overflow-x:auto"
     body = f"<table style='border-collapse:collapse'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
@@ -44,14 +44,22 @@ def _style(column: pd.Series) -> str:
     """The style of a column's cells."""
     if pd.api.types.is_numeric_dtype(column):
         return _CELL.format(side="right", wrap="nowrap")
-    return _CELL.format(side="left", wrap="nowrap" if column.map(_text).str.len().max() <= _SHORT else "normal")
+    return _CELL.format(side="left", wrap="nowrap" if max(map(len, _texts(column)), default=0) <= _SHORT else "normal")
 
 
-def _text(value: object) -> str:
-    """The text of a cell; empty where a value is missing."""
-    if value is None or value != value:
-        return ""
-    return html.escape(f"{value:g}" if isinstance(value, float) else str(value))
+def _texts(column: pd.Series) -> list[str]:
+    """The texts of a column's cells, empty where a value is missing; fractions have as many decimals each."""
+    fractions = pd.api.types.is_float_dtype(column) and not (column.dropna() % 1 == 0).all()
+    return ["" if value is None or value != value else html.escape(_text(value, fractions)) for value in column]
+
+
+def _text(value: object, fraction: bool) -> str:
+    return decimals(float(value)) if fraction else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def decimals(value: float) -> str:
+    """The number to three decimals; in scientific form where these would be zeros alone."""
+    return f"{value:.1e}" if 0 < abs(value) < 0.0005 else f"{value:.3f}"
 
 
 _STYLE = """
@@ -75,7 +83,7 @@ def _render(part: PagePart) -> str:
     if isinstance(part, Html):
         return part.html
     if isinstance(part, pd.DataFrame):
-        return part.to_html(index=False, border=0, float_format=lambda value: f"{value:.3f}")
+        return table(part).html
     if isinstance(part, Figure):
         file = io.StringIO()
         part.savefig(file, format="svg", bbox_inches="tight")

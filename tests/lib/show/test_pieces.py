@@ -27,9 +27,18 @@ def test_numbers_are_short_and_what_is_missing_is_blank():
     frame = pd.DataFrame({"n": [1, 2], "x": [0.5, np.nan], "t": ["a", None]})
     html = table(frame).html
     assert cells(html, "th") == ["n", "x", "t"]
-    assert cells(html) == ["1", "0.5", "a", "2", "", ""]
+    assert cells(html) == ["1", "0.500", "a", "2", "", ""]
     sides = re.findall(r"<td style='text-align:(\w+)", html)
     assert sides == ["right", "right", "left"] * 2
+
+
+def test_a_number_that_is_not_zero_is_never_shown_as_zero():
+    parity = pd.DataFrame({"parity": [2.4e-07, 0.0, 0.0123]})
+    assert cells(table(parity).html) == ["2.4e-07", "0.000", "0.012"]
+
+
+def test_counts_stay_whole_beside_a_missing_one():
+    assert cells(table(pd.DataFrame({"n": [12.0, np.nan]})).html) == ["12", ""]
 
 
 def test_only_long_text_breaks_its_lines():
