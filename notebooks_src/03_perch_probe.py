@@ -148,8 +148,8 @@ from lib.show.html import table
 
 weights, _ = fit_scalar_mix(data, SequenceHeadSettings(inputs=(*best, "embedding")), seed=0)
 accuracy = report.blocks.set_index("block").accuracy
-mixed = {"block": list(weights), "nearest clips agree": accuracy.reindex(list(weights)), "learnt weight": weights}
-table(pd.DataFrame(mixed))
+mixed = pd.DataFrame({"nearest clips agree": accuracy.reindex(list(weights)), "learnt weight": weights})
+table(mixed.rename_axis("block").reset_index())
 
 # %% [markdown]
 # ## Heads
