@@ -11,19 +11,20 @@ from pathlib import Path
 from build.kernels import metadata
 from build.project import ROOT
 from lib.core.errors import BadInput
-from lib.core.records import read_json, write_json
-from lib.core.wheels import CHECKSUMS, Wheel, parse_wheel_name, sha256_of
+from lib.core.pinned_wheels import PINNED_WHEELS
+from lib.core.records import write_json
+from lib.core.wheels import Wheel, parse_wheel_name, sha256_of
 
-PINNED = f"{metadata.FOLDER}/{CHECKSUMS}"  # {file name: SHA-256}; the names hold package, version and tags
+_LIST = "lib/core/pinned_wheels.py"
 ALWAYS = ("onnxruntime", "onnx_ir", "onnxscript")  # torch writes networks as ONNX with the last, which needs onnx_ir
 _TAIL_LINES = 6
 
 
 def collect(root: Path, packages: tuple[str, ...] = ALWAYS) -> Path:
-    """Collect the pinned wheels of these packages in dist/wheels/, with their list and the dataset's metadata."""
+    """Collect the pinned wheels of these packages in dist/wheels/, with the dataset's metadata."""
     folder = root / "dist" / "wheels"
     folder.mkdir(parents=True, exist_ok=True)
-    pinned = {name: digest for name, digest in read_json(root / PINNED).items() if _wheel(name).package in packages}
+    pinned = {name: digest for name, digest in PINNED_WHEELS.items() if _wheel(name).package in packages}
     for other in set(folder.iterdir()) - {folder / name for name in pinned}:
         other.unlink()  # everything in the folder becomes part of the dataset
     for name, digest in pinned.items():
@@ -31,7 +32,6 @@ def collect(root: Path, packages: tuple[str, ...] = ALWAYS) -> Path:
             (folder / name).unlink(missing_ok=True)  # pip would keep a file that is there
             _download(_wheel(name), folder)
             _check(folder / name, digest)
-    write_json(folder / CHECKSUMS, pinned)
     write_json(folder / "dataset-metadata.json", metadata.dataset_metadata(metadata.WHEELS))
     return folder
 
@@ -41,7 +41,7 @@ def _wheel(name: str) -> Wheel:
     wheel = parse_wheel_name(Path(name))
     if wheel is None:
         raise BadInput(
-            f"{PINNED} names a file that is no wheel",
+            f"{_LIST} names a file that is no wheel",
             expected="package-version-python-abi-platform.whl",
             got=name,
             do="pin the name that pip gives the file",
@@ -77,7 +77,7 @@ def _check(path: Path, digest: str) -> None:
             f"{path.name} is not the wheel that was pinned",
             expected=f"SHA-256 {digest}",
             got=got,
-            do=f"check why it changed; to pin another wheel, edit {PINNED}",
+            do=f"check why it changed; to pin another wheel, edit {_LIST}",
         )
 
 

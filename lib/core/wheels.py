@@ -1,4 +1,4 @@
-"""Install wheels that Kaggle's image lacks from an attached dataset: found, checked, without network."""
+"""Install wheels that Kaggle's image lacks from an attached dataset: the pinned bytes or nothing, without network."""
 
 import hashlib
 import importlib
@@ -15,9 +15,8 @@ from pathlib import Path
 
 from lib.core.errors import BadInput, shorten
 from lib.core.paths import folders_below, kaggle_root
-from lib.core.records import read_json
+from lib.core.pinned_wheels import PINNED_WHEELS
 
-CHECKSUMS = "wheels.json"  # beside the wheels: {file name: SHA-256}
 _DEPTH = 4  # input/datasets/<owner>/<slug>/<folder>
 _FILE_NAME = re.compile(r"([^-]+)-([^-]+)(?:-\d[^-]*)?-([^-]+)-([^-]+)-([^-]+)\.whl")
 _OLD_MANYLINUX = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
@@ -81,13 +80,12 @@ class Interpreter:
 
 
 def ensure(package: str, minimum: str = "") -> str:
-    """Install the package from an attached wheel unless it is installed; return a sentence that names its source."""
+    """Install the package from a pinned wheel, unless it is installed; return a sentence that names its source."""
     module = package.replace("-", "_")
     version = _installed(module)
     if version and _numbers(version) >= _numbers(minimum):
         return f"{package} {version} is installed"
-    wheel = _newest_fitting(package, minimum, version)
-    _check_sha256(wheel.path)
+    wheel = _newest_usable(package, minimum, version)
     _install(wheel)
     _check_import(module, wheel)
     return f"{package} {wheel.version} installed from {wheel.path.parent}"
@@ -123,42 +121,36 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", leading))
 
 
-def _newest_fitting(package: str, minimum: str, installed: str | None) -> Wheel:
-    """The newest wheel of the package that fits, a release before its own release candidates; none is an error."""
+def _newest_usable(package: str, minimum: str, installed: str | None) -> Wheel:
+    """The newest usable wheel of the package, a release before its own release candidates; none is an error."""
     inputs = kaggle_root() / "input"
     searched = list(folders_below(inputs, _DEPTH)) if inputs.is_dir() else []
-    files = [path for folder in searched for path in sorted(folder.glob("*.whl"))]
-    name = package.replace("-", "_").lower()
-    fitting = [
-        wheel
-        for wheel in map(parse_wheel_name, files)
-        if wheel
-        and wheel.package.lower() == name
-        and running_interpreter().fits(wheel)
-        and _numbers(wheel.version) >= _numbers(minimum)
-    ]
-    if not fitting:
+    faults = {path: _fault(path, package, minimum) for folder in searched for path in sorted(folder.glob("*.whl"))}
+    usable = [wheel for path, fault in faults.items() if not fault and (wheel := parse_wheel_name(path))]
+    if not usable:
         required = f"{package} {minimum} or newer" if minimum else package
         raise BadInput(
-            f"{required} is neither installed ({installed or 'none'} is) nor attached as a wheel that fits",
-            expected=f"a wheel for {running_interpreter().tag}",
-            got=f"wheels: {', '.join(str(path) for path in files) or 'none'}; searched {inputs} and its folders "
-            + (shorten(searched, 60) or "(there are none)"),
+            f"{required} is neither installed ({installed or 'none'} is) nor attached as a wheel that may be installed",
+            expected=f"a wheel for {running_interpreter().tag}, byte for byte as lib/core/pinned_wheels.py names it",
+            got=f"wheels: {', '.join(f'{path} ({fault})' for path, fault in faults.items()) or 'none'}; "
+            f"searched {inputs} and its folders " + (shorten(searched, 60) or "(there are none)"),
             do="attach the dataset pantanal-wheels (`make push-wheels` makes it); at home, run `make setup`",
         )
-    return max(fitting, key=lambda wheel: (_numbers(wheel.version), re.fullmatch(r"[\d.]+", wheel.version) is not None))
+    return max(usable, key=lambda wheel: (_numbers(wheel.version), re.fullmatch(r"[\d.]+", wheel.version) is not None))
 
 
-def _check_sha256(wheel: Path) -> None:
-    """Refuse a wheel whose SHA-256 differs from the list beside it; without a list nothing is checked."""
-    listed = wheel.parent / CHECKSUMS
-    if listed.is_file() and (expected := read_json(listed).get(wheel.name)) != (got := sha256_of(wheel)):
-        raise BadInput(
-            f"{wheel} is not the wheel that {CHECKSUMS} names",
-            expected=f"SHA-256 {expected}" if expected else f"{wheel.name} in {listed}",
-            got=f"SHA-256 {got}",
-            do="make the dataset again with `make push-wheels`",
-        )
+def _fault(path: Path, package: str, minimum: str) -> str:
+    """The reason why a file is not installed for the package; empty for a pinned wheel that fits."""
+    wheel = parse_wheel_name(path)
+    if wheel is None or wheel.package.lower() != package.replace("-", "_").lower():
+        return "another package"
+    if not running_interpreter().fits(wheel):
+        return "does not fit"
+    if _numbers(wheel.version) < _numbers(minimum):
+        return "too old"
+    if path.name not in PINNED_WHEELS:
+        return "not pinned"
+    return "" if path.is_file() and sha256_of(path) == PINNED_WHEELS[path.name] else "not the pinned bytes"
 
 
 def _install(wheel: Wheel) -> None:

@@ -14,6 +14,7 @@ from build.project import ROOT
 from build.sandbox import image, verdict
 from build.sandbox.room import Isolation, Room, choose_isolation, make_room, start_process
 from lib.core.errors import BadInput
+from lib.core.pinned_wheels import PINNED_WHEELS
 from lib.core.records import seal
 from lib.core.wheels import sha256_of
 from tests.support.toytree import SUBMISSION, allowed, kernel, project, toy_wheel, write
@@ -258,7 +259,7 @@ def test_datasets_are_mounted_by_the_metadata_wheels_only_where_they_lie_and_wei
     }
     assert rehearse.input_folders(root, described, given, "rerun") == weights
     assert "left out: me/pantanal-wheels" in capsys.readouterr().out
-    write(root, {"dist/wheels/wheels.json": "{}"})
+    toy_wheel(root / "dist/wheels", "1.0")
     both = rehearse.input_folders(root, described, given, "rerun")
     assert both == weights | {"datasets/me/pantanal-wheels": root / "dist/wheels"}
     with pytest.raises(BadInput, match="no folder stands for the dataset me/other"):
@@ -277,10 +278,11 @@ def test_kaggle_s_image_gets_its_wheels_collected(tmp_path, monkeypatch):
 WHEELS = ("errors", "paths", "fingerprint", "records", "wheels")
 
 
-def needing(root: Path, package: str) -> Path:
+def needing(root: Path, package: str, pins: dict[str, str]) -> Path:
     """The toy project whose kernel installs a package from the wheel dataset before it works."""
     notebook = NOTEBOOK.replace("# %%", f"# %%\nfrom lib.core.wheels import ensure\nprint(ensure({package!r}))\n", 1)
     lib = {f"core/{name}.py": (ROOT / f"lib/core/{name}.py").read_text() for name in WHEELS}
+    lib["core/pinned_wheels.py"] = f"PINNED_WHEELS = {pins}\n"
     toy(root)
     sources = {"kernel_sources": ["OWNER/pantanal-05-blend"], "dataset_sources": ["OWNER/pantanal-wheels"]}
     project(root, notebook.replace("@FAULT@", f"import {package}"), lib | {"submit/rows.py": ROWS}, **sources)
@@ -288,16 +290,12 @@ def needing(root: Path, package: str) -> Path:
     return root
 
 
-def test_a_wheel_is_installed_from_its_mount_inside_the_sealed_room(tmp_path, capsys):
-    root = needing(tmp_path, "toypack")
-    wheel = toy_wheel(root / "dist/wheels", "1.0")
-    write(root, {"dist/wheels/wheels.json": json.dumps({wheel.name: sha256_of(wheel)})})
+def test_a_pinned_wheel_is_installed_from_its_mount_inside_the_sealed_room(tmp_path, capsys):
+    wheel = toy_wheel(tmp_path / "dist/wheels", "1.0")
+    root = needing(tmp_path, "toypack", {wheel.name: sha256_of(wheel)})
     assert rehearse.main(options(root, "--mode", "rerun"), root) == 0
     printed = capsys.readouterr().out
     assert "toypack 1.0 installed from /kaggle/input/datasets/alice/pantanal-wheels" in printed or "open (" in printed
-    write(root, {"dist/wheels/wheels.json": json.dumps({wheel.name: "0" * 64})})
-    assert rehearse.main(options(root, "--mode", "rerun"), root) == 1
-    assert "not the wheel that wheels.json names" in capsys.readouterr().err
 
 
 def test_a_variant_and_one_that_reads_the_dataset_are_rehearsed_as_they_were_built(tmp_path, capsys):
@@ -337,8 +335,8 @@ def test_python_for_the_image_passes_over_one_that_does_not_run_and_lists_where_
 
 @pytest.mark.slow
 def test_the_image_s_versions_install_and_run_a_kernel_that_brings_onnxruntime_along(tmp_path, capsys):
-    root = needing(tmp_path, "onnxruntime")
-    write(root, {label: (ROOT / label).read_text() for label in (image.REQUIREMENTS, wheels.PINNED)})
+    root = needing(tmp_path, "onnxruntime", PINNED_WHEELS)
+    write(root, {image.REQUIREMENTS: (ROOT / image.REQUIREMENTS).read_text()})
     assert rehearse.main(options(root, "--image", "kaggle", "--mode", "rerun"), root) == 0
     printed = capsys.readouterr().out
     assert "image kaggle: 3 rows" in printed

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -18,11 +19,12 @@ from build.project import ROOT
 from build.sandbox.image import REQUIREMENTS
 from lib.core.errors import BadInput
 from lib.core.paths import KAGGLE_VARIABLE
-from lib.core.records import read_json
+from lib.core.pinned_wheels import PINNED_WHEELS
 from lib.core.wheels import Interpreter, ensure, parse_wheel_name, sha256_of
 from tests.support.toytree import toy_wheel
 
 KAGGLE = Interpreter((3, 12), "x86_64", (2, 35))
+PIN = "import lib.core.wheels as w; w.PINNED_WHEELS = {pins}; "
 ENSURE = "import sys; from lib.core.wheels import ensure; print(ensure(*sys.argv[1:])); import toypack"
 CHILD = "; import subprocess; print(subprocess.check_output([sys.executable, '-c', 'import toypack as t; print(t.x)']))"
 
@@ -37,10 +39,15 @@ def inputs(tmp_path, monkeypatch):
     return folder
 
 
-def run_ensure(*arguments: str, before: str = "", path: Path | None = None) -> subprocess.CompletedProcess:
-    """A new Python that ensures toypack, imports it, and lets a child import it too; `path` lies after ours."""
+def run_ensure(*arguments: str, before: str = "", path: Path | None = None, pins: dict | None = None):
+    """A new Python that ensures toypack, imports it, and lets a child import it too; `path` lies after ours.
+
+    Without `pins` all wheels that are attached are pinned.
+    """
     there = os.pathsep.join(map(str, [ROOT, *([path] if path else [])]))
-    command = [sys.executable, "-c", before + ENSURE + CHILD, "toypack", *arguments]
+    attached = Path(os.environ[KAGGLE_VARIABLE], "input").rglob("*.whl")
+    pin = PIN.format(pins={file.name: sha256_of(file) for file in attached} if pins is None else pins)
+    command = [sys.executable, "-c", before + pin + ENSURE + CHILD, "toypack", *arguments]
     return subprocess.run(command, env=os.environ | {"PYTHONPATH": there}, capture_output=True, text=True, timeout=60)
 
 
@@ -78,13 +85,15 @@ def test_what_is_installed_already_is_not_searched_for(tmp_path, monkeypatch):
 def test_without_a_wheel_that_fits_the_error_names_wheels_tag_folders_and_remedy(inputs):
     toy_wheel(inputs / "datasets/me/a", "2.0", tag="cp27-cp27m-win32")
     toy_wheel(inputs / "datasets/me/a", "1.0")
+    toy_wheel(inputs / "datasets/me/a", "9.0", name="otherpack")
     (inputs / "birdclef-2026" / "train_audio" / "x").mkdir(parents=True)
     with pytest.raises(BadInput) as caught:
         ensure("toypack", minimum="1.5")
     text = str(caught.value)
     assert "toypack 1.5 or newer is neither installed (none is)" in text
-    assert f"{inputs}/datasets/me/a/toypack-2.0-cp27-cp27m-win32.whl" in text
-    assert f"{inputs}/datasets/me/a/toypack-1.0-py3-none-any.whl" in text
+    assert f"{inputs}/datasets/me/a/toypack-2.0-cp27-cp27m-win32.whl (does not fit)" in text
+    assert f"{inputs}/datasets/me/a/toypack-1.0-py3-none-any.whl (too old)" in text
+    assert "otherpack-9.0-py3-none-any.whl (another package)" in text
     assert f"cp{sys.version_info.major}{sys.version_info.minor}-cp" in text
     assert str(inputs / "birdclef-2026") in text
     assert "train_audio" not in text
@@ -97,16 +106,23 @@ def test_with_nothing_attached_the_error_reports_it(tmp_path, monkeypatch):
         ensure("toypack")
 
 
-@pytest.mark.parametrize(("listed", "text"), [({"toypack-1.0-py3-none-any.whl": "0" * 64}, "0{64}"), ({}, "toypack-1")])
-def test_a_wheel_that_its_list_does_not_pin_is_refused_before_it_is_installed(inputs, listed, text):
-    wheel = toy_wheel(inputs / "pantanal-wheels", "1.0")
-    (wheel.parent / "wheels.json").write_text(json.dumps(listed))
-    before = list(sys.path)
-    with pytest.raises(BadInput, match=rf"not the wheel that wheels.json names\n  expected: .*{text}"):
+def test_nothing_but_the_pinned_bytes_is_installed_whatever_else_is_attached(inputs, tmp_path, monkeypatch):
+    """A foreign input may hold a newer wheel, the pinned name over other bytes, or a list of its own."""
+    marker, foreign = tmp_path / "executed", inputs / "datasets/me/a-foreign"
+    hostile = f"import pathlib; pathlib.Path({str(marker)!r}).touch()\n"
+    newer, same = (toy_wheel(foreign, version, body=hostile) for version in ("9.0", "1.0"))
+    (foreign / "wheels.json").write_text(json.dumps({file.name: sha256_of(file) for file in (newer, same)}))
+    ours = toy_wheel(tmp_path / "ours", "1.0")
+    pins, before = {ours.name: sha256_of(ours)}, list(sys.path)
+    monkeypatch.setattr("lib.core.wheels.PINNED_WHEELS", pins)
+    with pytest.raises(BadInput) as caught:
         ensure("toypack")
+    assert f"{newer} (not pinned)" in str(caught.value)
+    assert f"{same} (not the pinned bytes)" in str(caught.value)
     assert sys.path == before
-    (wheel.parent / "wheels.json").write_text(json.dumps({wheel.name: sha256_of(wheel)}))
-    assert "installed from" in run_ensure().stdout
+    shutil.move(ours.parent, inputs / "datasets/me/ours")
+    assert run_ensure(pins=pins).stdout.startswith(f"toypack 1.0 installed from {inputs}/datasets/me/ours")
+    assert not marker.exists()
 
 
 def test_a_wheel_that_pip_or_python_rejects_is_an_error_with_the_reason(inputs):
@@ -147,10 +163,11 @@ def test_a_wheel_fits_by_python_abi_platform_and_c_library(tag, fits):
 
 
 def test_the_pinned_wheels_serve_kaggle_s_python_and_the_next_one():
-    pinned = read_json(ROOT / wheels.PINNED)
-    assert all(len(digest) == 64 for digest in pinned.values())
+    assert all(len(digest) == 64 for digest in PINNED_WHEELS.values())
     for python in ((3, 12), (3, 13)):
-        fitting = [name for name in pinned if Interpreter(python, "x86_64", (2, 35)).fits(parse_wheel_name(Path(name)))]
+        fitting = [
+            name for name in PINNED_WHEELS if Interpreter(python, "x86_64", (2, 35)).fits(parse_wheel_name(Path(name)))
+        ]
         packages = sorted(parse_wheel_name(Path(name)).package for name in fitting)
         assert packages == ["ai_edge_litert", "onnx_ir", "onnxruntime", "onnxscript", "openvino"]
 
@@ -170,7 +187,7 @@ def test_every_kernel_that_needs_a_wheel_attaches_them_and_ensures_it_first_and_
 
 
 def test_the_rehearsal_s_image_has_none_of_them_so_that_the_kernel_must_install_them():
-    lacking = {parse_wheel_name(Path(name)).package for name in read_json(ROOT / wheels.PINNED)}
+    lacking = {parse_wheel_name(Path(name)).package for name in PINNED_WHEELS}
     listed = {line.partition("==")[0] for line in (ROOT / REQUIREMENTS).read_text().splitlines()}
     assert listed
     assert not lacking & listed
@@ -185,42 +202,38 @@ def shelf(tmp_path, monkeypatch):
     return tmp_path / "shelf"
 
 
-def pin(root: Path, *files: Path, **digests: str) -> None:
-    """The project's list of pinned wheels."""
-    pinned = {file.name: digests.get("digest", sha256_of(file)) for file in files}
-    (root / wheels.PINNED).parent.mkdir(exist_ok=True)
-    (root / wheels.PINNED).write_text(json.dumps(pinned))
+@pytest.fixture
+def pin(monkeypatch):
+    """Makes these files the pinned wheels."""
+
+    def replace_pins(*files: Path, digest: str = "") -> None:
+        monkeypatch.setattr(wheels, "PINNED_WHEELS", {file.name: digest or sha256_of(file) for file in files})
+
+    return replace_pins
 
 
-def test_the_dataset_is_collected_for_both_pythons_and_only_what_was_requested(tmp_path, shelf, capsys):
+def test_the_dataset_is_collected_for_both_pythons_and_only_what_was_requested(tmp_path, shelf, pin, capsys):
     tags = ("cp312-cp312-manylinux_2_27_x86_64.manylinux_2_28_x86_64", "cp313-cp313-manylinux_2_28_x86_64")
     both = [toy_wheel(shelf, "1.2", "onnxruntime", tag) for tag in tags]
     always = [*both, toy_wheel(shelf, "0.7", "onnxscript")]
     more = toy_wheel(shelf, "3.0", "openvino", tags[0])
     toy_wheel(shelf, "1.3", "onnxruntime", tags[0])
-    pin(tmp_path, *always, more)
+    pin(*always, more)
     folder = tmp_path / "dist" / "wheels"
     assert wheels.main(["--openvino"], tmp_path) == 0
     assert more.name in capsys.readouterr().out
     for file in shelf.iterdir():
         file.unlink()  # what is there and right is not downloaded again
     assert wheels.main([], tmp_path) == 0
-    assert {path.name for path in folder.iterdir()} == {
-        *(file.name for file in always),
-        "wheels.json",
-        "dataset-metadata.json",
-    }
-    assert json.loads((folder / "wheels.json").read_text()) == {
-        file.name: sha256_of(folder / file.name) for file in always
-    }
+    assert {path.name for path in folder.iterdir()} == {*(file.name for file in always), "dataset-metadata.json"}
     described = json.loads((folder / "dataset-metadata.json").read_text())
     assert described["id"] == "OWNER/pantanal-wheels"
     assert metadata.slugify(described["title"]) == "pantanal-wheels"
 
 
-def test_a_wheel_that_is_not_the_one_pinned_is_an_error_and_not_kept(tmp_path, shelf, capsys):
+def test_a_wheel_that_is_not_the_one_pinned_is_an_error_and_not_kept(tmp_path, shelf, pin, capsys):
     wheel = toy_wheel(shelf, "1.2", "onnxruntime", "cp312-cp312-manylinux_2_28_x86_64")
-    pin(tmp_path, wheel, digest="0" * 64)
+    pin(wheel, digest="0" * 64)
     assert wheels.main([], tmp_path) == 1
     message = capsys.readouterr().err
     assert f"{wheel.name} is not the wheel that was pinned" in message
@@ -228,9 +241,9 @@ def test_a_wheel_that_is_not_the_one_pinned_is_an_error_and_not_kept(tmp_path, s
     assert not list((tmp_path / "dist/wheels").iterdir())
 
 
-def test_a_damaged_copy_is_fetched_again_and_a_failed_download_reports_pips_output(tmp_path, shelf, capsys):
+def test_a_damaged_copy_is_fetched_again_and_a_failed_download_reports_pips_output(tmp_path, shelf, pin, capsys):
     wheel = toy_wheel(shelf, "1.2", "onnxruntime", "cp312-cp312-manylinux_2_28_x86_64")
-    pin(tmp_path, wheel)
+    pin(wheel)
     folder = tmp_path / "dist" / "wheels"
     folder.mkdir(parents=True)
     (folder / wheel.name).write_text("damaged")
