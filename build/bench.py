@@ -4,8 +4,6 @@ training against the plain loop, by the clock; then submission and embedding aga
 python -m build.bench [--rounds 9] [--soundscapes 12]
 """
 
-import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from build.benches import embedding, engine
 from build.benches.data import SOUNDSCAPES, make_engine_data
 from build.benches.training import compare, torchaudio_mel
+from build.exit_codes import Parser, end, tool
 from lib.blend.mix import mix
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES, row_ids
 from lib.competition.scores import Labels, Scores
@@ -193,9 +192,10 @@ def submissions(soundscapes: int) -> Iterator[str]:
         yield from embedding.report(data)
 
 
+@tool
 def main(arguments: list[str] | None = None) -> int:
     """Print a table of all small benches, one of training, and those of submission."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="counted rounds, but of training")
     parser.add_argument("--soundscapes", type=int, default=SOUNDSCAPES, help="that are submitted")
     given = parser.parse_args(arguments)
@@ -214,4 +214,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main)

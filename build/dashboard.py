@@ -4,18 +4,16 @@ python -m build.dashboard                              of `make demo`
 python -m build.dashboard --runs runs/real --data DIR  of other runs, with their competition folder
 """
 
-import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from build.exit_codes import Parser, end, tool
 from build.judge import Board, assess
 from build.project import ROOT
 from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE, split_row_id
 from lib.competition.tables import Findings, read_taxonomy
-from lib.core.errors import BadInput
 from lib.core.paths import ledger_path
 from lib.core.progress import progress
 from lib.judge import ledger
@@ -149,29 +147,26 @@ def error_parts(board: Board, competition: Path, taxonomy: pd.DataFrame) -> list
     return parts
 
 
+@tool
 def main(arguments: list[str] | None = None) -> int:
-    """Write both pages; 0 when they could be made."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Write both pages."""
+    parser = Parser(__doc__)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where the notebooks' outputs are")
     parser.add_argument(
         "--data", type=Path, default=ROOT / "data/mini/public/birdclef-2026", help="their competition folder"
     )
     parser.add_argument("--page", type=Path, default=ROOT / "dist/dashboard.html", help="errors.html lies beside it")
     options = parser.parse_args(arguments)
-    try:
-        board = assess(options.runs)
-        taxonomy = read_taxonomy(options.data, board.prepared.classes, Findings())
-        lines = ledger.read_ledger(ledger_path(options.runs))
-        errors = options.page.with_name("errors.html")
-        write_page(options.page, "Dashboard", dashboard_parts(board, taxonomy, lines))
-        write_page(errors, "Error analysis", error_parts(board, options.data, taxonomy))
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 1
+    board = assess(options.runs)
+    taxonomy = read_taxonomy(options.data, board.prepared.classes, Findings())
+    lines = ledger.read_ledger(ledger_path(options.runs))
+    errors = options.page.with_name("errors.html")
+    write_page(options.page, "Dashboard", dashboard_parts(board, taxonomy, lines))
+    write_page(errors, "Error analysis", error_parts(board, options.data, taxonomy))
     for page in (options.page, errors):
         print(f"page: {page} ({page.stat().st_size / 1e6:.1f} MB)")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main)

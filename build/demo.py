@@ -4,12 +4,12 @@ python -m build.demo            what `make demo` runs
 python -m build.demo --quick    the baselines on a tiny miniature, in runs/quick
 """
 
-import argparse
 import subprocess
 import sys
 import time
 from itertools import chain
 
+from build.exit_codes import Parser, end, tool
 from build.notebooks.meter import clock
 from build.project import ROOT
 
@@ -64,9 +64,10 @@ def stages(quick: bool) -> dict[str, list[list[str]]]:
     }
 
 
-def main(arguments: list[str]) -> int:
+@tool
+def main(arguments: list[str] | None = None) -> int:
     """Run the stages in order; 0 when all are done, else the exit code of the first that failed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--quick", action="store_true", help="the baselines only")
     quick, start = parser.parse_args(arguments).quick, time.perf_counter()
     todo = stages(quick)
@@ -91,4 +92,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end(main)

@@ -4,7 +4,6 @@ python -m build.docs                       runs demo, tests, ladder, bench and c
 python -m build.docs demo test pictures    only these; `pictures` needs the pages of a demo, and chromium
 """
 
-import argparse
 import json
 import os
 import re
@@ -12,6 +11,7 @@ import shutil
 import subprocess
 import sys
 
+from build.exit_codes import Parser, end, tool
 from build.notebooks.source import parameters_of, read_notebook, title_and_summary
 from build.project import ROOT
 from lib.core.errors import BadInput
@@ -90,9 +90,10 @@ def take_pictures() -> None:
     RECORD.write_text(json.dumps({picture: shown_state(picture) for picture in PICTURES}, indent=2) + "\n")
 
 
-def main(arguments: list[str]) -> int:
+@tool
+def main(arguments: list[str] | None = None) -> int:
     """Run what is named, or everything, and write each paper after each run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join([*RUNS, 'pictures'])} (default: all)")
     parts = parser.parse_args(arguments).parts or [*RUNS, "pictures"]
     if unknown := set(parts) - {*RUNS, "pictures"}:
@@ -107,4 +108,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end(main)

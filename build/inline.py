@@ -5,13 +5,11 @@ python -m build.inline --owner me --from dataset                         05 and 
 python -m build.inline --set "l2=0.3" pantanal-02-fold-training          a variant, in a kernel of its own
 """
 
-import argparse
 import ast
 import hashlib
 import json
 import re
 import shutil
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 
+from build.exit_codes import Parser, end, tool
 from build.kernels import metadata, variants
 from build.kernels.cells import lib_cells, lib_digest, stamp_text
 from build.kernels.closure import Closure, closure_of
@@ -209,9 +208,10 @@ def table(kernels: list[Kernel]) -> str:
     return "\n".join("  ".join(text.ljust(w) for text, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
-def main(arguments: list[str]) -> int:
-    """The command line; 0, or 2 after an error."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+@tool
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = Parser(__doc__)
     parser.add_argument("--owner", default=metadata.DEFAULT_OWNER, help="your Kaggle user name (default: %(default)s)")
     parser.add_argument(
         "--from", dest="chain", choices=metadata.CHAINS, default="kernels", help="where 05 and 06 find their inputs"
@@ -219,14 +219,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--set", default="", metavar="'NAME=VALUE …'", help="parameters of the one kernel named")
     parser.add_argument("kernels", nargs="*", metavar="kernel", help="folders of kernel-metadata/ (default: all)")
     given = parser.parse_args(arguments)
-    try:
-        values = variants.parse_assignments(given.set)
-        print(table(build(ROOT, given.owner or metadata.DEFAULT_OWNER, given.kernels, values, given.chain)))
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
+    values = variants.parse_assignments(given.set)
+    print(table(build(ROOT, given.owner or metadata.DEFAULT_OWNER, given.kernels, values, given.chain)))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end(main)

@@ -5,8 +5,6 @@ python -m build.judge --members l1_statistics --blend "l0_prior:0.2,l1_statistic
 python -m build.judge --reference l1_statistics --ledger   one line a candidate goes to the ledger
 """
 
-import argparse
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from build.exit_codes import Parser, end, tool
 from build.project import ROOT
 from build.studies.candidates import Candidate, gather_candidates
 from lib.blend.recipe import RECIPES
@@ -193,9 +192,10 @@ def report(board: Board) -> str:
     return "\n".join([*lines, *(f"left out: {text}" for text in board.left_out)])
 
 
+@tool
 def main(arguments: list[str] | None = None) -> int:
-    """Print the board; 0 when all could be judged."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Print the board."""
+    parser = Parser(__doc__)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where the notebooks' outputs are")
     parser.add_argument("--members", default="all", help="names with commas between, or all")
     parser.add_argument("--blend", action="append", default=[], metavar="a:0.6,b:0.4", help="may be given repeatedly")
@@ -204,11 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--ledger", action="store_true", help="append a line a candidate to the ledger")
     options = parser.parse_args(arguments)
     start = time.perf_counter()
-    try:
-        board = assess(options.runs, options.members, options.blend, options.reference, options.seed)
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 1
+    board = assess(options.runs, options.members, options.blend, options.reference, options.seed)
     seconds = time.perf_counter() - start
     print(report(board))
     if options.ledger:
@@ -219,4 +215,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main)

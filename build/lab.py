@@ -9,13 +9,13 @@ The sources hold no outputs, so closing a notebook drops them; --paired and `pyt
 A double click on a module of lib also shows a notebook: choose "Open With, Editor" there.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from build.exit_codes import Parser, end, tool
 from build.notebooks.pairing import FOLDER, SOURCES, pair, source_named
 from build.project import ROOT
 from lib.core.errors import BadInput
@@ -24,26 +24,23 @@ from lib.core.errors import BadInput
 SETTINGS = Path(__file__).parent / "notebooks" / "lab_settings"
 
 
+@tool
 def main(arguments: list[str] | None = None) -> int:
-    """Replace this process by JupyterLab, so that Ctrl-C works as there; 2 after an error."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Replace this process by JupyterLab, so that Ctrl-C works as there."""
+    parser = Parser(__doc__)
     parser.add_argument("notebook", nargs="?", default="", help="a number or name")
     parser.add_argument("--paired", action="store_true", help="open notebooks that keep their outputs")
     options, lab_options = parser.parse_known_args(arguments)
-    try:
-        if find_spec("jupyterlab") is None:
-            raise BadInput(
-                "JupyterLab is not installed here",
-                expected="the packages of requirements-lab.txt",
-                got=sys.executable,
-                do="pip install -r requirements-lab.txt",
-            )
-        process = lab_command(options.notebook, options.paired, lab_options)
-        if options.paired:
-            print(*pair(ROOT), sep="\n", flush=True)
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
+    if find_spec("jupyterlab") is None:
+        raise BadInput(
+            "JupyterLab is not installed here",
+            expected="the packages of requirements-lab.txt",
+            got=sys.executable,
+            do="pip install -r requirements-lab.txt",
+        )
+    process = lab_command(options.notebook, options.paired, lab_options)
+    if options.paired:
+        print(*pair(ROOT), sep="\n", flush=True)
     os.chdir(ROOT)
     os.execve(process[0], process, lab_environment(os.environ))
 
@@ -66,4 +63,4 @@ def lab_environment(inherited: Mapping[str, str]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main)

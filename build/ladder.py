@@ -4,12 +4,11 @@ python -m build.ladder                                   the miniature competiti
 python -m build.ladder --competition DIR --solution CSV  any other with the same layout
 """
 
-import argparse
-import sys
 from pathlib import Path
 
 import pandas as pd
 
+from build.exit_codes import Parser, end, tool
 from build.notebooks.source import display_path
 from build.project import ROOT
 from lib.blend.member_costs import recipe_member, seconds_together, used_members
@@ -17,7 +16,6 @@ from lib.blend.recipe import Recipe, RecipeMember, load_recipes
 from lib.competition.classes import ClassList, read_class_list
 from lib.competition.prepared import load_prepared
 from lib.competition.tables import read_solution
-from lib.core.errors import BadInput
 from lib.core.paths import find_artifact, find_artifacts
 from lib.judge.bootstrap import ScoreWithInterval, score_table, scores_with_intervals
 from lib.judge.compare import paired_interval
@@ -111,9 +109,10 @@ def _rung(recipe: Recipe) -> str:
     return f"{recipe.name} blend"
 
 
+@tool
 def main(arguments: list[str] | None = None) -> int:
     """Print the ladder and write its page; 0 when it could be climbed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument(
         "--competition", type=Path, default=ROOT / "data/mini/rerun/birdclef-2026", help="with test files"
     )
@@ -123,11 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where the notebooks' outputs are")
     parser.add_argument("--page", type=Path, default=ROOT / "dist/ladder.html", help="where the page goes")
     options = parser.parse_args(arguments)
-    try:
-        rows, verdicts = climb(options.competition, options.solution, options.runs)
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 1
+    rows, verdicts = climb(options.competition, options.solution, options.runs)
     table = pd.DataFrame(
         {
             "rung": rows.name,
@@ -150,4 +145,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main)

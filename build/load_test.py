@@ -4,7 +4,6 @@ python -m build.load_test                       600 soundscapes, the recipe safe
 python -m build.load_test --soundscapes 60 --recipe bold --runtime openvino
 """
 
-import argparse
 import shutil
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from build.exit_codes import Parser, end, tool
 from build.notebooks.run_child import run_notebook
 from build.project import ROOT
 from lib.competition.row_ids import row_ids
@@ -47,9 +47,10 @@ def repeat_soundscapes(competition: Path, folder: Path, count: int) -> Path:
     return folder
 
 
+@tool
 def main(arguments: list[str] | None = None) -> int:
     """Print the receipt's figures; 0 when the submission was made."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--soundscapes", type=int, default=CONTEST_SOUNDSCAPES, help="how many")
     parser.add_argument(
         "--competition", type=Path, default=ROOT / "data/mini/rerun/birdclef-2026", help="competition files"
@@ -59,11 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--runtime", default="onnxruntime", help="onnxruntime or openvino")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as aside:
-        try:
-            folder = repeat_soundscapes(options.competition, Path(aside) / "competition", options.soundscapes)
-        except BadInput as error:
-            print(error, file=sys.stderr)
-            return 1
+        folder = repeat_soundscapes(options.competition, Path(aside) / "competition", options.soundscapes)
         output = Path(aside) / "output"
         parameters = {
             "competition_dir": str(folder),
@@ -89,4 +86,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main)

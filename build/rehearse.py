@@ -16,6 +16,7 @@ from typing import IO
 import psutil
 
 from build import inline
+from build.exit_codes import Parser, end, tool
 from build.kaggle_io import wheels
 from build.kaggle_io.datasets import sealed_folders
 from build.kernels import metadata
@@ -187,7 +188,7 @@ def _check_run(
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """The command line's options."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(__doc__)
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "mini", help="holds <mode>/birdclef-2026")
     parser.add_argument("--outputs", type=Path, default=ROOT / "runs" / "mini", help="earlier notebooks' outputs")
     parser.add_argument("--mode", choices=(*MODES, "both"), default="both")
@@ -210,7 +211,8 @@ def _modes(given: argparse.Namespace) -> tuple[str, ...]:
     return MODES
 
 
-def main(arguments: list[str], root: Path = ROOT) -> int:
+@tool
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """The command line; 0 when every run was valid, 1 after one that was not."""
     given = parse_arguments(arguments)
     summaries: list[str] = []
@@ -227,4 +229,4 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end(main)

@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from build.exit_codes import Parser, end, tool
 from build.notebooks.meter import clock
 from build.notebooks.pages import write_index, write_page, write_record
 from build.notebooks.run_child import RunResult, run_notebook
@@ -20,17 +21,14 @@ from lib.core.errors import BadInput
 __all__ = ["RunResult", "main", "run_notebook"]
 
 
+@tool
 def main(arguments: list[str] | None = None) -> int:
-    """Run the notebooks of the command line; 0 when every one is done, 1 when one failed, 2 for wrong arguments."""
+    """Run the notebooks of the command line."""
     options = _options(arguments)
-    try:
-        if options.help_notebook:
-            print(help_text(_chosen(options.sources, [options.help_notebook])[0]))
-            return 0
-        plan = _plan(options)
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
+    if options.help_notebook:
+        print(help_text(_chosen(options.sources, [options.help_notebook])[0]))
+        return 0
+    plan = _plan(options)
     try:
         return _run_in_order(plan, options.dist.resolve(), options.timeout_s)
     finally:
@@ -40,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     """The parsed command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("notebooks", nargs="*", default=["all"], help="numbers or names, in the order to run, or all")
     parser.add_argument(
         "-p", dest="set", action="append", default=[], metavar="[NN:]name=value", help="set a parameter"
@@ -135,4 +133,4 @@ def _setting(text: str) -> tuple[str, str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main)

@@ -9,9 +9,9 @@ recognised by the fingerprint of notebook, lib, inputs and parameters. Failed on
 """
 
 import argparse
-import sys
 from pathlib import Path
 
+from build.exit_codes import DONE, FAILED, Parser, end, tool
 from build.project import ROOT
 from build.sweeps.config import Sweep, read_sweep
 from build.sweeps.record import read_record
@@ -19,40 +19,31 @@ from build.sweeps.report import judge_folder, write_sweep_page
 from build.sweeps.runs import Place, format_parameters, place_of
 from build.sweeps.stages import first_runs, run_sweep
 from build.sweeps.table import append_lines, write_table
-from lib.core.errors import BadInput
 from lib.core.paths import ledger_path
 
-INTERRUPTED = 130  # the exit code of shells
 
-
+@tool
 def main(arguments: list[str] | None = None) -> int:
-    """Run the sweep; 0 when every run is done, 1 when one failed, 2 for bad input, 130 when interrupted."""
+    """Run the sweep."""
     options = _options(arguments)
-    try:
-        sweep = read_sweep(options.file, options.sources)
-        place = place_of(sweep, options.runs.resolve(), options.data.resolve())
-        if options.dry:
-            print(_describe_plan(sweep, place))
-            return 0
-        records = run_sweep(sweep, place, options.engine)
-        judged = judge_folder(place.folder)
-        write_table(place.folder, judged)
-        append_lines(ledger_path(place.runs), judged)
-        page = write_sweep_page(place.folder, judged)
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\ninterrupted; ended runs are kept: the same command resumes the sweep", file=sys.stderr)
-        return INTERRUPTED
+    sweep = read_sweep(options.file, options.sources)
+    place = place_of(sweep, options.runs.resolve(), options.data.resolve())
+    if options.dry:
+        print(_describe_plan(sweep, place))
+        return DONE
+    records = run_sweep(sweep, place, options.engine)
+    judged = judge_folder(place.folder)
+    write_table(place.folder, judged)
+    append_lines(ledger_path(place.runs), judged)
+    page = write_sweep_page(place.folder, judged)
     failed = [record for record in records if record.status == "failed"]
     print(f"{len(records) - len(failed)} of {len(records)} runs are done, {len(failed)} failed\npage: {page}")
-    return 1 if failed else 0
+    return FAILED if failed else DONE
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     """The parsed command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("file", type=Path, help="the sweep's file, such as sweeps/front_end.yaml")
     parser.add_argument(
         "--engine", default="", metavar="tcp://host:port", help="a Dask scheduler; default: this machine"
@@ -81,4 +72,4 @@ def _describe_plan(sweep: Sweep, place: Place) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main)

@@ -1,9 +1,8 @@
 """Show kernels on Kaggle: `python -m build.watch status`, `logs K`, `outputs K` (K: prep … infer, or a slug)."""
 
-import argparse
-import sys
 from pathlib import Path
 
+from build.exit_codes import Parser, end, tool
 from build.kaggle_io.client import connect, username
 from build.kaggle_io.outputs import fetch_outputs
 from build.kaggle_io.push_log import KERNELS, kernel_folder
@@ -41,9 +40,10 @@ def version_of(api, kernel: str, requested: int) -> int:
     return there.version
 
 
-def main(arguments: list[str], root: Path = ROOT) -> int:
-    """The command line; 0, or 1 after an error."""
-    parser = argparse.ArgumentParser(description=__doc__)
+@tool
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    """The command line."""
+    parser = Parser(__doc__)
     parser.add_argument("what", choices=("status", "logs", "outputs"))
     parser.add_argument("kernel", nargs="?", help=f"{', '.join(KERNELS)}, or a slug")
     parser.add_argument("--owner", help="whose kernels (default: the user who is logged in)")
@@ -51,25 +51,21 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     given = parser.parse_args(arguments)
     if given.what != "status" and not given.kernel:
         parser.error(f"{given.what} of which kernel? {', '.join(KERNELS)}, or a slug")
-    try:
-        api = connect()
-        owner = given.owner or username(api)
-        if given.what == "status":
-            print(table(api, owner))
-            return 0
-        slug = KERNELS.get(given.kernel, given.kernel)
-        kernel = f"{owner}/{slug}"
-        version = version_of(api, kernel, given.version)
-        if given.what == "logs":
-            print(outputs_of(api, kernel, version)[1], end="")
-        else:
-            kept = kernel_folder(root, slug) / f"v{version}"
-            print("\n".join(["", *(f"{kept / name}" for name in fetch_outputs(api, kernel, version, kept))]).strip())
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 1
+    api = connect()
+    owner = given.owner or username(api)
+    if given.what == "status":
+        print(table(api, owner))
+        return 0
+    slug = KERNELS.get(given.kernel, given.kernel)
+    kernel = f"{owner}/{slug}"
+    version = version_of(api, kernel, given.version)
+    if given.what == "logs":
+        print(outputs_of(api, kernel, version)[1], end="")
+    else:
+        kept = kernel_folder(root, slug) / f"v{version}"
+        print("\n".join(["", *(f"{kept / name}" for name in fetch_outputs(api, kernel, version, kept))]).strip())
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end(main)

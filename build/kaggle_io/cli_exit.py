@@ -3,10 +3,9 @@
 import sys
 from collections.abc import Callable
 
+from build.exit_codes import FAILED, INTERRUPTED, UNKNOWN
 from build.kaggle_io.client import OutcomeUnknown
 from lib.core.errors import BadInput
-
-FAILED, UNKNOWN, INTERRUPTED = 1, 3, 130
 
 
 def run_cli(work: Callable[[], int]) -> int:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 import requests
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, SSLError
 
+from build.exit_codes import UNKNOWN, Failed
 from lib.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ _SECRET = re.compile(r"KGAT_\w+|(?i:\b(?:bearer|basic)\s+[\w.~+/=-]{8,})|(?i:(?<
 sleep, clock = time.sleep, time.monotonic  # every wait for Kaggle goes through these two
 
 
-class KaggleError(BadInput):
+class KaggleError(Failed):
     """A call to Kaggle that failed; `status` is the HTTP status, or None without a response."""
 
     status: int | None = None
@@ -56,6 +57,8 @@ class KaggleError(BadInput):
 
 class OutcomeUnknown(BadInput):
     """The outcome is not known yet: the time limit passed, or Kaggle does not report it."""
+
+    exit_code = UNKNOWN
 
 
 class ResponseLost(KaggleError):

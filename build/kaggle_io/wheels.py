@@ -3,11 +3,11 @@
 python -m build.kaggle_io.wheels [--openvino] [--litert]
 """
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
 
+from build.exit_codes import Parser, end, tool
 from build.kernels import metadata
 from build.project import ROOT
 from lib.core.errors import BadInput
@@ -81,18 +81,15 @@ def _check(path: Path, digest: str) -> None:
         )
 
 
-def main(arguments: list[str], root: Path = ROOT) -> int:
-    """The command line; 0 with the folder's files listed, or 1 after an error."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+@tool
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    """The command line."""
+    parser = Parser(__doc__)
     parser.add_argument("--openvino", action="store_true", help="with OpenVINO")
     parser.add_argument("--litert", action="store_true", help="with LiteRT, which runs TFLite models")
     given = parser.parse_args(arguments)
     more = ("openvino",) * given.openvino + ("ai_edge_litert",) * given.litert
-    try:
-        folder = collect(root, ALWAYS + more)
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 1
+    folder = collect(root, ALWAYS + more)
     for path in sorted(folder.glob("*.whl")):
         print(f"{path.stat().st_size / 1e6:8.1f} MB  {path.name}")
     print(f"in {folder}, as the list pins them")
@@ -100,4 +97,4 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end(main)

@@ -8,10 +8,8 @@ The changed side is found by content alone: made_of.json holds a fingerprint of 
 Times of modification are not used: git sets them as it likes. Where both sides changed, neither is touched.
 """
 
-import argparse
 import json
 import os
-import sys
 from dataclasses import dataclass
 from difflib import unified_diff
 from hashlib import sha256
@@ -21,6 +19,7 @@ import jupytext
 import nbformat
 from jupytext.config import load_jupytext_config
 
+from build.exit_codes import Parser, end, tool
 from build.notebooks.source import KERNELSPEC, read_notebook
 from build.project import ROOT
 from lib.core.errors import BadInput
@@ -176,24 +175,21 @@ def _write(path: Path, text: str) -> None:
     os.replace(scratch, path)
 
 
+@tool
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; 0, or 2 after an error."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """The command line."""
+    parser = Parser(__doc__)
     parser.add_argument("names", nargs="*", help="with --back: numbers or names (default: all)")
     parser.add_argument("--back", action="store_true", help="from the notebooks into the scripts")
     parser.add_argument("--dry", action="store_true", help="with --back: only show the edits")
     options = parser.parse_args(arguments)
-    try:
-        if options.back:
-            lines = bring_back(ROOT, options.names, options.dry) or ["no edits in notebooks/ that the scripts lack"]
-        else:
-            lines = pair(ROOT)
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
+    if options.back:
+        lines = bring_back(ROOT, options.names, options.dry) or ["no edits in notebooks/ that the scripts lack"]
+    else:
+        lines = pair(ROOT)
     print(*lines, sep="\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main)

@@ -3,11 +3,9 @@
 python -m build.studies.calibrate [--competitions 15] [--draws 30]
 """
 
-import argparse
-import sys
-
 import pandas as pd
 
+from build.exit_codes import Parser, end, tool
 from lib.core.progress import progress
 from lib.judge.bootstrap import LEVEL
 from lib.judge.studies.coverage import interval_coverage
@@ -16,9 +14,10 @@ RECORDINGS = (30, 48, 66)
 CLASSES = 40
 
 
+@tool
 def main(arguments: list[str] | None = None) -> int:
     """Print one line for each number of recordings."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--competitions", type=int, default=15, help="each with its own classes and models")
     parser.add_argument("--draws", type=int, default=30, help="sets of recordings drawn from each")
     given = parser.parse_args(arguments)
@@ -33,4 +32,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main)

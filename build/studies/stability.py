@@ -4,21 +4,19 @@ python -m build.studies.stability                          the miniature of `mak
 python -m build.studies.stability --data DIR --runs DIR    any other, against a shadow split: unseen sites
 """
 
-import argparse
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from build.exit_codes import Parser, end, tool
 from build.project import ROOT
 from lib.blend.mix import mix
 from lib.competition.fold_families import FAMILIES
 from lib.competition.prepared import load_prepared
 from lib.competition.scores import Labels, Scores
 from lib.competition.tables import read_solution
-from lib.core.errors import BadInput
 from lib.core.paths import find_artifact
 from lib.core.progress import progress
 from lib.judge.bootstrap import scores_with_intervals
@@ -71,9 +69,10 @@ def board_entries(true: dict[str, Scores], labels: Labels, offline: dict[str, Sc
     return tested, score, {name: each.macro - each.low for name, each in scored.items()}
 
 
+@tool
 def main(arguments: list[str] | None = None) -> int:
-    """Print the three tables and write the page; 0 when all could be judged."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Print the three tables and write the page."""
+    parser = Parser(__doc__)
     mini = ROOT / "data/mini"
     parser.add_argument("--data", type=Path, default=mini / "public/birdclef-2026", help="the competition folder")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where the notebooks' outputs are")
@@ -85,17 +84,13 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--solution and --competition-with-test go together")
     if given.data.resolve() == mini / "public/birdclef-2026" and given.solution is None:
         given.solution, given.competition_with_test = mini / "hidden/solution.csv", mini / "rerun/birdclef-2026"
-    try:
-        prepared = load_prepared(find_artifact("prepared", str(given.runs)))
-        if given.solution is None:
-            trial = study_on_shadow_split(prepared, given.data)
-        else:
-            labels = read_solution(given.solution, prepared.classes)
-            trial = study_on_hidden_test(prepared, given.data, given.competition_with_test / "test_soundscapes", labels)
-        report(trial, given.page)
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 1
+    prepared = load_prepared(find_artifact("prepared", str(given.runs)))
+    if given.solution is None:
+        trial = study_on_shadow_split(prepared, given.data)
+    else:
+        labels = read_solution(given.solution, prepared.classes)
+        trial = study_on_hidden_test(prepared, given.data, given.competition_with_test / "test_soundscapes", labels)
+    report(trial, given.page)
     return 0
 
 
@@ -198,4 +193,4 @@ def board_parts(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main)

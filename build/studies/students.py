@@ -9,7 +9,6 @@ come the share of its teachers' gain over L1 that one network keeps, by subgroup
 """
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from build.exit_codes import Parser, end, tool
 from build.notebooks.source import display_path
 from build.project import ROOT
 from lib.competition.classes import read_class_list
@@ -199,9 +199,10 @@ def _labels(options: argparse.Namespace) -> Path:
     return chosen[0]
 
 
+@tool
 def main(arguments: list[str] | None = None) -> int:
     """Print the table and write its page; 0 when all networks are trained."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where 01 to 04 left their outputs")
     parser.add_argument("--data", type=Path, default=ROOT / "data/mini", help="a competition with a hidden solution")
     parser.add_argument(
@@ -213,11 +214,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[1, 2, 3, 4])
     parser.add_argument("--page", type=Path, default=ROOT / "dist/students.html", help="where the page goes")
     options = parser.parse_args(arguments)
-    try:
-        found = compare(options)
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 1
+    found = compare(options)
     for rows in (found.variants, found.kept):
         print(rows.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
     print(found.costs)
@@ -236,4 +233,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main)

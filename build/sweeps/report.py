@@ -3,8 +3,6 @@
 python -m build.sweeps.report runs/mini/sweeps/front_end    write the page of a sweep again
 """
 
-import argparse
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -12,11 +10,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from build.exit_codes import Parser, end, tool
 from build.sweeps.advice import advice_sentences, verdict_sentences
 from build.sweeps.record import RunRecord, effective_parameters, read_record
 from build.sweeps.table import runs_table, verdict_word
 from build.sweeps.verdicts import JudgedSweep, Verdict, format_interval, judge_sweep
-from lib.core.errors import BadInput
 from lib.core.records import read_json
 from lib.judge.effects import UNSET, Effect
 from lib.show.dashboard import short_name
@@ -187,19 +185,16 @@ def _spread(each: Verdict) -> str:
     return f"{gain.gain:+.4f} {format_interval(gain.adjusted)}" if gain.adjusted else f"{gain.gain:+.4f}"
 
 
+@tool
 def main(arguments: list[str] | None = None) -> int:
     """Write the page again; 0 on success."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, help="the sweep's folder, below RUNS/sweeps")
     options = parser.parse_args(arguments)
-    try:
-        page = write_sweep_page(options.folder, judge_folder(options.folder))
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 1
+    page = write_sweep_page(options.folder, judge_folder(options.folder))
     print(f"page: {page}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main)

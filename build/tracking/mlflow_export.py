@@ -7,7 +7,6 @@ Nothing here reads MLflow: the ledger and the records stay what counts. An exper
 sweep. What was exported before stays; what has changed since, such as a failed run made again, is replaced.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from build.exit_codes import Parser, end, tool
 from build.project import ROOT
 from build.tracking.mlflow_runs import TrackedRun, iterate_runs
 from lib.core.errors import BadInput
@@ -133,23 +133,20 @@ def _log(client, experiment: str, run: TrackedRun) -> None:
     client.set_tag(made.info.run_id, _CONTENT, run.content)
 
 
+@tool
 def main(arguments: list[str] | None = None) -> int:
     """Export, and serve unless --dry is given; 0 when all went well."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="whose ledger and sweeps")
     parser.add_argument("--port", type=int, default=5000, help="of MLflow's pages")
     parser.add_argument("--dry", action="store_true", help="only export")
     options = parser.parse_args(arguments)
     store = store_address(options.runs)
-    try:
-        (options.runs / "mlflow").mkdir(parents=True, exist_ok=True)
-        counted = export(options.runs, store)
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
+    (options.runs / "mlflow").mkdir(parents=True, exist_ok=True)
+    counted = export(options.runs, store)
     print(", ".join(f"{counted[state]} {state}" for state in ("new", "changed", "there")) + f": {store}", flush=True)
     return 0 if options.dry else serve(store, options.port)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main)

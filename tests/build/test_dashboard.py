@@ -186,5 +186,5 @@ def test_the_command_writes_both_pages(prepared_folder, members, public, tmp_pat
 
 
 def test_runs_that_are_not_there_are_refused(tmp_path, capsys):
-    assert command.main(["--runs", str(tmp_path / "nowhere")]) == 1
+    assert command.main(["--runs", str(tmp_path / "nowhere")]) == 2
     assert "was found" in capsys.readouterr().err

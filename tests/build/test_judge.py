@@ -82,7 +82,7 @@ def test_the_command_prints_the_board_and_appends_a_line_a_candidate(runs, capsy
     ],
 )
 def test_what_cannot_be_judged_is_reported(runs, capsys, arguments, message):
-    assert main(["--runs", str(runs), *arguments]) == 1
+    assert main(["--runs", str(runs), *arguments]) == 2
     assert message in capsys.readouterr().err
 
 

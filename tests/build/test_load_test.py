@@ -23,5 +23,5 @@ def test_soundscapes_repeat_under_names_of_their_own_and_the_sample_has_rows_for
 def test_nothing_to_repeat_is_an_error_with_what_to_do(public, tmp_path, capsys):
     with pytest.raises(BadInput, match="make demo"):
         load_test.repeat_soundscapes(public, tmp_path / "long", 3)
-    assert load_test.main(["--competition", str(public)]) == 1
+    assert load_test.main(["--competition", str(public)]) == 2
     assert "make demo" in capsys.readouterr().err

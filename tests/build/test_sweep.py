@@ -125,9 +125,8 @@ def test_a_changed_notebook_makes_all_anew(place, engine):
 
 def test_an_interrupted_sweep_goes_on_where_it_was(place, engine, capsys):
     first = engine(interrupt_after=3)
-    assert place.make() == sweep.INTERRUPTED == 130
+    assert place.make() == 130
     assert first.closed
-    assert "resumes" in capsys.readouterr().err
     second = engine()
     assert place.make() == 0
     assert len(first.made) == 3

@@ -42,7 +42,7 @@ def test_outputs_land_in_the_folder_of_their_version(two_versions, tmp_path, mor
 
 
 def test_a_kernel_that_is_not_there_says_what_to_do(kaggle, capsys):
-    assert watch.main(["logs", "infer"]) == 1
+    assert watch.main(["logs", "infer"]) == 2
     assert "push it first" in capsys.readouterr().err
 
 

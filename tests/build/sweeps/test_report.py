@@ -240,5 +240,5 @@ def test_the_command_writes_the_page_and_says_what_is_missing(world, tmp_path, c
     folder = swept(world, "again", GRID[:2], lambda p: 1.5, 6)
     assert report.main([str(folder)]) == 0
     assert "index.html" in capsys.readouterr().out
-    assert report.main([str(tmp_path)]) == 1
+    assert report.main([str(tmp_path)]) == 2
     assert "sweep.json" in capsys.readouterr().err

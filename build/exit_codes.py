@@ -1,0 +1,70 @@
+"""The exit codes of every tool in one table, and how a tool comes to one: errors are printed, never raised."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from typing import NoReturn, ParamSpec
+
+from lib.core.errors import BadInput
+
+CODES = {
+    0: "done",
+    1: "failed: what was begun did not succeed; the reason stands above",
+    2: "refused: nothing was begun; a name, a value, a path or a file is wrong",
+    3: "not known yet: Kaggle has not ended, or a response was lost; the same command looks again",
+    130: "interrupted by Ctrl-C; the same command resumes where a sweep, a training or a wait was cut off",
+}
+DONE, FAILED, REFUSED, UNKNOWN, INTERRUPTED = CODES
+Arguments = ParamSpec("Arguments")
+
+
+class Failed(BadInput):
+    """An error after the work began; any other BadInput means that nothing was begun, unless it has an `exit_code`."""
+
+    exit_code = FAILED
+
+
+class Parser(argparse.ArgumentParser):
+    """The parser of a tool's command line; what it cannot read is a BadInput like any other."""
+
+    def __init__(self, description: str | None = None, **more):
+        super().__init__(description=description, formatter_class=argparse.RawDescriptionHelpFormatter, **more)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise with the usage."""
+        usage = " ".join(self.format_usage().removeprefix("usage:").split())
+        raise BadInput("the command line cannot be read", expected=usage, got=message, do="fix it; --help has more")
+
+
+def tool(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
+    """The command line of a tool, made to return a code of the table: an error is printed with its four parts."""
+
+    @wraps(main)
+    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
+        try:
+            return main(*args, **kwargs)
+        except BadInput as error:
+            print(error, file=sys.stderr)
+            return getattr(error, "exit_code", REFUSED)
+        except KeyboardInterrupt:
+            print(file=sys.stderr)
+            return INTERRUPTED
+        except SystemExit as end:  # of --help
+            return end.code if isinstance(end.code, int) else FAILED if end.code else DONE
+
+    return run
+
+
+def end(main: Callable[[], int]) -> NoReturn:
+    """Run the tool and end the process with its code; where that is not 0, its meaning is the last line."""
+    try:
+        code = main()
+    except Exception:
+        traceback.print_exc()
+        code = FAILED
+    if code:
+        sys.stdout.flush()
+        print(f"exit {code}: {CODES.get(code, 'the code of the program that it started')}", file=sys.stderr)
+    sys.exit(code)
