@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from build.benches import embedding, engine
 from build.benches.data import SOUNDSCAPES, make_engine_data
 from build.benches.training import compare, torchaudio_mel
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from lib.blend.mix import mix
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES, row_ids
 from lib.competition.scores import Labels, Scores

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from build.judge import Board, assess
 from build.project import ROOT
 from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE, split_row_id

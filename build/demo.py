@@ -9,7 +9,7 @@ import sys
 import time
 from itertools import chain
 
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from build.notebooks.meter import clock
 from build.project import ROOT
 

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from build.notebooks.source import parameters_of, read_notebook, title_and_summary
 from build.project import ROOT
 from lib.core.errors import BadInput

@@ -17,7 +17,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from build.kernels import metadata, variants
 from build.kernels.cells import lib_cells, lib_digest, stamp_text
 from build.kernels.closure import Closure, closure_of

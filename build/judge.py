@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from build.project import ROOT
 from build.studies.candidates import Candidate, gather_candidates
 from lib.blend.recipe import RECIPES

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from build.notebooks.pairing import FOLDER, SOURCES, pair, source_named
 from build.project import ROOT
 from lib.core.errors import BadInput

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from build.notebooks.source import display_path
 from build.project import ROOT
 from lib.blend.member_costs import recipe_member, seconds_together, used_members

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from build.notebooks.run_child import run_notebook
 from build.project import ROOT
 from lib.competition.row_ids import row_ids

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from lib.competition.miniature.make import make_miniature, read_info
 from lib.competition.miniature.spec import MiniatureSpec, with_settings
 

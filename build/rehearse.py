@@ -16,7 +16,7 @@ from typing import IO
 import psutil
 
 from build import inline
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from build.kaggle_io import wheels
 from build.kaggle_io.datasets import sealed_folders
 from build.kernels import metadata

@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from build.notebooks.meter import clock
 from build.notebooks.pages import write_index, write_page, write_record
 from build.notebooks.run_child import RunResult, run_notebook

@@ -11,7 +11,7 @@ recognised by the fingerprint of notebook, lib, inputs and parameters. Failed on
 import argparse
 from pathlib import Path
 
-from build.exit_codes import DONE, FAILED, Parser, end, tool
+from build.cli.exit_codes import DONE, FAILED, Parser, end, tool
 from build.project import ROOT
 from build.sweeps.config import Sweep, read_sweep
 from build.sweeps.record import read_record

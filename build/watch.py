@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from build.kaggle_io.client import connect, username
 from build.kaggle_io.outputs import fetch_outputs
 from build.kaggle_io.push_log import KERNELS, kernel_folder

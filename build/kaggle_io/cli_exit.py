@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from build.exit_codes import FAILED, INTERRUPTED, UNKNOWN
+from build.cli.exit_codes import FAILED, INTERRUPTED, UNKNOWN
 from build.kaggle_io.client import OutcomeUnknown
 from lib.core.errors import BadInput
 

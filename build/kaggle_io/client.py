@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 import requests
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, SSLError
 
-from build.exit_codes import UNKNOWN, Failed
+from build.cli.exit_codes import UNKNOWN, Failed
 from lib.core.errors import BadInput
 
 if TYPE_CHECKING:

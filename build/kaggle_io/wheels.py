@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from build.kernels import metadata
 from build.project import ROOT
 from lib.core.errors import BadInput

@@ -19,7 +19,7 @@ import jupytext
 import nbformat
 from jupytext.config import load_jupytext_config
 
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from build.notebooks.source import KERNELSPEC, read_notebook
 from build.project import ROOT
 from lib.core.errors import BadInput

@@ -5,7 +5,7 @@ python -m build.studies.calibrate [--competitions 15] [--draws 30]
 
 import pandas as pd
 
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from lib.core.progress import progress
 from lib.judge.bootstrap import LEVEL
 from lib.judge.studies.coverage import interval_coverage

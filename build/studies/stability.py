@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from build.project import ROOT
 from lib.blend.mix import mix
 from lib.competition.fold_families import FAMILIES

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from build.sweeps.advice import advice_sentences, verdict_sentences
 from build.sweeps.record import RunRecord, effective_parameters, read_record
 from build.sweeps.table import runs_table, verdict_word

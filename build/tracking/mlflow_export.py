@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from build.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, tool
 from build.project import ROOT
 from build.tracking.mlflow_runs import TrackedRun, iterate_runs
 from lib.core.errors import BadInput

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from build.exit_codes import CODES, FAILED, INTERRUPTED, REFUSED, UNKNOWN, Failed, Parser, end, tool
+from build.cli.exit_codes import CODES, FAILED, INTERRUPTED, REFUSED, UNKNOWN, Failed, Parser, end, tool
 from build.kaggle_io.client import KaggleError, OutcomeUnknown
 from build.project import ROOT
 from lib.core.errors import BadInput
