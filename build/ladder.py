@@ -60,7 +60,7 @@ def climb(competition: Path, solution: Path, runs: Path) -> tuple[pd.DataFrame, 
         ).macro
         for name in parts
     }
-    cost = {name: 1000 * member.card.seconds_per_soundscape for name, member in members.items()}
+    cost = {name: 1000 * member.card.measured.seconds_per_soundscape for name, member in members.items()}
     standins = {name for name, member in members.items() if member.card.config.get("standin")}
     marks = {name: "yes" for name in standins}
     for recipe in recipes:

@@ -228,8 +228,8 @@ if fitted and not fitted.card:
     part = f"{member or preset}, fold {fold}"
     scores[part], of_card[part] = fitted.oof, (fitted.run.config_fingerprint, seed)
 scored = {name: score_with_interval(prepared.labels.restrict_to(part), part) for name, part in scores.items()}
-milliseconds = {card.name: 1000 * card.seconds_per_soundscape for card in cards}
-parity = {card.name: card.parity_max_abs for card in cards}
+milliseconds = {card.name: 1000 * card.measured.seconds_per_soundscape for card in cards}
+parity = {card.name: card.measured.parity_max_abs for card in cards}
 table(score_table(scored, {"ms per soundscape": milliseconds, "parity": parity}))
 
 # %% [markdown]

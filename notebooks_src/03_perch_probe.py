@@ -178,10 +178,9 @@ parts = {
     member: load_oof_scores(output / "members" / member, prepared.folds, related=prepared.related) for member in cards
 }
 scored = scores_with_intervals(prepared.labels, parts)
-head_ms, embedder_ms = (
-    {member: 1000 * card.config["seconds"][part] for member, card in cards.items()} for part in ("head", "embedder")
-)
-parity = {member: card.parity_max_abs for member, card in cards.items()}
+head_ms = {member: 1000 * card.measured.own_seconds for member, card in cards.items()}
+embedder_ms = {member: 1000 * card.measured.shared_seconds[name] for member, card in cards.items()}
+parity = {member: card.measured.parity_max_abs for member, card in cards.items()}
 table(score_table(scored, {"head, ms": head_ms, "embedder, ms": embedder_ms, "parity": parity}))
 
 # %%

@@ -14,7 +14,7 @@ from lib.blend.recipe import Mix, Part, Recipe, RecipeMember, Step, save_recipe
 from lib.competition.classes import ClassList
 from lib.competition.miniature.ogg import encode_ogg
 from lib.competition.row_ids import SAMPLE_RATE, WINDOW_SAMPLES, WINDOWS_PER_SOUNDSCAPE
-from lib.core import fingerprint
+from lib.core.records import identity_of
 from lib.models.embedder.labels import LabelMap
 from lib.sound.decode import decode
 
@@ -85,9 +85,7 @@ def make_engine_data(
     make_prior(folder / "members" / "prior", classes)
     make_networks(folder / "members" / NETWORKS, classes, sizes.backbone, sounds)
     make_heads(folder, classes, sounds, rng)
-    manifests = {
-        path.name: fingerprint.of_file(path / "manifest.json") for path in sorted((folder / "members").iterdir())
-    }
+    manifests = {path.name: identity_of(path) for path in sorted((folder / "members").iterdir())}
     recipe = make_recipe(classes, manifests)
     save_recipe(folder, recipe)
     (folder / "sample_submission.csv").write_text(",".join(("row_id", *classes.labels)) + "\n")

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from torch.optim.swa_utils import update_bn
 
 from lib.competition.classes import ClassList
-from lib.core.records import seal, to_json, write_json
+from lib.core.records import seal, to_json
 from lib.learn.baseline.logistic import LogisticModel
 from lib.models.embedder.labels import LabelMap, map_labels
 from lib.models.embedder.pack import pack_embedder
@@ -23,7 +23,7 @@ from lib.models.embedder.packed import open_embedder
 from lib.models.export.head import export_head, linear_graph, write_graph
 from lib.models.export.network import NETWORK_INPUTS, NETWORK_OUTPUTS, export_network
 from lib.models.head.proto_ssm import ProtoNetwork, ProtoSSM
-from lib.models.member.card import MemberCard
+from lib.models.member.card import Measured, MemberCard, write_card
 from lib.models.member.golden_output import golden_sound, write_golden_output
 from lib.models.member.head import HEAD_OUTPUTS, HeadSessions, golden_soundscape, golden_tokens
 from lib.models.member.prior import Prior
@@ -47,15 +47,13 @@ def _finish(folder: Path, family: str, classes: ClassList, config: dict, inputs:
         class_hash=classes.hash,
         config=config,
         config_fingerprint="",
-        lib_fingerprint="",
         data_version="",
         seed=0,
         inputs=list(inputs),
         outputs=list(outputs),
-        seconds_per_soundscape=1.0,
-        parity_max_abs=0.0,
+        measured=Measured(1.0),
     )
-    write_json(folder / "member.json", to_json(card))
+    write_card(folder, card)
     seal(folder, "member")
 
 

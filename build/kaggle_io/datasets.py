@@ -21,7 +21,7 @@ from lib.blend.recipe import load_recipes
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
 from lib.core.paths import find_artifact, folders_below, manifest_kind
-from lib.core.records import check_seal, write_json
+from lib.core.records import check_seal, identity_of, write_json
 
 _READY, _DEAD = "READY", ("FAILED", "DELETED")
 _ABSENT = (403, 404)  # Kaggle returns both for one's own names; should it exist, creating it is refused
@@ -203,7 +203,7 @@ def sealed_folders(runs: Path) -> dict[str, Path]:
     sealed: dict[str, Path] = {}
     for made in (folder for folder in folders_below(runs, depth=6) if manifest_kind(folder) in KINDS):
         first = sealed.setdefault(made.name, made)
-        if (first / "manifest.json").read_bytes() != (made / "manifest.json").read_bytes():
+        if identity_of(first) != identity_of(made):
             raise BadInput(
                 f"two different folders are called {made.name}",
                 expected="one name for one thing: they become one dataset",

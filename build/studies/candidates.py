@@ -42,7 +42,7 @@ def gather_candidates(
         card = read_card(folder, prepared.classes)
         scores = load_oof_scores(folder, prepared.folds, related=prepared.related, others=folders)
         size = sum(file.stat().st_size for file in folder.iterdir() if file.suffix not in _NOT_MODEL) / 1e6
-        known[name] = Candidate(name, scores, card.config_fingerprint, card.seconds_per_soundscape, size, card)
+        known[name] = Candidate(name, scores, card.config_fingerprint, card.measured.seconds_per_soundscape, size, card)
     chosen = list(known) if members == "all" else [name.strip() for name in members.split(",")]
     if absent := [name for name in chosen if name not in known]:
         raise BadInput(

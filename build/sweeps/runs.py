@@ -27,7 +27,7 @@ from lib.competition.prepared import data_version
 from lib.core import fingerprint
 from lib.core.errors import BadInput
 from lib.core.paths import MARKERS, cache_folder, find_artifacts
-from lib.core.records import write_json
+from lib.core.records import identity_of, write_json
 
 _ID_DIGITS = 12
 _READS = re.compile(r"(lambda\b.*)?find_artifacts?\(\s*[\"'](\w+)[\"']")
@@ -115,7 +115,7 @@ def _inputs(notebook: str, runs: Path) -> dict[str, list[str]]:
             if kind in needed:
                 raise
             folders = []
-        found[kind] = sorted(fingerprint.of_file(folder / "manifest.json") for folder in folders)
+        found[kind] = sorted(identity_of(folder) for folder in folders)
     return found
 
 

@@ -17,9 +17,9 @@ from lib.blend.recipe import RecipeMember, load_recipe
 from lib.blend.search.nested import nested_scores
 from lib.competition.prepared import Prepared, load_prepared
 from lib.competition.scores import Labels, Scores
-from lib.core import fingerprint
 from lib.core.errors import BadInput
 from lib.core.paths import find_artifact, folders_below, manifest_kind
+from lib.core.records import identity_of
 from lib.judge.leakage import load_oof_scores
 from lib.judge.metric import class_auc
 from lib.models.member.card import read_card
@@ -92,7 +92,7 @@ class _Reader:
         beside = [each for kind in MEMBERS for each in folder.parents[1].glob(f"{kind}/*")]
         others = self._inputs | {each.name: each for each in beside}
         scores = load_oof_scores(folder, self.prepared.folds, related=self.prepared.related, others=others)
-        return scores, read_card(folder, self.prepared.classes).seconds_per_soundscape
+        return scores, read_card(folder, self.prepared.classes).measured.seconds_per_soundscape
 
     def recipe(self, file: Path) -> tuple[Scores, float]:
         """A recipe's scores, each fold's without that fold's labels, and its seconds a soundscape."""
@@ -105,7 +105,7 @@ class _Reader:
     def _part(self, wanted: RecipeMember) -> Scores:
         """The scores of a recipe's member, which must be the very one that the recipe was made with."""
         folder = self._inputs.get(wanted.name)
-        manifest = fingerprint.of_file(folder / "manifest.json") if folder else "none"
+        manifest = identity_of(folder) if folder else "none"
         if folder is None or manifest != wanted.manifest:
             raise BadInput(
                 f"member {wanted.name} is not the one of the recipe",

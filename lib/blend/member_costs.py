@@ -11,11 +11,7 @@ from lib.models.member.card import MemberCard
 
 def recipe_member(card: MemberCard, folder: Path) -> RecipeMember:
     """The recipe's entry for a member's card and folder; heads on one embedder share the embedder's seconds."""
-    seconds = card.config.get("seconds")
-    if not seconds:
-        return RecipeMember(card.name, check_seal(folder), card.seconds_per_soundscape)
-    shared = {card.config["embedder"]: seconds["embedder"]}
-    return RecipeMember(card.name, check_seal(folder), seconds["head"], shared)
+    return RecipeMember(card.name, check_seal(folder), card.measured.own_seconds, card.measured.shared_seconds)
 
 
 def drop_unused_members(recipe: Recipe, values: dict[str, float], required: Collection[str]) -> Recipe:

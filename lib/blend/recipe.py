@@ -117,6 +117,14 @@ class Recipe:
                     inside[each.name][name] = inside[each.name].get(name, 0.0) + part.weight * share
         return {member.name: inside[self.mixes[-1].name].get(member.name, 0.0) for member in self.members}
 
+    def without_costs(self) -> "Recipe":
+        """The recipe without its members' seconds, which were measured: what decides scores."""
+        members, fold_only_members = (
+            [replace(member, seconds_per_soundscape=0.0, shared={}) for member in those]
+            for those in (self.members, self.fold_only_members)
+        )
+        return replace(self, members=members, fold_only_members=fold_only_members)
+
     def refuse_absent(self, available: Collection[str]) -> None:
         """Raise BadInput if a member that the recipe requires is not among the available ones."""
         needed = [member.name for member in self.members if member.required]

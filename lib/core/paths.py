@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from lib.core.errors import BadInput, shorten
+from lib.core.records import identity_of
 
 SLUG = "birdclef-2026"
 REAL, MINIATURE = f"data/real/public/{SLUG}", f"data/mini/public/{SLUG}"  # in a checkout
@@ -118,7 +120,7 @@ def find_artifacts(kind: str, explicit: str = "") -> list[Path]:
 def find_artifact(kind: str, explicit: str = "") -> Path:
     """The single folder of that kind; two different ones are an error that names both."""
     found = find_artifacts(kind, explicit)
-    if len({(folder / "manifest.json").read_bytes() for folder in found}) > 1:
+    if len({identity_of(folder) for folder in found}) > 1:
         raise BadInput(
             f"more than one folder of kind {kind!r}",
             expected="one, or copies of one",
@@ -148,13 +150,20 @@ def output_folder(notebook: str, explicit: str = "") -> Path:
 
 
 def cache_folder(output: Path, explicit: str = "") -> Path:
-    """The folder for decoded audio: given, beside the runs at home, a temporary one on Kaggle (not in the output)."""
+    """The folder for decoded audio: given, one for all runs at home, a temporary one on Kaggle (not in the output)."""
     if explicit:
         return Path(explicit)
-    return Path(tempfile.gettempdir()) / "pantanal_audio" if on_kaggle() else ledger_path(output).parent / "audio"
+    return Path(tempfile.gettempdir()) / "pantanal_audio" if on_kaggle() else _all_runs(output) / "audio"
 
 
 def ledger_path(output: Path) -> Path:
-    """The ledger that a run below `output` writes to: `runs/ledger.jsonl` at home, beside the output on Kaggle."""
-    runs = next((folder for folder in output.resolve().parents if folder.name == "runs"), output)
-    return runs / "ledger.jsonl"
+    """The ledger of a run that writes to `output`: `ledger.jsonl` of all runs at home, in the output on Kaggle."""
+    return _all_runs(output) / "ledger.jsonl"
+
+
+def _all_runs(output: Path) -> Path:
+    """The folder that runs share: the nearest `runs` above; else that of the notebooks' folders; else the output."""
+    output = output.resolve()
+    if runs := next((folder for folder in output.parents if folder.name == "runs"), None):
+        return runs
+    return output.parent if re.fullmatch(r"\d\d_\w+", output.name) else output

@@ -11,6 +11,8 @@ from typing import Any
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
 
+MEASURED = "measured.json"  # of a sealed folder: what depends on the machine and the day
+
 
 def to_json(record: Any) -> dict:
     """The record's fields as a JSON-ready dictionary, nested records included."""
@@ -81,8 +83,15 @@ def seal(folder: Path, kind: str) -> None:
     write_json(folder / "manifest.json", {"kind": kind, "files": files})
 
 
+def identity_of(folder: Path) -> str:
+    """The fingerprint of what a sealed folder holds, but for what was measured: equal ones give equal scores."""
+    manifest = read_json(folder / "manifest.json")
+    files = {name: own for name, own in manifest["files"].items() if name != MEASURED}
+    return fingerprint.of_json(manifest | {"files": files})
+
+
 def check_seal(folder: Path) -> str:
-    """Verify the folder's files against its manifest, and return the manifest's own fingerprint."""
+    """Verify the folder's files against its manifest, those with measurements too, and return its identity."""
     manifest = read_json(folder / "manifest.json")
     wrong = [
         name
@@ -96,4 +105,4 @@ def check_seal(folder: Path) -> str:
             got=f"missing or different: {shorten(wrong)}",
             do="run the notebook that makes it again",
         )
-    return fingerprint.of_file(folder / "manifest.json")
+    return identity_of(folder)

@@ -18,7 +18,7 @@ from lib.core import fingerprint
 from lib.core.progress import progress
 from lib.core.records import seal, to_json, write_json
 from lib.judge.leakage import Training
-from lib.models.member.card import MemberCard
+from lib.models.member.card import Measured, MemberCard, write_card
 from lib.models.member.golden_output import write_golden_output
 
 TIMED_SOUNDSCAPES = 8  # enough for a median that one slow read does not move
@@ -71,14 +71,15 @@ def write_member(
     outputs: list[str],
     seconds: float,
     parity: float,
+    shared_seconds: dict[str, float] | None = None,
     config_fingerprint: str | None = None,
     golden_output: np.ndarray | None = None,
 ) -> MemberCard:
     """Write everything beside the model files, which are in the folder already, seal it and return the card.
 
-    `seconds` is the time per soundscape of all served models together. `config_fingerprint` is that of `config` unless
-    `config` holds what was measured too. `golden_output` is the (models, 12, classes) output for the golden sound, for
-    families that are checked against it when they are opened.
+    `seconds` is the time per soundscape of all served models together, `shared_seconds` that of embedders which other
+    members need too. `config_fingerprint` is that of `config` by default. `golden_output` is the (models, 12, classes)
+    output for the golden sound, for families that are checked against it when they are opened.
     """
     if golden_output is not None:
         write_golden_output(folder, golden_output)
@@ -88,13 +89,11 @@ def write_member(
         class_hash=prepared.classes.hash,
         config=config,
         config_fingerprint=config_fingerprint or fingerprint.of_json(config),
-        lib_fingerprint=fingerprint.of_lib(),
         data_version=prepared.facts.data_version,
         seed=seed,
         inputs=inputs,
         outputs=outputs,
-        seconds_per_soundscape=seconds,
-        parity_max_abs=parity,
+        measured=Measured(seconds, shared_seconds or {}, parity, fingerprint.of_lib()),
     )
     seal_member(folder, card, oof, training)
     return card
@@ -102,7 +101,7 @@ def write_member(
 
 def seal_member(folder: Path, card: MemberCard, oof: Scores, training: Training) -> None:
     """Put card, out-of-fold scores and training record beside the model files, and seal the folder."""
-    write_json(folder / "member.json", to_json(card))
+    write_card(folder, card)
     write_json(folder / "training.json", to_json(training))
     oof.save(folder / "oof.parquet")
     seal(folder, "member")

@@ -9,9 +9,8 @@ import numpy as np
 from lib.competition.prepared import Prepared
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Scores
-from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
-from lib.core.records import from_json, read_json
+from lib.core.records import from_json, identity_of, read_json
 from lib.judge.leakage import Training
 from lib.learn.soft_labels.store import SoftLabels, SoftLabelsCard, save_soft_labels
 from lib.models.member.card import read_card
@@ -73,7 +72,7 @@ def _check_teachers(blend: TeacherBlend, members: Mapping[str, Path], prepared: 
     for name in blend.members:
         read_card(members[name], prepared.classes)
         training = from_json(Training, read_json(members[name] / "training.json"), f"{name}/training.json")
-        manifest = fingerprint.of_file(members[name] / "manifest.json")
+        manifest = identity_of(members[name])
         if training.fold_version != prepared.folds.version:
             raise BadInput(
                 f"{name} was fitted on other folds, so it cannot label fold by fold",

@@ -68,7 +68,7 @@ class TeacherBlend:
 
     def as_json(self) -> dict:
         """Everything that decides the blend, as JSON."""
-        return {"recipe": to_json(self.recipe)} if self.recipe else {"weights": dict(self.weights)}
+        return {"recipe": to_json(self.recipe.without_costs())} if self.recipe else {"weights": dict(self.weights)}
 
 
 def match_ranks(values: np.ndarray, order: np.ndarray) -> np.ndarray:

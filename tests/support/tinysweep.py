@@ -18,7 +18,7 @@ from lib.judge.leakage import crossfit_training
 from lib.judge.metric import judge
 from lib.judge.subgroups import fold_spread
 from lib.learn.member_writer import seal_member
-from lib.models.member.card import MemberCard
+from lib.models.member.card import Measured, MemberCard
 
 CLASSES = tuple(f"bird{n}" for n in range(12))
 STEMS = [f"BC2026_Train_{n:04d}_S{n % 8:02d}_202501{n + 1:02d}_0{n % 10}0000" for n in range(30)]
@@ -75,7 +75,7 @@ def make_member(folder: Path, prepared: Prepared, lift: float, luck: int, teache
     """The scores of a member of that quality, stored in the folder."""
     scores, training = planted_scores(prepared.labels, lift, luck), crossfit_training(prepared.folds)
     name, of = folder.name, prepared.facts.class_hash
-    card = MemberCard(name, "network", of, {}, f"c{luck}", "l", "d", 1, [], [], 0.1, 0.0)
+    card = MemberCard(name, "network", of, {}, f"c{luck}", "d", 1, [], [], Measured(0.1))
     folder.mkdir(parents=True)
     seal_member(folder, card, scores, replace(training, teachers=list(teachers)))
     return scores

@@ -88,23 +88,21 @@ def _write_head_member(
         return sessions.probabilities(one.embeddings, [parse_soundscape(stem).site], one.hours, folds)[0]
 
     oof = score_held_out(prepared, lambda stem, fold: predict(stem, [fold]))
-    seconds = {
-        "head": median_seconds(lambda stem: predict(stem, sessions.folds), data.sequences.stems),
-        "embedder": median_seconds(embedder.embed, [soundscape_windows(golden_sound())]),  # warm by now
-    }
     return write_member(
         folder,
         prepared,
         oof,
         training_record(prepared.folds, fitted),
         family="head",
-        # seconds apart, since heads on one embedder share its output
-        config=config | {"seconds": seconds, "standin": embedder.card.standin},
+        config=config | {"standin": embedder.card.standin},
         config_fingerprint=fingerprint.of_json(config),
         seed=seeds[0],
         inputs=inputs,
         outputs=HEAD_OUTPUTS,
-        seconds=sum(seconds.values()),
+        seconds=median_seconds(lambda stem: predict(stem, sessions.folds), data.sequences.stems),
+        shared_seconds={  # heads on one embedder share its output, which is warm by now
+            embedder_folder.name: median_seconds(embedder.embed, [soundscape_windows(golden_sound())])
+        },
         parity=_parity(oof, prepared, data.sequences, fitted),
         golden_output=np.concatenate([of_fold.probabilities(golden) for of_fold in fitted.values()]),
     )

@@ -87,6 +87,6 @@ def write_tta_member(source: Path, tta: TTA, prepared: Prepared, competition: Pa
         inputs=card.inputs,
         outputs=card.outputs,
         seconds=seconds,
-        parity=card.parity_max_abs,
+        parity=card.measured.parity_max_abs,
         golden_output=golden,
     )

@@ -10,9 +10,8 @@ import numpy as np
 from lib.competition.prepared import Prepared
 from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE
 from lib.competition.tables import Findings, read_taxonomy
-from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
-from lib.core.records import check_seal
+from lib.core.records import check_seal, identity_of
 from lib.judge.leakage import load_oof_scores
 from lib.learn.network.dataset import CropTable, ineligible_soundscapes
 from lib.learn.soft_labels.gate import LabelGateSettings, apply_gate
@@ -30,8 +29,8 @@ class PseudoLabelSource:
 
     @property
     def manifest(self) -> str:
-        """The fingerprint of the labels."""
-        return fingerprint.of_file(self.folder / "manifest.json")
+        """The identity of the labels."""
+        return identity_of(self.folder)
 
     def load(self, prepared: Prepared) -> SoftLabels:
         """Read the labels, checked."""

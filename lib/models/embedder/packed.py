@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from lib.competition.classes import ClassList
-from lib.core import fingerprint
 from lib.core.errors import BadInput
-from lib.core.records import check_seal
+from lib.core.records import check_seal, identity_of
 from lib.models.embedder.base import Embeddings
 from lib.models.embedder.card import LABELS_FILE, EmbedderCard, read_embedder_card
 from lib.models.embedder.labels import LabelMap
@@ -43,7 +42,7 @@ def open_embedder(folder: Path, classes: ClassList) -> Embedder:
             got="no manifest.json",
             do="run the notebook that packs it, attach its output",
         )
-    manifest = fingerprint.of_file(folder / "manifest.json")
+    manifest = identity_of(folder)
     key = manifest, classes.hash
     with _OPENING:
         if key not in _OPENED:

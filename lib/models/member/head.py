@@ -8,9 +8,9 @@ import numpy as np
 
 from lib.competition.classes import ClassList
 from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE, Soundscape
-from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
 from lib.core.paths import folders_below, manifest_kind
+from lib.core.records import identity_of
 from lib.models.embedder.packed import Embedder, open_embedder
 from lib.models.member.averaging import average_folds
 from lib.models.member.card import MemberCard, find_fold, fold_files
@@ -121,7 +121,7 @@ def _find_embedder(folder: Path, card: MemberCard, classes: ClassList) -> Embedd
     near = [found for top in tops for found in folders_below(top, _NEAR) if found.name == name]
     embedders = [found for found in near if manifest_kind(found) == "embedder"]
     for found in embedders:
-        if fingerprint.of_file(found / "manifest.json") == manifest:
+        if identity_of(found) == manifest:
             return open_embedder(found, classes)
     if embedders:
         raise BadInput(

@@ -9,8 +9,7 @@ from build.sweeps.report import judge_folder
 from build.sweeps.runs import Request, Run
 from build.sweeps.scores import load_stored_scores
 from lib.blend.recipe import Mix, Part, Recipe, RecipeMember, save_recipe
-from lib.core import fingerprint
-from lib.core.records import from_json, read_json, write_json
+from lib.core.records import from_json, identity_of, read_json, write_json
 from lib.judge.ledger import LedgerLine
 from lib.judge.metric import judge
 from tests.support.tinysweep import (
@@ -40,10 +39,7 @@ def mixed(name, share):
 
 def blended(runs, folder, prepared, number, share, blind=None, names=("poor", "good")):
     """The record of a run of 05 whose recipe `safe` has so much of the good member, and blind to a fold `blind`."""
-    members = [
-        RecipeMember(name, fingerprint.of_file(runs / "02_fold_training/members" / name / "manifest.json"), 0.1)
-        for name in names
-    ]
+    members = [RecipeMember(name, identity_of(runs / "02_fold_training/members" / name), 0.1) for name in names]
     by_fold = {str(fold): [mixed("blend", share if blind is None else blind)] for fold in prepared.folds.numbers}
     facts = (prepared.facts.class_hash, prepared.folds.version, members)
     recipe = Recipe("safe", *facts, [mixed("blend", share)], "poor", 0.7, [0.6, 0.8], 12, by_fold=by_fold)

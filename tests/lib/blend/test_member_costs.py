@@ -7,7 +7,7 @@ import pytest
 from lib.blend.member_costs import drop_unused_members, recipe_member, used_members
 from lib.blend.recipe import Mix, Part, Recipe, RecipeMember, Step
 from lib.core.records import check_seal
-from lib.models.member.card import read_card
+from lib.models.member.card import Measured, read_card
 
 
 def recipe(*steps, class_weights=None):
@@ -20,12 +20,12 @@ def recipe(*steps, class_weights=None):
 def test_a_members_cost_is_its_cards(members, classes):
     folder = members / "l1_statistics"
     card = read_card(folder, classes)
-    assert recipe_member(card, folder) == RecipeMember(card.name, check_seal(folder), card.seconds_per_soundscape)
+    assert recipe_member(card, folder) == RecipeMember(card.name, check_seal(folder), card.measured.own_seconds)
 
 
 def test_a_head_costs_its_own_seconds_and_shares_its_embedders(members, classes):
     folder = members / "l1_statistics"
-    head = replace(read_card(folder, classes), config={"seconds": {"head": 0.01, "embedder": 0.5}, "embedder": "perch"})
+    head = replace(read_card(folder, classes), measured=Measured(0.01, {"perch": 0.5}))
     made = recipe_member(head, folder)
     assert (made.seconds_per_soundscape, made.shared) == (0.01, {"perch": 0.5})
 

@@ -119,6 +119,14 @@ def test_the_ledger_lies_in_runs_at_home_and_beside_the_output_on_kaggle(kaggle,
     assert ledger_path(kaggle / "working") == kaggle / "working/ledger.jsonl"
 
 
+def test_runs_outside_a_checkout_share_one_ledger_and_one_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv(KAGGLE_VARIABLE, str(tmp_path / "no-kaggle"))
+    mine = tmp_path / "mine"
+    outputs = [mine / "02_fold_training", mine / "03_perch_probe", mine]  # RUNS itself is what tools give
+    assert {ledger_path(output) for output in outputs} == {mine / "ledger.jsonl"}
+    assert {cache_folder(output) for output in outputs} == {mine / "audio"}
+
+
 def test_decoded_audio_lies_in_runs_at_home_and_on_kaggle_where_no_output_is_collected(kaggle, tmp_path, monkeypatch):
     assert cache_folder(tmp_path, explicit=str(tmp_path / "mine")) == tmp_path / "mine"
     assert not cache_folder(kaggle / "working").is_relative_to(kaggle)

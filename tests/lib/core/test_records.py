@@ -6,7 +6,17 @@ import pytest
 
 from lib.core import fingerprint
 from lib.core.errors import BadInput
-from lib.core.records import check_seal, from_json, read_json, seal, to_json, write_json, write_text
+from lib.core.records import (
+    MEASURED,
+    check_seal,
+    from_json,
+    identity_of,
+    read_json,
+    seal,
+    to_json,
+    write_json,
+    write_text,
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,21 @@ def test_a_seal_finds_changed_and_missing_files(tmp_path):
         check_seal(tmp_path)
     (tmp_path / "model.bin").unlink()
     with pytest.raises(BadInput, match=r"model\.bin"):
+        check_seal(tmp_path)
+
+
+def test_what_was_measured_is_checked_but_no_part_of_the_identity(tmp_path):
+    (tmp_path / "model.bin").write_bytes(b"weights")
+
+    def sealed(seconds, kind="member"):
+        write_json(tmp_path / MEASURED, {"seconds": seconds})
+        seal(tmp_path, kind)
+        return check_seal(tmp_path)
+
+    assert sealed(1) == sealed(2) == identity_of(tmp_path)
+    assert sealed(2, "discarded") != sealed(2)
+    (tmp_path / MEASURED).write_text("{}")
+    with pytest.raises(BadInput, match="measured"):
         check_seal(tmp_path)
 
 

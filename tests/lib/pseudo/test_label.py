@@ -14,7 +14,7 @@ from lib.competition.prepared import load_prepared
 from lib.competition.row_ids import SAMPLE_RATE, parse_soundscape
 from lib.core.errors import BadInput
 from lib.core.fingerprint import of_file
-from lib.core.records import read_json, seal, write_json
+from lib.core.records import identity_of, read_json, seal, write_json
 from lib.learn.soft_labels.store import open_soft_labels
 from lib.models.member.inputs import SoundscapeInputs
 from lib.models.member.open import open_member
@@ -76,10 +76,10 @@ def spoiled(folder, tmp_path, change):
     return copy
 
 
-def dearer(folder):
-    """Let the member's card state more seconds: another member, with the same predictions."""
+def reseeded(folder):
+    """Let the member's card state another seed: another member, with the same predictions."""
     card = read_json(folder / "member.json")
-    write_json(folder / "member.json", card | {"seconds_per_soundscape": card["seconds_per_soundscape"] + 1})
+    write_json(folder / "member.json", card | {"seed": card["seed"] + 1})
 
 
 def test_labels_are_the_predictions_of_the_teachers_models_of_each_fold(
@@ -88,7 +88,7 @@ def test_labels_are_the_predictions_of_the_teachers_models_of_each_fold(
     labels = open_soft_labels(labelled(), classes, prepared.folds)
     members = {name: open_member(folder, classes) for name, folder in folders.items()}
     assert labels.card.stems == [file.stem for file in files]
-    assert labels.card.teachers == {name: of_file(folder / "manifest.json") for name, folder in folders.items()}
+    assert labels.card.teachers == {name: identity_of(folder) for name, folder in folders.items()}
     assert (labels.card.folds, labels.card.external) == (prepared.folds.numbers, [])
     assert labels.card.mixed == {"weights": {PRIOR: 1.0, CLASSICAL: 3.0}}
     for number, file in enumerate(files):
@@ -149,7 +149,7 @@ def test_an_interrupted_labelling_resumes_with_the_same_bytes(labelled, chunks, 
 def test_a_changed_member_predicts_again_and_the_others_do_not(labelled, folders, chunks, tmp_path):
     labelled()
     chunks.clear()
-    labelled(folders=folders | {CLASSICAL: spoiled(folders[CLASSICAL], tmp_path, dearer)})
+    labelled(folders=folders | {CLASSICAL: spoiled(folders[CLASSICAL], tmp_path, reseeded)})
     assert [names for _, names in chunks] == [[CLASSICAL]] * 3
 
 

@@ -83,7 +83,10 @@ def test_all_members_that_a_recipe_may_need_are_those_it_was_made_with(knowing):
 
 def test_what_decides_is_written_down(knowing):
     assert TeacherBlend({"p": 1.0, "q": 2.0}).as_json() == {"weights": {"p": 1.0, "q": 2.0}}
-    assert TeacherBlend.of_recipe(knowing).as_json() == {"recipe": to_json(knowing)}
+    slower = replace(knowing, members=[replace(member, seconds_per_soundscape=9.9) for member in knowing.members])
+    made = TeacherBlend.of_recipe(knowing).as_json()
+    assert made == TeacherBlend.of_recipe(slower).as_json() == {"recipe": to_json(knowing.without_costs())}
+    assert [member["manifest"] for member in made["recipe"]["members"]] == [each.manifest for each in knowing.members]
 
 
 @pytest.mark.parametrize(

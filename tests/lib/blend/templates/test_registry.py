@@ -20,7 +20,7 @@ from lib.competition.row_ids import row_ids
 from lib.competition.scores import Labels, Scores
 from lib.competition.tables import TAXONOMY
 from lib.core.errors import BadInput
-from lib.models.member.card import MemberCard
+from lib.models.member.card import Measured, MemberCard
 
 TAXA = {
     "bird1": ("Turdus rufiventris", "Aves"),
@@ -380,7 +380,7 @@ def test_a_sidecar_that_helps_nowhere_stays_out_and_is_named():
 
 
 def card(name, family, **config):
-    return MemberCard(name, family, "hash", config, "", "", "", 0, [], [], 0.1, 0.0)
+    return MemberCard(name, family, "hash", config, "", "", 0, [], [], Measured(0.1))
 
 
 PRIOR, STATISTICS = card("l0_prior", "prior"), card("l1_statistics", "statistics", front_end={"level": "log"})

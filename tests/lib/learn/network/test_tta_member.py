@@ -80,7 +80,7 @@ def test_a_tta_member_has_its_sources_networks_and_training_record_and_is_judged
     assert card.config == plain.config | {"tta": read_json(tta_member / "member.json")["config"]["tta"]}
     assert (card.name, card.family) == ("l2_shifts", "network")
     assert card.config_fingerprint != plain.config_fingerprint
-    assert card.seconds_per_soundscape > 0
+    assert card.measured.seconds_per_soundscape > 0
     oof, networks = load_scores(tta_member / "oof.parquet"), NetworkMember(source, plain)
     for stem, fold in prepared.folds.of("soundscape").items():
         audio = decode(public / "train_soundscapes" / f"{stem}.ogg")

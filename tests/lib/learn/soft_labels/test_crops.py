@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lib.core.errors import BadInput
-from lib.core.fingerprint import of_file
+from lib.core.records import identity_of
 from lib.learn.network.config import NetworkPlan, override
 from lib.learn.soft_labels.crops import PseudoLabelSource, crops_that_pass
 from lib.learn.soft_labels.gate import LabelGateSettings
@@ -146,7 +146,7 @@ def test_labels_without_a_soundscape_that_a_fold_may_use_are_refused(tmp_path):
 
 
 def test_labels_are_identified_by_their_manifest(labels):
-    assert labels.manifest == of_file(labels.folder / "manifest.json") == labels.load(tiny_prepared()).manifest
+    assert labels.manifest == identity_of(labels.folder) == labels.load(tiny_prepared()).manifest
     assert len(CLASSES) == len(TAXA)
 
 

@@ -8,7 +8,7 @@ import pytest
 from lib.competition.classes import ClassList
 from lib.core.errors import BadInput
 from lib.core.fingerprint import of_file
-from lib.core.records import read_json
+from lib.core.records import identity_of, read_json
 from lib.learn.soft_labels.store import SoftLabelsCard, open_soft_labels, save_soft_labels
 from tests.support.tinyexamples import CLASSES, STEMS, tiny_prepared
 
@@ -39,7 +39,7 @@ def test_each_folds_probabilities_come_back_in_half_precision_and_are_not_read_w
         assert read.dtype == np.float16
         np.testing.assert_array_equal(read, saved.astype(np.float16))
     assert labels.card == CARD
-    assert labels.manifest == of_file(folder / "manifest.json")
+    assert labels.manifest == identity_of(folder)
     assert read_json(folder / "manifest.json")["kind"] == "labels"
 
 

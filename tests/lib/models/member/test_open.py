@@ -131,8 +131,8 @@ def test_an_opened_member_gives_probabilities_for_twelve_windows(members, public
 def test_the_card_holds_all_that_inference_needs(members, classes):
     card = read_card(members / "l1_statistics", classes)
     assert card.config["front_end"]["n_mels"] == 64
-    assert card.seconds_per_soundscape > 0
-    assert card.parity_max_abs < 1e-4
+    assert card.measured.seconds_per_soundscape > 0
+    assert card.measured.parity_max_abs < 1e-4
     assert (card.inputs, card.outputs) == (["features"], ["prob"])
 
 

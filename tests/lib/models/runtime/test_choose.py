@@ -12,7 +12,7 @@ from lib.core.errors import BadInput
 from lib.core.records import to_json
 from lib.models.export.network import NETWORK_INPUTS, NETWORK_OUTPUTS
 from lib.models.member import network as network_module
-from lib.models.member.card import MemberCard
+from lib.models.member.card import Measured, MemberCard
 from lib.models.member.golden_output import golden_sound, write_golden_output
 from lib.models.member.inputs import SoundscapeInputs
 from lib.models.member.network import NetworkMember
@@ -45,7 +45,7 @@ def networks(folder):
     config = {"front_end": to_json(FRONT_END), "crop": {"seconds": 5}}
     hash_ = ClassList(tuple("abcd"[:CLASSES])).hash
     return NetworkMember(
-        folder, MemberCard("tiny", "network", hash_, config, "", "", "", 0, NETWORK_INPUTS, NETWORK_OUTPUTS, 0.0, 0.0)
+        folder, MemberCard("tiny", "network", hash_, config, "", "", 0, NETWORK_INPUTS, NETWORK_OUTPUTS, Measured(0.0))
     )
 
 
