@@ -11,6 +11,7 @@ import pandas as pd
 
 from build.cli.exit_codes import Parser, end, tool
 from build.judge import Board, assess
+from build.pages.page import PagePart, write_page
 from build.project import ROOT
 from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE, split_row_id
 from lib.competition.tables import Findings, read_taxonomy
@@ -31,7 +32,6 @@ from lib.show.error_analysis import (
     window_figure,
     worst_windows,
 )
-from lib.show.html import PagePart, write_page
 from lib.show.plots import ladder
 from lib.sound.decode import decode, soundscape_windows
 from lib.submit.budget import BUDGET_MINUTES, CONTEST_SOUNDSCAPES

@@ -10,6 +10,7 @@ import pandas as pd
 
 from build.cli.exit_codes import Parser, end, tool
 from build.notebooks.source import display_path
+from build.pages.page import write_page
 from build.project import ROOT
 from lib.blend.member_costs import recipe_member, seconds_together, used_members
 from lib.blend.recipe import Recipe, RecipeMember, load_recipes
@@ -21,7 +22,6 @@ from lib.judge.bootstrap import ScoreWithInterval, score_table, scores_with_inte
 from lib.judge.compare import paired_interval
 from lib.judge.leakage import judge_member
 from lib.models.member.open import Member, open_member
-from lib.show.html import write_page
 from lib.show.plots import ladder
 from lib.submit.budget import Clock
 from lib.submit.engine import execute, open_members, prior_scores

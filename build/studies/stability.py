@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from build.cli.exit_codes import Parser, end, tool
+from build.pages.page import PagePart, write_page
 from build.project import ROOT
 from lib.blend.mix import mix
 from lib.competition.fold_families import FAMILIES
@@ -34,7 +35,6 @@ from lib.judge.studies.separation import mean_place, separation
 from lib.learn.fold_study.baselines import BASELINE, IDEAS
 from lib.learn.fold_study.study import PRIMARY, FoldStudy, study_on_hidden_test, study_on_shadow_split
 from lib.show import fold_study as figures
-from lib.show.html import PagePart, write_page
 
 FRAGILE = {idea.name for idea in IDEAS if idea.fragile}
 RANDOM_BLENDS = 24

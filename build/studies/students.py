@@ -22,6 +22,7 @@ from scipy import stats
 
 from build.cli.exit_codes import Parser, end, tool
 from build.notebooks.source import display_path
+from build.pages.page import PagePart, write_page
 from build.project import ROOT
 from lib.competition.classes import read_class_list
 from lib.competition.prepared import load_prepared
@@ -45,7 +46,6 @@ from lib.models.member.open import open_member
 from lib.models.member.windows import mean_probabilities
 from lib.models.network.network import Network
 from lib.pseudo.student_gain import kept_table
-from lib.show.html import PagePart, write_page
 from lib.show.pseudo import kept_by_subgroup
 from lib.sound.decode import decode
 from lib.submit.rows import required_rows

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from build.cli.exit_codes import Parser, end, tool
+from build.pages.page import write_page
 from build.sweeps.advice import advice_sentences, verdict_sentences
 from build.sweeps.record import RunRecord, effective_parameters, read_record
 from build.sweeps.table import runs_table, verdict_word
@@ -18,16 +19,10 @@ from build.sweeps.verdicts import JudgedSweep, Verdict, format_interval, judge_s
 from lib.core.records import read_json
 from lib.judge.effects import UNSET, Effect
 from lib.show.dashboard import short_name
-from lib.show.html import Html, write_page
 from lib.show.plots import ladder
 from lib.show.sweeps import effect_dots, parallel_coordinates
 
 _BEST = 8  # settings in the figure of the best
-
-_WIDE = Html("""<style>body{max-width:84rem}.runs{max-height:42rem;overflow:auto}.runs table{font-size:.82rem}
-.runs th{position:sticky;top:0;background:#fff}.runs td{white-space:nowrap}
-.runs td.text{white-space:normal;min-width:22rem}
-tr.promote{background:#e3f1e8}tr.failed{background:#fbe9e9}tr.baseline{background:#eef3f7}</style>""")
 
 _HOW = """Runs that share all but the parameter, seed included, are paired, and compared fold by fold. Both folds and
 pairs are taken as drawn from many, so the 90 % interval holds the luck of recordings, of training and of what else was
@@ -44,7 +39,7 @@ clearly below the baseline, or not above chance, is killed; all else is parked."
 def write_sweep_page(folder: Path, judged: JudgedSweep) -> Path:
     """Write `index.html` into the sweep's folder, and return its path."""
     page = folder / "index.html"
-    write_page(page, f"Sweep {folder.name}", [_WIDE, *page_parts(folder, judged)])
+    write_page(page, f"Sweep {folder.name}", page_parts(folder, judged))
     return page
 
 

@@ -1,15 +1,9 @@
-"""Report pages: self-contained HTML files of headings, prose, tables and figures."""
+"""Pieces of HTML that a notebook or page shows, and tables as such pieces."""
 
 import html
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
-
-from lib.core.records import write_text
 
 _CELL = "text-align:{side};vertical-align:top;padding:2px 10px 2px 0;white-space:{wrap}"
 _SHORT = 30  # characters: a column of longer texts may break its lines
@@ -24,9 +18,6 @@ class Html:
 
     def _repr_html_(self) -> str:
         return self.html
-
-
-PagePart = str | pd.DataFrame | Figure | Html  # of a page
 
 
 def table(frame: pd.DataFrame) -> Html:
@@ -60,32 +51,3 @@ def _text(value: object, fraction: bool) -> str:
 def decimals(value: float) -> str:
     """The number to three decimals; in scientific form where these would be zeros alone."""
     return f"{value:.1e}" if 0 < abs(value) < 0.0005 else f"{value:.3f}"
-
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1d2b2a; max-width: 62rem; margin: 2.5rem auto; padding: 0 1rem; }
-h1 { font-size: 1.7rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #d8e2dc; }
-table { border-collapse: collapse; font-size: .88rem; margin: 1rem 0; }
-th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #e8eeea; vertical-align: top; }
-svg { max-width: 100%; height: auto; } p { max-width: 46rem; }
-"""
-
-
-def write_page(path: Path, title: str, parts: Sequence[PagePart]) -> None:
-    """Write a page of these parts. A string that starts with `# ` is a heading, other strings are paragraphs."""
-    body = "\n".join(_render(part) for part in parts)
-    head = f"<meta charset='utf-8'><title>{html.escape(title)}</title><style>{_STYLE}</style>"
-    body = f"<h1>{html.escape(title)}</h1>\n{body}"
-    write_text(path, f"<!doctype html><html lang='en'><head>{head}</head><body>{body}</body></html>\n")
-
-
-def _render(part: PagePart) -> str:
-    if isinstance(part, Html):
-        return part.html
-    if isinstance(part, pd.DataFrame):
-        return table(part).html
-    if isinstance(part, Figure):
-        file = io.StringIO()
-        part.savefig(file, format="svg", bbox_inches="tight")
-        return "".join(file.getvalue().partition("<svg")[1:])
-    return f"<h2>{html.escape(part[2:])}</h2>" if part.startswith("# ") else f"<p>{html.escape(part)}</p>"

@@ -16,7 +16,6 @@ from lib.competition.scores import Labels, Scores
 from lib.judge import ledger
 from lib.judge.metric import class_auc
 from lib.show import dashboard
-from lib.show.audio import player
 from lib.show.error_analysis import (
     failure_modes,
     mode_table,
@@ -25,7 +24,6 @@ from lib.show.error_analysis import (
     window_figure,
     worst_windows,
 )
-from lib.show.html import write_page
 from lib.sound.decode import ogg_bytes
 
 STEMS = [f"BC2026_Train_{n:04d}_S0{n % 2}_202501{n + 1:02d}_000000" for n in range(8)]
@@ -144,14 +142,6 @@ def test_a_player_holds_the_sound_at_half_the_rate():
     assert np.abs(samples).max() == pytest.approx(0.5, abs=0.05)
 
 
-def test_players_stand_where_they_were_put(tmp_path):
-    sounds = [player(np.sin(np.arange(n))) for n in (8000, 9000)]
-    write_page(tmp_path / "x.html", "X", ["before", sounds[0], "between", sounds[1], "after"])
-    page = (tmp_path / "x.html").read_text()
-    places = [page.index(text) for text in ("before", sounds[0].html, "between", sounds[1].html, "after")]
-    assert places == sorted(places)
-
-
 def test_heatmaps_write_every_value_and_a_dash_where_there_is_none():
     table = pd.DataFrame({"a": [1.0, 0.25], "b": [0.25, 1.0]}, index=["a", "b"])
     texts = [text.get_text() for text in dashboard.correlation_heatmap(table).axes[0].texts]
@@ -176,7 +166,7 @@ def test_the_command_writes_both_pages(prepared_folder, members, public, tmp_pat
     assert command.main(arguments) == 0
     board, errors = page.read_text(), page.with_name("errors.html").read_text()
     for heading in ("The board", "Go or no-go", "Rank correlations", "Subgroups", "The ledger"):
-        assert f"<h2>{heading}</h2>" in board
+        assert re.search(rf'<h2 id="[\w-]+">{heading}</h2>', board)
     assert "No line yet." in board
     coded = re.findall(r'data:audio/ogg;base64,([^"]+)"', errors)
     assert coded

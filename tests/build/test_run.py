@@ -188,7 +188,7 @@ def test_a_good_run_leaves_notebook_page_record_and_index(sources: Path, capsys,
         ">A toy<",
         'href="01_one.html"',
         "report: views",
-        "&#x27;007&#x27;",
+        "&#39;007&#39;",
     ):
         assert fragment in index
     assert "01_one: done in" in capsys.readouterr().out

@@ -1,14 +1,12 @@
-"""Figures draw what they are given and are not left open; pages are whole, escaped and self-contained."""
+"""Figures draw what they are given and are not left open."""
 
 import matplotlib.pyplot as plt
-import pandas as pd
 import pytest
 
 from lib.competition.prepared import load_prepared
 from lib.competition.tables import Findings, read_taxonomy
 from lib.judge.leakage import judge_member
 from lib.show import plots as figures
-from lib.show.html import write_page
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +44,3 @@ def test_auc_against_clips_has_a_point_a_scored_class(prepared, members):
     report = judge_member(members / "l1_statistics", prepared.labels, prepared.folds)
     figure = figures.auc_against_clips({"l1": report}, prepared)
     assert len(figure.axes[0].collections[0].get_offsets()) == len(report.scored)
-
-
-def test_a_page_escapes_what_it_shows_and_loads_nothing_from_elsewhere(tmp_path):
-    rows = pd.DataFrame({"name": ["a<b"], "score": [0.7], "low": [0.6], "high": [0.8]})
-    write_page(tmp_path / "p.html", "Title & more", ["# Head", "plain <text>", rows, figures.ladder(rows)])
-    page = (tmp_path / "p.html").read_text()
-    assert "<h2>Head</h2>" in page
-    assert "plain &lt;text&gt;" in page
-    assert "a&lt;b" in page
-    assert "<svg" in page
-    assert 'src="http' not in page
-    assert "<?xml" not in page
