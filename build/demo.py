@@ -10,8 +10,8 @@ import time
 from itertools import chain
 
 from build.cli.exit_codes import Parser, end, tool
-from build.notebooks.meter import clock
 from build.project import ROOT
+from lib.core.progress import format_duration
 
 # Fewer folds, steps and heads than the notebooks' defaults, so that the demo ends within six minutes on two cores:
 # longer runs add three heads, the leaky control, and a student that is trained long enough to be kept.
@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"\nstopped at {title!r}: python -m {' '.join(command)} gave {code}", file=sys.stderr)
                 return code
     runs = "runs/quick" if quick else "runs/mini"
-    print(f"\nDone in {clock(time.perf_counter() - start)}. See:")
+    print(f"\nDone in {format_duration(time.perf_counter() - start)}. See:")
     for path, content in (
         ("dist/notebooks/index.html", "the notebooks as pages"),
         *(() if quick else (("dist/ladder.html", "the ladder above"),)),

@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 from build.cli.exit_codes import Parser, end, tool
-from build.notebooks.meter import clock
 from build.notebooks.pages import write_index, write_page, write_record
 from build.notebooks.run_child import RunResult, run_notebook
 from build.notebooks.source import STANDARD_PARAMETERS, convert_parameters, help_text
 from build.project import ROOT
 from lib.core.errors import BadInput
+from lib.core.progress import format_duration
 
 __all__ = ["RunResult", "main", "run_notebook"]
 
@@ -92,7 +92,7 @@ def _run_in_order(plan: list[tuple[Path, dict]], dist: Path, timeout_s: float | 
             if left:
                 print(f"not started: {', '.join(left)}", file=sys.stderr)
             return 1
-        print(f"{source.stem}: done in {clock(result.duration_s)}")
+        print(f"{source.stem}: done in {format_duration(result.duration_s)}")
     return 0
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import nbformat
 from markupsafe import Markup
 
-from build.notebooks.meter import clock
 from build.notebooks.run_child import RunResult, hash_of
 from build.notebooks.source import read_notebook, title_and_summary
 from build.pages.notebook import notebook_body
 from build.pages.page import TEMPLATES, write_body
 from lib.core.errors import BadInput
+from lib.core.progress import format_duration
 from lib.core.records import from_json, read_json, write_json
 
 
@@ -83,7 +83,7 @@ def _entry(dist: Path, source: Path) -> Entry:
         page=page if (dist / page).exists() else "",
         facts=(
             datetime.fromisoformat(result.started).strftime("%Y-%m-%d %H:%M %z"),
-            clock(result.duration_s),
+            format_duration(result.duration_s),
             f"{result.completed_cells} of {result.code_cells} code cells",
         ),
         changed=hash_of(source) != result.source_hash,

@@ -21,6 +21,7 @@ from build.notebooks.meter import Meter
 from build.notebooks.source import convert_parameters, read_notebook, title_and_summary
 from build.notebooks.verdict import RunEvents, correct_cell_states, judge_run
 from build.project import ROOT
+from lib.core.progress import WATCHED
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,12 @@ def _execute(name, notebook, values, folder: Path, executed: Path, timeout_s: fl
     """Run the child until it ends or its time is up, and return its reports."""
     with tempfile.TemporaryDirectory() as scratch, executed.with_suffix(".log").open("w+") as log:
         unrun, request = Path(scratch) / f"{name}.ipynb", Path(scratch) / "request.json"
+        posts = Path(os.environ.get(WATCHED) or Path(scratch) / "progress")
+        posts.mkdir(exist_ok=True)
         nbformat.write(notebook, unrun)
         content = {"notebook": unrun, "executed": executed, "parameters": values, "cwd": folder}
         request.write_text(json.dumps(content, default=str))
-        with _child(request, log) as (process, pipe), Meter(name, _code_cells(notebook)) as meter:
+        with _child(request, log, posts) as (process, pipe), Meter(name, _code_cells(notebook), posts) as meter:
             events = _watch(pipe, time.monotonic() + timeout_s if timeout_s else None, meter)
             if events.timed_out:
                 end_tree(process.pid)
@@ -112,12 +115,13 @@ def _execute(name, notebook, values, folder: Path, executed: Path, timeout_s: fl
 
 
 @contextmanager
-def _child(request: Path, log) -> Iterator[tuple[subprocess.Popen, int]]:
+def _child(request: Path, log, posts: Path) -> Iterator[tuple[subprocess.Popen, int]]:
     """The running child and the reading end of its pipe; whatever happens, no process of it is left behind."""
     reading, writing = os.pipe()
     environment = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}  # the kernel sets inline
     environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in the Makefile: its threads wait for each other
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment[WATCHED] = str(posts)
     command = [sys.executable, "-m", "build.notebooks.child", str(request), str(writing)]
     process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=[writing])
     os.close(writing)

@@ -9,6 +9,7 @@ import nbformat
 from build.notebooks.source import display_path, first_line, line_of_code_cell
 
 _MARKER, _INJECTED, _TAIL_LINES = "papermill-error-cell-tag", "injected-parameters", 15
+_OUTPUT = "  the end of its output:"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -57,9 +58,23 @@ def judge_run(source: Path, executed: Path, events: RunEvents, timeout_s: float 
     cause = f"{kind} after {timeout_s:g} s" if events.timed_out else kind
     lines = [f"{source.stem}: {cause}{_where(source, cells, events)}"]
     tail = _tail(cells, events)
-    lines += ["  the end of its output:", *(f"    {line}" for line in tail)] if tail else []
+    lines += [_OUTPUT, *(f"    {line}" for line in tail)] if tail else []
     lines.append(f"  up to there: {display_path(executed)}; log: {display_path(executed.with_suffix('.log'))}")
     return kind, "\n".join(lines)
+
+
+def short_failure(failure: str) -> str:
+    """A failure's text without the traceback: where it was, then the exception's message, whole.
+
+    Where nothing was raised, the last line of the output.
+    """
+    first, *lines = failure.split("\n")
+    if _OUTPUT not in lines:
+        return failure
+    tail = [line[4:] for line in lines[lines.index(_OUTPUT) + 1 :] if line.startswith("    ")]
+    name = re.search(r": failed with (\w+)", first)
+    raised = [at for at, line in enumerate(tail) if name and re.match(rf"{name[1]}(:|$)", line)]
+    return "\n".join([first, *(f"  {line}" for line in tail[raised[-1] if raised else -1 :])])
 
 
 def correct_cell_states(notebook: nbformat.NotebookNode, executed: Path, events: RunEvents) -> None:

@@ -53,6 +53,8 @@ def _execute(request: Request, folder: Path) -> RunRecord:
         error = "" if result.ok else result.failure
     except BadInput as wrong:
         lines, line, member, per_fold, error = [], None, "", {}, str(wrong)
+    if error:
+        print(error, file=sys.stderr)  # where whoever looks for the cause looks first
     return RunRecord(
         **to_json(request.run),
         status="failed" if error else "done",

@@ -13,6 +13,7 @@ from lib.judge.ledger import LedgerLine
 
 STAGES = ("only", "replay", "full")
 STATUSES = ("done", "failed", "pruned")
+LOG = "run.log"
 MEMBERS = ("members", "discarded")  # below a notebook's output: 04 moves worse students to the second
 
 
@@ -32,7 +33,7 @@ class RunRecord:
     seconds: float
     started: str  # ISO time with zone
     error: str  # what went wrong, or why it was pruned; empty when done
-    notebook: str  # the executed notebook; its page and log lie beside it
+    notebook: str  # the executed notebook; its page lies beside it
     member: str  # the folder with oof.parquet; empty where the notebook makes none
     ledger: list[dict]  # the lines that the run wrote
 
@@ -43,6 +44,11 @@ class RunRecord:
                 raise BadInput(
                     "a run's record has an unknown word", expected=", ".join(known), got=value, do="fix the record"
                 )
+
+    @property
+    def log(self) -> str:
+        """The log of its process, which ends with the error."""
+        return f"runs/{self.id}/{LOG}"
 
     def line(self, metric: str) -> LedgerLine | None:
         """The ledger line that counts, of those that the run wrote."""

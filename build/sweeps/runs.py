@@ -1,6 +1,6 @@
 """The runs of a sweep: the identity and folder of each, the request to its process, and how that starts and ends.
 
-    RUNS/sweeps/<name>/runs/<id>/       request.json, run.json once ended, notebook.ipynb, .html and .log
+    RUNS/sweeps/<name>/runs/<id>/       request.json, run.log, run.json once ended, notebook.ipynb and .html
     RUNS/sweeps/<name>/runs/<id>/runs/  as RUNS is to notebooks run by hand: the notebook's folder, and a ledger
 
 A ledger lies in the nearest folder named `runs`, so each run has one of its own.
@@ -9,24 +9,27 @@ A ledger lies in the nearest folder named `runs`, so each run has one of its own
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from build.kernels.closure import closure_of
-from build.notebooks.meter import clock
+from build.notebooks.meter import Screen, read_posts
 from build.notebooks.run_child import end_tree
 from build.notebooks.source import display_path, parameters_of
+from build.notebooks.verdict import short_failure
 from build.project import ROOT
 from build.sweeps.config import Sweep, join_overrides
-from build.sweeps.record import RunRecord, record_path
+from build.sweeps.record import LOG, RunRecord, record_path
 from lib.competition.prepared import data_version
 from lib.core import fingerprint
 from lib.core.errors import BadInput
 from lib.core.paths import MARKERS, cache_folder, find_artifacts
+from lib.core.progress import WATCHED, format_duration
 from lib.core.records import identity_of, write_json
 
 _ID_DIGITS = 12
@@ -164,7 +167,9 @@ def start_process(request: Path, cores: Sequence[int], environment: dict[str, st
     It has a session of its own: an interrupt at the keyboard is for this process alone to handle.
     """
     command = [sys.executable, "-m", "build.sweeps.one", str(request), ",".join(map(str, cores))]
-    with (request.parent / "log").open("w") as log:
+    posts = _posts(request.parent)
+    shutil.rmtree(posts, ignore_errors=True)  # of an attempt that was killed
+    with (request.parent / LOG).open("w") as log:
         return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -172,7 +177,7 @@ def start_process(request: Path, cores: Sequence[int], environment: dict[str, st
             stderr=log,
             start_new_session=True,
             cwd=ROOT,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, WATCHED: str(posts), **(environment or {})},
         )
 
 
@@ -188,61 +193,57 @@ _PRINT_EVERY_S = 30.0
 
 
 class Progress:
-    """Prints how far a stage of a sweep is: one line that moves on a terminal, one at intervals elsewhere."""
+    """Prints how far a stage of a sweep is, and on a terminal what its running notebooks report."""
 
     def __init__(self, folder: Path, varied: Sequence[str]):
-        self._folder, self._varied, self._moving = folder, varied, sys.stdout.isatty()
-        self._start = self._shown = time.monotonic()
+        self._folder, self._varied, self._screen = folder, varied, Screen(_PRINT_EVERY_S)
+        self._start, self._made = time.monotonic(), 0
         self._counts = dict.fromkeys(("done", "failed", "pruned"), 0)
-        self._made = 0
 
     def count_ended(self, record: RunRecord, total: int) -> None:
         """Count and print a run that has ended."""
         self._counts[record.status] += 1
         self._made += 1
-        self._print(f"{sum(self._counts.values())}/{total} {summary_line(record, self._varied, self._folder)}")
+        self._screen.say(f"{sum(self._counts.values())}/{total} {summary(record, self._varied, self._folder)}")
 
     def count_known(self, record: RunRecord) -> None:
         """Count a run that had ended before."""
         self._counts[record.status] += 1
 
-    def tick(self, running: int, total: int) -> None:
-        """Print how far it is, at intervals; call it often."""
-        now = time.monotonic()
-        if now - self._shown < (0.5 if self._moving else _PRINT_EVERY_S):
+    def tick(self, running: Collection[Run], total: int) -> None:
+        """Show how far it is, where that is due; call it often."""
+        if not self._screen.due():
             return
-        self._shown = now
         ended = sum(self._counts.values())
         counts = [f"{count} {word}" for word, count in self._counts.items() if count or word == "done"]
-        left = f", {clock((now - self._start) / self._made * (total - ended))} left" if self._made else ""
-        line = f"{self._folder.name}: {', '.join(counts)}, {running} running of {total}{left}"
-        print(f"\r{line:<79}" if self._moving else line, end="" if self._moving else "\n", flush=True)
+        left_s = (time.monotonic() - self._start) / max(self._made, 1) * (total - ended)
+        left = f", {format_duration(left_s)} left" if self._made else ""
+        head = f"{self._folder.name}: {', '.join(counts)}, {len(running)} running of {total}{left}"
+        posts = {run.number: read_posts(_posts(record_path(self._folder, run.id).parent)) for run in running}
+        self._screen.show([head, *(f"run {number}: {'; '.join(lines)}" for number, lines in posts.items() if lines)])
 
-    def _print(self, line: str) -> None:
-        """Print a line of its own, also over the moving line."""
-        print(f"\r{line:<79}" if self._moving else line, flush=True)
+    def close(self) -> None:
+        """Take the moving lines away."""
+        self._screen.clear()
 
 
-def summary_line(record: RunRecord, varied: Sequence[str], folder: Path) -> str:
-    """One line on a run that has ended: what it set, and its score or error."""
+def _posts(run: Path) -> Path:
+    """The folder in which a running notebook posts its progress."""
+    return run / "progress"
+
+
+def summary(record: RunRecord, varied: Sequence[str], folder: Path) -> str:
+    """What a run that has ended set, and its score in one line; or its error, whole, and the place of its log."""
     stage = " replay" if record.stage == "replay" else ""
     name = f"run {record.number}{stage} ({format_parameters(record.parameters, varied)})"
     if record.status == "failed":
-        log = display_path((folder / record.notebook).with_suffix(".log"))
-        return f"{name} FAILED: {one_line(record.error)}; log: {log}"
+        return f"{name} FAILED: {short_failure(record.error)}\n  log: {display_path(folder / record.log)}"
     if record.status == "pruned":
         return f"{name} {record.error}"
     if record.score is None or record.interval is None:
-        return f"{name} done, without a score, in {clock(record.seconds)}"
+        return f"{name} done, without a score, in {format_duration(record.seconds)}"
     low, high = record.interval
-    return f"{name} {record.score:.4f} [{low:.3f}, {high:.3f}] in {clock(record.seconds)}"
-
-
-def one_line(error: str) -> str:
-    """An error in one line: its first line, and the last of the traceback's."""
-    first, *more = error.splitlines()
-    last = [line.strip() for line in more if line.startswith("    ") and line.strip()][-1:]
-    return ": ".join([first, *last])
+    return f"{name} {record.score:.4f} [{low:.3f}, {high:.3f}] in {format_duration(record.seconds)}"
 
 
 def format_parameters(parameters: dict, varied: Sequence[str]) -> str:

@@ -78,7 +78,8 @@ def _run_source(sweep: Sweep, place: Place, source: Source, scheduler: str, befo
     write_sweep(sweep, place, [*before, *source.runs()])
     with closing(_make_engine(sweep, place, source.total, scheduler)) as engine:
         print(f"{sweep.name}: {source.total} runs of {sweep.notebook.stem}, {engine}", flush=True)
-        _Stage(sweep, place, source, engine, Progress(place.folder, sweep.varied)).run()
+        with closing(Progress(place.folder, sweep.varied)) as progress:
+            _Stage(sweep, place, source, engine, progress).run()
     runs = source.runs()
     write_sweep(sweep, place, [*before, *runs])
     return [record for run in runs if (record := read_record(place.folder, run.id))]
@@ -122,7 +123,7 @@ class _Stage:
                 if identity not in self._pruned and (why := self.source.prune_reason(run)):
                     self._pruned[identity] = why
                     (record_path(self.place.folder, identity).parent / STOP).touch()
-            self.progress.tick(len(self._running), self.source.total)
+            self.progress.tick(self._running.values(), self.source.total)
 
     def _start_some(self) -> bool:
         """Start runs while slots are free; those that have ended before do not run again. False when none started."""

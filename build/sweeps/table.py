@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from build.notebooks.verdict import short_failure
 from build.sweeps.record import RunRecord, effective_parameters
-from build.sweeps.runs import one_line
 from build.sweeps.verdicts import JudgedSweep, Verdict, format_interval
 from lib.core.records import write_json, write_text
 from lib.judge.effects import UNSET, value_name
@@ -25,7 +25,7 @@ def write_table(folder: Path, judged: JudgedSweep) -> None:
     """Write `results.json` and `results.csv` into the sweep's folder."""
     rows = [_run_row(record, judged) for record in judged.records]
     write_json(folder / "results.json", rows)
-    rows = [row["parameters"] | row | {"error": row["error"] and one_line(row["error"])} for row in rows]
+    rows = [row["parameters"] | row | {"error": " | ".join(short_failure(row["error"]).split("\n"))} for row in rows]
     columns = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "parameters"]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
@@ -90,13 +90,13 @@ def _row(folder: Path, record: RunRecord, judged: JudgedSweep, staged: bool) -> 
         "seconds": f"{record.seconds:.0f}",
         "gain, all at once": f"{gain.gain:+.4f} {format_interval(gain.adjusted)}" if gain else "",
         "verdict": verdict_word(record, found),
-        "error": one_line(record.error)[-200:] if record.error else "",
+        "error": short_failure(record.error),
     }
     if not any(each.error for each in judged.records):
         del texts["error"]
     cells = {"run": f"<td>{_links(folder, record)}</td>"}
     for name, text in texts.items():
-        look = " class='text'" if name in ("error", "parameters") else ""
+        look = f" class='text {name}'" if name in ("error", "parameters") else ""
         cells[name] = f"<td{look}>{html.escape(text)}</td>"
     return "failed" if record.status == "failed" else verdict_word(record, found), cells
 
@@ -115,7 +115,7 @@ def _links(folder: Path, record: RunRecord) -> str:
         place for place in (beside.with_suffix(".html"), beside) if record.notebook and (folder / place).is_file()
     ]
     shown = _link(places[0], str(record.number)) if places else str(record.number)
-    log = beside.with_suffix(".log")
+    log = Path(record.log)
     return shown + (f" {_link(log, 'log')}" if record.status != "done" and (folder / log).is_file() else "")
 
 

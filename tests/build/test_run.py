@@ -1,6 +1,7 @@
 """The notebook runner: what it refuses before starting, and how it judges runs that papermill would call completed."""
 
 import json
+import re
 import sys
 import time
 from html import unescape
@@ -165,19 +166,27 @@ def test_help_lists_parameters_with_types_defaults_and_descriptions(sources: Pat
     assert "A toy\nIt says what it was **given** by `papermill`." in printed
 
 
+_SLOW = """import time
+from lib.core.progress import progress
+for _ in progress(range(4), "embedding", 4):
+    time.sleep(0.4)"""
+
+
 def test_a_good_run_leaves_notebook_page_record_and_index(sources: Path, capsys, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")  # figures must reach the page all the same
+    monkeypatch.setattr("build.notebooks.meter._EVERY_S", 0.0)
     _toy(
         sources,
         "01_one",
         "import os, lib, matplotlib\nprint([code, epochs, os.getcwd(), 'inline' in matplotlib.get_backend()])",
         "from pathlib import Path\n_ = Path('views.html').write_text('a report')",
+        _SLOW,
     )
     assert _command(sources, "01", "-p", "code=007", "-p", "01:epochs=4") == 0
     dist, folder = sources.parent / "dist", sources.parent / "runs/01_one"
     record = json.loads((dist / "01_one.json").read_text())
     assert record["status"] == "done"
-    assert record["completed_cells"] == record["code_cells"] == 3
+    assert record["completed_cells"] == record["code_cells"] == 4
     assert record["parameters"]["output_dir"] == str(folder)
     page = (dist / "01_one.html").read_text()
     assert f"['007', 4, '{folder}', True]" in unescape(page)
@@ -191,7 +200,10 @@ def test_a_good_run_leaves_notebook_page_record_and_index(sources: Path, capsys,
         "&#39;007&#39;",
     ):
         assert fragment in index
-    assert "01_one: done in" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "01_one: done in" in printed
+    assert re.search(r"3/4 code cells, .*, at “The work”; embedding: [1-3]/4, \d\.\d/s, \d\.\d s left", printed)
+    assert page.count("embedding: ") == 1  # what moves on the terminal is no part of the page
     assert "has changed since" not in index
 
 

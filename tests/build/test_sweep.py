@@ -134,16 +134,22 @@ def test_an_interrupted_sweep_goes_on_where_it_was(place, engine, capsys):
     assert len(second.made) == 3
 
 
-def test_a_failed_run_is_shown_in_a_line_leaves_the_others_alone_and_is_tried_again_when_asked(place, engine, capsys):
+def test_a_failed_run_is_shown_with_its_whole_error_and_its_log_and_is_tried_again_when_asked(place, engine, capsys):
     text = GRID.replace("grid: {gain: [0.0, 0.1, 0.2]}", "list: [{}, {fail: true}, {gain: 0.1}]")
     text = text.replace("[1, 2]", "[1]")
     assert place.make(text) == 1
     assert [row["status"] for row in place.table()] == ["done", "failed", "done"]
-    lines = [line for line in capsys.readouterr().out.splitlines() if "FAILED" in line]
-    assert len(lines) == 1
-    assert "fail=True" in lines[0]
-    assert "ValueError: as set" in lines[0]
-    assert lines[0].endswith("notebook.log")
+    log = place.sweep / "runs" / place.table()[1]["id"] / "run.log"
+    assert (
+        f"""run 2 (fail=True, seed=1) FAILED: 02_toy: failed with BadInput in code cell 2 of 3 (02_toy.py, line 23)
+  BadInput: fail is set
+    expected: False
+    got:      3 < 4
+    do this:  set fail=False
+  log: {log}
+"""
+        in capsys.readouterr().out
+    )
     toy = engine()
     assert place.make(text) == 1
     assert [run.parameters.get("fail") for run in toy.made] == [True]
@@ -274,6 +280,7 @@ def test_papermill_runs_have_cores_a_ledger_and_a_page_of_their_own_and_an_inter
     folder = place.sweep / "runs" / done["id"]
     cores = len(os.sched_getaffinity(0))
     notebook = (folder / "notebook.ipynb").read_text()
+    assert "ValueError: as set" in (place.sweep / "runs" / failed["id"] / "run.log").read_text()
     assert f"cores {max(1, cores // 2)} threads {max(1, cores // 2)}" in notebook
     assert len(read_ledger(folder / "runs/ledger.jsonl")) == 2
     assert (folder / "notebook.html").is_file()

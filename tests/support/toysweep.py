@@ -42,6 +42,19 @@ for tag, score in (("other", 0.9), ("toy", 0.6 + gain)):
 """
 
 
+FAILURE = """02_toy: failed with BadInput in code cell 2 of 3 (02_toy.py, line 23)
+  the cell begins: import os
+  the end of its output:
+    BadInput                                  Traceback (most recent call last)
+    ----> 1 raise BadInput("fail is set", expected="False", got=fail, do="set fail=False")
+
+    BadInput: fail is set
+      expected: False
+      got:      3 < 4
+      do this:  set fail=False
+  up to there: notebook.ipynb; log: notebook.log"""  # as build/notebooks/verdict.py writes it
+
+
 def toy_sources(folder: Path) -> Path:
     """The folder with the toy in it."""
     folder.mkdir(exist_ok=True)
@@ -105,7 +118,7 @@ def made_record(wanted: Request) -> RunRecord:
         seed=wanted.run.parameters.get("seed", 1),
         seconds=0.1,
         started="2026-01-01T00:00:00+00:00",
-        error="02_toy: failed with ValueError\n    ValueError: as set\n  log: …" if fails else "",
+        error=FAILURE if fails else "",
         notebook=f"runs/{wanted.run.id}/notebook.ipynb",
         member="",
         ledger=[] if fails else [line],

@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -19,67 +18,8 @@ from lib.core.records import write_text
 from lib.learn.network.checkpoint import PREVIOUS, load_checkpoint, save_checkpoint
 from lib.learn.network.dataset import Batch
 from lib.learn.network.optim import SCHEDULES, Average, learning_rate_share, parameter_groups
+from lib.learn.network.pace import Pace, named_scores
 from lib.learn.network.train_step import PRECISIONS, GuardedOptimizer, StepLoss
-
-_EVERY_S = 30.0
-
-
-class Pace:
-    """Speed of training since the last epoch began, and a progress line at intervals."""
-
-    def __init__(self, name: str, step: int, steps: int, clock: Callable[[], float] = time.monotonic):
-        self._name, self._step, self._steps, self._clock = name, step, steps, clock
-        self._moving = sys.stdout.isatty()
-        self._first, self._begun = step, clock()
-        self._shown = self._begun
-        self._since, self._clips, self._waited_s = clock(), 0, 0.0
-
-    def next_batch(self, batches: Iterator[Batch]) -> Batch:
-        """The next batch; the time it takes to come counts as waiting."""
-        start = self._clock()
-        try:
-            return next(batches)
-        finally:
-            self._waited_s += self._clock() - start
-
-    def step_done(self, clips: int, loss: float | None) -> None:
-        """Count a step, and print the progress line when it is due."""
-        self._step, self._clips = self._step + 1, self._clips + clips
-        now = self._clock()
-        if now - self._shown >= (0.2 if self._moving else _EVERY_S):
-            self._shown = now
-            left_s = (now - self._begun) / (self._step - self._first) * (self._steps - self._step)
-            progress = "loss not finite" if loss is None else f"loss {loss:.4f}"
-            speed = _format_speed(self.lap())
-            self._print(
-                f"step {self._step}/{self._steps}, {progress}, {speed}, {_format_duration(left_s)} left", stays=False
-            )
-
-    def lap(self) -> dict[str, float]:
-        """The seconds, the clips a second and the share of the time spent waiting, since the last `end_lap`."""
-        seconds = max(self._clock() - self._since, 1e-9)
-        return {"seconds": seconds, "clips_per_s": self._clips / seconds, "waiting_share": self._waited_s / seconds}
-
-    def end_lap(self, line: str) -> None:
-        """Print a line that stays, and begin a new lap."""
-        self._print(line, stays=True)
-        self._since, self._clips, self._waited_s = self._clock(), 0, 0.0
-
-    def _print(self, line: str, stays: bool) -> None:
-        """Print it; on a terminal over the line before, unless that stays."""
-        text = f"{self._name}: {line}"
-        print(f"\r{text:<110}" if self._moving else text, end="\n" if stays or not self._moving else "", flush=True)
-
-
-def _format_speed(lap: dict[str, float]) -> str:
-    """A lap's speed as text."""
-    return f"{lap['clips_per_s']:.1f} clips/s, {lap['waiting_share']:.0%} waiting for data"
-
-
-def _format_duration(seconds: float) -> str:
-    """A length of time as text."""
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
 
 AVERAGES = ("none", "ema", "swa")
 _KEPT = ("step", "finished", "losses", "history", "pace", "best")
@@ -170,10 +110,11 @@ def train(
     run = _Run(network, optimizer, settings, folder, made_by, score)
     run.resume()
     if not run.finished:
-        stream = batches(run.step)
+        stream, pace = batches(run.step), Pace(folder.name, run.step, settings.steps)
         try:
-            run.run(stream, checkpoint_s)
+            run.run(stream, checkpoint_s, pace)
         finally:
+            pace.close()
             getattr(stream, "close", lambda: None)()  # a generator's threads end with it
     network.eval()
     return Trained(run.history, run.pace)
@@ -227,10 +168,9 @@ class _Run:
         if self.finished:
             (self.folder / PREVIOUS).unlink(missing_ok=True)  # it is several times as large as the last
 
-    def run(self, stream: Iterator[Batch], checkpoint_s: float) -> None:
+    def run(self, stream: Iterator[Batch], checkpoint_s: float, pace: Pace) -> None:
         """Take all the steps that are left."""
         settings, saved = self.settings, time.monotonic()
-        pace = Pace(self.folder.name, self.step, settings.steps)
         while not self.finished:
             batch = pace.next_batch(stream)
             share = learning_rate_share(self.step, settings.steps, settings.schedule, settings.warmup_share)
@@ -278,6 +218,7 @@ class _Run:
             self.best = None
         lines = [json.dumps(row, allow_nan=False) + "\n" for row in self.history]
         write_text(self.folder / "history.jsonl", "".join(lines))
+        pace.scores = self.history[-1]["scores"]
         pace.end_lap(_summary(self.history[-1], settings.epochs))
 
     def _scores(self) -> dict[str, float | None]:
@@ -306,6 +247,5 @@ class _Run:
 def _summary(row: dict, epochs: int) -> str:
     """An epoch's row as a line of text."""
     loss = "no finite loss" if row["loss"] is None else f"loss {row['loss']:.4f}"
-    scores = [f"{name} {'–' if value is None else f'{value:.4f}'}" for name, value in row["scores"].items()]
     skipped = [f"{row['skipped']} steps skipped so far"] if row["skipped"] else []
-    return ", ".join([f"epoch {row['epoch']}/{epochs}", loss, *scores, *skipped])
+    return ", ".join([f"epoch {row['epoch']}/{epochs}", loss, *named_scores(row["scores"]), *skipped])

@@ -12,6 +12,7 @@ from build.sweeps.advice import advice_sentences, verdict_sentences
 from build.sweeps.report import judge_folder, write_sweep_page
 from lib.core.records import read_json, write_json
 from tests.support.tinysweep import make_finished_run, make_prepared, make_record, make_sweep
+from tests.support.toysweep import FAILURE
 
 SPACE = {"loss": ["bce", "focal"], "front_end": ["small", "pcen", "wide"]}
 GRID = [dict(zip(SPACE, values, strict=True)) | {"epochs": 2} for values in product(*SPACE.values())]
@@ -131,20 +132,22 @@ def test_a_setting_that_loses_is_killed_or_at_least_not_kept(world):
 
 def test_the_table_links_pages_and_shows_every_run_failures_too(world):
     folder = swept(world, "table", GRID[:2], lambda p: 1.5, 3)
-    make_record(folder, 3, GRID[2], status="failed", error="02_toy: failed\n    ValueError: 3 < 4 & so on\n  log: x")
+    make_record(folder, 3, GRID[2], status="failed", error=FAILURE)
     make_record(folder, 4, GRID[3], status="pruned", error="behind the median")
     (folder / "runs/000000000001/notebook.html").write_text("x")
     (folder / "runs/000000000002/notebook.ipynb").write_text("x")
-    (folder / "runs/000000000003/notebook.log").write_text("x")
+    (folder / "runs/000000000003/run.log").write_text("x")
     raw = write_sweep_page(folder, judge_folder(folder)).read_text()
     links = re.findall(r"<a href='(.*?)'>(.*?)</a>", raw)
     assert sorted(links) == [
         ("runs/000000000001/notebook.html", "1"),
         ("runs/000000000002/notebook.ipynb", "2"),
-        ("runs/000000000003/notebook.log", "log"),
+        ("runs/000000000003/run.log", "log"),
     ]
     assert all((folder / place).is_file() for place, _ in links)
-    assert "ValueError: 3 &lt; 4 &amp; so on" in raw
+    assert (
+        "  BadInput: fail is set\n    expected: False\n    got:      3 &lt; 4\n    do this:  set fail=False</td>" in raw
+    )
     assert "4 runs: 2 done, 1 failed, 1 pruned" in raw
     assert not re.search(r"(src|href)=['\"]https?:", raw)
 

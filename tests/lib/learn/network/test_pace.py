@@ -1,8 +1,8 @@
-"""The pace: clips a second, the share of waiting, and the time left, on a clock that the test turns."""
+"""The pace: clips a second, the share of waiting, the last score and the time left, on a clock that the test turns."""
 
 import pytest
 
-from lib.learn.network.loop import Pace
+from lib.learn.network.pace import Pace
 
 
 class Clock:
@@ -35,9 +35,10 @@ def test_the_line_at_intervals_has_the_time_left_since_it_went_on(capsys):
     for loss in (0.5, None):
         clock.now += 40
         pace.step_done(8, loss)
+        pace.scores = {"soundscapes": 0.8123, "clips": None}
     first, second = capsys.readouterr().out.splitlines()
-    assert first == "fold0: step 5/10, loss 0.5000, 0.2 clips/s, 0% waiting for data, 3 min left"
-    assert "loss not finite" in second
+    assert first == "fold0: step 5/10, 3 min 20 s left, loss 0.5000, 0.2 clips/s, 0% waiting for data"
+    assert "left, loss not finite, soundscapes 0.8123, clips –, 0.2 clips/s" in second
 
 
 def test_between_intervals_it_is_silent(capsys):
