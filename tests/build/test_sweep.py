@@ -263,7 +263,7 @@ def test_what_a_notebook_reads_must_be_there_but_for_what_it_reads_when_asked(pl
     source = place.sources / "02_toy.py"
     source.write_text(TOY + 'later = lambda: find_artifact("recipes", inputs_dir)\n')
     absent = place_of(sweep_, place.runs, place.folder).facts
-    write_json(place.runs / "05_blend/recipes/manifest.json", {"kind": "recipes"})
+    write_json(place.runs / "05_blend/recipes/manifest.json", {"kind": "recipes", "files": {}})
     assert len({before, absent, place_of(sweep_, place.runs, place.folder).facts}) == 3
     source.write_text(TOY + 'now = find_artifact("member", inputs_dir)\n')
     with pytest.raises(BadInput, match="nothing of kind 'member'"):
