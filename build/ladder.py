@@ -12,7 +12,8 @@ from build.cli.exit_codes import Parser, end, tool
 from build.notebooks.source import display_path
 from build.pages.page import write_page
 from build.project import ROOT
-from lib.blend.member_costs import recipe_member, seconds_together, used_members
+from lib.blend.costs import seconds_together
+from lib.blend.member_costs import mean_weights, recipe_member, used_members
 from lib.blend.recipe import Recipe, RecipeMember, load_recipes
 from lib.competition.classes import ClassList, read_class_list
 from lib.competition.prepared import load_prepared
@@ -64,10 +65,9 @@ def climb(competition: Path, solution: Path, runs: Path) -> tuple[pd.DataFrame, 
     standins = {name for name, member in members.items() if member.card.config.get("standin")}
     marks = {name: "yes" for name in standins}
     for recipe in recipes:
-        used = [member for member in recipe.members if member.name in used_members(recipe)]
         out_of_fold[_rung(recipe)] = recipe.score
-        cost[_rung(recipe)] = 1000 * seconds_together(used)
-        marks[_rung(recipe)] = _standin_share(recipe, standins.intersection(member.name for member in used))
+        cost[_rung(recipe)] = 1000 * seconds_together(recipe.members)
+        marks[_rung(recipe)] = _standin_share(recipe, standins.intersection(used_members(recipe)), classes)
     rows = score_table(scored, {"out of fold": out_of_fold, "ms per soundscape": cost, "stand-in": marks})
     rows["stand-in"] = rows["stand-in"].fillna("")
     best = max(parts, key=lambda name: scored[name].macro)
@@ -89,9 +89,10 @@ def _open_all(
     return members, recipe_members
 
 
-def _standin_share(recipe: Recipe, standins: set[str]) -> str:
+def _standin_share(recipe: Recipe, standins: set[str], classes: ClassList) -> str:
     """The weight in a recipe of members on a stand-in embedder, as the table shows it; empty without such members."""
-    return f"{sum(recipe.weights[name] for name in standins):.0%} of weight" if standins else ""
+    weights = mean_weights(recipe, classes.labels)
+    return f"{sum(weights[name] for name in standins):.0%} of weight" if standins else ""
 
 
 def _verdict(recipe: Recipe, best: str, scored: dict[str, ScoreWithInterval]) -> str:

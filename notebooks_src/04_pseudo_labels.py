@@ -222,7 +222,8 @@ kept = kept_table(prepared.labels, scores_of[last.folder.name], scores_of["teach
 kept_by_subgroup(kept)
 
 # %%
-from lib.blend.member_costs import recipe_member, seconds_together
+from lib.blend.costs import seconds_together
+from lib.blend.member_costs import recipe_member
 from lib.judge.bootstrap import score_table, scores_with_intervals
 from lib.models.member.card import read_card
 from lib.show.pseudo import cost_and_score

@@ -171,7 +171,8 @@ pd.read_csv(output / "submission.csv").iloc[:5, :6]
 # %%
 from os import cpu_count
 
-from lib.submit.budget import CONTEST_SOUNDSCAPES, make_plan, plan_table, planned_costs
+from lib.blend.costs import planned_costs
+from lib.submit.budget import CONTEST_SOUNDSCAPES, make_plan, plan_table
 
 members, workers, planned = opened.usable_recipe.members, cpu_count(), planned_costs(opened.usable_recipe.members)
 before_s = sum(seconds for stage, seconds in clock.stages.items() if stage not in ("scoring", "blending and writing"))

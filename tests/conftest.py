@@ -131,24 +131,20 @@ def standin_file(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def recipe(members, prepared_folder):
-    """A recipe of both members."""
+    """A recipe of both members; its weights are not fitted, so its variants are alike."""
     prepared = load_prepared(prepared_folder)
     folders = sorted(members.iterdir())
+    weighted = [Part(folder.name, weight) for folder, weight in zip(folders, (0.25, 0.75), strict=True)]
+    mixes = [Mix("blend", "rank", weighted, [Step("smooth_windows", {"sigma": 0.5})])]
     return Recipe(
         name="safe",
         class_hash=prepared.classes.hash,
         fold_version=prepared.folds.version,
         members=[RecipeMember(folder.name, check_seal(folder), 0.1) for folder in folders],
-        mixes=[
-            Mix(
-                "blend",
-                "rank",
-                [Part(folder.name, weight) for folder, weight in zip(folders, (0.25, 0.75), strict=True)],
-                [Step("smooth_windows", {"sigma": 0.5})],
-            )
-        ],
+        mixes=mixes,
         prior="l0_prior",
         score=0.6,
         interval=[0.5, 0.7],
         scored_classes=9,
+        by_fold={str(fold): mixes for fold in prepared.folds.numbers},
     )

@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib.blend.evaluate import evaluate
+from lib.blend.costs import seconds_together
+from lib.blend.member_costs import mean_weights, recipe_member
 from lib.blend.mix import mix
-from lib.blend.recipe import load_recipes
+from lib.blend.recipe import Recipe, RecipeMember, load_recipes
+from lib.blend.search.nested import variant_scores
 from lib.competition.prepared import Prepared, load_prepared
 from lib.competition.scores import Scores
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
 from lib.core.paths import find_artifact, find_artifacts, manifest_kind
-from lib.judge.leakage import fit_record, load_oof_scores, refuse_self_judged
+from lib.core.records import to_json
+from lib.judge.leakage import load_oof_scores
 from lib.models.member.card import MemberCard, read_card
 
 _NOT_MODEL = {".json", ".parquet"}
@@ -25,10 +28,15 @@ class Candidate:
     name: str
     scores: Scores
     config: str
-    seconds_per_soundscape: float
+    members: tuple[RecipeMember, ...]  # all that run for it
     model_mb: float
     card: MemberCard | None = None  # a member has one
-    parts: dict[str, float] = field(default_factory=dict)  # a blend has these, with their weights
+    parts: dict[str, float] = field(default_factory=dict)  # a blend has these, with their mean weights over classes
+
+    @property
+    def seconds_per_soundscape(self) -> float:
+        """Its seconds on one thread, with an embedder's counted once."""
+        return seconds_together(self.members)
 
 
 def gather_candidates(
@@ -42,7 +50,7 @@ def gather_candidates(
         card = read_card(folder, prepared.classes)
         scores = load_oof_scores(folder, prepared.folds, related=prepared.related, others=folders)
         size = sum(file.stat().st_size for file in folder.iterdir() if file.suffix not in _NOT_MODEL) / 1e6
-        known[name] = Candidate(name, scores, card.config_fingerprint, card.measured.seconds_per_soundscape, size, card)
+        known[name] = Candidate(name, scores, card.config_fingerprint, (recipe_member(card, folder),), size, card)
     chosen = list(known) if members == "all" else [name.strip() for name in members.split(",")]
     if absent := [name for name in chosen if name not in known]:
         raise BadInput(
@@ -57,18 +65,29 @@ def gather_candidates(
         found[text] = _blend(text, known)
     if any(manifest_kind(folder) == "recipes" for folder in runs.glob("*/*")):
         for recipe in load_recipes(find_artifact("recipes", str(runs))):
-            name = recipe.name
             try:
-                if recipe.searched_score is not None:
-                    refuse_self_judged(fit_record(f"recipe {name}", prepared.labels.row_ids), prepared.labels.row_ids)
-                prepared.classes.check_hash(recipe.class_hash, f"recipe {name}")
-                scores = evaluate(recipe, {of: candidate.scores for of, candidate in known.items()}, prepared.labels)
+                found[recipe.name] = _stored(recipe, known, prepared)
             except BadInput as error:
-                left_out.append(f"recipe {name}: {error.what} ({error.do}); 05 judged it at {recipe.score:.4f}")
-                continue
-            parts = [(known[name], weight) for name, weight in recipe.weights.items()]
-            found[name] = _combine(name, scores, parts)
+                left_out.append(f"recipe {recipe.name}: {error.what} ({error.do}); 05 judged it at {recipe.score:.4f}")
     return prepared, found, left_out
+
+
+def _stored(recipe: Recipe, known: dict[str, Candidate], prepared: Prepared) -> Candidate:
+    """A recipe of 05, each fold scored by its variant without that fold's labels; BadInput if it cannot be judged."""
+    prepared.classes.check_hash(recipe.class_hash, f"recipe {recipe.name}")
+    now = {name: candidate.members[0].manifest for name, candidate in known.items()}
+    needed = [*recipe.members, *recipe.fold_only_members]
+    if other := [member.name for member in needed if now.get(member.name) != member.manifest]:
+        raise BadInput(
+            f"{shorten(other)} absent, or made anew since the recipe was",
+            expected="the members that the recipe was made with",
+            got=shorten(other),
+            do="run 05 again",
+        )
+    scores = variant_scores(recipe, {name: candidate.scores for name, candidate in known.items()}, prepared.labels)
+    size = sum(known[member.name].model_mb for member in recipe.members)
+    config, weights = fingerprint.of_json(to_json(recipe)), mean_weights(recipe, prepared.classes.labels)
+    return Candidate(recipe.name, scores, config, tuple(recipe.members), size, parts=weights)
 
 
 def _blend(text: str, known: dict[str, Candidate]) -> Candidate:
@@ -90,5 +109,5 @@ def _combine(name: str, scores: Scores, parts: list[tuple[Candidate, float]]) ->
     """A candidate made of others, with the costs of those that have weight."""
     used = [part for part, weight in parts if weight > 0]
     config = fingerprint.of_json([[part.name, part.config, weight] for part, weight in parts])
-    seconds, size = sum(part.seconds_per_soundscape for part in used), sum(part.model_mb for part in used)
-    return Candidate(name, scores, config, seconds, size, parts={part.name: weight for part, weight in parts})
+    members, size = tuple(member for part in used for member in part.members), sum(part.model_mb for part in used)
+    return Candidate(name, scores, config, members, size, parts={part.name: weight for part, weight in parts})

@@ -12,9 +12,9 @@ import numpy as np
 
 from build.sweeps.record import MEMBERS, RunRecord
 from build.sweeps.runs import output_of
-from lib.blend.member_costs import seconds_together
+from lib.blend.costs import seconds_together
 from lib.blend.recipe import RecipeMember, load_recipe
-from lib.blend.search.nested import nested_scores
+from lib.blend.search.nested import variant_scores
 from lib.competition.prepared import Prepared, load_prepared
 from lib.competition.scores import Labels, Scores
 from lib.core.errors import BadInput
@@ -98,9 +98,8 @@ class _Reader:
         """A recipe's scores, each fold's without that fold's labels, and its seconds a soundscape."""
         recipe, prepared = load_recipe(file), self.prepared
         prepared.classes.check_hash(recipe.class_hash, f"recipe {recipe.name}")
-        by_fold = {fold: recipe.for_fold(fold) for fold in prepared.folds.numbers}
         parts = {part.name: self._part(part) for part in [*recipe.members, *recipe.fold_only_members]}
-        return nested_scores(by_fold, parts, prepared.labels), seconds_together(recipe.members)
+        return variant_scores(recipe, parts, prepared.labels), seconds_together(recipe.members)
 
     def _part(self, wanted: RecipeMember) -> Scores:
         """The scores of a recipe's member, which must be the very one that the recipe was made with."""

@@ -1,6 +1,6 @@
-"""Members as a recipe holds them: the seconds each costs alone, and those it shares with others."""
+"""Members as a recipe holds them: what each costs alone and shares with others, whether it is used, and its weight."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,15 +35,24 @@ def used_members(recipe: Recipe) -> set[str]:
     """The members with a weight in any mix or class, or whose scores a step reads."""
     steps = [step for each in recipe.mixes for step in [*each.steps, *(s for part in each.parts for s in part.steps)]]
     read = {value for step in steps for name, value in step.parameters.items() if name.startswith("member")}
-    weighted = {name for name, weight in recipe.weights.items() if weight > 0}
-    for each in recipe.mixes:
-        for weights in each.class_weights.values():
-            weighted |= {part.name for part, weight in zip(each.parts, weights, strict=True) if weight > 0}
+    each_weights = [recipe.weights, *(recipe.weights_for(label) for label in recipe.weighted_classes)]
+    weighted = {name for weights in each_weights for name, weight in weights.items() if weight > 0}
     return (weighted | read) & {member.name for member in recipe.members}
 
 
-def seconds_together(members: Iterable[RecipeMember]) -> float:
-    """The members' seconds a soundscape in total, shared embedders counted once."""
-    members = list(members)
-    shared = {name: seconds for member in members for name, seconds in member.shared.items()}
-    return sum(member.seconds_per_soundscape for member in members) + sum(shared.values())
+def mean_weights(recipe: Recipe, classes: Collection[str]) -> dict[str, float]:
+    """Each member's weight in the mean over all classes; without sidecars."""
+    own = [recipe.weights_for(label) for label in recipe.weighted_classes]
+    rest = len(classes) - len(own)
+    return {
+        name: (rest * weight + sum(weights[name] for weights in own)) / len(classes)
+        for name, weight in recipe.weights.items()
+    }
+
+
+def class_weight_range(recipe: Recipe, member: str) -> str:
+    """In words how a member's weight varies over the classes that have their own; empty where none has."""
+    own = [recipe.weights_for(label)[member] for label in recipe.weighted_classes]
+    if not own:
+        return ""
+    return f"{min(own):.2f} to {max(own):.2f} in {len(own)} class{'' if len(own) == 1 else 'es'}"

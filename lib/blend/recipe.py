@@ -109,12 +109,17 @@ class Recipe:
     @property
     def weights(self) -> dict[str, float]:
         """Each member's total weight in the last mix, through all mixes; without sidecars and class weights."""
+        return self.weights_for("")
+
+    def weights_for(self, label: str) -> dict[str, float]:
+        """Each member's total weight in that class, through all mixes; without sidecars."""
         inside: dict[str, dict[str, float]] = {member.name: {member.name: 1.0} for member in self.members}
         for each in self.mixes:
             inside[each.name] = {}
-            for part in each.parts:
+            weights = each.class_weights.get(label, [part.weight for part in each.parts])
+            for part, weight in zip(each.parts, weights, strict=True):
                 for name, share in inside[part.name].items():
-                    inside[each.name][name] = inside[each.name].get(name, 0.0) + part.weight * share
+                    inside[each.name][name] = inside[each.name].get(name, 0.0) + weight * share
         return {member.name: inside[self.mixes[-1].name].get(member.name, 0.0) for member in self.members}
 
     def without_costs(self) -> "Recipe":
@@ -124,6 +129,11 @@ class Recipe:
             for those in (self.members, self.fold_only_members)
         )
         return replace(self, members=members, fold_only_members=fold_only_members)
+
+    @property
+    def weighted_classes(self) -> list[str]:
+        """The classes that a mix has weights of their own for."""
+        return list(dict.fromkeys(label for each in self.mixes for label in each.class_weights))
 
     def refuse_absent(self, available: Collection[str]) -> None:
         """Raise BadInput if a member that the recipe requires is not among the available ones."""
@@ -140,7 +150,7 @@ class Recipe:
         """The recipe's variant fitted without that fold's labels; a recipe without one is an error."""
         if str(fold) not in self.by_fold:
             raise BadInput(
-                f"recipe {self.name} is fitted on the labels of fold {fold}, so it cannot make pseudo-labels there",
+                f"recipe {self.name} is fitted on the labels of fold {fold}, and has no variant without them",
                 expected="its mixes without that fold's labels",
                 got=f"those of folds {[*self.by_fold]}",
                 do="run 05 again",

@@ -1,13 +1,14 @@
-"""Time budget: a clock by stage, the cost of a soundscape, and the plan of which members the ninety minutes allow."""
+"""Time budget: a clock by stage, and the plan of which members the ninety minutes allow."""
 
 import time
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
+from lib.blend.costs import Costs, shared_name
 from lib.blend.recipe import RecipeMember
 
 CONTEST_SOUNDSCAPES = 600
@@ -48,40 +49,6 @@ class Clock:
         """Minutes for the contest's test set: `scaled_stage` at this rate a soundscape, the other stages unchanged."""
         fixed = sum(seconds for name, seconds in self.stages.items() if name != scaled_stage)
         return (fixed + per_soundscape_s * CONTEST_SOUNDSCAPES) / 60.0
-
-
-@dataclass(frozen=True)
-class Costs:
-    """Seconds a soundscape on one thread; `needed_by` maps each shared computation to the members that need it."""
-
-    own: Mapping[str, float]
-    shared: Mapping[Hashable, float] = field(default_factory=dict)
-    needed_by: Mapping[Hashable, frozenset[str]] = field(default_factory=dict)
-    decoding: float = 0.0
-
-    def total(self, members: Collection[str]) -> float:
-        """Seconds a soundscape when these members run, shared computations counted once."""
-        shared = sum(each for key, each in self.shared.items() if not self.needed_by[key].isdisjoint(members))
-        return self.decoding + sum(self.own.get(name, 0.0) for name in sorted(members)) + shared
-
-
-def planned_costs(members: Iterable[RecipeMember]) -> Costs:
-    """The costs in the recipe, as measured where the members were made."""
-    members = list(members)
-    users = {
-        key: [member for member in members if key in member.shared]
-        for key in sorted({key for member in members for key in member.shared})
-    }
-    return Costs(
-        own={member.name: member.seconds_per_soundscape for member in members},
-        shared={key: max(member.shared[key] for member in by) for key, by in users.items()},
-        needed_by={key: frozenset(member.name for member in by) for key, by in users.items()},
-    )
-
-
-def shared_name(key: Hashable) -> str:
-    """The readable name of a shared computation: the first element of its key."""
-    return str(key[0] if isinstance(key, tuple) else key)
 
 
 # The remaining work may take this much longer than estimated and still end before the guard: at the start this means

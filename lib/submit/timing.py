@@ -7,8 +7,8 @@ from statistics import median
 
 import numpy as np
 
+from lib.blend.costs import Costs, shared_name
 from lib.models.member.inputs import SoundscapeInputs, Value
-from lib.submit.budget import Costs, shared_name
 
 _LAST = 32  # soundscapes whose median is today's pace: a stall is forgotten, a slower machine is noticed after sixteen
 

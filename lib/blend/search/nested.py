@@ -96,12 +96,16 @@ ByFold = Mapping[int, Recipe]  # fold -> the recipe fitted without that fold's l
 
 def refit_without_each_fold(make: Callable[[Labels], Recipe], labels: Labels) -> dict[int, Recipe]:
     """For each fold (the labels' strata) the recipe that `make` fits on the other folds' labels."""
-    made = {}
+    return {fold: make(seen) for fold, seen in labels_without_each_fold(labels).items()}
+
+
+def labels_without_each_fold(labels: Labels) -> dict[int, Labels]:
+    """For each fold (the labels' strata) the labels of the others, which share no recording with it."""
+    seen = {}
     for fold in np.unique(labels.strata).tolist():
-        seen, held_out = (labels.take(_rows(labels, here)) for here in (labels.strata != fold, labels.strata == fold))
-        refuse_self_judged(fit_record("a recipe", seen.row_ids), held_out.row_ids)
-        made[fold] = make(seen)
-    return made
+        seen[fold], held_out = (labels.take(_rows(labels, of)) for of in (labels.strata != fold, labels.strata == fold))
+        refuse_self_judged(fit_record("a recipe", seen[fold].row_ids), held_out.row_ids)
+    return seen
 
 
 def lower_bound_weights(labels: Labels, parts: Mapping[str, Scores], vote_groups: Sequence[str]) -> tuple[float, ...]:
@@ -140,6 +144,11 @@ def safe_recipe(
 def nested_scores(by_fold: ByFold, parts: Mapping[str, Scores], labels: Labels) -> Scores:
     """Scores of all rows of the labelled soundscapes, each fold's by the recipe fitted without its labels."""
     return concat_scores([by_fold[fold.number].execute(fold.parts).scores for fold in evaluation_folds(parts, labels)])
+
+
+def variant_scores(recipe: Recipe, parts: Mapping[str, Scores], labels: Labels) -> Scores:
+    """A stored recipe's scores, each fold's by its variant without that fold's labels: those that judge it."""
+    return nested_scores({fold: recipe.for_fold(fold) for fold in np.unique(labels.strata).tolist()}, parts, labels)
 
 
 def with_fold_variants(recipe: Recipe, by_fold: ByFold) -> Recipe:

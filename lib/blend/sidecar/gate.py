@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.blend.mix import percentile_ranks, percentiles
-from lib.blend.sidecar.apply import AnchorKept, SidecarSettings, allowed_move, correct
-from lib.competition.scores import Labels, Scores, concat_scores
+from lib.blend.mix import percentiles
+from lib.blend.sidecar.apply import SidecarSettings, allowed_move
+from lib.competition.scores import Labels, Scores
 from lib.core.errors import BadInput, shorten
 from lib.core.records import write_text
 from lib.judge.bootstrap import bootstrap
 from lib.judge.compare import paired_interval
-from lib.judge.leakage import FitRecord, fit_record, refuse_self_judged
+from lib.judge.leakage import FitRecord, fit_record
 from lib.judge.metric import class_auc
 
 BIRDS = "Aves"
@@ -52,15 +52,6 @@ class Gate:
     def save(self, path: Path) -> None:
         """Write the table as csv, the same bytes each time."""
         write_text(path, self.table.to_csv(index=False, lineterminator="\n"))
-
-
-@dataclass(frozen=True, eq=False)
-class NestedSidecar:
-    """Ranks of all labelled rows, each stratum's by the gate of the others; and the reason if one kept the anchor."""
-
-    scores: Scores
-    gates: dict[int, Gate]
-    kept: dict[int, str]
 
 
 def coverage_caps(
@@ -128,25 +119,6 @@ def fit_gate(
         }
     )
     return Gate(table, fit_record("sidecar gate", labels.row_ids))
-
-
-def nested_sidecar(
-    labels: Labels, anchor: Scores, side: Scores, sidecar: SidecarSettings, settings: SidecarGateSettings | None = None
-) -> NestedSidecar:
-    """Cross-fitted result of the sidecar: each stratum corrected by a gate that was not fitted on its recordings."""
-    parts, gates, kept = [], {}, {}
-    for stratum in np.unique(labels.strata).tolist():
-        inside = labels.strata == stratum
-        rows = _row_ids(labels, inside)
-        gate = gates[stratum] = fit_gate(labels.take(_row_ids(labels, ~inside)), anchor, side, sidecar, settings)
-        refuse_self_judged(gate.fitted, rows)
-        here = anchor.take(rows)
-        try:
-            parts.append(correct(here, side.take(rows), gate.weights, sidecar).scores)
-        except AnchorKept as why:
-            parts.append(percentile_ranks(here))
-            kept[stratum] = why.reason
-    return NestedSidecar(concat_scores(parts).take(labels.row_ids), gates, kept)
 
 
 def _ranks_and_move(

@@ -15,9 +15,9 @@ from lib.blend.evaluate import evaluate
 from lib.blend.recipe import Mix, Recipe, RecipeMember, Step
 from lib.blend.sidecar.apply import SidecarSettings
 from lib.blend.sidecar.gate import Gate, SidecarGateSettings, coverage_caps, fit_gate
+from lib.blend.sidecar.nested import with_sidecar
 from lib.competition.scores import Labels, Scores
 from lib.core.errors import BadInput
-from lib.core.records import to_json
 from lib.models.member.card import MemberCard
 
 
@@ -98,7 +98,7 @@ def make_mixes(template: Template, roles: Assignment, inputs: TemplateInputs) ->
         if sidecar.role in roles:
             weights, gate = _sidecar_weights(sidecar, recipe, inputs, roles[sidecar.role])
             gates |= {sidecar.role: gate} if gate else {}
-            recipe = _with_sidecar(recipe, roles[sidecar.role], weights, sidecar.settings) if weights else recipe
+            recipe = with_sidecar(recipe, roles[sidecar.role], weights, sidecar.settings)
             left_out += [] if weights else [f"{sidecar.role}: {roles[sidecar.role]} helps in no class"]
     return TemplateMixes(recipe.mixes, gates, tuple(left_out))
 
@@ -196,10 +196,3 @@ def _sidecar_weights(
     covered = [label for label, column in zip(side.classes, side.values.T, strict=True) if np.ptp(column) > 0]
     caps = coverage_caps(class_names, covered=covered, well_mapped=inputs.mapped)
     return {label: cap for label, cap in caps.items() if cap > 0}, None
-
-
-def _with_sidecar(recipe: Recipe, member: str, weights: dict[str, float], settings: SidecarSettings) -> Recipe:
-    """The recipe with the member as a sidecar of its last mix."""
-    *before, last = recipe.mixes
-    step = Step("sidecar", {"member": member, "gate": weights, "settings": to_json(settings)})
-    return replace(recipe, mixes=[*before, replace(last, steps=[*last.steps, step])])

@@ -2,8 +2,9 @@
 
 import pytest
 
+from lib.blend.costs import Costs, planned_costs
 from lib.blend.recipe import RecipeMember
-from lib.submit.budget import Costs, make_plan, plan_table, planned_costs
+from lib.submit.budget import make_plan, plan_table
 from tests.support.fakemachine import optional
 
 

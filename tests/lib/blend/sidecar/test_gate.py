@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from lib.blend.mix import percentile_ranks
 from lib.blend.sidecar.apply import SidecarSettings, correct
-from lib.blend.sidecar.gate import SidecarGateSettings, coverage_caps, fit_gate, nested_sidecar
+from lib.blend.sidecar.gate import SidecarGateSettings, coverage_caps, fit_gate
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Labels, Scores
 from lib.core.errors import BadInput
 from lib.judge.leakage import refuse_self_judged
-from lib.judge.metric import class_auc, judge
+from lib.judge.metric import class_auc
 
 CLASSES = tuple("abcdef")  # a: the side helps; b: it harms; c, d: it is noise; e: too few positives; f: none
 STEMS = [f"BC2026_Train_{n:04d}_S{n % 5:02d}_2025{1 + n // 25:02d}{1 + n // 5 % 5:02d}_000000" for n in range(40)]
@@ -123,33 +123,6 @@ def test_the_gate_records_what_it_was_fitted_on():
     refuse_self_judged(gate.fitted, [row for row in ROWS if row not in set(rows)])
     with pytest.raises(BadInput, match="sidecar gate would be judged on rows it was fitted on"):
         refuse_self_judged(gate.fitted, ROWS)
-
-
-def test_nested_scores_gain_and_a_folds_own_labels_have_no_part_in_them():
-    labels, anchor, side = simulated()
-    before = nested_sidecar(labels, anchor, side, LOOSE, SidecarGateSettings(draws=100))
-    assert before.kept == {}
-    assert judge(labels, before.scores).per_class["a"] > judge(labels, anchor).per_class["a"] + 0.02
-    assert judge(labels, before.scores).per_class["b"] == judge(labels, anchor).per_class["b"]
-    turned = labels.values.copy()
-    turned[STRATA == 0] = ~turned[STRATA == 0]
-    after = nested_sidecar(Labels(turned, ROWS, CLASSES, STRATA), anchor, side, LOOSE, SidecarGateSettings(draws=100))
-    np.testing.assert_array_equal(after.scores.values[STRATA == 0], before.scores.values[STRATA == 0])
-    assert (after.scores.values[STRATA != 0] != before.scores.values[STRATA != 0]).any()
-
-
-def test_folds_that_split_a_site_and_day_are_refused():
-    labels, anchor, side = simulated(strata=np.arange(len(ROWS)) % 3)
-    with pytest.raises(BadInput, match="judged on rows it was fitted on"):
-        nested_sidecar(labels, anchor, side, LOOSE, SidecarGateSettings(draws=50))
-
-
-def test_a_fold_that_may_not_be_moved_keeps_the_anchors_ranks_with_the_reason():
-    labels, anchor, _ = simulated()
-    nested = nested_sidecar(labels, anchor, anchor, LOOSE, SidecarGateSettings(draws=50))
-    assert nested.kept == dict.fromkeys(range(5), "nothing would move")
-    rows = [row for row, stratum in zip(ROWS, STRATA, strict=True) if stratum == 3]
-    np.testing.assert_array_equal(nested.scores.take(rows).values, percentile_ranks(anchor.take(rows)).values)
 
 
 def test_one_stratum_is_not_enough_to_choose_and_to_score():

@@ -1,7 +1,7 @@
 """Shared computations are counted once, as long as a member needs them."""
 
+from lib.blend.costs import Costs, planned_costs, shared_name
 from lib.blend.recipe import RecipeMember
-from lib.submit.budget import Costs, planned_costs, shared_name
 from tests.support.fakemachine import optional
 
 
