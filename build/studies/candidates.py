@@ -86,7 +86,8 @@ def _stored(recipe: Recipe, known: dict[str, Candidate], prepared: Prepared) -> 
         )
     scores = variant_scores(recipe, {name: candidate.scores for name, candidate in known.items()}, prepared.labels)
     size = sum(known[member.name].model_mb for member in recipe.members)
-    config, weights = fingerprint.of_json(to_json(recipe)), mean_weights(recipe, prepared.classes.labels)
+    config = fingerprint.of_json(to_json(recipe.without_costs()))
+    weights = mean_weights(recipe, prepared.classes.labels)
     return Candidate(recipe.name, scores, config, tuple(recipe.members), size, parts=weights)
 
 
