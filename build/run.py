@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from build.cli.exit_codes import Parser, end, tool
-from build.notebooks.pages import write_index, write_page, write_record
+from build.notebooks.last_runs import begin_run, end_run
+from build.notebooks.pages import write_index
 from build.notebooks.run_child import RunResult, run_notebook
 from build.notebooks.source import STANDARD_PARAMETERS, convert_parameters, help_text
 from build.project import ROOT
@@ -79,13 +80,10 @@ def _plan(options: argparse.Namespace) -> list[tuple[Path, dict]]:
 
 
 def _run_in_order(plan: list[tuple[Path, dict]], dist: Path, timeout_s: float | None) -> int:
-    """Run the plan until one fails; each leaves a notebook, a page and a record."""
+    """Run the plan until one fails; each leaves notebook, page and record, a failed one beside the last good one."""
     for done, (source, values) in enumerate(plan):
-        for suffix in (".html", ".json"):
-            (dist / f"{source.stem}{suffix}").unlink(missing_ok=True)  # an interrupted run must not look like the last
-        result = run_notebook(source, values, dist / f"{source.stem}.ipynb", timeout_s=timeout_s)
-        write_page(result)
-        write_record(result, dist)
+        result = run_notebook(source, values, begin_run(dist, source.stem), timeout_s=timeout_s)
+        end_run(result, dist)
         if not result.ok:
             print(result.failure, file=sys.stderr)
             left = [later.stem for later, _values in plan[done + 1 :]]

@@ -1,6 +1,7 @@
 """The exit codes of every tool in one table, and how a tool comes to one: errors are printed, never raised."""
 
 import argparse
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -15,8 +16,9 @@ CODES = {
     2: "refused: nothing was begun; a name, a value, a path or a file is wrong",
     3: "not known yet: Kaggle has not ended, or a response was lost; the same command looks again",
     130: "interrupted by Ctrl-C; the same command resumes where a sweep, a training or a wait was cut off",
+    143: "ended by SIGTERM, and all that it had started with it; as after Ctrl-C",
 }
-DONE, FAILED, REFUSED, UNKNOWN, INTERRUPTED = CODES
+DONE, FAILED, REFUSED, UNKNOWN, INTERRUPTED, TERMINATED = CODES
 Arguments = ParamSpec("Arguments")
 
 
@@ -59,6 +61,7 @@ def tool(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
 
 def end(main: Callable[[], int]) -> NoReturn:
     """Run the tool and end the process with its code; where that is not 0, its meaning is the last line."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # else no `finally` would end what it started
     try:
         code = main()
     except Exception:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -17,6 +17,9 @@ from build.pages.page import TEMPLATES, write_body
 from lib.core.errors import BadInput
 from lib.core.progress import format_duration
 from lib.core.records import from_json, read_json, write_json
+
+FAILED = ".failed"  # in the names of the files of a run that did not succeed; the last good run's lie beside them
+_FILES = (("page", ".html"), ("notebook", ".ipynb"), ("log", ".log"))
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Entry:
     failure: str = ""
     links: tuple[tuple[str, str], ...] = ()
     parameters: dict[str, str] = field(default_factory=dict)
+    later: "Entry | None" = None  # the run after the last good one, which failed or did not end
 
 
 def write_page(result: RunResult) -> Path:
@@ -50,12 +54,12 @@ def write_page(result: RunResult) -> Path:
 
 
 def write_record(result: RunResult, dist: Path) -> None:
-    """Write the result as JSON beside the pages, where any later index reads it."""
-    write_json(dist / f"{result.name}.json", asdict(result))
+    """Write the result as JSON beside the executed notebook, where any later index reads it."""
+    write_json(dist / f"{Path(result.executed).stem}.json", asdict(result))
 
 
 def write_index(dist: Path, sources: list[Path]) -> Path:
-    """Write `index.html`: the sources in order, those never run included, each with its last recorded run."""
+    """Write `index.html`: the sources in order, each with its last good run and the run after it that failed."""
     entries = [_entry(dist, source) for source in sorted(sources, key=lambda source: source.stem)]
     page = dist / "index.html"
     write_body(page, "All notebooks", TEMPLATES.get_template("index.html.j2").render(entries=entries))
@@ -64,18 +68,29 @@ def write_index(dist: Path, sources: list[Path]) -> Path:
 
 def _entry(dist: Path, source: Path) -> Entry:
     """The index's entry of one notebook."""
-    path, number = dist / f"{source.stem}.json", source.stem.split("_")[0]
-    title, summary = (_inline(text) for text in title_and_summary(read_notebook(source), source.stem))
-    title = _unnumbered(title)
-    if not path.exists():
-        return Entry(number, title, summary, "not run yet", look="never")
+    name = source.stem
+    title, summary = (_inline(text) for text in title_and_summary(read_notebook(source), name))
+    blank = Entry(name.split("_")[0], _unnumbered(title), summary, "not run yet", look="never")
+    good, later = _entry_of_run(blank, dist, name, source), _entry_of_run(blank, dist, name + FAILED, source)
+    return replace(good, later=later) if good and later else good or later or blank
+
+
+def _entry_of_run(blank: Entry, dist: Path, name: str, source: Path) -> Entry | None:
+    """The entry of the run whose files have this name; None without one."""
+    record, page = dist / f"{name}.json", f"{name}.html"
+    links = [(label, f"{name}{suffix}") for label, suffix in _FILES if (dist / f"{name}{suffix}").exists()]
+    if not record.exists():
+        if name.endswith(FAILED) and links:
+            return replace(blank, status="did not end", look="failed", links=tuple(links))
+        return None
     try:
-        result = from_json(RunResult, read_json(path), str(path))
+        result = from_json(RunResult, read_json(record), str(record))
     except BadInput as error:
-        return Entry(number, title, summary, "record unreadable", failure=str(error))
-    page = f"{result.name}.html"
+        return replace(blank, status="record unreadable", look="failed", failure=str(error))
+    folder = result.parameters.get("output_dir")
+    reports = sorted(Path(folder).rglob("*.html")) if folder else []
     return Entry(
-        number,
+        blank.number,
         _unnumbered(_inline(result.title)),
         _inline(result.summary),
         result.status,
@@ -88,21 +103,12 @@ def _entry(dist: Path, source: Path) -> Entry:
         ),
         changed=hash_of(source) != result.source_hash,
         failure=result.failure,
-        links=tuple(_links(result, dist)),
-        parameters={name: repr(value) for name, value in result.parameters.items()},
+        links=(
+            *(link for link in links if link[0] != "log" or not result.ok),
+            *((f"report: {report.stem}", os.path.relpath(report, dist)) for report in reports),
+        ),
+        parameters={key: repr(value) for key, value in result.parameters.items()},
     )
-
-
-def _links(result: RunResult, dist: Path) -> list[tuple[str, str]]:
-    """Label and address of the page, the notebook, where it failed its log, and its reports."""
-    name = result.name
-    beside = {"page": f"{name}.html", "notebook": f"{name}.ipynb"}
-    if not result.ok:
-        beside["log"] = f"{name}.log"
-    links = [(label, file) for label, file in beside.items() if (dist / file).exists()]
-    folder = result.parameters.get("output_dir")
-    reports = sorted(Path(folder).rglob("*.html")) if folder else []
-    return links + [(f"report: {report.stem}", os.path.relpath(report, dist)) for report in reports]
 
 
 def _unnumbered(title: Markup) -> Markup:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import signal
+import subprocess
 import sys
 import time
 from html import unescape
@@ -12,7 +14,10 @@ import psutil
 import pytest
 
 from build import run
+from build.notebooks.last_runs import begin_run, end_run
+from build.notebooks.pages import write_index, write_record
 from build.notebooks.source import convert_parameters, parameters_of
+from build.project import ROOT
 from lib.core.errors import BadInput
 
 _HEAD = """# %% [markdown]
@@ -221,7 +226,71 @@ def test_a_failing_cell_is_located_and_later_notebooks_are_not_started(sources: 
     index = (dist / "index.html").read_text()
     assert "failed with ZeroDivisionError" in index
     assert "not run yet" in index
-    assert "division by zero" in (dist / "01_one.html").read_text()
+    assert "division by zero" in (dist / "01_one.failed.html").read_text()
+    assert not (dist / "01_one.html").exists()
+
+
+def _record(name: str, executed: Path, **facts: object) -> run.RunResult:
+    """The record of a run that was done."""
+    texts = dict.fromkeys(("title", "summary", "failure"), "") | {"name": name, "status": "done", "source_hash": "old"}
+    numbers = {"duration_s": 3.0, "code_cells": 1, "completed_cells": 1, "started": "2026-06-01T10:00:00+00:00"}
+    return run.RunResult(**(texts | numbers | {"parameters": {}, "source": name, "executed": str(executed)} | facts))
+
+
+def test_a_failed_run_stands_beside_the_last_good_one_until_the_next_good_one(sources: Path, tmp_path: Path):
+    toy, dist = _toy(sources, "01_one", "1"), tmp_path
+
+    def files() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in dist.glob("01_one*")}
+
+    def kept(good: dict[str, bytes]) -> bool:  # pages have links to each other, which are renewed
+        return all(files()[name] == data for name, data in good.items() if name != "01_one.html")
+
+    def ran(**facts: object) -> str:
+        executed = begin_run(dist, "01_one")
+        nbformat.write(nbformat.v4.new_notebook(), executed)
+        executed.with_suffix(".log").write_text(str(facts))
+        end_run(_record("01_one", executed, **facts), dist)
+        return write_index(dist, [toy]).read_text().partition("</style>")[2]
+
+    assert 'href="01_one.html"' in ran()
+    good = files()
+    assert sorted(good) == ["01_one.html", "01_one.ipynb", "01_one.json", "01_one.log"]
+    index = ran(status="failed with ZeroDivisionError", failure="division by zero")
+    for fragment in (
+        'href="01_one.html"',
+        'href="01_one.failed.html"',
+        "failed with Zero",
+        "division by zero",
+        ">done<",
+    ):
+        assert fragment in index
+    assert kept(good)
+    assert {name.replace(".failed", "") for name in files() if name not in good} == set(good)
+    begin_run(dist, "01_one").with_suffix(".log").touch()
+    assert "did not end" in write_index(dist, [toy]).read_text()
+    assert "failed" not in ran()
+    assert sorted(files()) == sorted(good)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_a_run_that_is_ended_ends_its_kernel_and_leaves_the_last_good_run(sources: Path, how: signal.Signals):
+    here, dist = sources.parent, sources.parent / "dist"
+    _toy(sources, "01_one", "import os, time\nos.mkdir(f'pid{os.getpid()}')\ntime.sleep(600)")
+    dist.mkdir()
+    (dist / "01_one.html").write_text("the last good page")
+    folders = ["--sources", sources, "--runs", here / "runs", "--data", here / "data", "--dist", dist]
+    command = [sys.executable, "-m", "build.run", *map(str, folders)]
+    runner = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while not (begun := list(here.glob("runs/01_one/pid*"))):
+        assert runner.poll() is None
+        time.sleep(0.1)
+    kernel = psutil.Process(int(begun[0].name.removeprefix("pid")))
+    runner.send_signal(how)
+    assert f"exit {128 + how}: " in runner.communicate(timeout=30)[1]
+    assert not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE
+    assert (dist / "01_one.html").read_text() == "the last good page"
+    assert "did not end" in (dist / "index.html").read_text()
 
 
 def _states(executed: Path) -> list[str]:
@@ -275,14 +344,9 @@ def test_a_runner_that_cannot_start_is_a_failure_with_its_reason(sources: Path, 
 
 
 def test_an_index_keeps_the_lines_of_notebooks_not_run_this_time(sources: Path, capsys):
-    from build.notebooks.pages import write_index, write_record
-
     for name in ("01_one", "02_two"):
-        toy = _toy(sources, name)
-        values = dict.fromkeys(("title", "summary", "failure"), "") | {"name": name, "status": "done", "parameters": {}}
-        numbers = {"duration_s": 3.0, "code_cells": 1, "completed_cells": 1, "started": "2026-06-01T10:00:00+00:00"}
-        record = run.RunResult(**values, **numbers, source=str(toy), source_hash="old", executed=str(sources / name))
-        write_record(record, sources)
+        _toy(sources, name)
+        write_record(_record(name, sources / f"{name}.ipynb"), sources)
     (sources / "02_two.json").write_text('{"of": "another version"}')
     index = write_index(sources, sorted(sources.glob("*.py"))).read_text()
     assert "2026-06-01 10:00" in index
