@@ -73,8 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     todo = stages(quick)
     for number, (title, commands) in enumerate(todo.items(), start=1):
         print(f"\n[{number}/{len(todo)}] {title}", flush=True)
-        processes = [subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT) for command in commands]
-        for command, code in [(command, process.wait()) for command, process in zip(commands, processes, strict=True)]:
+        for command, code in zip(commands, _run_side_by_side(commands), strict=True):
             if code:
                 print(f"\nstopped at {title!r}: python -m {' '.join(command)} gave {code}", file=sys.stderr)
                 return code
@@ -89,6 +88,18 @@ def main(arguments: list[str] | None = None) -> int:
     ):
         print(f"  {path:<42} {content}")
     return 0
+
+
+def _run_side_by_side(commands: list[list[str]]) -> list[int]:
+    """The exit codes of the Python processes; whatever happens here, none is left behind."""
+    processes = [subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT) for command in commands]
+    try:
+        return [process.wait() for process in processes]
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
 
 
 if __name__ == "__main__":
