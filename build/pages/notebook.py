@@ -108,7 +108,8 @@ def _outputs(cell: NotebookNode, heading: str, drawn: Mapping[str, str]) -> tupl
 
 def _lines(text: str) -> list[str]:
     """The lines as a terminal leaves them: what follows a carriage return is written over what is before."""
-    return [line.rstrip("\n").rstrip("\r").rpartition("\r")[2] + "\n" for line in text.splitlines(keepends=True)]
+    lines = [line.removesuffix("\r").rpartition("\r")[2] for line in text.removesuffix("\n").split("\n")]
+    return [f"{line}\n" for line in lines]
 
 
 def _data(data: Mapping, descriptions: Iterator[str]) -> str:

@@ -80,8 +80,10 @@ def sound_figure(audio: np.ndarray, colour: str) -> Figure:
 
 def spectrogram_and_player(audio: np.ndarray, title: str, colour: str) -> Html:
     """The title, the four panels as an image, and a player below it."""
-    image = _image(sound_figure(audio, colour), dpi=78)
-    return Html(f"<div><b>{html.escape(title)}</b><br>{image}<br>{player(audio).html}</div>")
+    alt = f"{title}: waveform, log-mel and PCEN spectrograms, and the levels of six bands"
+    image = _image(sound_figure(audio, colour), alt, dpi=78, style="width:100%;min-width:48rem;max-width:64rem")
+    box = f"<div style='overflow-x:auto'>{image}</div>"
+    return Html(f"<div><b>{html.escape(title)}</b>{box}{player(audio).html}</div>")
 
 
 def minute_browser(audio: np.ndarray, labels: Mapping[int, Sequence[tuple[str, str]]], title: str, name: str) -> Html:
@@ -97,9 +99,10 @@ def minute_browser(audio: np.ndarray, labels: Mapping[int, Sequence[tuple[str, s
         style = "vertical-align:top;text-align:left;font-size:10px;line-height:1.25;padding:2px;overflow:hidden"
         cells.append(f"<td style='{style}'>{button}<br>{lines}</td>")
     row = f"<table style='width:100%;table-layout:fixed;border-collapse:collapse'><tr>{''.join(cells)}</tr></table>"
-    wide = _image(minute_figure(audio), dpi=80, style="width:100%;display:block")
+    wide = _image(minute_figure(audio), f"{title}: log-mel spectrogram", dpi=80)
     sound = player(np.concatenate(soundscape_windows(audio)), name).html
-    return Html(f"<div><b>{html.escape(title)}</b><br>{sound}{wide}{row}</div>")
+    box = f"<div style='overflow-x:auto'><div style='min-width:54rem'>{wide}{row}</div></div>"
+    return Html(f"<div><b>{html.escape(title)}</b><br>{sound}{box}</div>")
 
 
 def minute_figure(audio: np.ndarray) -> Figure:
@@ -128,7 +131,7 @@ def gallery(cards: Sequence[ReviewCard]) -> Html:
 def _card(card: ReviewCard) -> str:
     parts = [f"<b>{html.escape(card.heading)}</b><br>{html.escape(card.reason)}"]
     for name, audio in card.sounds.items():
-        image = _image(_small_spectrogram(audio), dpi=80, style="width:100%;display:block")
+        image = _image(_small_spectrogram(audio), f"log-mel spectrogram of {name}", dpi=80)
         parts.append(f"<div style='margin-top:4px;overflow-wrap:anywhere'>{html.escape(name)}</div>{image}")
         parts.append(player(audio).html)
     return f"<div style='width:290px;font-size:12px;line-height:1.3'>{''.join(parts)}</div>"
@@ -183,8 +186,9 @@ def mel_position(hertz: float, front_end: FrontEnd) -> float:
     return float((at - low) / (high - low) * front_end.n_mels)
 
 
-def _image(figure: Figure, dpi: int, style: str = "max-width:100%") -> str:
-    """The figure as an image element that carries its own data."""
+def _image(figure: Figure, alt: str, dpi: int, style: str = "width:100%") -> str:
+    """The figure as an image element that carries its own data, and a description."""
     file = io.BytesIO()
     figure.savefig(file, format="jpeg", dpi=dpi)
-    return f"<img style='{style}' src='data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}'>"
+    data = base64.b64encode(file.getvalue()).decode()
+    return f"<img alt='{html.escape(alt)}' style='{style};display:block' src='data:image/jpeg;base64,{data}'>"
