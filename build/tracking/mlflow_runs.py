@@ -1,5 +1,6 @@
 """Convert the ledger's lines and the sweeps' runs to MLflow runs: parameters, metrics, tags and experiment."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -52,7 +53,11 @@ def _of_sweep(folder: Path) -> Iterator[TrackedRun]:
     """The runs of one sweep that have ended."""
     sweep = read_json(folder / "sweep.json")
     results = folder / "results.json"
-    verdicts = {row["id"]: row["verdict"] for row in read_json(results)} if results.is_file() else {}
+    verdicts = (
+        {row["id"]: row["verdict"] for row in json.loads(results.read_text(encoding="utf-8"))}
+        if results.is_file()
+        else {}
+    )
     for record in read_records(folder, sweep):
         started = int(datetime.fromisoformat(record.started).timestamp() * 1000)
         metrics = {"score": record.score, "seconds": record.seconds}

@@ -1,6 +1,5 @@
 """Paths on Kaggle and at home: the contest's files, earlier notebooks' outputs, this notebook's own output."""
 
-import json
 import os
 import re
 import tempfile
@@ -8,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lib.core.errors import BadInput, shorten
-from lib.core.records import identity_of
+from lib.core.records import identity_of, read_manifest
 
 SLUG = "birdclef-2026"
 REAL, MINIATURE = f"data/real/public/{SLUG}", f"data/mini/public/{SLUG}"  # in a checkout
@@ -79,16 +78,24 @@ def _problem(folder: Path) -> str:
 
 
 def folders_below(top: Path, depth: int) -> Iterator[Path]:
-    """All folders under `top`, nearest first, without entering those that hold audio or sweeps."""
+    """All folders under `top`, nearest first, without entering those that hold audio or sweeps, or that are locked."""
     level = [top]
     for _ in range(depth):
         level = [
             Path(entry)
             for folder in level
-            for entry in sorted(os.scandir(folder), key=lambda e: e.name)
+            for entry in _entries(folder)
             if entry.is_dir() and entry.name not in _NEVER_SEARCHED and not entry.name.startswith(".")
         ]
         yield from level
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in the folder, by name; nothing where it cannot be listed, or is gone by now."""
+    try:
+        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return []
 
 
 def inputs_root(explicit: str = "") -> Path:
@@ -131,9 +138,11 @@ def find_artifact(kind: str, explicit: str = "") -> Path:
 
 
 def manifest_kind(folder: Path) -> str | None:
-    """The kind written in a folder's manifest, or None where there is no manifest."""
-    manifest = folder / "manifest.json"
-    return json.loads(manifest.read_text())["kind"] if manifest.is_file() else None
+    """The kind written in a folder's manifest; None where none of ours is: others write a `manifest.json` too."""
+    try:
+        return read_manifest(folder).kind
+    except BadInput:
+        return None
 
 
 def output_folder(notebook: str, explicit: str = "") -> Path:

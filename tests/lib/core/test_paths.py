@@ -1,5 +1,8 @@
 """Inputs are found in every layout that Kaggle has used, and a failure lists every path that was searched."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from lib.core.errors import BadInput
@@ -132,3 +135,48 @@ def test_decoded_audio_lies_in_runs_at_home_and_on_kaggle_where_no_output_is_col
     assert not cache_folder(kaggle / "working").is_relative_to(kaggle)
     monkeypatch.setenv(KAGGLE_VARIABLE, str(tmp_path / "no-kaggle"))
     assert cache_folder(tmp_path / "runs/mini/02_fold_training") == tmp_path / "runs/audio"
+
+
+FOREIGN = {
+    "web-app": b'{"name": "app", "short_name": "a", "icons": []}',
+    "list": b'["member"]',
+    "empty": b"",
+    "picture": b"\x89PNG\r\n\x1a\n\0",
+    "deep": b"[" * 200_000,
+    "pickle": b"cposix\nsystem\n(S'touch executed'\ntR.",
+    "other-files": b'{"kind": "member", "files": 3}',
+    "other-kind": b'{"kind": ["member"], "files": {}}',
+}
+
+
+def test_a_foreign_manifest_is_nobodys(kaggle):
+    """Whatever lies in `manifest.json` of other people's folders, ours are found beside them."""
+    for name, data in FOREIGN.items():
+        (kaggle / "input" / name).mkdir()
+        (kaggle / "input" / name / "manifest.json").write_bytes(data)
+    (kaggle / "input" / "a-folder" / "manifest.json").mkdir(parents=True)
+    (kaggle / "input" / "a-loop").symlink_to(kaggle / "input", target_is_directory=True)
+    ours = kaggle / "input" / "ours"
+    ours.mkdir()
+    seal(ours, "member")
+    assert find_artifacts("member")[0] == ours
+    assert {folder.name for folder in find_artifacts("member")} == {"ours"}
+    with pytest.raises(BadInput, match="nothing of kind 'recipes'"):
+        find_artifacts("recipes")
+    assert not (kaggle / "working" / "executed").exists()
+
+
+def test_a_folder_that_cannot_be_listed_is_passed_over(kaggle, monkeypatch):
+    ours = kaggle / "input" / "ours"
+    ours.mkdir()
+    seal(ours, "member")
+    (kaggle / "input" / "locked").mkdir()
+    listed = os.scandir
+
+    def refuse(folder):
+        if Path(folder).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root may list everything
+    assert find_artifacts("member") == [ours]
