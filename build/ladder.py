@@ -15,13 +15,14 @@ from build.project import ROOT
 from lib.blend.costs import seconds_together
 from lib.blend.member_costs import mean_weights, recipe_member, used_members
 from lib.blend.recipe import Recipe, RecipeMember, load_recipes
+from lib.blend.search.nested import variant_scores
 from lib.competition.classes import ClassList, read_class_list
 from lib.competition.prepared import load_prepared
 from lib.competition.tables import read_solution
 from lib.core.paths import find_artifact, find_artifacts
 from lib.judge.bootstrap import ScoreWithInterval, score_table, scores_with_intervals
 from lib.judge.compare import paired_interval
-from lib.judge.leakage import judge_member
+from lib.judge.leakage import load_oof_scores
 from lib.models.member.open import Member, open_member
 from lib.show.plots import ladder
 from lib.submit.budget import Clock
@@ -34,13 +35,18 @@ STANDIN_NOTE = (
     "chain works, and mean nothing for Perch."
 )
 
+GAINS_NOTE = (
+    "Out of fold one model scores each row, that of the fold which holds it out, and a blend gains by averaging "
+    "several models. On the test each member is the mean of all its folds' models, and has part of that gain by "
+    "itself: a blend gains less over it there, or nothing."
+)
 
-def climb(competition: Path, solution: Path, runs: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Score every member and recipe on the hidden test: one row a rung, and a sentence a recipe.
 
-    The row holds the out-of-fold score, the hidden-test score with its interval, the cost, and whether a stand-in
-    embedder had a part in it. The sentence compares the blend with the member that turned out best, and its searched
-    score with the nested one.
+def climb(competition: Path, solution: Path, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score every member and recipe on the hidden test: a table of the rungs, and one of the recipes' gains.
+
+    A rung has the out-of-fold score, the hidden-test score with its interval, the cost, and whether a stand-in
+    embedder had a part in it. A gain is that over the best member, out of fold and on the hidden test.
     """
     classes = read_class_list(competition)
     labels = read_solution(solution, classes)
@@ -55,23 +61,22 @@ def climb(competition: Path, solution: Path, runs: Path) -> tuple[pd.DataFrame, 
     scored = scores_with_intervals(
         labels, parts | {_rung(recipe): execute(recipe, result).scores for recipe in recipes}
     )
-    out_of_fold = {
-        name: judge_member(
-            folders[name], prepared.labels, prepared.folds, related=prepared.related, others=folders
-        ).macro
-        for name in parts
+    held_out = {
+        name: load_oof_scores(folders[name], prepared.folds, related=prepared.related, others=folders) for name in parts
     }
+    blended = {_rung(recipe): variant_scores(recipe, held_out, prepared.labels) for recipe in recipes}
+    out_of_fold = scores_with_intervals(prepared.labels, held_out | blended)
     cost = {name: 1000 * member.card.measured.seconds_per_soundscape for name, member in members.items()}
     standins = {name for name, member in members.items() if member.card.config.get("standin")}
     marks = {name: "yes" for name in standins}
     for recipe in recipes:
-        out_of_fold[_rung(recipe)] = recipe.score
         cost[_rung(recipe)] = 1000 * seconds_together(recipe.members)
         marks[_rung(recipe)] = _standin_share(recipe, standins.intersection(used_members(recipe)), classes)
-    rows = score_table(scored, {"out of fold": out_of_fold, "ms per soundscape": cost, "stand-in": marks})
+    before = {name: each.macro for name, each in out_of_fold.items()}
+    rows = score_table(scored, {"out of fold": before, "ms per soundscape": cost, "stand-in": marks})
     rows["stand-in"] = rows["stand-in"].fillna("")
-    best = max(parts, key=lambda name: scored[name].macro)
-    return rows, [_verdict(recipe, best, scored) for recipe in recipes]
+    best = dict.fromkeys(max(parts, key=lambda name: of[name].macro) for of in (out_of_fold, scored))
+    return rows, pd.DataFrame(_gains(recipe, over, out_of_fold, scored) for recipe in recipes for over in best)
 
 
 def _open_all(
@@ -95,14 +100,26 @@ def _standin_share(recipe: Recipe, standins: set[str], classes: ClassList) -> st
     return f"{sum(weights[name] for name in standins):.0%} of weight" if standins else ""
 
 
-def _verdict(recipe: Recipe, best: str, scored: dict[str, ScoreWithInterval]) -> str:
-    """A sentence: the gain of the recipe's blend over that member on the hidden test, and what was searched."""
-    rung, macro = _rung(recipe), {name: each.macro for name, each in scored.items()}
-    sure = paired_interval(macro, {name: each.drawn for name, each in scored.items()}, rung, best)
-    gain = f"{rung} - {best}: {macro[rung] - macro[best]:+.3f} {sure}"
-    if recipe.searched_score is None:
-        return f"{gain}; nothing was searched"
-    return f"{gain}; searched {recipe.searched_score:.3f}, nested {recipe.score:.3f}"
+Scored = dict[str, ScoreWithInterval]
+
+
+def _gains(recipe: Recipe, over: str, out_of_fold: Scored, hidden: Scored) -> dict[str, str]:
+    """A row of the gains: the recipe's over that member, out of fold and on the hidden test, and what was searched."""
+    searched = recipe.searched_score
+    return {
+        "recipe": recipe.name,
+        "gain over": over,
+        "out of fold": _gain(out_of_fold, _rung(recipe), over),
+        "hidden test": _gain(hidden, _rung(recipe), over),
+        "searched": "nothing" if searched is None else f"{searched:.3f}, nested {recipe.score:.3f}",
+    }
+
+
+def _gain(scored: Scored, one: str, other: str) -> str:
+    """The difference of two scores, with its interval."""
+    macro = {name: each.macro for name, each in scored.items()}
+    sure = paired_interval(macro, {name: each.drawn for name, each in scored.items()}, one, other)
+    return f"{macro[one] - macro[other]:+.3f} {sure}"
 
 
 def _rung(recipe: Recipe) -> str:
@@ -123,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where the notebooks' outputs are")
     parser.add_argument("--page", type=Path, default=ROOT / "dist/ladder.html", help="where the page goes")
     options = parser.parse_args(arguments)
-    rows, verdicts = climb(options.competition, options.solution, options.runs)
+    rows, gains = climb(options.competition, options.solution, options.runs)
     table = pd.DataFrame(
         {
             "rung": rows.name,
@@ -137,10 +154,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     notes = [STANDIN_NOTE] if (rows["stand-in"] != "").any() else []
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
-    print(*notes, *verdicts, sep="\n")
+    print(*notes, "", gains.to_string(index=False), GAINS_NOTE, sep="\n")
     prose = "Macro ROC-AUC on the hidden test soundscapes, with 90 % intervals over redrawn recordings."
     figure = ladder(rows.assign(name=rows.name.where(rows["stand-in"] == "", rows.name + " (stand-in)")))
-    write_page(options.page, "The ladder", [prose, *notes, figure, table, *verdicts])
+    parts = [prose, *notes, figure, table, "# What the recipes gain over the best members", GAINS_NOTE, gains]
+    write_page(options.page, "The ladder", parts)
     print(f"page: {display_path(options.page)}")
     return 0
 

@@ -1,5 +1,6 @@
 """The ladder scores members and blends on the hidden test, and marks the rungs that run on a stand-in embedder."""
 
+import re
 import shutil
 from dataclasses import replace
 
@@ -36,11 +37,13 @@ def runs(prepared_folder, members, recipe, standin_file, public, tmp_path_factor
     shutil.copytree(members, folder / "02_fold_training/members")
     head = fit_on_standin(load_prepared(prepared_folder), public, standin_file, folder / "03_perch_probe")
     parts = [Part("l1_statistics", 0.7), Part("l3_linear", 0.3)]
+    mixes = [replace(recipe.mixes[0], parts=parts)]
     with_head = replace(
         recipe,
         name="bold",
         members=[*recipe.members, RecipeMember("l3_linear", check_seal(head), 0.1)],
-        mixes=[replace(recipe.mixes[0], parts=parts)],
+        mixes=mixes,
+        by_fold=dict.fromkeys(recipe.by_fold, mixes),
     )
     for each in (recipe, with_head):
         save_recipe(folder / "05_blend/recipes", each)
@@ -88,14 +91,24 @@ def test_rungs_on_a_stand_in_are_marked_and_blends_by_its_weight(climbed):
     }
 
 
-def test_a_rung_has_its_out_of_fold_and_its_hidden_score(climbed, runs, recipe):
+def test_a_rung_has_its_out_of_fold_and_its_hidden_score(climbed, runs):
     rows = climbed[0].set_index("name")
     prepared = load_prepared(runs / "01_data_prep/prepared")
     report = judge_member(runs / "02_fold_training/members/l1_statistics", prepared.labels, prepared.folds)
     assert rows.loc["l1_statistics", "out of fold"] == report.macro
-    assert rows.loc["safe blend", "out of fold"] == recipe.score
     assert (rows.low <= rows.score).all()
     assert (rows.score <= rows.high).all()
+
+
+def test_gains_out_of_fold_and_on_the_hidden_test_stand_side_by_side(climbed):
+    rows, gains = climbed[0].set_index("name"), climbed[1]
+    members = rows.loc[["l0_prior", "l1_statistics", "l3_linear"]]
+    best = {members["out of fold"].idxmax(), members.score.idxmax()}
+    assert set(zip(gains.recipe, gains["gain over"], strict=True)) == {(r, m) for r in ("safe", "bold") for m in best}
+    for row in gains.itertuples():
+        for shown, column in ((row[3], "out of fold"), (row[4], "score")):
+            gain = rows.loc[f"{row.recipe} blend", column] - rows.loc[row[2], column]
+            assert re.fullmatch(r"([+-][\d.]+) \[-?[\d.]+, -?[\d.]+\]", shown)[1] == f"{gain:+.3f}"
 
 
 def test_the_printed_table_and_the_page_show_the_stand_in_and_what_it_means(runs, rerun, mini, tmp_path, capsys):
@@ -106,6 +119,8 @@ def test_the_printed_table_and_the_page_show_the_stand_in_and_what_it_means(runs
         assert "stand-in" in text
         assert "30% of weight" in text
         assert ladder.STANDIN_NOTE in text
+        assert "gain over" in text
+        assert ladder.GAINS_NOTE in text
     head = next(line for line in printed.splitlines() if "l3_linear" in line)
     assert head.endswith("yes")
     assert "l3_linear (stand-in)" in page
