@@ -16,6 +16,7 @@ from build.cli.exit_codes import Parser, end, tool
 from build.notebooks.run_child import run_notebook
 from build.project import ROOT
 from lib.competition.row_ids import row_ids
+from lib.competition.sound_files import soundscape_files
 from lib.core.errors import BadInput
 from lib.core.records import read_json
 from lib.submit.budget import CONTEST_SOUNDSCAPES
@@ -25,7 +26,7 @@ TABLES = ("taxonomy.csv", "train_soundscapes_labels.csv")
 
 def repeat_soundscapes(competition: Path, folder: Path, count: int) -> Path:
     """Make a competition folder with so many test soundscapes, links to those of another, and a matching sample."""
-    files = sorted((competition / "test_soundscapes").glob("*.ogg"))
+    files = soundscape_files(competition, "test")
     if not files:
         raise BadInput(
             "there is no soundscape to repeat",

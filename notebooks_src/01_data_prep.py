@@ -57,11 +57,12 @@ table(taxonomy.groupby("class_name").size().rename("classes").to_frame().T)
 
 # %%
 from lib.competition.eda.overview import file_inventory
+from lib.competition.sound_files import soundscape_files
 from lib.sound.quality.scan import report_inventory, report_lengths, take_inventory
 
 clip_sounds = take_inventory(competition / "train_audio", clips.filename.tolist(), "train_audio")
 report_inventory("train_audio", clip_sounds, findings)
-soundscapes = sorted(path.name for path in (competition / "train_soundscapes").glob("*.ogg"))
+soundscapes = [path.name for path in soundscape_files(competition, "train")]
 soundscape_sounds = take_inventory(competition / "train_soundscapes", soundscapes, "train_soundscapes")
 report_inventory("train_soundscapes", soundscape_sounds, findings)
 report_lengths("train_soundscapes", soundscape_sounds, findings)

@@ -89,11 +89,12 @@ table(pd.DataFrame(differences(plan, NetworkPlan()).items(), columns=["setting",
 from pathlib import Path
 
 from lib.competition.row_ids import parse_soundscape
+from lib.competition.sound_files import soundscape_files
 from lib.learn.cache.audio import external_folder
 from lib.pseudo.external import external_soundscapes
 from lib.show.plots import site_hours
 
-soundscapes = sorted((competition / "train_soundscapes").glob("*.ogg"))
+soundscapes = soundscape_files(competition, "train")
 labelled = set(prepared.windows.stem)
 unlabelled = [parse_soundscape(path.stem) for path in soundscapes if path.stem not in labelled]
 if external_dir:

@@ -20,6 +20,7 @@
 # | what goes wrong | what happens |
 # |---|---|
 # | a file that cannot be read | its rows take the prior's ranks, with an alarm |
+# | a file that lost pages, or is not a minute long | scored, with silence in their place, or repeated or cut; alarm |
 # | a file too short, too long, of another rate, in stereo | repeated, cut, resampled, averaged: always twelve windows |
 # | a member absent, damaged or not the recipe's own | required: an error before any row; optional: left out, alarm |
 # | a member that raises, or gives NaN or a wrong shape | tried again; then optional: dropped for all rows, alarm |
@@ -92,13 +93,14 @@ with clock.stage("first submission"):
 
 # %%
 from lib.competition.row_ids import row_ids
+from lib.competition.sound_files import soundscape_files
 from lib.core.records import to_json, write_json
 from lib.models.runtime.choose import choose_runtime
 from lib.submit.engine import execute
 from lib.submit.receipt import make_receipt
 from lib.submit.stream import score_soundscapes
 
-rehearsal = sorted((competition / "train_soundscapes").glob("*.ogg"))[:rehearsal_soundscapes]
+rehearsal = soundscape_files(competition, "train")[:rehearsal_soundscapes]
 soundscapes = required.soundscapes if required.mode == "rerun" else rehearsal
 with clock.stage("choosing the runtime"):
     runtimes = choose_runtime(runtime, opened.members, soundscapes)

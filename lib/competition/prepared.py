@@ -10,6 +10,7 @@ from lib.competition.classes import ClassList
 from lib.competition.folds import Folds, clusters, read_folds
 from lib.competition.qa import read_qa, refuse_excluded, related_pairs, save_qa
 from lib.competition.scores import Labels
+from lib.competition.sound_files import clip_files, soundscape_files
 from lib.competition.tables import window_labels
 from lib.core import fingerprint
 from lib.core.records import check_seal, from_json, read_json, seal, to_json, write_json
@@ -84,7 +85,7 @@ def load_prepared(folder: Path) -> Prepared:
 def data_version(competition: Path) -> str:
     """The fingerprint of the contest's training data: its tables' bytes and the sizes of its sound files."""
     tables = ("train.csv", "taxonomy.csv", "train_soundscapes_labels.csv")
-    sounds = [*competition.glob("train_audio/*/*"), *competition.glob("train_soundscapes/*")]
+    sounds = [*clip_files(competition), *soundscape_files(competition, "train")]
     sizes = {str(path.relative_to(competition)): path.stat().st_size for path in sorted(sounds)}
     return fingerprint.of_json([[fingerprint.of_file(competition / table) for table in tables], sizes])
 

@@ -21,13 +21,14 @@ import soundfile
 
 from lib.competition.prepared import data_version
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_S, SOUNDSCAPE_SAMPLES, WINDOW_S, WINDOW_SAMPLES
+from lib.competition.sound_files import clip_files, soundscape_files, visible
 from lib.core import fingerprint
 from lib.core.errors import BadInput
 from lib.core.folder_lock import exclusive_folder
 from lib.core.progress import progress
 from lib.core.records import from_json, read_json, to_json, write_json
 from lib.learn.cache.audio import PIECES_SUFFIX, as_int16
-from lib.sound.decode import UnreadableAudio, decode, mono_32k
+from lib.sound.decode import UnreadableAudio, mono_32k, read_recording, read_soundscape
 
 _PROBE_STEP = 500  # of the samples of the first second that are compared before all of a recording is
 _TOLERANCE = 2  # 16-bit steps by which a sample may differ after it was written and read again
@@ -63,18 +64,18 @@ class KnownRecordings:
 
 def competition_recordings(competition: Path) -> list[Path]:
     """All recordings of a competition folder: clips, and the soundscapes of training and test."""
-    return sorted([*competition.glob("train_audio/*/*"), *competition.glob("*_soundscapes/*.ogg")])
+    return sorted([*clip_files(competition), *soundscape_files(competition, "*")])
 
 
 def _probe(file: Path) -> tuple[int, np.ndarray]:
     """A recording's length in samples at 32 kHz, up to a minute, and some samples of its first second."""
     try:
-        header = soundfile.info(file)
-        if header.samplerate == SAMPLE_RATE:
-            audio, _ = soundfile.read(file, frames=SAMPLE_RATE, dtype="float32", always_2d=True)
-            return min(header.frames, SOUNDSCAPE_SAMPLES), as_int16(audio.mean(axis=1))[::_PROBE_STEP]
-    except soundfile.LibsndfileError:
+        recording = read_recording(file, 1)
+    except UnreadableAudio:
         return 0, np.zeros(0, dtype=np.int16)
+    if recording.rate == SAMPLE_RATE:
+        length = round(recording.seconds * SAMPLE_RATE)
+        return min(length, SOUNDSCAPE_SAMPLES), as_int16(recording.audio[:SAMPLE_RATE:_PROBE_STEP])
     samples = _first_minute(file)
     return len(samples), samples[:SAMPLE_RATE:_PROBE_STEP]
 
@@ -82,7 +83,7 @@ def _probe(file: Path) -> tuple[int, np.ndarray]:
 def _first_minute(file: Path) -> np.ndarray:
     """(samples,) of 16 bit; none where the file cannot be read."""
     try:
-        return as_int16(decode(file)[:SOUNDSCAPE_SAMPLES])
+        return as_int16(read_soundscape(file).audio[:SOUNDSCAPE_SAMPLES])
     except UnreadableAudio:
         return np.zeros(0, dtype=np.int16)
 
@@ -112,7 +113,7 @@ def external_soundscapes(folder: Path, to: Path, competition: Path) -> list[Path
     A recording that cannot be read, is shorter than a window, or is one of the competition's, is left out and named. So
     that training finds the pieces, `to` should be `external_folder` of the audio cache's folder.
     """
-    below = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in _SUFFIXES and path.is_file())
+    below = (path for path in visible(folder.rglob("*")) if path.suffix.lower() in _SUFFIXES and path.is_file())
     files = [path for path in below if to.resolve() not in path.resolve().parents]
     if not files:
         raise BadInput(
@@ -176,7 +177,7 @@ def _announce(missing: list[Path], total: int, to: Path) -> None:
 
 def _seconds(path: Path) -> float:
     try:
-        return soundfile.info(path).duration
+        return min(soundfile.info(path).duration, path.stat().st_size)  # a second takes a byte or more
     except soundfile.LibsndfileError:
         return 0.0
 

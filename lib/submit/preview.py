@@ -13,7 +13,7 @@ import pandas as pd
 
 from lib.blend.recipe import Recipe
 from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE
-from lib.sound.decode import decode, soundscape_windows
+from lib.sound.decode import read_soundscape, soundscape_windows
 from lib.sound.mel.config import FrontEnd
 from lib.sound.mel.cpu import spectrograms
 from lib.submit.stream import StreamResult
@@ -61,7 +61,7 @@ def _preview(result: StreamResult, recipe: Recipe, soundscapes: Mapping[str, Pat
         (label, names.get(label, label), float(probabilities[window, column]))
         for label, column in zip(labels, first, strict=True)
     ]
-    audio = soundscape_windows(decode(soundscapes[stem]))[window]
+    audio = soundscape_windows(read_soundscape(soundscapes[stem]).audio)[window]
     title = f"{stem}, seconds {int(end) - WINDOW_S} to {end}"
     text = f"{title}: " + ", ".join(f"{name} {probability:.2f}" for _, name, probability in likeliest)
     return WindowPreview(text, _figure(title, spectrogram_png(audio), likeliest))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.competition.row_ids import parse_soundscape, row_ids
+from lib.competition.sound_files import soundscape_files
 from lib.core.errors import BadInput, shorten
 from lib.core.paths import in_rerun
 
@@ -22,7 +23,7 @@ class RequiredRows:
 
 def required_rows(competition: Path) -> RequiredRows:
     """The required rows in public mode (no test soundscapes: the sample's) or rerun mode (twelve a test soundscape)."""
-    files = sorted((competition / "test_soundscapes").glob("*.ogg"))
+    files = soundscape_files(competition, "test")
     sample = pd.read_csv(competition / "sample_submission.csv", usecols=["row_id"], dtype=str).row_id.tolist()
     if not files:
         if in_rerun():

@@ -10,7 +10,7 @@ from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE, parse_soundscape, so
 from lib.models.member.inputs import SoundscapeInputs
 from lib.models.member.open import Member
 from lib.models.runtime.onnx import session_seconds
-from lib.sound.decode import decode
+from lib.sound.decode import read_soundscape
 from lib.submit.budget import Clock
 from lib.submit.timing import SoundscapeSeconds, TimedInputs
 
@@ -19,13 +19,17 @@ _TRIES = 2  # a failure that does not come back is not the member's fault
 
 @dataclass(frozen=True, eq=False)
 class SoundscapeResult:
-    """One soundscape's (12, classes) tables and failures by member; or a read error, or that the guard cut it off."""
+    """One soundscape's (12, classes) tables and failures by member; or a read error, or that the guard cut it off.
+
+    `damage` is what is wrong with a file that was read after all.
+    """
 
     file: Path
     tables: dict[str, np.ndarray] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     seconds: SoundscapeSeconds = field(default_factory=SoundscapeSeconds)
     read_error: str = ""
+    damage: str = ""
     timed_out: bool = False
 
 
@@ -39,14 +43,14 @@ def score_soundscape(
     """
     start, before_s = clock.now(), session_seconds()
     try:
-        audio = decode(file)
+        recording = read_soundscape(file)
     except Exception as error:  # whatever a file makes a reader do, it costs its own rows at most
         _raise_memory(error, final_attempt)
         text = f"{file.name}: {error}".replace(f"{file.name}: {file.name}: ", f"{file.name}: ")
         return SoundscapeResult(file, read_error=text)
     seconds = SoundscapeSeconds(decoding=clock.now() - start)
-    inputs = TimedInputs(soundscape_named(file.name), audio, now=clock.now, seconds=seconds)
-    result = SoundscapeResult(file, seconds=seconds)
+    inputs = TimedInputs(soundscape_named(file.name), recording.audio, now=clock.now, seconds=seconds)
+    result = SoundscapeResult(file, seconds=seconds, damage=recording.damage)
     for name, member in list(members.items()):
         if not clock.minutes_left:
             return SoundscapeResult(file, timed_out=True)

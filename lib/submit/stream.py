@@ -138,6 +138,8 @@ class _Stream:
         if result.read_error:
             self._alarm(f"unreadable, scored by the prior: {result.read_error}")
             return
+        if result.damage:
+            self._alarm(f"scored, but damaged: {result.file.name}: {result.damage}")
         for name in [name for name in result.failures if name in self.members]:
             self._handle_failure(name, result)
         if set(self.members) <= set(result.tables):

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from lib.blend.recipe import Mix, Part, Recipe, RecipeMember
-from lib.competition.row_ids import row_ids
+from lib.competition.row_ids import SAMPLE_RATE, row_ids
 from lib.competition.scores import Scores
 from lib.models.member.open import Member
+from lib.sound.decode import DecodedFile
 from lib.submit import soundscape, stream
 
 CLASSES = ("1161364", "116570", "ashgre1", "houspa", "y00678")
@@ -60,7 +61,8 @@ class Machine:
         """The same machine, where the stream looks for threads and sound."""
         monkeypatch.setattr(stream, "ThreadPoolExecutor", self.pool)
         monkeypatch.setattr(stream, "cpu_count", lambda: len(self.at))
-        monkeypatch.setattr(soundscape, "decode", lambda file: np.zeros(8, dtype=np.float32))
+        sound = DecodedFile(np.zeros(8, dtype=np.float32), 60.0, SAMPLE_RATE, 1)
+        monkeypatch.setattr(soundscape, "read_soundscape", lambda file: sound)
         return self
 
 

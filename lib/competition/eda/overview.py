@@ -9,6 +9,7 @@ import pandas as pd
 from lib.competition.prepared import Prepared
 from lib.competition.row_ids import parse_soundscape, split_row_id
 from lib.competition.scores import Labels
+from lib.competition.sound_files import visible
 from lib.competition.tables import TAXONOMY, TRAIN, WINDOW_LABELS, read_table
 
 FOLDERS = ("train_audio", "train_soundscapes", "test_soundscapes")
@@ -25,7 +26,7 @@ def file_inventory(competition: Path, hours: dict[str, float]) -> pd.DataFrame:
     """One row a folder and table: contents, megabytes, hours where its sounds were decoded, columns."""
     rows = []
     for name in FOLDERS:
-        sizes = [path.stat().st_size for path in (competition / name).rglob("*.ogg")]
+        sizes = [path.stat().st_size for path in visible((competition / name).rglob("*.ogg"))]
         length = f"{hours[name]:.2f}" if name in hours else ""
         rows.append((f"{name}/", f"{len(sizes)} sounds", f"{sum(sizes) / 1e6:.2f}", length, ""))
     for name, needed in TABLES.items():

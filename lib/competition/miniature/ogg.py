@@ -8,8 +8,8 @@ import numpy as np
 import soundfile
 
 from lib.core.errors import BadInput
+from lib.core.ogg_pages import page_checksum
 
-_REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _PAGE_HEADER_BYTES = 27
 
 
@@ -44,9 +44,3 @@ def renumber_stream(ogg: bytes, serial: int) -> bytes:
         struct.pack_into("<I", out, start + 22, page_checksum(bytes(out[start:end])))
         start = end
     return bytes(out)
-
-
-def page_checksum(page: bytes) -> int:
-    """Ogg's checksum of one page: zlib's polynomial with every byte and the result mirrored, and no inversion."""
-    state = zlib.crc32(page.translate(_REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return int(f"{state:032b}"[::-1], 2)

@@ -12,6 +12,7 @@ from lib.competition.classes import ClassList
 from lib.competition.prepared import Prepared
 from lib.competition.qa import excluded_items
 from lib.competition.row_ids import SOUNDSCAPE_S, WINDOW_S, WINDOWS_PER_SOUNDSCAPE, parse_soundscape
+from lib.competition.sound_files import soundscape_files
 from lib.core.errors import BadInput
 
 
@@ -127,7 +128,7 @@ def _union_of_windows(rows: pd.DataFrame, classes: ClassList, covered: int) -> t
 
 def soundscape_stems(competition: Path) -> list[str]:
     """The stems of all soundscapes of the training data, labelled or not."""
-    return sorted(path.stem for path in (competition / "train_soundscapes").glob("*.ogg"))
+    return [path.stem for path in soundscape_files(competition, "train")]
 
 
 def ineligible_soundscapes(

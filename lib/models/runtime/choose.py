@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lib.core.errors import BadInput
 from lib.models.member.open import Member
-from lib.sound.decode import UnreadableAudio, decode
+from lib.sound.decode import UnreadableAudio, read_soundscape
 
 RUNTIMES = ("onnxruntime", "openvino")
 _TRIED_SOUNDSCAPES = 4  # on which bfloat16 is compared with float32, beside the golden sound
@@ -27,7 +27,7 @@ def choose_runtime(runtime: str, members: Mapping[str, Member], soundscapes: Seq
     sounds = []
     for soundscape in soundscapes[:_TRIED_SOUNDSCAPES]:
         try:
-            sounds.append(decode(soundscape))
+            sounds.append(read_soundscape(soundscape).audio)
         except UnreadableAudio:  # reported when all soundscapes are scored
             continue
     return {name: switch(sounds) for name, switch in switches.items()}

@@ -23,6 +23,13 @@ def unusable_files(kind: str, inventory: pd.DataFrame) -> pd.DataFrame:
     return qa_rows(unusable_files, kind, "bad sound", "exclude", rows)
 
 
+def damaged_files(kind: str, inventory: pd.DataFrame) -> pd.DataFrame:
+    """Usable files that are not what they state: pages lost, an end that is missing, another stream behind."""
+    bad = inventory[(inventory.problem == "") & (inventory.damage != "")]
+    rows = [(name, "", damage) for name, damage in zip(bad.name, bad.damage, strict=True)]
+    return qa_rows(damaged_files, kind, "damaged file", "review", rows)
+
+
 def exact_copies(kind: str, inventory: pd.DataFrame, label_of: dict[str, str]) -> pd.DataFrame:
     """Files of the same bytes, or the same samples. A copy with its original's labels is excluded.
 

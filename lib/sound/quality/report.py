@@ -10,10 +10,12 @@ import pandas as pd
 from lib.competition.classes import ClassList
 from lib.competition.qa import excluded_items, qa_table
 from lib.competition.qa_checks import check_cooccurrence, check_joins, check_label_map, check_ratings
+from lib.competition.sound_files import clip_files
 from lib.competition.tables import window_labels
 from lib.sound.decode import decode
 from lib.sound.quality.checks import (
     class_outliers,
+    damaged_files,
     exact_copies,
     near_copies,
     poor_recordings,
@@ -35,7 +37,7 @@ def audit(
 ) -> pd.DataFrame:
     """The QA rows of every check, in order: unusable files, copies, contradictions, outliers."""
     stems = by_stem(soundscape_sounds)
-    files = sorted(str(path.relative_to(competition / "train_audio")) for path in competition.glob("train_audio/*/*"))
+    files = [str(path.relative_to(competition / "train_audio")) for path in clip_files(competition)]
     label_of = dict(zip(clips.filename, clips.primary_label, strict=True))
     labels_of = {
         str(stem): str(list(zip(rows.end_s, rows.labels, strict=True))) for stem, rows in windows.groupby("stem")
@@ -61,6 +63,8 @@ def audit(
             check_cooccurrence(window_labels(windows, classes), windows.stem.tolist()),
             class_outliers(clip_sounds, label_of),
             silent_windows(windows, stems),
+            damaged_files("clip", clip_sounds),
+            damaged_files("soundscape", stems),
             poor_recordings("clip", clip_sounds),
             poor_recordings("soundscape", stems),
             check_ratings(clips),

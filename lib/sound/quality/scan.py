@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import soundfile
 from scipy import fft
 
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES
 from lib.competition.tables import Findings
 from lib.core import fingerprint
 from lib.core.progress import progress
-from lib.sound.decode import UnreadableAudio, decode, fit_length
+from lib.sound.decode import UnreadableAudio, fit_length, read_recording
 from lib.sound.duplicates.fingerprint import echoprint
 
 _SILENT_PEAK = 1e-4  # -80 dB of full scale
@@ -30,7 +29,7 @@ _MEASURES = ("seconds", "rate", "channels", "peak", "rms", "dc", "clipped", "sil
 
 
 def take_inventory(folder: Path, names: Sequence[str], what: str) -> pd.DataFrame:
-    """One row a file: name, problem ('' if none), bytes, fingerprints of file and sound, measures, echoprint.
+    """One row a file: name, problem, damage ('' if none), bytes, fingerprints of file and sound, measures, echoprint.
 
     Measures: seconds, original rate and channels, peak, rms, `dc` (the mean), `clipped` (share of samples at full
     scale), `silent` (share of frames of 50 ms below -60 dB of full scale), `snr_db` (loud frames over quiet),
@@ -43,17 +42,20 @@ def take_inventory(folder: Path, names: Sequence[str], what: str) -> pd.DataFram
 
 def _inspect(path: Path, name: str) -> dict:
     """The row of one file."""
-    row: dict[str, Any] = {"name": name, "problem": "no such file", "bytes": 0, "file_hash": "", "sound_hash": ""}
-    row |= {**dict.fromkeys(_MEASURES, 0.0), "levels_db": np.zeros(0), "echoprint": echoprint(np.zeros(0, np.float32))}
+    row: dict[str, Any] = {"name": name, "problem": "no such file", "damage": "", "bytes": 0}
+    row |= {"file_hash": "", "sound_hash": "", **dict.fromkeys(_MEASURES, 0.0)}
+    row |= {"levels_db": np.zeros(0), "echoprint": echoprint(np.zeros(0, np.float32))}
     if not path.is_file():
         return row
     row |= {"bytes": path.stat().st_size, "file_hash": fingerprint.of_file(path)}
     try:
-        audio, header = decode(path), soundfile.info(path)
+        sound = read_recording(path)
     except UnreadableAudio as error:
         return {**row, "problem": str(error).partition(": ")[2]}
-    row |= {**_measure(audio), "rate": header.samplerate, "channels": header.channels, "echoprint": echoprint(audio)}
+    audio = sound.audio
+    row |= {**_measure(audio), "echoprint": echoprint(audio)}
     problem = "silent throughout" if row["peak"] < _SILENT_PEAK else ""
+    row |= {"seconds": sound.seconds, "rate": sound.rate, "channels": sound.channels, "damage": sound.damage}
     return {**row, "problem": problem, "sound_hash": fingerprint.of_bytes(audio.data)}
 
 
@@ -66,7 +68,6 @@ def _measure(audio: np.ndarray) -> dict:
     frame_db = _decibels(power)
     quiet_db, loud_db = np.quantile(frame_db, [0.1, 0.95])
     return {
-        "seconds": len(audio) / SAMPLE_RATE,
         "peak": peak,
         "rms": float(np.sqrt(power.mean())),
         "dc": float(audio.mean(dtype=np.float64)),

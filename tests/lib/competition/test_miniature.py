@@ -17,13 +17,14 @@ from build import miniature as miniature_command
 from lib.competition.miniature.calls import add_distance, band_hz, render_call, seconds, unit_loudness, vary_individual
 from lib.competition.miniature.cast import make_cast
 from lib.competition.miniature.make import make_miniature, read_info
-from lib.competition.miniature.ogg import encode_ogg, page_checksum, renumber_stream
+from lib.competition.miniature.ogg import encode_ogg, renumber_stream
 from lib.competition.miniature.plan import plan_scenes, planned_window_labels
 from lib.competition.miniature.sites import make_recordings
 from lib.competition.miniature.spec import MiniatureSpec, with_settings
 from lib.competition.miniature.tables import TRAIN_COLUMNS
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES, parse_soundscape, row_ids
 from lib.core.errors import BadInput
+from lib.core.ogg_pages import page_checksum
 
 
 class Made:
