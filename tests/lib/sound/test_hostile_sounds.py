@@ -20,7 +20,7 @@ from lib.submit.budget import Clock
 from lib.submit.soundscape import score_soundscape
 from lib.submit.stream import score_soundscapes
 from tests.support.fakemachine import optional, scores_of, table_of
-from tests.support.oggsurgery import changed, flipped, pages_of, position_of
+from tests.support.hostile.oggsurgery import changed, flipped, pages_of, position_of
 
 SECONDS = 12
 LOST = "pages are lost or damaged"
