@@ -22,7 +22,8 @@
 # | a file that cannot be read | its rows take the prior's ranks, with an alarm |
 # | a file that lost pages, or is not a minute long | scored, with silence in their place, or repeated or cut; alarm |
 # | a file too short, too long, of another rate, in stereo | repeated, cut, resampled, averaged: always twelve windows |
-# | a member absent, damaged or not the recipe's own | required: an error before any row; optional: left out, alarm |
+# | a member absent, damaged or not the recipe's own | required: an error; optional: left out, with an alarm |
+# | foreign folders, manifests and wheels among the inputs | nobody's: neither read on nor installed |
 # | a member that raises, or gives NaN or a wrong shape | tried again; then optional: dropped for all rows, alarm |
 # | the same of a required member | those rows take the prior's ranks, alarm; over 5 % of the files: an error |
 # | too little time | optional members dropped for all rows; what the guard cuts off takes the prior's ranks |
@@ -30,7 +31,7 @@
 # | a folder that cannot be written to | an error before the first file is scored |
 # | a class with the same score everywhere | written, with an alarm that names it |
 # | a sidecar that breaks its guard | the anchor stays, alarm |
-# | the spectrogram below the verdict cannot be drawn | one line says so; the submission is already written |
+# | receipt, verdict, spectrogram or a table cannot be made | one line says so; the submission is already written |
 
 # %% tags=["parameters"]
 competition_dir: str = ""  # the competition folder; empty: look in every known place
@@ -42,8 +43,9 @@ rehearsal_soundscapes: int = 8  # training soundscapes to score where the test f
 
 # %% [markdown]
 # ## Scoring
-# The clock starts here. Rows come from the test files and are checked against the sample; members must be the very
-# ones the recipe was made with. The first submission needs file names only: whatever happens later, there is one.
+# The clock starts here. Rows come from the test files and are checked against the sample. The first submission needs
+# the prior and file names only: whatever happens later, there is one. Then the recipe is tried out on made-up scores,
+# and its other members are opened one by one: each must be the very one it was made with.
 
 # %%
 from lib.core.wheels import ensure
@@ -58,9 +60,9 @@ with clock.stage("wheels"):
 # %%
 from lib.blend.recipe import load_recipe
 from lib.competition.classes import read_class_list
-from lib.core.paths import find_artifact, find_artifacts, find_competition, output_folder
+from lib.core.paths import find_artifact, find_competition, find_named, output_folder
 from lib.core.records import check_seal
-from lib.submit.engine import open_members, prior_scores
+from lib.submit.engine import open_members, open_prior, prior_scores
 from lib.submit.receipt import describe_inputs, versions
 from lib.submit.rows import required_rows
 from lib.submit.writer import write_submission
@@ -68,24 +70,26 @@ from lib.submit.writer import write_submission
 competition = find_competition(competition_dir)
 output = output_folder("06_submission", output_dir)
 print(f"competition: {competition}\noutput:      {output}\nversions:    {versions()}")
-with clock.stage("opening"):
+with clock.stage("first submission"):
     classes = read_class_list(competition)
     required = required_rows(competition)
     recipes = find_artifact("recipes", inputs_dir)
     recipes_manifest = check_seal(recipes)
     recipe = load_recipe(recipes / f"{recipe_name}.json")
-    folders = {folder.name: folder for folder in find_artifacts("member", inputs_dir)}
-    opened = open_members(recipe, list(folders.values()), classes)
-    inputs = describe_inputs(competition, recipes, recipes_manifest, opened.usable_recipe, folders)
+    folders = find_named([member.name for member in recipe.members], inputs_dir)
+    prior = open_prior(recipe, folders, classes)
+    scores = prior_scores(required.row_ids, prior, classes)
+    submission = write_submission(output / "submission.csv", scores, required.row_ids, classes)
+print(f"mode: {required.mode}, {len(required.soundscapes)} test soundscapes, {len(required.row_ids)} rows")
+
+# %%
+with clock.stage("opening"):
+    opened = open_members(recipe, folders, classes)
+    inputs = describe_inputs(competition, recipes, recipes_manifest, opened)
 for name, found in inputs.items():
     print(f"{name}: {found['path']}, manifest {found['manifest']}")
 for alarm in opened.alarms:
     print(f"ALARM: {alarm}")
-print(f"mode: {required.mode}, {len(required.soundscapes)} test soundscapes, {len(required.row_ids)} rows")
-prior = opened.members[recipe.prior]
-with clock.stage("first submission"):
-    scores = prior_scores(required.row_ids, prior, classes)
-    submission = write_submission(output / "submission.csv", scores, required.row_ids, classes)
 
 # %% [markdown]
 # Where the test folder is empty, as in every run before the scored one, training soundscapes take its place to measure
@@ -97,6 +101,7 @@ from lib.competition.sound_files import soundscape_files
 from lib.core.records import to_json, write_json
 from lib.models.runtime.choose import choose_runtime
 from lib.submit.engine import execute
+from lib.submit.never_fails import never_fails
 from lib.submit.receipt import make_receipt
 from lib.submit.stream import score_soundscapes
 
@@ -128,9 +133,22 @@ with clock.stage("blending and writing"):
     if required.mode == "rerun":
         scores = blend.scores
         submission = write_submission(output / "submission.csv", scores, required.row_ids, classes)
-alarms = [*required.alarms, *opened.alarms, *result.alarms, *blend.alarms]
-receipt = make_receipt(required, opened, inputs, submission, clock, result, scores, alarms, runtimes)
-write_json(output / "receipt.json", to_json(receipt))
+
+# %% [markdown]
+# The submission is written. Whatever goes wrong from here on is printed and costs nothing.
+
+
+# %%
+@never_fails
+def receipt_file():
+    """Write the receipt and return it."""
+    alarms = [*required.alarms, *opened.alarms, *result.alarms, *blend.alarms]
+    receipt = make_receipt(required, opened, inputs, submission, clock, result, scores, alarms, runtimes)
+    write_json(output / "receipt.json", to_json(receipt))
+    return receipt
+
+
+receipt = receipt_file()
 
 # %% [markdown]
 # ## Verdict
@@ -138,7 +156,13 @@ write_json(output / "receipt.json", to_json(receipt))
 # %%
 from lib.submit.receipt import summarise
 
-print(summarise(receipt))
+
+@never_fails
+def verdict():
+    print(summarise(receipt))
+
+
+verdict()
 
 # %% [markdown]
 # One window of the first scored soundscape, the one with the highest probability, and its five likeliest species by
@@ -147,9 +171,15 @@ print(summarise(receipt))
 # %%
 from lib.submit.preview import preview_window
 
-preview = preview_window(result, recipe, {file.stem: file for file in soundscapes}, competition)
-print(preview.text)
-preview
+
+@never_fails
+def spectrogram():
+    preview = preview_window(result, recipe, {file.stem: file for file in soundscapes}, competition)
+    print(preview.text)
+    return preview
+
+
+spectrogram()
 
 # %% [markdown]
 # ## Receipt
@@ -158,12 +188,24 @@ preview
 # %%
 import pandas as pd
 
-print(f"{receipt.scored} of {receipt.soundscapes} soundscapes scored, {receipt.workers} at once")
-print(f"threads busy {receipt.thread_utilization:.0%} of the time; at most {receipt.peak_memory_mib:.0f} MiB")
-pd.DataFrame([to_json(line) for line in receipt.members]).round(4)
+
+@never_fails
+def member_table():
+    print(f"{receipt.scored} of {receipt.soundscapes} soundscapes scored, {receipt.workers} at once")
+    print(f"threads busy {receipt.thread_utilization:.0%} of the time; at most {receipt.peak_memory_mib:.0f} MiB")
+    return pd.DataFrame([to_json(line) for line in receipt.members]).round(4)
+
+
+member_table()
+
 
 # %%
-pd.read_csv(output / "submission.csv").iloc[:5, :6]
+@never_fails
+def first_rows():
+    return pd.read_csv(output / "submission.csv").iloc[:5, :6]
+
+
+first_rows()
 
 # %% [markdown]
 # ## Time plan
@@ -176,11 +218,18 @@ from os import cpu_count
 from lib.blend.costs import planned_costs
 from lib.submit.budget import CONTEST_SOUNDSCAPES, make_plan, plan_table
 
-members, workers, planned = opened.usable_recipe.members, cpu_count(), planned_costs(opened.usable_recipe.members)
-before_s = sum(seconds for stage, seconds in clock.stages.items() if stage not in ("scoring", "blending and writing"))
-on_paper = make_plan(members, planned, soundscapes=CONTEST_SOUNDSCAPES, workers=workers, minutes=before_s / 60)
-print(f"{CONTEST_SOUNDSCAPES} soundscapes, {workers} at once: scoring would end at minute {on_paper.end_minutes:.1f}")
-plan_table(members, planned, on_paper, workers).round(4)
+
+@never_fails
+def plan_on_paper():
+    members, workers = opened.usable_recipe.members, cpu_count()
+    before_s = sum(s for stage, s in clock.stages.items() if stage not in ("scoring", "blending and writing"))
+    costs = planned_costs(members)
+    plan = make_plan(members, costs, soundscapes=CONTEST_SOUNDSCAPES, workers=workers, minutes=before_s / 60)
+    print(f"{CONTEST_SOUNDSCAPES} soundscapes, {workers} at once: scoring would end at minute {plan.end_minutes:.1f}")
+    return plan_table(members, costs, plan, workers).round(4)
+
+
+plan_on_paper()
 
 # %% [markdown]
 # The plan by the costs measured here, for the contest's 600 soundscapes and the members kept to the end.
@@ -188,7 +237,13 @@ plan_table(members, planned, on_paper, workers).round(4)
 # %%
 from lib.submit.receipt import contest_plan
 
-contest = contest_plan(opened, result, clock)
-kept = [member for member in members if member.name in result.member_scores]
-print(f"{CONTEST_SOUNDSCAPES} soundscapes, {result.workers} at once: the end at minute {contest.end_minutes:.1f}")
-plan_table(kept, result.meter.costs(), contest, result.workers).round(4)
+
+@never_fails
+def plan_as_measured():
+    contest = contest_plan(opened, result, clock)
+    kept = [member for member in opened.usable_recipe.members if member.name in result.member_scores]
+    print(f"{CONTEST_SOUNDSCAPES} soundscapes, {result.workers} at once: the end at minute {contest.end_minutes:.1f}")
+    return plan_table(kept, result.meter.costs(), contest, result.workers).round(4)
+
+
+plan_as_measured()

@@ -98,6 +98,7 @@ class Recipe:
             errors += [f"{error}, without fold {fold}" for error in _mix_errors(mixes, all_names)]
         needed = {member.name for member in self.members if member.required}
         errors += [] if self.prior in needed else [f"no prior {self.prior!r} that is required"]
+        errors += [] if len(self.interval) == 2 else [f"an interval of {len(self.interval)} numbers"]
         if errors:
             raise BadInput(
                 f"recipe {self.name} is not usable",
@@ -235,7 +236,7 @@ def _steps(one: Mix) -> list[Step]:
 
 def _inputs_of(step: Step) -> list[str]:
     """The members or mixes whose scores the step reads."""
-    return [name for parameter, name in step.parameters.items() if parameter.startswith("member")]
+    return [f"{name}" for parameter, name in step.parameters.items() if parameter.startswith("member")]
 
 
 def _steps_without(steps: list[Step], gone: set[str]) -> list[Step]:
@@ -256,12 +257,7 @@ def save_recipe(folder: Path, recipe: Recipe) -> None:
 
 def load_recipe(path: Path) -> Recipe:
     """The recipe in a file, checked."""
-    data = read_json(path)
-    by_fold = {
-        fold: [from_json(Mix, each, f"{path.name}, without fold {fold}") for each in mixes]
-        for fold, mixes in data.get("by_fold", {}).items()
-    }
-    return from_json(Recipe, data | {"by_fold": by_fold}, path.name)
+    return from_json(Recipe, read_json(path), path.name)
 
 
 def load_recipes(folder: Path) -> list[Recipe]:

@@ -3,7 +3,7 @@
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from lib.core.errors import BadInput, shorten
@@ -14,6 +14,7 @@ REAL, MINIATURE = f"data/real/public/{SLUG}", f"data/mini/public/{SLUG}"  # in a
 MARKERS = ("sample_submission.csv", "taxonomy.csv", "train_soundscapes_labels.csv")
 DATA_VARIABLE = "PANTANAL_DATA"  # a competition folder, for those who keep it elsewhere
 KAGGLE_VARIABLE = "PANTANAL_KAGGLE"  # a folder that stands in for /kaggle where none can be mounted
+_DEPTH = 6  # of sealed folders below the inputs
 _NEVER_SEARCHED = {"sweeps", "train_audio", "train_soundscapes", "test_soundscapes"}
 
 
@@ -111,9 +112,7 @@ def inputs_root(explicit: str = "") -> Path:
 def find_artifacts(kind: str, explicit: str = "") -> list[Path]:
     """Every folder below the inputs whose manifest names this kind; none is an error that names the folder searched."""
     root = inputs_root(explicit)
-    found = (
-        [folder for folder in folders_below(root, depth=6) if manifest_kind(folder) == kind] if root.is_dir() else []
-    )
+    found = [folder for folder in folders_below(root, _DEPTH) if manifest_kind(folder) == kind]
     if not found:
         raise BadInput(
             f"nothing of kind {kind!r} was found",
@@ -135,6 +134,12 @@ def find_artifact(kind: str, explicit: str = "") -> Path:
             do="detach all but one, or set inputs_dir",
         )
     return found[0]
+
+
+def find_named(names: Collection[str], explicit: str = "") -> list[Path]:
+    """Every folder of these names below the inputs that holds a `manifest.json`, whatever that says."""
+    below = folders_below(inputs_root(explicit), _DEPTH)
+    return [folder for folder in below if folder.name in names and (folder / "manifest.json").is_file()]
 
 
 def manifest_kind(folder: Path) -> str | None:

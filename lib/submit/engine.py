@@ -1,7 +1,7 @@
 """The engine: open a recipe's members, and blend their scores into ranks of all rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from lib.competition.classes import ClassList
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Scores, concat_scores
 from lib.core.errors import BadInput, shorten
-from lib.core.records import check_seal
+from lib.core.records import check_seal, identity_of
 from lib.models.member.open import Member, open_member
 from lib.submit.soundscape import prior_table
 from lib.submit.stream import StreamResult
@@ -20,12 +20,13 @@ from lib.submit.stream import StreamResult
 
 @dataclass(frozen=True, eq=False)
 class OpenedRecipe:
-    """A recipe's opened members, the recipe restricted to them, and the reasons why others are unavailable."""
+    """A recipe's opened members and their folders, the recipe restricted to them, and why others are unavailable."""
 
     recipe: Recipe
     usable_recipe: Recipe
     members: dict[str, Member]
     unavailable: dict[str, str]
+    folders: dict[str, Path] = field(default_factory=dict)
 
     @property
     def alarms(self) -> list[str]:
@@ -33,40 +34,82 @@ class OpenedRecipe:
         return [f"{name} is left out from the start: {reason}" for name, reason in self.unavailable.items()]
 
 
-def open_members(recipe: Recipe, folders: Sequence[Path], classes: ClassList) -> OpenedRecipe:
-    """Open the recipe's members; an absent, damaged or different one is an error, or is left out if optional."""
+def open_prior(recipe: Recipe, folders: Sequence[Path], classes: ClassList) -> Member:
+    """The recipe's prior alone: with it a first submission is written before anything else is opened."""
     classes.check_hash(recipe.class_hash, f"recipe {recipe.name}")
-    by_name = {folder.name: folder for folder in folders}
-    recipe.refuse_absent(by_name)
-    members, unavailable = {}, {}
+    return _open(next(member for member in recipe.members if member.name == recipe.prior), folders, classes)[1]
+
+
+def open_members(recipe: Recipe, folders: Sequence[Path], classes: ClassList) -> OpenedRecipe:
+    """Open the recipe's members one by one; an absent, damaged or different one is an error, or if optional left out.
+
+    The folders are those of the members' names, in any number: a member is the one with the recipe's fingerprint.
+    """
+    classes.check_hash(recipe.class_hash, f"recipe {recipe.name}")
+    recipe.refuse_absent({folder.name for folder in folders})
+    _try_out(recipe, classes)
+    members, paths, unavailable = {}, {}, {}
     for member in recipe.members:
         try:
-            members[member.name] = _open(member, by_name, classes)
-        except Exception as error:  # what is wrong with a damaged folder can be anything
+            paths[member.name], members[member.name] = _open(member, folders, classes)
+        except BadInput as error:
             if member.required:
                 raise
             unavailable[member.name] = " ".join(f"{error}".split())
-    return OpenedRecipe(recipe, recipe.without(unavailable) if unavailable else recipe, members, unavailable)
+    return OpenedRecipe(recipe, recipe.without(unavailable) if unavailable else recipe, members, unavailable, paths)
 
 
-def _open(member: RecipeMember, by_name: dict[str, Path], classes: ClassList) -> Member:
-    """The opened member, if its manifest is the one in the recipe."""
-    if member.name not in by_name:
+def _open(member: RecipeMember, folders: Sequence[Path], classes: ClassList) -> tuple[Path, Member]:
+    """The first undamaged folder with the fingerprint in the recipe, and the member opened from it."""
+    identities = {folder: _identity(folder) for folder in folders if folder.name == member.name}
+    failure = BadInput(
+        f"member {member.name} is not the one of the recipe" if identities else f"no member {member.name}",
+        expected=f"its folder among the inputs, with the manifest {member.manifest}",
+        got="; ".join(f"{folder}: {identity}" for folder, identity in identities.items())
+        or f"those of {shorten(sorted({folder.name for folder in folders})) or 'none'}",
+        do="attach the output that holds it, or run 05 again after changing a member",
+    )
+    for folder in [folder for folder, identity in identities.items() if identity == member.manifest]:
+        try:
+            check_seal(folder)
+            return folder, open_member(folder, classes)
+        except BadInput as error:
+            failure = error
+        except Exception as error:  # what is wrong with a folder can make a library raise anything
+            failure = BadInput(
+                f"member {member.name} cannot be opened",
+                expected=f"the files in {folder} as 02 to 04 write them",
+                got=f"{type(error).__name__}: {error}",
+                do="run the notebook that makes it again",
+            )
+    raise failure
+
+
+def _identity(folder: Path) -> str:
+    """The folder's fingerprint, or the reason why it has none."""
+    try:
+        return identity_of(folder)
+    except BadInput as error:
+        return f"a damaged manifest.json ({error.got})"
+
+
+def _try_out(recipe: Recipe, classes: ClassList) -> None:
+    """Refuse a recipe that cannot be executed, before any time is spent: blend made-up scores of three soundscapes."""
+    rows = tuple(row for number in range(3) for row in row_ids(f"BC2026_Test_{number:04d}_S01_20260101_000000"))
+    random = np.random.default_rng(0)
+    scores = {
+        member.name: Scores(random.random((len(rows), len(classes)), dtype=np.float32), rows, classes.labels, "prob")
+        for member in recipe.members
+    }
+    try:
+        recipe.execute(scores)
+    except Exception as error:  # parameters of steps can be wrong in any way
         raise BadInput(
-            f"no member {member.name}",
-            expected="its folder among the inputs",
-            got=shorten(sorted(by_name)) or "none",
-            do="attach the notebook output that holds it",
-        )
-    manifest = check_seal(by_name[member.name])
-    if manifest != member.manifest:
-        raise BadInput(
-            f"member {member.name} is not the one of the recipe",
-            expected=f"manifest {member.manifest}",
-            got=manifest,
-            do="run 05 again after changing a member",
-        )
-    return open_member(by_name[member.name], classes)
+            f"recipe {recipe.name} cannot be executed",
+            expected="members, weights and steps as 05 writes them",
+            got=f"{type(error).__name__}: {' '.join(f'{error}'.split())}",
+            do="run 05 again",
+        ) from error
 
 
 def prior_scores(rows: Sequence[str], prior: Member, classes: ClassList) -> Scores:

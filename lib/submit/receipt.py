@@ -2,7 +2,6 @@
 
 import platform
 import resource
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pandas as pd
 import scipy
 import soundfile
 
-from lib.blend.recipe import Recipe
 from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE
 from lib.competition.scores import Scores
 from lib.core import fingerprint
@@ -87,12 +85,13 @@ def peak_memory_mib() -> float:
 
 
 def describe_inputs(
-    competition: Path, recipes: Path, recipes_manifest: str, recipe: Recipe, members: Mapping[str, Path]
+    competition: Path, recipes: Path, recipes_manifest: str, opened: OpenedRecipe
 ) -> dict[str, dict[str, str]]:
     """The folder used for each input, and the fingerprint of its content: {input: {"path", "manifest"}}."""
     tables = [fingerprint.of_file(competition / table) for table in ("sample_submission.csv", "taxonomy.csv")]
     found = {"competition": (competition, fingerprint.of_json(tables)), "recipes": (recipes, recipes_manifest)}
-    found |= {member.name: (members[member.name], member.manifest) for member in recipe.members}
+    members = opened.usable_recipe.members
+    found |= {member.name: (opened.folders[member.name], member.manifest) for member in members}
     return {name: {"path": str(path), "manifest": manifest} for name, (path, manifest) in found.items()}
 
 

@@ -14,6 +14,7 @@ from lib.core.paths import (
     find_artifact,
     find_artifacts,
     find_competition,
+    find_named,
     ledger_path,
     output_folder,
 )
@@ -163,6 +164,7 @@ def test_a_foreign_manifest_is_nobodys(kaggle):
     assert {folder.name for folder in find_artifacts("member")} == {"ours"}
     with pytest.raises(BadInput, match="nothing of kind 'recipes'"):
         find_artifacts("recipes")
+    assert find_named(["ours", "list", "absent"])[:2] == [kaggle / "input" / "list", ours]
     assert not (kaggle / "working" / "executed").exists()
 
 

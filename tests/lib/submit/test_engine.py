@@ -11,11 +11,11 @@ from lib.blend.recipe import Mix, Part, RecipeMember, Step
 from lib.competition.row_ids import row_ids
 from lib.competition.tables import read_solution
 from lib.core.errors import BadInput
-from lib.core.records import check_seal
+from lib.core.records import check_seal, seal
 from lib.judge.metric import judge
 from lib.submit import stream
 from lib.submit.budget import Clock
-from lib.submit.engine import execute, flat_classes, open_members, prior_scores
+from lib.submit.engine import execute, flat_classes, open_members, open_prior, prior_scores
 from lib.submit.rows import required_rows
 from lib.submit.stream import DroppedMember, StreamResult, score_soundscapes
 from lib.submit.timing import Meter
@@ -99,8 +99,61 @@ def test_absent_or_changed_members_are_refused_where_the_recipe_requires_them(re
         open_members(replace(recipe, class_hash="0" * 16), folders, classes)
 
 
+def test_of_two_folders_of_one_name_the_recipes_own_is_opened(recipe, members, classes, tmp_path):
+    """An older member of the name, and one that was resealed after a change, do not stand in its way."""
+    ours = sorted(members.iterdir())
+    for place in ("a-before", "z-after"):
+        other = shutil.copytree(ours[1], tmp_path / place / ours[1].name)
+        (other / "training.json").write_text("{}")
+        seal(other, "member")
+    damaged_copy = shutil.copytree(ours[1], tmp_path / "b-damaged" / ours[1].name)
+    (damaged_copy / "model.onnx").write_bytes(b"x")
+    others = sorted(tmp_path.glob(f"*/{ours[1].name}"))
+    opened = open_members(recipe, [others[0], others[1], *ours, others[2]], classes)
+    assert opened.folders == {folder.name: folder for folder in ours}
+    with pytest.raises(BadInput, match=r"l1_statistics is not the one of the recipe(.|\n)*a-before(.|\n)*z-after"):
+        open_members(recipe, [ours[0], others[0], others[2]], classes)
+
+
+def test_the_prior_opens_alone_whatever_the_others_are(public, recipe, members, classes):
+    folders = [folder for folder in members.iterdir() if folder.name == recipe.prior]
+    prior = open_prior(recipe, folders, classes)
+    required = required_rows(public)
+    assert prior_scores(required.row_ids, prior, classes).row_ids == required.row_ids
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Step("smooth_windows", {"sigma": "wide"}),
+        Step("smooth_windows", {"sigma": None}),
+        Step("smooth_windows", {"sigma": 1e999}),
+        Step("scale_by_file", {"top_windows": [2], "power": 0.4}),
+        Step("sidecar", {"member": "l1_statistics", "gate": {"1161364": "high"}, "settings": {}}),
+        Step("sidecar", {"member": ["l1_statistics"], "gate": {}, "settings": {}}),
+    ],
+)
+def test_a_recipe_that_cannot_be_executed_is_refused_before_anything_is_opened(recipe, members, classes, step):
+    mixes = [replace(recipe.mixes[0], steps=[step])]
+    with pytest.raises(BadInput, match=r"recipe safe (cannot be executed|is not usable)"):
+        open_members(replace(recipe, mixes=mixes), sorted(members.iterdir()), classes)
+
+
 def absent(folder):
     shutil.rmtree(folder)
+
+
+def without_manifest(folder):
+    (folder / "manifest.json").unlink()
+
+
+def cut_manifest(folder):
+    manifest = folder / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes()[:40])
+
+
+def foreign_manifest(folder):
+    (folder / "manifest.json").write_text('{"name": "app", "icons": []}')
 
 
 def damaged(folder):
@@ -108,13 +161,13 @@ def damaged(folder):
 
 
 def sealed_but_broken(folder):
-    from lib.core.records import seal
-
     (folder / "model.onnx").write_bytes(b"x")
     seal(folder, "member")
 
 
-@pytest.mark.parametrize("spoil", [absent, damaged, sealed_but_broken])
+@pytest.mark.parametrize(
+    "spoil", [absent, without_manifest, cut_manifest, foreign_manifest, damaged, sealed_but_broken]
+)
 def test_an_optional_member_that_cannot_be_opened_is_left_out_with_the_reason(
     recipe, members, classes, tmp_path, spoil
 ):

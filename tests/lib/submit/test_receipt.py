@@ -106,16 +106,17 @@ def test_peak_memory_is_what_the_system_calls_it():
 
 def test_every_input_is_named_with_its_folder_and_what_lay_there(public, tables, recipe, members, tmp_path):
     folders = {folder.name: folder for folder in members.iterdir()}
-    inputs = describe_inputs(public, tmp_path, "f" * 16, recipe, folders)
+    opened = OpenedRecipe(recipe, recipe, {}, {}, folders)
+    inputs = describe_inputs(public, tmp_path, "f" * 16, opened)
     assert set(inputs) == {"competition", "recipes", "l0_prior", "l1_statistics"}
     assert inputs["recipes"] == {"path": str(tmp_path), "manifest": "f" * 16}
     assert inputs["l0_prior"] == {"path": str(folders["l0_prior"]), "manifest": check_seal(folders["l0_prior"])}
-    copied = describe_inputs(tables, tmp_path, "f" * 16, recipe, folders)["competition"]
+    copied = describe_inputs(tables, tmp_path, "f" * 16, opened)["competition"]
     assert copied == {"path": str(tables), "manifest": inputs["competition"]["manifest"]}
     for table in ("sample_submission.csv", "taxonomy.csv"):
         with (tables / table).open("a") as file:
             file.write("\n")
-        changed = describe_inputs(tables, tmp_path, "f" * 16, recipe, folders)["competition"]
+        changed = describe_inputs(tables, tmp_path, "f" * 16, opened)["competition"]
         assert changed["manifest"] != copied["manifest"]
         copied = changed
 
