@@ -1,5 +1,6 @@
 """The ladder scores members and blends on the hidden test, and marks the rungs that run on a stand-in embedder."""
 
+import html
 import re
 import shutil
 from dataclasses import replace
@@ -114,7 +115,7 @@ def test_gains_out_of_fold_and_on_the_hidden_test_stand_side_by_side(climbed):
 def test_the_printed_table_and_the_page_show_the_stand_in_and_what_it_means(runs, rerun, mini, tmp_path, capsys):
     arguments = ["--competition", str(rerun), "--solution", str(mini / "hidden/solution.csv"), "--runs", str(runs)]
     assert ladder.main([*arguments, "--page", str(tmp_path / "ladder.html")]) == 0
-    printed, page = capsys.readouterr().out, (tmp_path / "ladder.html").read_text()
+    printed, page = capsys.readouterr().out, html.unescape((tmp_path / "ladder.html").read_text())
     for text in (printed, page):
         assert "stand-in" in text
         assert "30% of weight" in text
