@@ -5,8 +5,6 @@ python -m build.fetch perch|birdnet           an embedder into data/perch or dat
 python -m build.fetch outputs infer           log and outputs of a kernel's newest version (--version N: of that one)
 """
 
-import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from kagglesdk.models.types.model_api_service import ApiDownloadModelInstanceVer
 from kagglesdk.models.types.model_enums import ModelFramework
 
 from build import watch
-from build.kaggle_io.cli_exit import run_cli
+from build.cli.exit_codes import DONE, Failed, Parser, end, tool
 from build.kaggle_io.client import KaggleError, connect
 from build.kaggle_io.downloads import download, unpack
 from build.project import ROOT
@@ -47,7 +45,7 @@ def fetch_data(api, folder: Path) -> None:
             do=f'open {RULES_PAGE}, click "I Understand and Accept" (it may require your phone first), fetch again',
         ) from None
     if missing := [marker for marker in MARKERS if not (folder / marker).is_file()]:
-        raise BadInput(
+        raise Failed(
             f"{folder} is not the competition's folder",
             expected=f"{', '.join(MARKERS)} in it",
             got=f"no {', '.join(missing)}",
@@ -114,27 +112,24 @@ def _model(api, handle: str) -> requests.Response:
         return kaggle.models.model_api_client.download_model_instance_version(request)
 
 
-def main(arguments: list[str], root: Path = ROOT) -> int:
-    """The command line; 0 when everything is there, 1 after an error, 130 after Ctrl-C."""
+@tool
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    """The command line."""
     options = _parser().parse_args(arguments)
     if options.what == "outputs":
         version = ["--version", str(options.version)] if options.version else []
         return watch.main(["outputs", options.kernel, *version], root)
     folder = options.to or root / (REAL if options.what == "data" else f"data/{options.what}")
-
-    def work() -> int:
-        if options.what == "data":
-            fetch_data(connect(), folder)
-        else:
-            fetch_handle(connect(), options.handle, folder)
-        return 0
-
-    return run_cli(work)
+    if options.what == "data":
+        fetch_data(connect(), folder)
+    else:
+        fetch_handle(connect(), options.handle, folder)
+    return DONE
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     """The parser of the command line, with a subcommand for each source."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     commands = parser.add_subparsers(dest="what", required=True)
     for name in ("data", *HANDLES):
         one = commands.add_parser(name)
@@ -148,4 +143,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end(main)

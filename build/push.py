@@ -6,21 +6,24 @@ python -m build.push train --gpu --set "preset=s3"      on Kaggle's two T4
 python -m build.push all                                01 to 06, each after the one before; resumes where it ended
 python -m build.push infer --dry                        only show the request
 
-Exit status: 0 COMPLETE (or --dry); 1 failed; 2 refused before anything was sent; 3 not known yet; 130 Ctrl-C.
-A second call with the same kernel goes on waiting where the first was interrupted.
+Exit codes are those of build/cli/exit_codes.py: 0 COMPLETE and its outputs whole (or --dry, or pushed with --no-wait),
+1 failed, 2 nothing sent, 3 not known yet: the same command searches Kaggle and goes on where the first was interrupted.
 """
 
 import argparse
+import json
 import sys
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from build import inline, rehearse
+from build.cli.exit_codes import DONE, FAILED, INTERRUPTED, Failed, Parser, end, tool
 from build.kaggle_io import client
-from build.kaggle_io.client import OutcomeUnknown, ResponseLost, connect, username
-from build.kaggle_io.outputs import fetch_outputs
-from build.kaggle_io.push import SourcesDropped, complete_push, push_once, unfinished_push
-from build.kaggle_io.push_log import KERNELS, KaggleRun, PushRecord, append_run, kernel_folder, now, save_push
+from build.kaggle_io.client import OutcomeUnknown, connect, username
+from build.kaggle_io.lock import kaggle_lock
+from build.kaggle_io.outputs import check_outputs, fetch_outputs
+from build.kaggle_io.push import close_push, complete_push, push_once, resume_push, sources_dropped
+from build.kaggle_io.push_log import KERNELS, PushRecord, kernel_folder, last_push, now
 from build.kaggle_io.request import build_request, request_json, summarise
 from build.kaggle_io.versions import Status, wait_for_end
 from build.kernels import metadata, variants
@@ -28,19 +31,18 @@ from build.project import ROOT
 from build.sandbox.inputs import REHEARSAL_RECEIPT, compare_inputs
 from lib.core.errors import BadInput, shorten
 
-COMPLETE, FAILED, REFUSED, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 130
 _TAIL_LINES = 15
 
 
-def build_kernels(root: Path, given: argparse.Namespace, owner: str) -> list[tuple[Path, dict]]:
-    """Build the kernels to push: each folder with its request; the submission kernel is rehearsed, unless under way."""
+def build_kernels(api, root: Path, given: argparse.Namespace, owner: str) -> list[tuple[Path, dict]]:
+    """Build the kernels to push: each folder with its request; the submission kernel is rehearsed, unless on Kaggle."""
     names = list(KERNELS.values()) if given.kernel == "all" else [KERNELS[given.kernel]]
     built = inline.build(root, owner, names, variants.parse_assignments(given.set), given.source, given.gpu)
     folders = [root / "dist" / "kernels" / kernel.name for kernel in built]
     requests = [(folder, build_request(folder)) for folder in folders]
     for folder, request in requests:
         rehearsable = folder.name.startswith(rehearse.KERNEL) and not given.dry
-        if rehearsable and not unfinished_push(root, folder.name, request):
+        if rehearsable and not resume_push(api, root, folder.name, request):
             _rehearse(root, folder.name, given)
     return requests
 
@@ -58,29 +60,45 @@ def _rehearse(root: Path, slug: str, given: argparse.Namespace) -> None:
 
 
 def deliver(api, root: Path, folder: Path, request: dict, given: argparse.Namespace) -> int:
-    """Push one built folder, wait for it, fetch its log and outputs, record its run; return the exit status."""
-    deadline_s = client.clock() + given.limit_s
+    """Push one built folder, wait for it, fetch and check its outputs, record its run; return the exit code."""
+    slug, deadline_s = folder.name, client.clock() + given.limit_s
     print(summarise(request), flush=True)
-    try:
-        sent = push_once(api, root, folder, request, deadline_s)
-    except SourcesDropped as error:
-        _record_end(root, error.record, "SOURCES DROPPED", str(error.got), [])
-        raise
+    with kaggle_lock(root):
+        sent = resume_push(api, root, slug, request)
+        sent = sent or push_once(api, root, folder, request, client.clock() if given.no_wait else deadline_s)
+        if sent.dropped:
+            close_push(root, slug, sent, "SOURCES DROPPED", "; ".join(sent.dropped), [])
+            raise sources_dropped(sent)
     if given.no_wait:
         print("not waiting; the same command without --no-wait waits for it")
-        return UNKNOWN
+        return DONE
     status = wait_for_end(api, sent, deadline_s)
-    kept = kernel_folder(root, folder.name) / f"v{sent.version}"
-    if status.name != "COMPLETE":
-        return _failed(api, root, sent, status, kept)
-    outputs = fetch_outputs(api, sent.kernel, sent.version, kept)
-    _record_end(root, sent, status.name, status.failure, outputs)
+    kept = kernel_folder(root, slug) / f"v{sent.version}"
+    with kaggle_lock(root, waits=True):
+        if status.name != "COMPLETE":
+            return _failed(api, root, sent, status, kept)
+        outputs = _fetch_whole(api, sent, kept, slug, request)
+        close_push(root, slug, sent, status.name, status.failure, outputs)
     print(f"{sent.kernel} version {sent.version}: COMPLETE; log and {len(outputs)} outputs in {kept}")
-    return COMPLETE if _inputs_as_rehearsed(root, folder.name, kept, given.source) else FAILED
+    return DONE if _inputs_as_rehearsed(root, slug, kept, given.source) else FAILED
+
+
+def _fetch_whole(api, sent: PushRecord, kept: Path, slug: str, request: dict) -> list[str]:
+    """Fetch the outputs of the push and return their names; an error, which leaves it open, unless they are whole."""
+    lib = json.loads(request["text"])["metadata"]["pantanal"]["lib_fingerprint"]
+    try:
+        return fetch_outputs(api, sent.kernel, sent.version, kept, partial(check_outputs, slug=slug, lib=lib))
+    except BadInput as error:
+        raise Failed(
+            f"{sent.kernel} version {sent.version} is COMPLETE, and its outputs are not here: {error.what}",
+            expected=error.expected,
+            got=error.got,
+            do=f"{error.do}; the same command fetches them again, and pushes nothing",
+        ) from None
 
 
 def _failed(api, root: Path, sent: PushRecord, status: Status, kept: Path) -> int:
-    """Fetch a failed run's outputs, record it, print the reason and the end of its log; return the exit status."""
+    """Fetch a failed run's outputs, record it, print the reason and the end of its log; return the exit code."""
     outputs: list[str] = []
     log: list[str] = []
     try:
@@ -88,7 +106,7 @@ def _failed(api, root: Path, sent: PushRecord, status: Status, kept: Path) -> in
         log = (kept / f"{kept.parent.name}.log").read_text(encoding="utf-8").splitlines()
     except BadInput as error:  # the run's failure matters more
         print(f"its log and outputs were not fetched: {error}", file=sys.stderr)
-    _record_end(root, sent, status.name, status.failure, outputs)
+    close_push(root, kept.parent.name, sent, status.name, status.failure, outputs)
     print(
         "\n".join(
             [
@@ -100,13 +118,6 @@ def _failed(api, root: Path, sent: PushRecord, status: Status, kept: Path) -> in
         file=sys.stderr,
     )
     return FAILED
-
-
-def _record_end(root: Path, sent: PushRecord, status: str, failure: str, outputs: list[str]) -> None:
-    """Append the run's line and save its final status: the next call pushes anew."""
-    ended = KaggleRun(sent.kernel, sent.version, sent.sha, status, failure, sent.pushed_at, now(), outputs, sent.url)
-    append_run(root, ended)
-    save_push(root, replace(sent, status=status))
 
 
 def _inputs_as_rehearsed(root: Path, slug: str, kept: Path, source: str) -> bool:
@@ -130,30 +141,33 @@ def _inputs_as_rehearsed(root: Path, slug: str, kept: Path, source: str) -> bool
 
 
 def run(root: Path, given: argparse.Namespace) -> int:
-    """Push every requested kernel; the exit status of the first that is not COMPLETE, or 0."""
-    api = None
-    try:
-        if given.kernel == "all" and (given.no_wait or given.set or given.gpu):
-            raise BadInput(
-                "all kernels read each other's outputs, and one of them may have no GPU",
-                expected="all without --no-wait, --set and --gpu",
-                got="all with one of them",
-                do="push that kernel by itself",
-            )
-        if given.dry:
-            owner = given.owner or metadata.DEFAULT_OWNER
-        else:
-            api = connect()
-            owner = given.owner or username(api)
-        requests = build_kernels(root, given, owner)
-    except BadInput as error:
-        print(f"NOTHING SENT: {error}", file=sys.stderr)
-        return REFUSED
+    """Push every requested kernel; the exit code of the first that is not COMPLETE, or 0."""
+    if given.kernel == "all" and (given.no_wait or given.set or given.gpu):
+        raise BadInput(
+            "all kernels read each other's outputs, and one of them may have no GPU",
+            expected="all without --no-wait, --set and --gpu",
+            got="all with one of them",
+            do="push that kernel by itself",
+        )
     if given.dry:
+        requests = build_kernels(None, root, given, given.owner or metadata.DEFAULT_OWNER)
         print("\n".join(request_json(request) for _folder, request in requests))
         if not given.owner:
-            print(f"shown as {owner}'s, without a login; give --owner NAME", file=sys.stderr)
-        return COMPLETE
+            print(f"shown as {metadata.DEFAULT_OWNER}'s, without a login; give --owner NAME", file=sys.stderr)
+        return DONE
+    try:
+        api = connect()
+        owner = _own_name(api, given.owner)
+        with kaggle_lock(root):
+            requests = build_kernels(api, root, given, owner)
+    except OutcomeUnknown:
+        raise
+    except BadInput as error:
+        print("NOTHING SENT:", file=sys.stderr)
+        raise BadInput(error.what, expected=error.expected, got=error.got, do=error.do) from None
+    except KeyboardInterrupt:
+        print("\ninterrupted: nothing was sent", file=sys.stderr)
+        return INTERRUPTED
     since = ""
     for folder, request in requests:
         if given.kernel == "all" and (last := complete_push(root, folder.name, request, since)):
@@ -161,43 +175,52 @@ def run(root: Path, given: argparse.Namespace) -> int:
             since = last.pushed_at
             continue
         try:
-            status = deliver(api, root, folder, request, given)
-        except (OutcomeUnknown, ResponseLost) as error:
-            print(f"NOT KNOWN YET: {error}", file=sys.stderr)
-            return UNKNOWN
-        except BadInput as error:
-            print(f"FAILED: {error}", file=sys.stderr)
-            return FAILED
-        if status != COMPLETE:
-            return status
+            code = deliver(api, root, folder, request, given)
+        except KeyboardInterrupt:
+            last = last_push(root, folder.name)
+            runs = f"version {last.version} runs on" if last and last.version and not last.status else "it may be sent"
+            print(f"\ninterrupted: {runs}; the same command looks for it and waits", file=sys.stderr)
+            return INTERRUPTED
+        if code != DONE:
+            return code
         since = now()
-    return COMPLETE
+    return DONE
 
 
-def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+def _own_name(api, owner: str | None) -> str:
+    """The user whose kernels are pushed; another than the one who is logged in is an error."""
+    user = username(api)
+    if owner and owner.lower() != user.lower():
+        raise BadInput(
+            "these kernels would be another user's",
+            expected=f"OWNER={user}, the user of this login, or none",
+            got=owner,
+            do="leave OWNER out, or log in as that user",
+        )
+    return user
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """The command line's options."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("kernel", choices=(*KERNELS, "all"))
     parser.add_argument("--owner", help="whose kernels they are (default: the user who is logged in)")
     parser.add_argument("--set", default="", metavar="VALUES", help='parameters, "fold=0 backbone=x": a kernel variant')
     parser.add_argument("--from", dest="source", choices=metadata.CHAINS, default="kernels", help="where weights lie")
     parser.add_argument("--gpu", action="store_true", help="request GPUs: the big presets of 02 need them")
     parser.add_argument("--dry", action="store_true", help="show the request; send nothing, log in nowhere")
-    parser.add_argument("--no-wait", action="store_true", help="return after the push, with status 3")
+    parser.add_argument("--no-wait", action="store_true", help="return after the push, with 0 once it is accepted")
     parser.add_argument("--limit-s", type=float, default=32400.0, help="seconds to wait for each kernel (%(default)g)")
     parser.add_argument("--data", type=Path, default=Path("data/mini"), help="the rehearsal's competition folders")
     parser.add_argument("--runs", type=Path, default=Path("runs/mini"), help="the rehearsal's earlier outputs")
     return parser.parse_args(arguments)
 
 
-def main(arguments: list[str], root: Path = ROOT) -> int:
-    """The command line; the exit statuses are those listed above."""
-    try:
-        return run(root, parse_arguments(arguments))
-    except KeyboardInterrupt:
-        print("\ninterrupted: what was pushed runs on; the same command waits for it", file=sys.stderr)
-        return INTERRUPTED
+@tool
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    """The command line."""
+    return run(root, parse_arguments(arguments))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end(main)

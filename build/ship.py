@@ -4,16 +4,16 @@ python -m build.ship weights [--runs runs/mini] [--dry]   pantanal-weights, one 
 python -m build.ship wheels [--dry]                       pantanal-wheels, of the wheels in dist/wheels
 """
 
-import argparse
-import sys
 import zipfile
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from build.kaggle_io.cli_exit import run_cli
+from build.cli.exit_codes import DONE, Failed, Parser, end, tool
 from build.kaggle_io.client import connect, username
-from build.kaggle_io.datasets import Dataset, pack_weights, upload
+from build.kaggle_io.datasets import DEAD, Dataset, pack_weights, upload
+from build.kaggle_io.lock import kaggle_lock
 from build.kernels import metadata
 from build.project import ROOT
 from lib.core import fingerprint
@@ -83,11 +83,23 @@ def summarise(dataset_folder: DatasetFolder, owner: str) -> str:
 
 
 def ship(api, owner: str, dataset_folder: DatasetFolder, limit_s: float) -> str:
-    """Upload and publish the folder, wait until Kaggle lists every file with its size; return the dataset's address."""
+    """Publish the folder, unless it is there, wait until Kaggle lists every file with its size; return its address."""
+    dataset = Dataset(api, owner, dataset_folder.slug)
+    number, notes = dataset.newest()
+    if notes == dataset_folder.notes and dataset.status() not in DEAD:
+        print(f"{dataset.name} version {number} was made of these very files: nothing is sent", flush=True)
+        try:
+            return _check(dataset, dataset_folder, number, limit_s)
+        except Failed as error:
+            print(f"{error}\nit is sent again", flush=True)
+    _publish(api, dataset, dataset_folder, number)
+    return _check(dataset, dataset_folder, number + 1, limit_s)
+
+
+def _publish(api, dataset: Dataset, dataset_folder: DatasetFolder, before: int) -> None:
+    """Upload the files and publish them as the version after `before`."""
     from kaggle.api.kaggle_api_extended import ResumableUploadContext  # late: importing it signs in
 
-    dataset = Dataset(api, owner, dataset_folder.slug)
-    before = dataset.version()
     with ResumableUploadContext() as context:  # its notes on uploads are deleted only when no error leaves this block
         tokens = []
         for number, path in enumerate(dataset_folder.files, start=1):
@@ -96,38 +108,39 @@ def ship(api, owner: str, dataset_folder: DatasetFolder, limit_s: float) -> str:
         if before:
             dataset.add_version(dataset_folder.notes, tokens, before)
         else:
-            dataset.create(dataset_folder.title, dataset_folder.license_name, tokens)
-    dataset.wait_until_ready(before, limit_s)
+            dataset.create(dataset_folder.title, dataset_folder.license_name, dataset_folder.notes, tokens)
+
+
+def _check(dataset: Dataset, dataset_folder: DatasetFolder, version: int, limit_s: float) -> str:
+    """Wait until the version is ready, check its list of files, and return a sentence with its address."""
+    dataset.wait_until_ready(version - 1, limit_s)
     dataset.check_files(dataset_folder.unpacked)
-    return f"{dataset.page}, version {before + 1}, {dataset_folder.unpacked.total()} files, each listed with its size"
+    return f"{dataset.page}, version {version}, {dataset_folder.unpacked.total()} files, each listed with its size"
 
 
-def main(arguments: list[str], root: Path = ROOT) -> int:
-    """0 when the dataset is ready and whole, 1 after an error, 3 when the time limit passed, 130 after Ctrl-C."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+@tool
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    """The command line."""
+    parser = Parser(__doc__)
     parser.add_argument("what", choices=("weights", "wheels"))
     parser.add_argument("--runs", type=Path, default=root / "runs/mini", help="where the notebooks' outputs are")
     parser.add_argument("--owner", help="the Kaggle user who gets the dataset; yourself unless given")
     parser.add_argument("--dry", action="store_true", help="print what would be sent, and send nothing")
     parser.add_argument("--limit-s", type=float, default=LIMIT_S, help="how long to wait for Kaggle's processing")
     options = parser.parse_args(arguments)
-    return run_cli(lambda: _send(options, root))
-
-
-def _send(options: argparse.Namespace, root: Path) -> int:
-    """Pack, print a summary, and unless it is a dry run, send the files."""
-    if options.what == "weights":
-        pack_weights(options.runs, root / "dist" / "weights")
-    dataset_folder = load_folder(root / "dist" / options.what, MAKE[options.what])
-    if options.dry:
-        print(summarise(dataset_folder, options.owner or metadata.PLACEHOLDER), "nothing was sent", sep="\n")
-        return 0
-    api = connect()
-    owner = options.owner or username(api)
-    print(summarise(dataset_folder, owner), flush=True)
-    print(ship(api, owner, dataset_folder, options.limit_s))
-    return 0
+    with kaggle_lock(root) if not options.dry else nullcontext():
+        if options.what == "weights":
+            pack_weights(options.runs, root / "dist" / "weights")
+        dataset_folder = load_folder(root / "dist" / options.what, MAKE[options.what])
+        if options.dry:
+            print(summarise(dataset_folder, options.owner or metadata.PLACEHOLDER), "nothing was sent", sep="\n")
+            return DONE
+        api = connect()
+        owner = options.owner or username(api)
+        print(summarise(dataset_folder, owner), flush=True)
+        print(ship(api, owner, dataset_folder, options.limit_s))
+    return DONE
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end(main)

@@ -3,22 +3,23 @@
 python -m build.submit send --message "…" [--kernel infer] [--version N] [--owner NAME] [--no-wait] [--limit-s S]
 python -m build.submit list       the table: does the judge predict the board?
 
-send: 0 scored, or accepted with --no-wait; 1 an error; 2 refused before anything was sent; 3 the time limit passed;
-130 Ctrl-C. The same command a second time goes on waiting and sends nothing.
+Exit codes are those of build/cli/exit_codes.py; send: 0 scored, or accepted with --no-wait. The same command a second
+time goes on waiting and sends nothing. Late submissions are sent like any other: Kaggle scores them without a rank.
 """
 
-import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+from kagglesdk.competitions.types.competition_api_service import ApiSubmission
+
+from build.cli.exit_codes import DONE, Failed, Parser, end, tool
 from build.kaggle_io import client
-from build.kaggle_io.cli_exit import run_cli
-from build.kaggle_io.client import KaggleError, OutcomeUnknown, ResponseLost, connect, username
+from build.kaggle_io.client import KaggleError, OutcomeUnknown, call_once, connect, redact, search, username
+from build.kaggle_io.lock import kaggle_lock
 from build.kaggle_io.push_log import KERNELS, now
 from build.kaggle_io.submissions import (
-    COMPLETE,
     ERROR,
+    FILE,
     PENDING,
     SENDING,
     Submission,
@@ -31,7 +32,7 @@ from build.kaggle_io.submissions import (
     read_submissions,
     remove_submission,
     save_submission,
-    submit_version,
+    surely_not_made,
     table,
 )
 from build.project import ROOT
@@ -41,7 +42,7 @@ from lib.core.paths import SLUG
 LIMIT_S = 3 * 3600.0  # ninety minutes on the hidden test, and the queue
 PAGE = f"https://www.kaggle.com/competitions/{SLUG}/submissions"
 _REFUSED = (400, 401, 403, 404)  # errors that waiting does not end
-_POLL_EVERY_S, _PRINT_EVERY_S, _POLLS_AFTER_LOSS = 30.0, 300.0, 4
+_POLL_EVERY_S, _PRINT_EVERY_S = 30.0, 300.0
 
 
 def plan(api, root: Path, kernel: str, version: int, message: str, data: str) -> Submission:
@@ -53,20 +54,23 @@ def plan(api, root: Path, kernel: str, version: int, message: str, data: str) ->
             got=repr(message),
             do='describe what you tried: MESSAGE="…"',
         )
-    refresh(api, root)
+    shown = refresh(api, root)
     for one in read_submissions(root):
-        if (one.kernel, one.version) != (kernel, version) or one.status not in (PENDING, COMPLETE):
+        if (one.kernel, one.version) != (kernel, version) or one.status == ERROR:
             continue
-        if one.status == PENDING or one.message == message:
+        if one.status == SENDING:
+            _settle(api, root, one, shown)
+        elif one.status == PENDING or one.message == message:
             print(f"version {version} was submitted already, as {one.message!r}: nothing more is sent", flush=True)
             return one
-        raise BadInput(
-            f"{kernel} version {version} was submitted already",
-            expected="a version that was not: it would get the same score",
-            got=f"{one.message!r}, public score {one.public_score}",
-            do="push what you changed, then submit that",
-        )
-    if used := [shown.ref for shown in list_submissions(api).values() if shown.description == message]:
+        else:
+            raise BadInput(
+                f"{kernel} version {version} was submitted already",
+                expected="a version that was not: it would get the same score",
+                got=f"{one.message!r}, public score {one.public_score}",
+                do="push what you changed, then submit that",
+            )
+    if used := [ref for ref, one in shown.items() if one.description == message]:
         raise BadInput(
             "the message is used already",
             expected="a message of its own: it is how a lost submission is found again",
@@ -76,7 +80,6 @@ def plan(api, root: Path, kernel: str, version: int, message: str, data: str) ->
     receipt = check_run(api, root, kernel, version, data)
     for alarm in receipt["alarms"]:
         print(f"ALARM in the receipt: {alarm}")
-    check_allowance(api)
     return Submission(
         date=now(),
         message=message,
@@ -88,47 +91,63 @@ def plan(api, root: Path, kernel: str, version: int, message: str, data: str) ->
         offline_score=receipt["recipe_score"],
         offline_interval=receipt["recipe_interval"],
         inputs=input_fingerprints(receipt),
+        counted_before=check_allowance(api),
+        listed_before=len(shown),
     )
 
 
-def refresh(api, root: Path) -> None:
-    """Bring every submission in the ledger up to date; one whose sending was cut off is found by its message."""
-    known = read_submissions(root)
-    if not known:
-        return
+def refresh(api, root: Path) -> dict[int, ApiSubmission]:
+    """Bring every submission in the ledger up to date, one of a lost response by its message; return Kaggle's list."""
     shown = list_submissions(api)
     by_message = {one.description: one for one in shown.values()}
-    for one in known:
-        if found := shown.get(one.ref) or by_message.get(one.message):
+    for one in read_submissions(root):
+        if found := by_message.get(one.message) or shown.get(one.ref):
             save_submission(root, one.updated(found))
+    return shown
+
+
+def _settle(api, root: Path, one: Submission, shown: dict[int, ApiSubmission]) -> None:
+    """Remove a submission that was certainly not made from the ledger; one that may have been is an error."""
+    if not surely_not_made(api, one, shown):
+        raise OutcomeUnknown(
+            f"{one.message!r} may have been submitted at {one.date}",
+            expected="it in Kaggle's list, or a count of the day's submissions that did not grow",
+            got=f"neither: Kaggle lists {len(shown)}",
+            do=f"run the same command in some minutes: it looks again before it sends; or see {PAGE}",
+        )
+    print(f"{one.message!r} of {one.date} did not arrive", flush=True)
+    remove_submission(root, one)
 
 
 def send(api, root: Path, planned: Submission) -> Submission:
-    """Send the submission once, and return it as accepted; after a lost response Kaggle's list is searched for it."""
+    """Send the submission once, and return it as accepted; after any trouble Kaggle's list is searched for it."""
+    known = {0, *list_submissions(api), *(one.ref for one in read_submissions(root))}
     save_submission(root, planned)
-    lost = None
+
+    def find() -> ApiSubmission | None:
+        """The submission in Kaggle's list, by its message."""
+        return next((one for one in list_submissions(api).values() if one.description == planned.message), None)
+
+    def submit():
+        return api.competition_submit_code(FILE, planned.message, SLUG, planned.kernel, planned.version, quiet=True)
+
     try:
-        response = submit_version(api, planned.kernel, planned.version, planned.message)
-        ref, reason = response.ref, response.message
-    except ResponseLost as error:
-        ref, reason, lost = 0, str(error.got), error
+        response = call_once(f"submit {planned.kernel} version {planned.version}", submit, find)
+    except OutcomeUnknown:
+        raise
     except KaggleError:
         remove_submission(root, planned)
         raise
-    if ref:
-        print(f"accepted as number {ref}: {reason}", flush=True)
-        return save_submission(root, replace(planned, ref=ref, status=PENDING))
-    for _ in range(_POLLS_AFTER_LOSS):
-        refresh(api, root)
-        found = next(one for one in read_submissions(root) if one.message == planned.message)
-        if found.ref:
-            print(f"{reason}; but it is in the list, as number {found.ref}", flush=True)
-            return found
-        client.sleep(_POLL_EVERY_S)
-    if lost:
-        raise lost
-    remove_submission(root, planned)
-    raise BadInput("Kaggle refused the submission", expected="a number for it", got=reason, do="fix what Kaggle names")
+    if not isinstance(response, ApiSubmission) and response.ref in known:
+        print(f"no new number: {redact(response.message)}; searching Kaggle's list", flush=True)
+        found, _ = search(find)
+        if not found:
+            _settle(api, root, planned, list_submissions(api))
+            raise Failed("Kaggle refused it", expected="a number", got=redact(response.message), do="fix what it names")
+        response = found
+    where = "in Kaggle's list, as number" if isinstance(response, ApiSubmission) else "accepted as number"
+    print(f"{where} {response.ref}", flush=True)
+    return save_submission(root, replace(planned, ref=response.ref, status=PENDING))
 
 
 def wait(api, root: Path, submission: Submission, limit_s: float) -> Submission:
@@ -136,7 +155,8 @@ def wait(api, root: Path, submission: Submission, limit_s: float) -> Submission:
     start = printed_at = client.clock()
     while submission.status == PENDING:
         try:
-            refresh(api, root)
+            with kaggle_lock(root, waits=True):
+                refresh(api, root)
         except KaggleError as error:
             if error.status in _REFUSED:
                 raise
@@ -157,11 +177,18 @@ def wait(api, root: Path, submission: Submission, limit_s: float) -> Submission:
             print(f"pending for {waited_s / 60:.0f} of at most {limit_s / 60:.0f} minutes", flush=True)
         client.sleep(_POLL_EVERY_S)
     if submission.status == ERROR:
-        raise BadInput(
+        raise Failed(
             f"{submission.message!r} was not scored",
             expected="a score",
             got=submission.error or "an error without a reason",
             do=f"see {PAGE}; fix it, push, submit the new version",
+        )
+    if submission.public_score is None:
+        raise OutcomeUnknown(
+            f"{submission.message!r} is {submission.status} without a public score",
+            expected="a number",
+            got="none",
+            do=f"see {PAGE}; the same command looks again",
         )
     return submission
 
@@ -173,41 +200,31 @@ def show(root: Path) -> None:
     print(agreement(known))
 
 
-def main(arguments: list[str], root: Path = ROOT) -> int:
-    """The command line; the exit codes are those above."""
+@tool
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    """The command line."""
     options = _parser().parse_args(arguments)
-    return run_cli(lambda: _list(root) if options.what == "list" else _send(options, root))
-
-
-def _list(root: Path) -> int:
-    """Refresh the scores and print the table."""
-    refresh(connect(), root)
-    show(root)
-    return 0
-
-
-def _send(options: argparse.Namespace, root: Path) -> int:
-    """Submit a version, unless it was, and wait for its score; 2 for one that may not be sent."""
+    if options.what == "list":
+        api = connect()
+        with kaggle_lock(root, waits=True):
+            refresh(api, root)
+        show(root)
+        return DONE
     api = connect()
     kernel = f"{options.owner or username(api)}/{KERNELS.get(options.kernel, options.kernel)}"
-    try:
+    with kaggle_lock(root):
         version = options.version or newest_complete(root, kernel)
         planned = plan(api, root, kernel, version, options.message, options.data)
-    except KaggleError:
-        raise
-    except BadInput as error:
-        print(f"{error}\nnothing was sent", file=sys.stderr)
-        return 2
-    submission = planned if planned.ref else send(api, root, planned)
+        submission = planned if planned.ref else send(api, root, planned)
     if not options.no_wait:
         wait(api, root, submission, options.limit_s)
         show(root)
-    return 0
+    return DONE
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     """The two commands and their options."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     commands = parser.add_subparsers(dest="what", required=True)
     commands.add_parser("list", help="refresh the scores and print the table")
     one = commands.add_parser("send", help="submit a version")
@@ -222,4 +239,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end(main)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from build.cli.exit_codes import Parser, end, tool
 from build.kaggle_io.client import connect, username
+from build.kaggle_io.lock import kaggle_lock
 from build.kaggle_io.outputs import fetch_outputs
 from build.kaggle_io.push_log import KERNELS, kernel_folder
 from build.kaggle_io.versions import latest, outputs_of, status_of
@@ -63,7 +64,9 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         print(outputs_of(api, kernel, version)[1], end="")
     else:
         kept = kernel_folder(root, slug) / f"v{version}"
-        print("\n".join(["", *(f"{kept / name}" for name in fetch_outputs(api, kernel, version, kept))]).strip())
+        with kaggle_lock(root, waits=True):
+            names = fetch_outputs(api, kernel, version, kept)
+        print("\n".join(f"{kept / name}" for name in names))
     return 0
 
 

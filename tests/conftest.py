@@ -26,7 +26,7 @@ from lib.models.member.prior import PriorSettings
 from lib.sound.quality.checks import unusable_files
 from lib.sound.quality.scan import take_inventory
 
-pytest_plugins = ["tests.support.kaggle.loopback"]
+pytest_plugins = ["tests.support.kaggle.loopback", "tests.support.kaggle.project"]
 
 # A shell's background job ignores interrupts, and so would every child that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -19,6 +19,7 @@ CODES = {
     143: "ended by SIGTERM, and all that it had started with it; as after Ctrl-C",
 }
 DONE, FAILED, REFUSED, UNKNOWN, INTERRUPTED, TERMINATED = CODES
+_FREE = "free the disk or open the folder, then run the same command again"
 Arguments = ParamSpec("Arguments")
 
 
@@ -50,6 +51,10 @@ def tool(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
         except BadInput as error:
             print(error, file=sys.stderr)
             return getattr(error, "exit_code", REFUSED)
+        except OSError as error:  # a full disk, a folder that may not be written
+            got = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
+            print(Failed("the system refused", expected="room and rights", got=got, do=_FREE), file=sys.stderr)
+            return FAILED
         except KeyboardInterrupt:
             print(file=sys.stderr)
             return INTERRUPTED

@@ -1,6 +1,7 @@
 """The real Kaggle client, made safe: `connect()` logs in, `call_kaggle()` runs one call, repeated where that is safe.
 
-Every request has a time limit; what cannot be repeated without harm is not; no token reaches a message or a traceback.
+Every request has a time limit; no token reaches a message or a traceback. What must not be done twice is a
+`call_once()`: after any trouble Kaggle is searched for what the call would have made.
 """
 
 import contextlib
@@ -8,8 +9,10 @@ import io
 import json
 import os
 import re
+import ssl
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +20,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, SSLError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from build.cli.exit_codes import UNKNOWN, Failed
 from lib.core.errors import BadInput
@@ -26,11 +29,13 @@ if TYPE_CHECKING:
     from kaggle.api.kaggle_api_extended import KaggleApi
 
 Result = TypeVar("Result")
+Found = TypeVar("Found")
 
 HTTP_TIMEOUT_S = 60.0  # the client sets none, and a server that hangs would hang it for ever
 TIMEOUT_VARIABLE = "PANTANAL_HTTP_TIMEOUT_S"
 TRIES = 6
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 120.0
+LOOKS_S = (2.0, 5.0, 10.0, 20.0)  # pauses before each search for what a call made whose response was lost
 TOKEN_ADVICE = (
     'make one at https://www.kaggle.com/settings/api ("Generate New Token"), save it as ~/.kaggle/access_token '
     "(chmod 600) or export it as KAGGLE_API_TOKEN; or run `kaggle auth login`"
@@ -53,6 +58,7 @@ class KaggleError(Failed):
     """A call to Kaggle that failed; `status` is the HTTP status, or None without a response."""
 
     status: int | None = None
+    pause_s: float | None = None  # the wait that Kaggle requires
 
 
 class OutcomeUnknown(BadInput):
@@ -61,7 +67,7 @@ class OutcomeUnknown(BadInput):
     exit_code = UNKNOWN
 
 
-class ResponseLost(KaggleError):
+class ResponseLost(OutcomeUnknown, KaggleError):
     """A call that must not be repeated blindly, since it may have succeeded: check before calling again."""
 
 
@@ -104,9 +110,9 @@ def connect() -> "KaggleApi":
             got=f"a token in {source} that Kaggle does not accept: wrong, expired or revoked" if token else "none",
             do=TOKEN_ADVICE,
         )
-    _Connection.secrets += tuple(
-        api.get_config_value(name) or "" for name in (api.CONFIG_NAME_TOKEN, api.CONFIG_NAME_KEY)
-    )
+    key = api.get_config_value(api.CONFIG_NAME_KEY) or ""
+    basic = b64encode(f"{username(api)}:{key}".encode()).decode() if key else ""  # as it travels
+    _Connection.secrets += (api.get_config_value(api.CONFIG_NAME_TOKEN) or "", key, basic)
     for line in printed.getvalue().splitlines():
         if line.startswith("Warning"):
             print(redact(line), file=sys.stderr)
@@ -121,8 +127,7 @@ def username(api: "KaggleApi") -> str:
 def call_kaggle(what: str, call: Callable[[], Result], *, repeatable: bool) -> Result:
     """The call's result; a failed call is repeated where that is safe, with growing pauses, then raises KaggleError.
 
-    Calls that are not repeatable are only repeated after a failure in which they certainly did nothing: a refused
-    connection, 429.
+    Calls that are not repeatable are only repeated after a refused connection, in which they certainly did nothing.
     """
     pause_s = FIRST_PAUSE_S
     for attempt in range(1, TRIES + 1):
@@ -131,7 +136,7 @@ def call_kaggle(what: str, call: Callable[[], Result], *, repeatable: bool) -> R
             return result
         failure: _Failure = result
         wait_s = pause_s if failure.pause_s is None else failure.pause_s
-        safe = repeatable or not failure.unsure
+        safe = repeatable or (failure.status is None and not failure.unsure)
         if not (failure.passing and safe) or attempt == TRIES or wait_s > LONGEST_PAUSE_S:
             break
         print(f"{what}: {failure.got}; again in {wait_s:.0f} s ({attempt}/{TRIES})", file=sys.stderr, flush=True)
@@ -140,8 +145,47 @@ def call_kaggle(what: str, call: Callable[[], Result], *, repeatable: bool) -> R
     tried = f" ({attempt} times)" if attempt > 1 else ""
     kind = ResponseLost if failure.unsure and not repeatable else KaggleError
     error = kind(f"could not {what}", expected="a response from Kaggle", got=failure.got + tried, do=failure.do)
-    error.status = failure.status
+    error.status, error.pause_s = failure.status, failure.pause_s
     raise error  # after the except block, so that it carries no request with its headers
+
+
+def call_once(what: str, call: Callable[[], Result], find: Callable[[], Found | None]) -> Result | Found:
+    """The result of a call that must not be made twice, or what `find` finds of it on Kaggle after any trouble.
+
+    It is made again only when Kaggle asked to wait (429) and a search then finds nothing.
+    """
+    for attempt in range(1, TRIES + 1):
+        try:
+            return call_kaggle(what, call, repeatable=False)
+        except KaggleError as error:
+            trouble = error
+        print(f"{what}: {trouble.got}; searching Kaggle for what it made", flush=True)
+        found, searched = search(find, LOOKS_S if isinstance(trouble, ResponseLost) else (0.0,))
+        if found is not None:
+            return found
+        wait_s = FIRST_PAUSE_S * 2**attempt if trouble.pause_s is None else trouble.pause_s
+        if trouble.status != 429 or not searched or wait_s > LONGEST_PAUSE_S or attempt == TRIES:
+            break
+        print(f"{what}: nothing there; again in {wait_s:.0f} s ({attempt}/{TRIES})", flush=True)
+        sleep(wait_s)
+    if isinstance(trouble, ResponseLost):
+        do = "run the same command again: it searches once more, and sends only what is not there"
+        raise ResponseLost(trouble.what, expected=trouble.expected, got=trouble.got, do=do)
+    raise trouble
+
+
+def search(find: Callable[[], Found | None], pauses_s: tuple[float, ...] = LOOKS_S) -> tuple[Found | None, bool]:
+    """What `find` finds, searching after each pause until it finds something; and whether Kaggle could be searched."""
+    searched = False
+    for pause_s in pauses_s:
+        sleep(pause_s)
+        try:
+            if (found := find()) is not None:
+                return found, True
+            searched = True
+        except KaggleError as error:
+            print(f"{error.what}: {error.got}", file=sys.stderr, flush=True)
+    return None, searched
 
 
 def redact(text: str) -> str:
@@ -236,7 +280,8 @@ def _connection_failure(error: requests.RequestException) -> _Failure:
         if isinstance(part, BaseException):
             causes.append(part)
             parts += [*part.args, getattr(part, "reason", None)]
-    arrived = not any(isinstance(cause, NewConnectionError | ConnectTimeoutError | SSLError) for cause in causes)
+    before_sending = NewConnectionError | ConnectTimeoutError | ssl.SSLCertVerificationError
+    arrived = not any(isinstance(cause, before_sending) for cause in causes)
     if isinstance(error, requests.Timeout):
         got = f"no response within {http_timeout_s():g} s"
     else:

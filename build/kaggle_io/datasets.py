@@ -14,8 +14,9 @@ import requests
 from kagglesdk.blobs.types.blob_api_service import ApiBlobType, ApiStartBlobUploadRequest
 from kagglesdk.datasets.types import dataset_api_service as calls
 
+from build.cli.exit_codes import Failed
 from build.kaggle_io import client
-from build.kaggle_io.client import KaggleError, OutcomeUnknown, ResponseLost, call_kaggle, error_reason, redact
+from build.kaggle_io.client import KaggleError, OutcomeUnknown, call_kaggle, call_once, error_reason, redact
 from build.kernels import metadata
 from lib.blend.recipe import load_recipes
 from lib.core import fingerprint
@@ -23,9 +24,9 @@ from lib.core.errors import BadInput, shorten
 from lib.core.paths import find_artifact, folders_below, manifest_kind
 from lib.core.records import check_seal, identity_of, write_json
 
-_READY, _DEAD = "READY", ("FAILED", "DELETED")
+READY, DEAD = "READY", ("FAILED", "DELETED")
 _ABSENT = (403, 404)  # Kaggle returns both for one's own names; should it exist, creating it is refused
-_POLL_EVERY_S, _POLLS_AFTER_LOSS = 10.0, 3
+_POLL_EVERY_S = 10.0
 _PAGE = 200
 _ATTEMPTS, _PAUSE_S = 6, 2.0  # of an upload
 _PASSING = (408, 429)  # of the statuses 400 to 499, those that do not end an upload
@@ -45,53 +46,63 @@ class Dataset:
         """Its name on Kaggle, owner/slug."""
         return f"{self.owner}/{self.slug}"
 
-    def version(self) -> int:
-        """The number of its newest version; 0 without such a dataset."""
+    def newest(self) -> tuple[int, str]:
+        """The number of its newest version and that version's notes; 0 and nothing without such a dataset."""
         try:
-            return self._call("look up", "get_dataset", calls.ApiGetDatasetRequest()).current_version_number
+            there = self._call("look up", "get_dataset", calls.ApiGetDatasetRequest())
         except KaggleError as error:
             if error.status in _ABSENT:
-                return 0
+                return 0, ""
             raise
+        number = there.current_version_number
+        notes = {one.version_number: one.version_notes for one in there.versions or []}
+        return number, notes.get(number) or there.description or ""  # the first version has no notes of its own
 
-    def create(self, title: str, license_name: str, tokens: list[str]) -> None:
+    def status(self) -> str:
+        """What Kaggle is doing with its newest version."""
+        return self._call("get the status of", "get_dataset_status", calls.ApiGetDatasetStatusRequest()).status.name
+
+    def create(self, title: str, license_name: str, notes: str, tokens: list[str]) -> None:
         """Create it, private, from uploaded files."""
         request = calls.ApiCreateDatasetRequest()
-        request.owner_slug, request.slug, request.title = self.owner, self.slug, title
+        request.owner_slug, request.slug, request.title, request.description = self.owner, self.slug, title, notes
         request.license_name, request.is_private, request.files = license_name, True, _files(tokens)
-        self._publish("create_dataset", request, before=0)
+        self._publish("create_dataset", request, notes, before=0)
 
     def add_version(self, notes: str, tokens: list[str], before: int) -> None:
         """Publish version `before` + 1 from uploaded files."""
         request = calls.ApiCreateDatasetVersionRequest()
         request.owner_slug, request.dataset_slug = self.owner, self.slug
+        request.owner_slug, request.dataset_slug = self.owner, self.slug
         request.body = calls.ApiCreateDatasetVersionRequestBody()
         request.body.version_notes, request.body.files = notes, _files(tokens)
-        self._publish("create_dataset_version", request, before)
+        self._publish("create_dataset_version", request, notes, before)
 
     def wait_until_ready(self, before: int, limit_s: float) -> None:
         """Return when a version newer than `before` is ready; a failed one, or the time limit, is an error."""
         start, printed = client.clock(), ""
         while True:
-            status = self._call(
-                "get the status of", "get_dataset_status", calls.ApiGetDatasetStatusRequest()
-            ).status.name
-            if status in _DEAD:
-                raise BadInput(
+            try:
+                status = self.status()
+                ready = status == READY and self.newest()[0] > before
+            except KaggleError as trouble:  # a fresh dataset may be unknown for a while
+                status, ready = str(trouble.got), False
+            if status in DEAD:
+                raise Failed(
                     f"Kaggle could not make {self.name}",
-                    expected=_READY,
+                    expected=READY,
                     got=status,
                     do=f"open {self.page} for the reason, fix it, ship again",
                 )
-            if status == _READY and self.version() > before:
+            if ready:
                 return
             waited_s = client.clock() - start
             if waited_s > limit_s:
                 raise OutcomeUnknown(
                     f"{self.name} was not ready in time",
-                    expected=f"version {before + 1}, {_READY}, within {limit_s:.0f} s",
+                    expected=f"version {before + 1}, {READY}, within {limit_s:.0f} s",
                     got=f"{status} after {waited_s:.0f} s",
-                    do=f"all is sent; open {self.page} in some minutes",
+                    do="all is sent; the same command goes on waiting, and sends nothing twice",
                 )
             if status != printed:
                 print(f"{self.name}: {status.lower().replace('_', ' ')}, {waited_s:.0f} s", flush=True)
@@ -118,42 +129,40 @@ class Dataset:
                 break
             request.page_token = response.next_page_token
         if missing := sent - listed:
-            raise BadInput(
+            raise Failed(
                 f"{self.name} lacks files that were sent",
                 expected=f"{sent.total()} files with their sizes",
                 got=f"not listed: {shorten(f'{name} of {size:,} bytes' for name, size in sorted(missing))}",
                 do=f"open {self.page}, then ship again",
             )
 
-    def _publish(self, call: str, request: object, before: int) -> None:
-        """Make the one call that must not be made twice; after a lost response the new version is searched for."""
-        try:
-            response = self._call("publish", call, request, repeatable=False)
-        except ResponseLost:
-            for _ in range(_POLLS_AFTER_LOSS):
-                if self.version() > before:
-                    print(f"{self.name}: the response was lost, but the new version is there", flush=True)
-                    return
-                client.sleep(_POLL_EVERY_S)
-            raise
-        if response.error or response.status.lower() != "ok":
-            raise BadInput(
+    def _publish(self, call: str, request: object, notes: str, before: int) -> None:
+        """Make the one call that must not be made twice; after any trouble the new version is searched for."""
+
+        def find() -> int | None:
+            number, has = self.newest()
+            return number if number > before and has in ("", notes) else None
+
+        response = call_once(f"publish the dataset {self.name}", lambda: self._send(call, request), find)
+        if isinstance(response, int):
+            print(f"{self.name}: the new version is there", flush=True)
+        elif response.error or response.status.lower() != "ok":
+            raise Failed(
                 f"Kaggle refused {self.name}",
                 expected="status ok",
-                got=f"{response.status or 'no status'}: {response.error or 'without a reason'}",
+                got=redact(f"{response.status or 'no status'}: {response.error or 'without a reason'}"),
                 do="fix what Kaggle names, then ship again: files that arrived are not sent twice",
             )
 
-    def _call(self, what: str, call: str, request, *, repeatable: bool = True):
-        """The response to one call of Kaggle's dataset service, about this dataset."""
-        if hasattr(request, "dataset_slug"):
-            request.owner_slug, request.dataset_slug = self.owner, self.slug
+    def _call(self, what: str, call: str, request):
+        """The response to a query of Kaggle's dataset service about this dataset."""
+        request.owner_slug, request.dataset_slug = self.owner, self.slug
+        return call_kaggle(f"{what} the dataset {self.name}", lambda: self._send(call, request), repeatable=True)
 
-        def send():
-            with self.api.build_kaggle_client() as kaggle:
-                return getattr(kaggle.datasets.dataset_api_client, call)(request)
-
-        return call_kaggle(f"{what} the dataset {self.name}", send, repeatable=repeatable)
+    def _send(self, call: str, request):
+        """The response of Kaggle's dataset service."""
+        with self.api.build_kaggle_client() as kaggle:
+            return getattr(kaggle.datasets.dataset_api_client, call)(request)
 
 
 def _files(tokens: list[str]) -> list:
@@ -294,8 +303,8 @@ def _rejection(address: str, path: Path) -> str:
     return redact(f"HTTP {response.status_code}, {error_reason(response.text)}")
 
 
-def _not_uploaded(path: Path, got: str) -> BadInput:
-    return BadInput(
+def _not_uploaded(path: Path, got: str) -> Failed:
+    return Failed(
         f"{path.name} was not uploaded, and nothing was published",
         expected="the store accepts it whole",
         got=got,

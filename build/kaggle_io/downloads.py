@@ -1,15 +1,19 @@
 """Download one archive from Kaggle, resumed after an interruption, and unpack it; error pages are refused."""
 
+import errno
+import lzma
 import shutil
 import tarfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 import requests
 
+from build.cli.exit_codes import Failed
 from build.kaggle_io import client
 from build.kaggle_io.client import call_kaggle
 from lib.core.errors import BadInput, shorten
@@ -18,46 +22,48 @@ from lib.core.records import read_json, write_json
 
 _GIB = 1 << 30
 _CHUNK = 1 << 20
+_MOST_EXPANDED, _MOST_FILES = 100, 500_000  # bytes of one that is packed, and files; beyond them it is a bomb
+_DAMAGES = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError)
+_SYSTEM_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO)
 _ATTEMPTS = 5
 _PAUSE_S = 2.0
 
 
 def unpack(archive: Path, folder: Path) -> int:
-    """Unpack the archive into `folder`, whole or not at all, remove it, and return the number of files."""
+    """Unpack the archive into `folder`, whole or not at all, remove it, and return the number of files.
+
+    An archive that cannot be unpacked is removed too, so that the next call does not meet it again.
+    """
     aside = folder.with_name(f"{folder.name}.unpacking")
     if aside.exists():  # left by a run that was killed
         shutil.rmtree(aside)
-    names = 0
     try:
         with _opened(archive) as inside:
-            files = list(_files(inside, archive))
+            files = _files(inside, archive)
             need_space(folder, sum(size for _, size in files), f"unpack {archive.name}")
             for name, _ in progress(files, f"unpacking {archive.name}, files", len(files)):
                 target = aside / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with _read(inside, name) as source, target.open("wb") as copy:
                     shutil.copyfileobj(source, copy, 1 << 20)
-                names += 1
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
-        archive.unlink()
-        raise BadInput(
-            f"{archive.name} is damaged and was removed",
-            expected="an archive whose checksums hold",
-            got=error,
-            do="run the same command again: it downloads anew",
-        ) from error
-    if not names:
-        raise _refused(archive, "no file in it")
+    except BadInput:
+        raise
+    except OSError as error:  # of the disk; BadZipFile and its like are none
+        if error.errno in _SYSTEM_TROUBLE:
+            raise
+        raise _refused(archive, error) from error
+    except (*_DAMAGES, RuntimeError, NotImplementedError) as error:  # the last two: encrypted, compressed unusually
+        raise _refused(archive, error) from error
     aside.rename(folder)
     archive.unlink()
-    return names
+    return len(files)
 
 
 def need_space(folder: Path, needed_bytes: int, why: str) -> None:
     """Refuse to begin what the disk below `folder` has no room for."""
     home = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
     if (free := shutil.disk_usage(home).free) < needed_bytes:
-        raise BadInput(
+        raise Failed(
             f"the disk is too full to {why}",
             expected=f"{needed_bytes / _GIB:.1f} GiB free at {home}",
             got=f"{free / _GIB:.1f} GiB",
@@ -76,16 +82,36 @@ def _opened(archive: Path) -> zipfile.ZipFile | tarfile.TarFile:
     raise _refused(archive, f"{start!r}…")
 
 
-def _files(inside: zipfile.ZipFile | tarfile.TarFile, archive: Path) -> Iterator[tuple[str, int]]:
-    """Name and bytes of every file in the archive; links and names that lead out of the folder are refused."""
-    if isinstance(inside, zipfile.ZipFile):
-        entries = [(info.filename, info.file_size, True) for info in inside.infolist() if not info.is_dir()]
-    else:
-        entries = [(info.name, info.size, info.isfile()) for info in inside.getmembers() if not info.isdir()]
-    bad = [name for name, _, plain in entries if not plain or leaves_folder(name)]
+def _files(inside: zipfile.ZipFile | tarfile.TarFile, archive: Path) -> list[tuple[str, int]]:
+    """Name and bytes of every file in the archive, which must be plain, below the folder, and of a likely size."""
+    files: list[tuple[str, int]] = []
+    bad: list[str] = []
+    total, most = 0, archive.stat().st_size * _MOST_EXPANDED + _GIB
+    for name, size, plain, is_folder in _entries(inside):
+        total += size
+        if total > most or len(files) >= _MOST_FILES:
+            limits = f"more than {most / _GIB:.0f} GiB or {_MOST_FILES:,} files from {archive.stat().st_size:,} bytes"
+            raise _refused(archive, limits)
+        if not is_folder:
+            files.append((name, size))
+            bad += [] if plain and not leaves_folder(name) else [name]
+    names = Counter(name for name, _ in files)
+    folders = {str(folder) for name in names for folder in PurePosixPath(name).parents}
     if bad:
         raise _refused(archive, f"{len(bad)} that leave the folder or are links: {shorten(bad)}")
-    yield from ((name, size) for name, size, _ in entries)
+    if clashing := sorted(name for name, count in names.items() if count > 1 or name in folders):
+        raise _refused(archive, f"names that claim one place: {shorten(clashing)}")
+    if not files:
+        raise _refused(archive, "no file in it")
+    return files
+
+
+def _entries(inside: zipfile.ZipFile | tarfile.TarFile) -> Iterator[tuple[str, int, bool, bool]]:
+    """Name, bytes, whether it is a plain file and whether it is a folder, of every entry."""
+    if isinstance(inside, zipfile.ZipFile):
+        yield from ((info.filename, info.file_size, True, info.is_dir()) for info in inside.infolist())
+    else:
+        yield from ((info.name, info.size, info.isfile(), info.isdir()) for info in inside)
 
 
 def leaves_folder(name: str) -> bool:
@@ -103,14 +129,14 @@ def _read(inside: zipfile.ZipFile | tarfile.TarFile, name: str) -> IO[bytes]:
     return stream
 
 
-def _refused(archive: Path, got: str) -> BadInput:
-    """The error; the archive is removed, so that the next attempt does not meet it again."""
-    archive.unlink()
-    return BadInput(
-        f"{archive.name} is refused and was removed",
-        expected="a .zip or .tar.gz with plain files below one folder",
-        got=got,
-        do="open the page it comes from; where this is an error page, try again later",
+def _refused(archive: Path, got: object) -> Failed:
+    """The error; the archive is removed."""
+    archive.unlink(missing_ok=True)
+    return Failed(
+        f"{archive.name} is damaged or refused, and was removed",
+        expected="a whole .zip or .tar.gz of plain files below one folder",
+        got=got or "damage",
+        do="run the same command again: it downloads anew; if it stays, open the page that it comes from",
     )
 
 
@@ -147,7 +173,7 @@ def download(what: str, request: Callable[[], requests.Response], target: Path, 
         failed = 0 if _bytes_in(part) > most else failed + 1
         print(f"{what}: interrupted: {reason}; resuming", flush=True)
         client.sleep(_PAUSE_S * (failed + 1))
-    raise BadInput(
+    raise Failed(
         f"{what} could not be downloaded",
         expected="some of it in each attempt",
         got=f"nothing in {_ATTEMPTS}: {reason}",
@@ -214,7 +240,7 @@ def _refuse_page(what: str, response: requests.Response) -> None:
     """Refuse a web page where a file is expected: an expired address or a sign-in page comes as one."""
     kind = response.headers.get("Content-Type", "")
     if "html" in kind or "xml" in kind:
-        raise BadInput(
+        raise Failed(
             f"Kaggle sent a page instead of {what}",
             expected="a file",
             got=f"{kind}: {response.text[:200].strip()}",

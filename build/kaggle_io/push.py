@@ -1,17 +1,26 @@
-"""Push a kernel once: wait for a free session, search for a version whose response was lost, refuse dropped sources."""
+"""One push of a kernel, from its intent to its end; the only place that sends one. pushed.json keeps the step:
+
+    intent (version 0) → sent → version known → ended → outputs checked → closed (status set)
+
+A call sends once, and again only after a refusal and a search that finds nothing. Whatever response does not give
+exactly the next version is decided by searching Kaggle for a newer version with this notebook; where that finds none,
+the intent stays, and the next call searches before anything else. A definite refusal leaves no trace.
+"""
 
 import re
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from build.cli.exit_codes import Failed
 from build.kaggle_io import client
-from build.kaggle_io.client import OutcomeUnknown, ResponseLost, call_kaggle, redact
-from build.kaggle_io.push_log import PushRecord, last_push, now, save_push
-from build.kaggle_io.request import request_fingerprint
-from build.kaggle_io.versions import Latest, latest, same_cells
+from build.kaggle_io.client import OutcomeUnknown, call_once, redact, search
+from build.kaggle_io.push_log import KaggleRun, PushRecord, append_run, last_push, now, save_push
+from build.kaggle_io.request import build_request, request_fingerprint
+from build.kaggle_io.versions import Latest, dropped_sources, find_version, latest
 from lib.core.errors import BadInput
 
 QUEUE_PAUSE_S = 60.0
-LOOKS_S = (2.0, 5.0, 10.0, 20.0)  # pauses before each search for a version whose response was lost
 _SESSION_LIMIT = re.compile(r"(?i)session count|session limit|too many .*sessions")
 _INVALID = {
     "invalid_tags": "tags",
@@ -22,22 +31,31 @@ _INVALID = {
 }
 
 
-class SourcesDropped(BadInput):
-    """The version was made and runs, but without some of its sources; `record` holds its number."""
-
-    record: PushRecord
-
-
-def unfinished_push(root: Path, slug: str, request: dict) -> PushRecord | None:
-    """The push of this very request that was sent, or on its way, when an earlier call ended; or None."""
-    last = _same_push(root, slug, request)
-    return last if last and not last.status else None
-
-
 def complete_push(root: Path, slug: str, request: dict, since: str) -> PushRecord | None:
-    """The push of this very request that was made after `since` and is known to be COMPLETE; or None."""
+    """The push of this very request that was made after `since` and is closed as COMPLETE; or None."""
     last = _same_push(root, slug, request)
     return last if last and last.status == "COMPLETE" and last.pushed_at >= since else None
+
+
+def resume_push(api, root: Path, slug: str, request: dict) -> PushRecord | None:
+    """The open push of this very request whose version is on Kaggle, by its record or by a search; or None."""
+    last = _same_push(root, slug, request)
+    if last is None or last.status:
+        return None
+    kernel = last.kernel
+    if last.version:
+        print(f"{kernel} version {last.version} was pushed at {last.pushed_at}: waiting for it, not pushing again")
+        return last
+    print(f"a call at {last.pushed_at} may have pushed {kernel}: searching Kaggle for its version", flush=True)
+    found, searched = search(partial(find_version, api, kernel, request["text"], last.version_before))
+    if not searched:
+        raise OutcomeUnknown(
+            f"it is not known whether {kernel} was pushed at {last.pushed_at}",
+            expected="Kaggle's latest version",
+            got="no response",
+            do="run the same command when kaggle.com responds: it searches again before it pushes",
+        )
+    return _save_version(root, slug, last, found.version, "", dropped_sources(request, found)) if found else None
 
 
 def _same_push(root: Path, slug: str, request: dict) -> PushRecord | None:
@@ -48,104 +66,86 @@ def _same_push(root: Path, slug: str, request: dict) -> PushRecord | None:
 
 
 def push_once(api, root: Path, folder: Path, request: dict, deadline_s: float) -> PushRecord:
-    """Push the built folder, whose request this is, and record the version; an unfinished push is resumed instead."""
-    kernel, earlier = request["slug"], unfinished_push(root, folder.name, request)
-    if earlier and earlier.version:
-        print(
-            f"{kernel} version {earlier.version} was pushed at {earlier.pushed_at}: waiting for it, not pushing again"
+    """Push the built folder, whose request this is, and record its version; call it when there is none to resume."""
+    kernel, slug = request["slug"], folder.name
+    if build_request(folder) != request:
+        raise BadInput(f"{slug} was built anew", expected="what was shown", got="another request", do="run this again")
+    there, earlier = latest(api, kernel), last_push(root, slug)
+    before = there.version if there else 0
+    intent = PushRecord(kernel, request_fingerprint(request), before, 0, "", now(), status="")
+    save_push(root, slug, intent)
+    try:
+        sent = _send(api, folder, request, before, deadline_s)
+    except OutcomeUnknown:
+        raise
+    except BadInput:
+        save_push(root, slug, earlier)
+        raise
+    if sent is None:
+        save_push(root, slug, earlier)
+        raise OutcomeUnknown(
+            f"{kernel} was not pushed: no session is free",
+            expected="a free session within the time limit",
+            got="the limit of sessions, as shown above",
+            do="end other runs on kaggle.com, or run this again later",
         )
-        return earlier
-    on_kaggle = latest(api, kernel)
-    if earlier and (version := _lost_version(on_kaggle, kernel, request["text"], earlier.version_before)):
-        return _record_version(root, earlier, version, "")
-    version_before = on_kaggle.version if on_kaggle else 0
-    sent = PushRecord(kernel, request_fingerprint(request), version_before, 0, "", now(), status="")
-    save_push(root, sent)
-    for losses_left in (2, 1, 0):
-        try:
-            version, url, dropped = _send(api, folder, kernel, deadline_s)
-        except ResponseLost as lost:
-            print(f"{lost.what}: {lost.got}; checking whether Kaggle has the version", flush=True)
-            version, url, dropped = _find_lost_version(api, kernel, request["text"], version_before), "", []
-            if not version and not losses_left:
-                raise
-        if version:
-            record = _record_version(root, sent, version, url)
-            if dropped:
-                raise _sources_dropped(record, dropped)
-            return record
-    raise AssertionError("the last loss is raised")
+    return _save_version(root, slug, intent, *sent)
 
 
-def _record_version(root: Path, sent: PushRecord, version: int, url: str) -> PushRecord:
+def close_push(root: Path, slug: str, sent: PushRecord, status: str, failure: str, outputs: list[str]) -> None:
+    """Add the run's line and save its final status: the next call pushes anew."""
+    run = KaggleRun(sent.kernel, sent.version, sent.sha, status, failure, sent.pushed_at, now(), outputs, sent.url)
+    append_run(root, run)
+    if last_push(root, slug) == sent:  # else a later one is under way
+        save_push(root, slug, replace(sent, status=status))
+
+
+def sources_dropped(sent: PushRecord) -> Failed:
+    """The error for sources that Kaggle did not attach."""
+    return Failed(
+        f"{sent.kernel} version {sent.version} runs without what it needs",
+        expected="every source attached",
+        got=f"not attached by Kaggle: {'; '.join(sent.dropped)}",
+        do=f"cancel it at {sent.url}; check that these exist and your token may read them (push the kernels before "
+        "this one, make the datasets, accept the rules); then push again",
+    )
+
+
+def _save_version(root: Path, slug: str, intent: PushRecord, version: int, url: str, dropped: list[str]) -> PushRecord:
     """Save the push with the version that Kaggle made of it, and return it."""
-    page = url or f"https://www.kaggle.com/code/{sent.kernel}"
-    record = PushRecord(sent.kernel, sent.sha, sent.version_before, version, page, sent.pushed_at, status="")
-    save_push(root, record)
-    print(f"{sent.kernel} version {version} is on Kaggle: {page}", flush=True)
+    page = url or f"https://www.kaggle.com/code/{intent.kernel}"
+    record = replace(intent, version=version, url=page, dropped=[redact(source) for source in dropped])
+    save_push(root, slug, record)
+    print(f"{record.kernel} version {version} is on Kaggle: {page}", flush=True)
     return record
 
 
-def _send(api, folder: Path, kernel: str, deadline_s: float) -> tuple[int, str, list[str]]:
-    """The version's number and page, and the sources that Kaggle dropped; waits while no session is free."""
+def _send(api, folder: Path, request: dict, before: int, deadline_s: float) -> tuple[int, str, list[str]] | None:
+    """The version's number, its page and the sources that Kaggle dropped; None when no session becomes free in time."""
+    kernel = request["slug"]
+    find = partial(find_version, api, kernel, request["text"], before)
     while True:
-        response = call_kaggle(f"push {kernel}", lambda: api.kernels_push(str(folder)), repeatable=False)
-        error = redact(response.error or "")
-        if not (error and _SESSION_LIMIT.search(error)):
-            break
-        if client.clock() + QUEUE_PAUSE_S > deadline_s:
+        response = call_once(f"push {kernel}", lambda: api.kernels_push(str(folder)), find)
+        if isinstance(response, Latest):
+            return response.version, "", dropped_sources(request, response)
+        number, error = response.version_number or 0, redact(response.error or "")
+        if number == before + 1 and not error:
+            dropped = {what: getattr(response, key) for key, what in _INVALID.items() if getattr(response, key)}
+            return number, response.url, [f"{what}: {', '.join(names)}" for what, names in dropped.items()]
+        refused = bool(error) and not number
+        found, searched = search(find, (0.0,) if refused else client.LOOKS_S)
+        if found:
+            return found.version, "", dropped_sources(request, found)
+        if not refused:
             raise OutcomeUnknown(
-                f"{kernel} was not pushed: no session became free",
-                expected="a free session within the time limit",
-                got=error,
-                do="end other runs on kaggle.com, or run this again later",
+                f"it is not known whether {kernel} was pushed",
+                expected=f"version {before + 1}",
+                got=f"version {number or 'unknown'}, error {error or 'none'}; and no such version is there",
+                do="run the same command again: it searches once more before it pushes",
             )
+        if not _SESSION_LIMIT.search(error):
+            raise Failed(f"{kernel} was not pushed", expected="a version", got=error, do="fix that, and push again")
         print(f"{kernel} waits for a free session: {error}; again in {QUEUE_PAUSE_S:.0f} s", flush=True)
+        if not searched or client.clock() + QUEUE_PAUSE_S > deadline_s:
+            return None
         client.sleep(QUEUE_PAUSE_S)
-    if error or not response.version_number:
-        raise BadInput(
-            f"{kernel} was not pushed",
-            expected="a version number and no error",
-            got=error or "neither of them",
-            do="fix what Kaggle names, and push again",
-        )
-    dropped = [
-        f"{what}: {', '.join(getattr(response, key))}" for key, what in _INVALID.items() if getattr(response, key)
-    ]
-    return response.version_number, response.url, dropped
-
-
-def _find_lost_version(api, kernel: str, text: str, version_before: int) -> int:
-    """The number of the version with this notebook that is newer than `version_before`, or 0 when none appears."""
-    for pause_s in LOOKS_S:
-        client.sleep(pause_s)
-        if version := _lost_version(latest(api, kernel), kernel, text, version_before):
-            return version
-    return 0
-
-
-def _lost_version(on_kaggle: Latest | None, kernel: str, text: str, version_before: int) -> int:
-    """The number of the latest version, if it came of a push of this notebook whose response was lost; or 0."""
-    if on_kaggle is None or not same_cells(on_kaggle.source, text):
-        return 0
-    if not on_kaggle.version:
-        raise OutcomeUnknown(
-            f"the response to the push of {kernel} was lost",
-            expected="the number of the version with this notebook",
-            got="this notebook, and no number",
-            do=f"check https://www.kaggle.com/code/{kernel} before you push again",
-        )
-    return on_kaggle.version if on_kaggle.version > version_before else 0
-
-
-def _sources_dropped(record: PushRecord, dropped: list[str]) -> SourcesDropped:
-    """The error for sources that Kaggle did not attach."""
-    error = SourcesDropped(
-        f"{record.kernel} version {record.version} runs without what it needs",
-        expected="every source attached",
-        got=f"not valid for Kaggle: {'; '.join(dropped)}",
-        do=f"cancel it at {record.url}; check that these exist and your token may read them (push the kernels before "
-        "this one, make the datasets, accept the rules); then push again",
-    )
-    error.record = record
-    return error

@@ -1,12 +1,12 @@
 """Local records of kernels on Kaggle: their short names, the last push of each, and one line per run."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from lib.core.errors import BadInput
-from lib.core.records import from_json, read_json, to_json, write_json
+from lib.core.records import from_json, read_json, to_json, write_json, write_text
 
 KERNELS = {
     "prep": "pantanal-01-data-prep",
@@ -20,15 +20,16 @@ KERNELS = {
 
 @dataclass(frozen=True)
 class PushRecord:
-    """The last push of a kernel, saved before and after it was sent, so that a second call resumes it."""
+    """The last push of a kernel, saved at each step of build/kaggle_io/push.py: a second call goes on there."""
 
     kernel: str  # owner/slug
     sha: str  # of the whole request
     version_before: int  # the latest that Kaggle had
-    version: int  # 0 until Kaggle responds
+    version: int  # 0 until it is known
     url: str
     pushed_at: str
-    status: str  # of its finished run; empty until then
+    status: str  # of its run, once it is closed; empty until then
+    dropped: list[str] = field(default_factory=list)  # sources that Kaggle did not attach
 
 
 @dataclass(frozen=True)
@@ -62,18 +63,21 @@ def last_push(root: Path, slug: str) -> PushRecord | None:
     return from_json(PushRecord, read_json(path), str(path)) if path.is_file() else None
 
 
-def save_push(root: Path, record: PushRecord) -> None:
-    """Save a push as its kernel's last, in one step."""
-    slug = record.kernel.partition("/")[2]
-    write_json(kernel_folder(root, slug) / "pushed.json", to_json(record))
+def save_push(root: Path, slug: str, record: PushRecord | None) -> None:
+    """Save a push as its kernel's last, in one step; None removes it."""
+    path = kernel_folder(root, slug) / "pushed.json"
+    if record:
+        write_json(path, to_json(record))
+    else:
+        path.unlink(missing_ok=True)
 
 
 def append_run(root: Path, line: KaggleRun) -> None:
-    """Append one line, in one write."""
-    path = root / "runs" / "kaggle" / "pushes.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(to_json(line), sort_keys=True, allow_nan=False) + "\n")
+    """Add the line of a run, in one step, unless that push has one."""
+    known = read_runs(root)
+    if (line.kernel, line.version, line.pushed_at) not in {(one.kernel, one.version, one.pushed_at) for one in known}:
+        lines = [json.dumps(to_json(one), sort_keys=True, allow_nan=False) for one in [*known, line]]
+        write_text(root / "runs" / "kaggle" / "pushes.jsonl", "".join(f"{text}\n" for text in lines))
 
 
 def read_runs(root: Path) -> list[KaggleRun]:

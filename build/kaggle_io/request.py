@@ -7,15 +7,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from build.kaggle_io.client import call_kaggle, client_class
+from build.kaggle_io.versions import SOURCES
 from lib.core.errors import BadInput
 from lib.core.fingerprint import of_json, of_text
-
-_SOURCES = {
-    "competitions": "competitionDataSources",
-    "kernels": "kernelDataSources",
-    "datasets": "datasetDataSources",
-    "models": "modelDataSources",
-}
 
 
 def build_request(folder: Path) -> dict:
@@ -64,6 +58,6 @@ def summarise(request: dict) -> str:
         "internet": "ON" if request.get("enableInternet", True) else "off",
         "accelerator": shape,
         "image": request.get("dockerImage") or "Kaggle's latest",
-        **{name: ", ".join(request.get(key, [])) or "none" for name, key in _SOURCES.items()},
+        **{name: ", ".join(request.get(key, [])) or "none" for name, (key, _) in SOURCES.items()},
     }
     return "\n".join([request["slug"], *(f"  {name:<12} {value}" for name, value in rows.items())])

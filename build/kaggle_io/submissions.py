@@ -1,6 +1,7 @@
 """The submissions sent from here: their inputs, offline and public scores, what changed, and what may be sent next."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,21 +12,22 @@ from kagglesdk.competitions.types import competition_api_service as calls
 from scipy.stats import spearmanr
 
 from build.kaggle_io.client import KaggleError, call_kaggle
+from build.kaggle_io.outputs import RECEIPT, read_receipt
+from build.kaggle_io.outputs import SUBMISSION as FILE
 from build.kaggle_io.push_log import kernel_folder, read_runs
 from build.kaggle_io.versions import status_of
 from lib.competition.classes import read_class_list
-from lib.core import fingerprint
 from lib.core.errors import BadInput
 from lib.core.paths import SLUG, find_competition
-from lib.core.records import from_json, read_json, to_json, write_text
+from lib.core.records import from_json, to_json, write_text
 from lib.submit.rows import required_rows
 from lib.submit.writer import check_submission, read_submission
 
 SENDING, PENDING, COMPLETE, ERROR = "SENDING", "PENDING", "COMPLETE", "ERROR"
-FILE, RECEIPT = "submission.csv", "receipt.json"
 RULES_PAGE = f"https://www.kaggle.com/competitions/{SLUG}/rules"
 _NEEDED = ("submission", "recipe", "recipe_score", "recipe_interval", "lib_fingerprint", "alarms")  # of a receipt
 _PAGE = 100
+_LIST_IS_COMPLETE_AFTER = timedelta(hours=1)
 _ENOUGH = 3
 _PREDICTS, _HINTS = 0.7, 0.3  # least rank correlations for these verdicts
 
@@ -47,6 +49,8 @@ class Submission:
     public_score: float | None = None
     private_score: float | None = None
     error: str = ""
+    counted_before: int = -1  # submissions of that day when it was sent, by Kaggle's count; -1 where unknown
+    listed_before: int = 0  # submissions in Kaggle's list then
 
     def updated(self, shown) -> "Submission":
         """This submission with the number, status, scores and error that Kaggle now shows."""
@@ -61,8 +65,12 @@ class Submission:
 
 
 def _score(text: str | None) -> float | None:
-    """The score that Kaggle gives as text, None where it gives none."""
-    return float(text) if text else None
+    """The score that Kaggle gives as text, None where it gives no number."""
+    try:
+        score = float(text or "nan")
+    except ValueError:
+        return None
+    return score if math.isfinite(score) else None
 
 
 def input_fingerprints(receipt: Mapping) -> dict[str, str]:
@@ -179,13 +187,19 @@ def submission_limits(api) -> calls.ApiSubmissionLimits:
     return call_kaggle("get the submissions left", lambda: api.competition_get_submission_limits(SLUG), repeatable=True)
 
 
-def submit_version(api, kernel: str, version: int, message: str) -> calls.ApiCreateCodeSubmissionResponse:
-    """Submit a version of owner/slug, never twice, and return Kaggle's response."""
-    return call_kaggle(
-        f"submit {kernel} version {version}",
-        lambda: api.competition_submit_code(FILE, message, SLUG, kernel, version, quiet=True),
-        repeatable=False,
-    )
+def surely_not_made(api, sent: Submission, shown: dict[int, calls.ApiSubmission]) -> bool:
+    """True when a submission that Kaggle's list lacks was not made: the day's count did not grow beyond that list.
+
+    Where Kaggle gives no count of that day, an hour must pass: the list may be late.
+    """
+    sent_at, now = datetime.fromisoformat(sent.date), datetime.now(UTC)
+    try:
+        counted = submission_limits(api).num_today
+    except KaggleError:
+        counted = -1
+    if counted < 0 or sent.counted_before < 0 or sent_at.date() != now.date():
+        return now - sent_at > _LIST_IS_COMPLETE_AFTER
+    return counted - sent.counted_before <= len(shown) - sent.listed_before
 
 
 def newest_complete(root: Path, kernel: str) -> int:
@@ -219,7 +233,7 @@ def check_run(api, root: Path, kernel: str, version: int, data: str) -> dict:
             got=f"no {', '.join(absent)}",
             do=f"fetch them: build/fetch.py outputs {slug} --version {version}",
         )
-    receipt, competition = read_json(folder / RECEIPT), find_competition(data)
+    receipt, competition = read_receipt(folder), find_competition(data)
     if lacking := [name for name in _NEEDED if name not in receipt]:
         raise BadInput(
             f"{folder / RECEIPT} is not a receipt",
@@ -227,24 +241,21 @@ def check_run(api, root: Path, kernel: str, version: int, data: str) -> dict:
             got=f"no {', '.join(lacking)}",
             do="push the kernel anew, as this version of the project builds it",
         )
-    check_submission(read_submission(folder / FILE), required_rows(competition).row_ids, read_class_list(competition))
-    if receipt["submission"] != (written := fingerprint.of_file(folder / FILE)):
-        raise BadInput(
-            f"{RECEIPT} and {FILE} in {folder} do not belong together",
-            expected=f"a submission {receipt['submission']}, as the receipt states",
-            got=written,
-            do=f"fetch them again: build/fetch.py outputs {slug} --version {version}",
-        )
+    try:
+        submission = read_submission(folder / FILE)
+    except ValueError as error:  # of pandas, for what is no table
+        raise BadInput(f"{folder / FILE} is no table", expected="CSV", got=error, do="push the kernel anew") from None
+    check_submission(submission, required_rows(competition).row_ids, read_class_list(competition))
     return receipt
 
 
-def check_allowance(api) -> None:
-    """Refuse when no submission is left today; print the number left, where Kaggle gives it."""
+def check_allowance(api) -> int:
+    """The number of submissions made today, -1 where Kaggle does not give it; none left today is an error."""
     try:
         limits = submission_limits(api)
     except KaggleError as error:
         print(f"submissions left today: unknown ({error.got})")
-        return
+        return -1
     if limits.num_allowed_now < 1:
         joined = limits.num_total or limits.num_today  # Kaggle returns zeros for users without a team
         raise BadInput(
@@ -254,6 +265,7 @@ def check_allowance(api) -> None:
             do=f"wait until {next_day(datetime.now(UTC))}" if joined else f"accept the rules at {RULES_PAGE}",
         )
     print(f"submissions left today: {limits.num_allowed_now}")
+    return limits.num_today
 
 
 def next_day(now: datetime) -> str:

@@ -4,6 +4,7 @@ The client's own methods are not used for them: 2.2.4 returns the latest version
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +12,13 @@ from build.kaggle_io import client
 from build.kaggle_io.client import KaggleError, OutcomeUnknown, call_kaggle, redact
 from build.kaggle_io.push_log import PushRecord
 
+SOURCES = {  # kind -> its key in the request of a push, its field in a kernel's metadata
+    "competitions": ("competitionDataSources", "competition_data_sources"),
+    "kernels": ("kernelDataSources", "kernel_data_sources"),
+    "datasets": ("datasetDataSources", "dataset_data_sources"),
+    "models": ("modelDataSources", "model_data_sources"),
+}
+_PREFIX = re.compile("^(datasets|code|competitions|c|models)/")  # seen on some names in pulled metadata
 NOT_THERE = (403, 404)  # Kaggle returns 403 for kernels that do not exist
 FAILED = ("ERROR", "CANCEL_REQUESTED", "CANCEL_ACKNOWLEDGED")
 
@@ -25,10 +33,11 @@ class Status:
 
 @dataclass(frozen=True)
 class Latest:
-    """The latest version on Kaggle: its number, 0 where Kaggle gives none, and the notebook's text."""
+    """The latest version on Kaggle: its number, 0 where Kaggle gives none, its notebook's text, its sources by kind."""
 
     version: int
     source: str
+    sources: dict[str, list[str]]
 
 
 def status_of(api, kernel: str, version: int) -> Status:
@@ -50,7 +59,9 @@ def latest(api, kernel: str) -> Latest | None:
         if trouble.status in NOT_THERE:
             return None
         raise
-    return Latest(response.metadata.current_version_number or 0, response.blob.source or "")
+    described = response.metadata
+    sources = {kind: list(getattr(described, field) or []) for kind, (_, field) in SOURCES.items()}
+    return Latest(described.current_version_number or 0, response.blob.source or "", sources)
 
 
 def outputs_of(api, kernel: str, version: int) -> tuple[list[tuple[str, str]], str]:
@@ -65,7 +76,33 @@ def outputs_of(api, kernel: str, version: int) -> tuple[list[tuple[str, str]], s
         log = log or response.log or ""
         page = response.next_page_token
         if not page:
-            return files, _plain(log)
+            return files, redact(_plain(log))
+
+
+def dropped_sources(request: dict, there: Latest) -> list[str]:
+    """The sources in the request of a push that the version on Kaggle lacks, each with its kind."""
+    dropped = []
+    for kind, (key, _) in SOURCES.items():
+        has = [_PREFIX.sub("", name).lower() for name in there.sources[kind]]
+        for source in request.get(key, []):
+            if not any(name == source.lower() or name.startswith(f"{source.lower()}/") for name in has):
+                dropped.append(f"{kind}: {source}")
+    return dropped
+
+
+def find_version(api, kernel: str, text: str, after: int) -> Latest | None:
+    """The latest version, where it has this notebook and is newer than `after`; or None."""
+    there = latest(api, kernel)
+    if there is None or not same_cells(there.source, text):
+        return None
+    if not there.version:
+        raise OutcomeUnknown(
+            f"the response to the push of {kernel} was lost",
+            expected="the number of the version with this notebook",
+            got="this notebook, and no number",
+            do=f"check https://www.kaggle.com/code/{kernel} before you push again",
+        )
+    return there if there.version > after else None
 
 
 def same_cells(one: str, other: str) -> bool:
@@ -102,42 +139,51 @@ def _plain(log: str) -> str:
 
 
 POLL_EVERY_S, PRINT_EVERY_S = 15.0, 60.0
-_REFUSED = (400, 401, 403, 404)
+_REFUSALS_BORNE = 8  # in a row: for a fresh version Kaggle may return 404 for a while
 
 
 def wait_for_end(api, record: PushRecord, deadline_s: float) -> Status:
-    """Wait until the version has ended, and return its status: COMPLETE, or one of FAILED."""
+    """Wait until the version has ended, printing its log's new lines, and return its status: COMPLETE or a failure."""
     started = printed_at = client.clock()
-    shown = None
+    name, version, shown, printed_lines, refusals = record.kernel, record.version, "", 0, 0
     while True:
-        status = _status(api, record)
+        status = Status("", "no response")
+        try:
+            status, refusals = status_of(api, name, version), 0
+        except KaggleError as trouble:
+            refusals = refusals + 1 if 400 <= (trouble.status or 0) < 500 else 0
+            if refusals > _REFUSALS_BORNE:
+                raise OutcomeUnknown(
+                    f"{name} version {version} is on Kaggle, and its status cannot be read",
+                    expected="a status",
+                    got=trouble.got,
+                    do=f"{trouble.do}; the same command goes on waiting; the run is at {record.url}",
+                ) from None
+            print(f"  {trouble.what}: {trouble.got}; the run goes on, so does the waiting", flush=True)
         now = client.clock()
-        if status and (status.name != shown or now - printed_at >= PRINT_EVERY_S):
+        if status.name and (status.name != shown or now - printed_at >= PRINT_EVERY_S):
             shown, printed_at = status.name, now
-            print(f"  {(now - started) / 60:6.1f} min  {record.kernel} version {record.version}: {shown}", flush=True)
-        if status and (status.name == "COMPLETE" or status.name in FAILED):
+            print(f"  {(now - started) / 60:6.1f} min  {name} version {version}: {shown}", flush=True)
+        if status.name == "COMPLETE" or status.name in FAILED:
             return status
+        if status.name == "RUNNING":
+            printed_lines = _print_new_lines(api, name, version, printed_lines)
         if now + POLL_EVERY_S > deadline_s:
             raise OutcomeUnknown(
-                f"{record.kernel} version {record.version} has not ended",
+                f"{name} version {version} has not ended",
                 expected="COMPLETE within the time limit",
-                got=status.name if status else "no response",
+                got=status.name or status.failure,
                 do=f"run the same command again to go on waiting, or open {record.url}",
             )
         client.sleep(POLL_EVERY_S)
 
 
-def _status(api, record: PushRecord) -> Status | None:
-    """The status now, or None where Kaggle cannot be reached for the moment."""
+def _print_new_lines(api, kernel: str, version: int, printed: int) -> int:
+    """Print the lines of a running kernel's log after the first `printed`, and return their number."""
     try:
-        return status_of(api, record.kernel, record.version)
-    except KaggleError as trouble:
-        if trouble.status in _REFUSED:
-            raise OutcomeUnknown(
-                f"{record.kernel} version {record.version} is on Kaggle, and its status cannot be read",
-                expected="a status",
-                got=trouble.got,
-                do=f"{trouble.do}; the same command goes on waiting; the run is at {record.url}",
-            ) from None
-        print(f"  {trouble.what}: {trouble.got}; the run goes on, so does the waiting", flush=True)
-        return None
+        lines = outputs_of(api, kernel, version)[1].splitlines()
+    except KaggleError:  # a log that is not there yet is no trouble
+        return printed
+    for line in lines[printed:]:
+        print(f"    | {line}", flush=True)
+    return max(printed, len(lines))

@@ -3,8 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tarfile
 import time
 import zipfile
@@ -12,13 +10,14 @@ import zipfile
 import pytest
 
 from build import fetch
+from build.cli.exit_codes import Failed
 from build.kaggle_io import client, downloads
-from build.project import ROOT
 from lib.core.errors import BadInput
 from lib.core.paths import MARKERS
 from tests.support.kaggle import loopback
-from tests.support.kaggle.loopback import cut, hang, page, refused, reset
+from tests.support.kaggle.loopback_faults import cut, hang, page, refused, reset
 from tests.support.kaggle.loopback_services import Competition, Dataset, Run
+from tests.support.kaggle.project import fork, join
 
 FILES = {name: name.encode() for name in MARKERS} | {"train_audio/x/a.ogg": bytes(range(256)) * 40}
 
@@ -112,19 +111,75 @@ def test_a_second_run_goes_on_where_the_first_gave_up(contest, tmp_path, pauses,
 def test_a_killed_download_goes_on(contest, tmp_path):
     contest.state.competitions["birdclef-2026"].files["big.bin"] = os.urandom(6 << 20)
     contest.fail("GET", cut(4 << 20), hang(20))
-    code = f"from build import fetch; fetch.main(['data'], fetch.Path({str(tmp_path)!r}))"
-    child = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL)
-    part, deadline = tmp_path / "data/real/public" / "birdclef-2026.archive.part", time.monotonic() + 20
+    part = tmp_path / "data/real/public" / "birdclef-2026.archive.part"
+    child = fork(lambda: fetch.main(["data"], tmp_path))
+    deadline = time.monotonic() + 20
     while not (part.exists() and part.stat().st_size >= 3 << 20) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    join(child)
     contest.faults["GET"].clear()
     contest.requests.clear()
     kept = part.stat().st_size
     assert fetch.main(["data"], tmp_path) == 0
     assert gets(contest)[-1] == f"bytes={kept}-"
     assert lies_in(tmp_path / "data/real/public" / "birdclef-2026") == contest.state.competitions["birdclef-2026"].files
+
+
+def odd_zip(path, name="a/b.txt", data=b"b", kind=zipfile.ZIP_STORED):
+    """A zip of one file, and its bytes, to spoil."""
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        archive.writestr(name, data)
+    return bytearray(path.read_bytes())
+
+
+def spoilt(path, kind):
+    """An archive that cannot be unpacked, written to `path`."""
+    if kind == "two names for one place":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a", "1")
+            archive.writestr("a/b", "2")
+    elif kind == "a bomb":
+        odd_zip(path, data=bytes(8 << 20), kind=zipfile.ZIP_DEFLATED)
+    elif kind == "a long name":
+        odd_zip(path, name="n" * 300)
+    else:
+        data = odd_zip(path)
+        central = data.index(b"PK\x01\x02")
+        if kind == "encrypted":
+            data[6] |= 1
+            data[central + 8] |= 1
+        elif kind == "an odd compression":
+            data[8] = data[central + 10] = 97
+        elif kind == "another name inside":
+            data[30] ^= 1
+        path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["two names for one place", "a bomb", "a long name", "encrypted", "an odd compression", "another name inside"],
+)
+def test_an_archive_that_cannot_be_unpacked_is_removed_and_named(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(downloads, "_GIB", 1 << 20)
+    spoilt(tmp_path / "x.archive", kind)
+    with pytest.raises(Failed, match="damaged or refused, and was removed"):
+        downloads.unpack(tmp_path / "x.archive", tmp_path / "x")
+    assert not (tmp_path / "x.archive").exists()
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_disk_that_fills_while_unpacking_keeps_the_archive(contest, tmp_path, monkeypatch, capsys):
+    def full(source, copy, size):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(downloads.shutil, "copyfileobj", full)
+        assert fetch.main(["data"], tmp_path) == 1
+    assert "got:      No space left on device" in capsys.readouterr().err
+    contest.requests.clear()
+    assert fetch.main(["data"], tmp_path) == 0
+    assert gets(contest) == []
 
 
 def test_the_beginning_of_another_version_is_not_continued(contest, tmp_path, pauses):
@@ -140,7 +195,7 @@ def test_the_beginning_of_another_version_is_not_continued(contest, tmp_path, pa
 
 def test_rules_that_were_not_accepted_say_what_to_click(contest, tmp_path, capsys):
     contest.state.competitions["birdclef-2026"].rules_accepted = False
-    assert fetch.main(["data"], tmp_path) == 1
+    assert fetch.main(["data"], tmp_path) == 2
     printed = capsys.readouterr().err
     assert "https://www.kaggle.com/competitions/birdclef-2026/rules" in printed
     assert "I Understand and Accept" in printed
@@ -176,7 +231,7 @@ def test_a_page_in_disguise_is_found_when_it_is_opened(contest, tmp_path, capsys
 def test_damage_in_the_archive_is_found_by_its_checksums(contest, tmp_path, capsys):
     contest.state.storage = Damaging()
     assert fetch.main(["data"], tmp_path) == 1
-    assert "damaged and was removed" in capsys.readouterr().err
+    assert "damaged or refused, and was removed" in capsys.readouterr().err
     assert not (tmp_path / "data/real/public" / "birdclef-2026").exists()
     assert not (tmp_path / "data/real/public" / "birdclef-2026.archive").exists()
 
@@ -220,7 +275,7 @@ def test_unpacking_that_was_killed_begins_anew(tmp_path):
 def test_files_that_lie_in_the_way_are_not_touched(contest, tmp_path, capsys):
     (tmp_path / "data/real/public" / "birdclef-2026").mkdir(parents=True)
     (tmp_path / "data/real/public" / "birdclef-2026" / "mine.txt").write_text("mine")
-    assert fetch.main(["data"], tmp_path) == 1
+    assert fetch.main(["data"], tmp_path) == 2
     assert "in the way" in capsys.readouterr().err
     assert lies_in(tmp_path / "data/real/public") == {"birdclef-2026/mine.txt": b"mine"}
 
@@ -245,7 +300,7 @@ def test_the_embedders_come_from_a_dataset_or_a_model(kaggle, tmp_path, capsys):
 
 @pytest.mark.parametrize("handle", ["perch", "a/b/c/d", "a//c/d/1", "a/b/c/d/1/e"])
 def test_a_handle_that_names_nothing_is_refused(kaggle, tmp_path, handle, capsys):
-    assert fetch.main(["birdnet", "--handle", handle], tmp_path) == 1
+    assert fetch.main(["birdnet", "--handle", handle], tmp_path) == 2
     assert "names neither a dataset nor a model" in capsys.readouterr().err
 
 
@@ -272,10 +327,10 @@ def test_a_server_that_hangs_is_given_up(contest, tmp_path, pauses, monkeypatch,
 
 def test_no_or_expired_credentials_say_so(contest, tmp_path, monkeypatch, capsys):
     contest.state.token_active = False
-    assert fetch.main(["data"], tmp_path) == 1
+    assert fetch.main(["data"], tmp_path) == 2
     assert "does not accept" in capsys.readouterr().err
     monkeypatch.delenv("KAGGLE_API_TOKEN")
-    assert fetch.main(["data"], tmp_path) == 1
+    assert fetch.main(["data"], tmp_path) == 2
     assert "not logged in" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
 

@@ -4,21 +4,19 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import time
 import zipfile
 
 import pytest
 
 from build import ship
 from build.kaggle_io import client, datasets
-from build.project import ROOT
+from build.kaggle_io.lock import kaggle_lock
 from lib.blend.recipe import save_recipe
 from lib.core.errors import BadInput
 from lib.core.paths import KAGGLE_VARIABLE, find_artifact, find_artifacts
 from lib.core.records import check_seal, seal, write_json
-from tests.support.kaggle.loopback import changed, cut, hang, instead, page, refused, reset
+from tests.support.kaggle.loopback_faults import changed, cut, hang, instead, late, page, refused, reset
+from tests.support.kaggle.project import killed_at
 
 
 @pytest.fixture(scope="module")
@@ -124,14 +122,8 @@ def test_a_second_run_sends_only_what_is_missing(kaggle, wheels, tmp_path, pause
 
 
 def test_a_run_killed_in_the_middle_goes_on_where_it_was(kaggle, wheels, tmp_path):
-    kaggle.fail("PUT", refused(200, ""), hang(20))  # a.whl arrives by word only; b.whl is on its way
-    code = f"from build import ship; ship.main(['wheels'], ship.Path({str(tmp_path)!r}))"
-    child = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while len(of(kaggle, "PUT")) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    kaggle.fail("PUT", refused(200, ""))  # a.whl arrives by word only
+    assert killed_at(kaggle, "PUT", "done", lambda: send(tmp_path)) == -signal.SIGKILL  # with b.whl on its way
     assert kaggle.state.datasets == {}
     kaggle.state.uploads["blob-1"]["data"] = b"a" * 5000
     kaggle.requests.clear()
@@ -190,24 +182,75 @@ def test_a_refusal_in_a_successful_answer_is_an_error(kaggle, wheels, tmp_path, 
     assert "The title is already in use" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("fault", [reset(done=True), hang(3, done=True)])
-def test_a_lost_answer_is_looked_for_and_not_repeated(kaggle, wheels, tmp_path, pauses, fault, capsys):
+@pytest.mark.parametrize("fault", [reset(done=True), hang(3, done=True), refused(429, "slow", done=True), late(2)])
+def test_a_lost_answer_is_looked_for_and_not_repeated(kaggle, wheels, tmp_path, pauses, monkeypatch, fault, capsys):
+    monkeypatch.setenv(client.TIMEOUT_VARIABLE, "0.3")
     assert send(tmp_path) == 0
+    (wheels / "b.whl").write_bytes(b"B" * 301)
     kaggle.fail("CreateDatasetVersion", fault)
     assert send(tmp_path) == 0
     assert len(kaggle.calls_to("CreateDatasetVersion")) == 1
     assert len(kaggle.state.datasets["alice/pantanal-wheels"].versions) == 2
-    assert "the response was lost, but the new version is there" in capsys.readouterr().out
+    assert "the new version is there" in capsys.readouterr().out
 
 
-def test_a_lost_order_is_an_error_and_the_next_run_sends_no_file_twice(kaggle, wheels, tmp_path, pauses, capsys):
+def test_a_lost_order_is_not_known_and_the_next_run_sends_no_file_twice(kaggle, wheels, tmp_path, pauses, capsys):
     kaggle.fail("CreateDataset", reset())
-    assert send(tmp_path) == 1
+    assert send(tmp_path) == 3
     assert "could not publish" in capsys.readouterr().err
     kaggle.requests.clear()
     assert send(tmp_path) == 0
     assert {size for size, _ in puts(kaggle)} == {0}  # questions how much is there, and no bytes
     assert len(held(kaggle)) == 4
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_same_files_are_not_sent_again(kaggle, wheels, tmp_path, pauses, version, capsys):
+    for number in range(version):
+        (wheels / "b.whl").write_bytes(b"b" * (number + 1))
+        assert send(tmp_path) == 0
+    kaggle.requests.clear()
+    assert send(tmp_path) == 0
+    assert "nothing is sent" in capsys.readouterr().out
+    assert of(kaggle, "PUT") == kaggle.calls_to("StartBlobUpload") == []
+    assert len(kaggle.state.datasets["alice/pantanal-wheels"].versions) == version
+
+
+@pytest.mark.parametrize("rpc", ["CreateDatasetVersion", "GetDatasetStatus", "ListDatasetFiles"])
+def test_a_run_killed_when_all_was_sent_sends_nothing_more(kaggle, wheels, tmp_path, rpc):
+    assert send(tmp_path) == 0
+    (wheels / "b.whl").write_bytes(b"B")
+    assert killed_at(kaggle, rpc, "done", lambda: send(tmp_path)) == -signal.SIGKILL
+    assert send(tmp_path) == 0
+    assert len(kaggle.calls_to("CreateDatasetVersion")) == 1
+
+
+@pytest.mark.parametrize("trouble", [refused(404, "Dataset not found"), refused(503, "busy"), reset()])
+def test_trouble_while_waiting_is_borne_and_then_not_known(kaggle, wheels, tmp_path, faketime, trouble, capsys):
+    kaggle.fail("GetDatasetStatus", trouble, trouble)
+    assert send(tmp_path) == 0
+    (wheels / "b.whl").write_bytes(b"B")
+    kaggle.fail("GetDatasetStatus", *[trouble] * 99)
+    assert send(tmp_path, "wheels", "--limit-s", "60") == 3
+    assert "was not ready in time" in capsys.readouterr().err
+    kaggle.faults.clear()
+    kaggle.requests.clear()
+    assert send(tmp_path) == 0
+    assert of(kaggle, "PUT") == []
+
+
+def test_a_version_that_failed_is_sent_again(kaggle, wheels, tmp_path):
+    assert send(tmp_path) == 0
+    kaggle.state.datasets["alice/pantanal-wheels"].statuses = ["FAILED", "READY"]
+    assert send(tmp_path) == 0
+    assert len(kaggle.state.datasets["alice/pantanal-wheels"].versions) == 2
+
+
+def test_a_second_shipment_at_once_is_refused(kaggle, wheels, tmp_path, capsys):
+    with kaggle_lock(tmp_path):
+        assert send(tmp_path) == 2
+    assert f"process {os.getpid()}" in capsys.readouterr().err
+    assert kaggle.requests == []
 
 
 def test_a_version_that_lacks_a_file_is_found_in_the_listing(kaggle, wheels, tmp_path, monkeypatch, capsys):
@@ -233,19 +276,25 @@ def test_a_listing_of_several_pages_is_read_whole(kaggle, wheels, tmp_path, monk
 def test_processing_is_waited_for_and_its_failure_or_delay_told_apart(kaggle, wheels, tmp_path, pauses, capsys):
     assert send(tmp_path) == 0
     dataset = kaggle.state.datasets["alice/pantanal-wheels"]
-    dataset.statuses = ["BLOBS_RECEIVED", "BLOBS_DECOMPRESSED", "READY"]
-    assert send(tmp_path) == 0
-    assert len(pauses) == 2
-    dataset.statuses = ["BLOBS_RECEIVED", "FAILED"]
-    assert send(tmp_path) == 1
-    assert "FAILED" in capsys.readouterr().err
-    dataset.statuses = ["BLOBS_RECEIVED"]
-    assert send(tmp_path, "wheels", "--limit-s", "0") == 3
-    assert "was not ready in time" in capsys.readouterr().err
+    for number, (statuses, code, more) in enumerate(
+        [
+            (["BLOBS_RECEIVED", "BLOBS_DECOMPRESSED", "READY"], 0, []),
+            (["BLOBS_RECEIVED", "FAILED"], 1, []),
+            (["BLOBS_RECEIVED"], 3, ["--limit-s", "0"]),
+        ]
+    ):
+        (wheels / "b.whl").write_bytes(b"B" * (number + 1))
+        dataset.statuses = statuses
+        assert send(tmp_path, "wheels", *more) == code
+    assert len(pauses) == 3
+    printed = capsys.readouterr().err
+    assert "FAILED" in printed
+    assert "was not ready in time" in printed
 
 
 def test_ready_is_believed_only_of_the_new_version(kaggle, wheels, tmp_path, pauses):
     assert send(tmp_path) == 0
+    (wheels / "b.whl").write_bytes(b"B")
     old = changed(currentVersionNumber=1)
     kaggle.fail("GetDataset", old, old, old)  # before sending, and twice after it
     assert send(tmp_path) == 0
@@ -263,10 +312,10 @@ def test_too_many_requests_and_server_errors_are_waited_out(kaggle, wheels, tmp_
 
 def test_no_or_expired_credentials_send_nothing(kaggle, wheels, tmp_path, monkeypatch, capsys):
     kaggle.state.token_active = False
-    assert send(tmp_path) == 1
+    assert send(tmp_path) == 2
     assert "does not accept" in capsys.readouterr().err
     monkeypatch.delenv("KAGGLE_API_TOKEN")
-    assert send(tmp_path) == 1
+    assert send(tmp_path) == 2
     assert "not logged in" in capsys.readouterr().err
     assert kaggle.calls_to("StartBlobUpload") == []
 
@@ -274,7 +323,7 @@ def test_no_or_expired_credentials_send_nothing(kaggle, wheels, tmp_path, monkey
 def test_folders_and_names_that_kaggle_drops_are_refused_before_anything_is_sent(kaggle, wheels, tmp_path, capsys):
     (wheels / "sub").mkdir()
     (wheels / "x@y.bin").write_bytes(b"")
-    assert send(tmp_path) == 1
+    assert send(tmp_path) == 2
     assert "sub, x@y.bin" in capsys.readouterr().err
     assert kaggle.requests == []
 

@@ -2,11 +2,8 @@
 
 import re
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -26,14 +23,14 @@ from build.kaggle_io.submissions import (
     read_submissions,
     table,
 )
-from build.project import ROOT
 from lib.competition.scores import Scores
 from lib.core import fingerprint
-from lib.core.records import write_json
+from lib.core.records import read_json, write_json
 from lib.submit.rows import required_rows
 from lib.submit.writer import write_submission
-from tests.support.kaggle.loopback import hang, instead, page, refused, reset
+from tests.support.kaggle.loopback_faults import again, changed, hang, instead, page, refused, reset
 from tests.support.kaggle.loopback_services import Competition, Run
+from tests.support.kaggle.project import fork, join, killed_at
 
 SLUG = "pantanal-06-submission"
 INPUTS = {"recipes": {"path": "/kaggle/input/x", "manifest": "aaaa"}, "l0_prior": {"path": "p", "manifest": "bbbb"}}
@@ -81,6 +78,14 @@ def add_version(kaggle, root, public, classes, status="COMPLETE", score=0.68, **
     return version
 
 
+def stated(root, text):
+    """Let version 1 hold this submission, with a receipt that states it."""
+    folder = kernel_folder(root, SLUG) / "v1"
+    (folder / "submission.csv").write_text(text)
+    receipt = {"submission": fingerprint.of_file(folder / "submission.csv")}
+    write_json(folder / "receipt.json", read_json(folder / "receipt.json") | receipt)
+
+
 def send(root, message="first try", *more):
     return submit.main(["send", "--message", message, *more], root)
 
@@ -116,6 +121,7 @@ def test_a_version_is_submitted_scored_and_kept_beside_the_judges_score(kaggle, 
         inputs={"lib": "cccc", "recipes": "aaaa", "l0_prior": "bbbb"},
         public_score=0.712,
         private_score=0.7,
+        counted_before=0,
     )
     printed = capsys.readouterr().out
     assert "submissions left today: 5" in printed
@@ -221,10 +227,12 @@ def test_outputs_that_are_not_here_are_refused(kaggle, home, name, capsys):
 
 
 def test_a_submission_that_the_writer_refuses_is_not_sent(kaggle, home, capsys):
-    path = kernel_folder(home, SLUG) / "v1" / "submission.csv"
-    path.write_text(path.read_text().replace("1.0", "1.5"))
+    stated(home, (kernel_folder(home, SLUG) / "v1" / "submission.csv").read_text().replace("1.0", "1.5"))
     assert send(home) == 2
     assert "a value lies outside [0, 1]" in capsys.readouterr().err
+    stated(home, "")
+    assert send(home) == 2
+    assert "is no table" in capsys.readouterr().err
     assert sent(kaggle) == []
 
 
@@ -232,11 +240,12 @@ def test_a_receipt_of_another_submission_is_refused(kaggle, home, capsys):
     path = kernel_folder(home, SLUG) / "v1" / "submission.csv"
     path.write_text(path.read_text().replace("1.0", "0.99"))
     assert send(home) == 2
-    assert "do not belong together" in capsys.readouterr().err
+    assert "as receipt.json states" in capsys.readouterr().err
 
 
 def test_what_is_no_receipt_is_refused(kaggle, home, capsys):
-    write_json(kernel_folder(home, SLUG) / "v1" / "receipt.json", {"submission": "1"})
+    folder = kernel_folder(home, SLUG) / "v1"
+    write_json(folder / "receipt.json", {"submission": fingerprint.of_file(folder / "submission.csv")})
     assert send(home) == 2
     assert "no recipe, recipe_score, recipe_interval, lib_fingerprint, alarms" in capsys.readouterr().err
 
@@ -287,14 +296,14 @@ def test_a_lost_answer_is_found_in_the_list_and_not_repeated(kaggle, home, conte
         kaggle.fail("ListSubmissions", refused(200, "{}"))
     kaggle.fail("CreateCodeSubmission", fault)
     assert send(home) == 0
-    assert "it is in the list, as number 50001" in capsys.readouterr().out
+    assert "in Kaggle's list, as number 50001" in capsys.readouterr().out
     assert len(sent(kaggle)) == 1
     assert read_submissions(home)[0].public_score == 0.712
 
 
 def test_a_lost_order_is_an_error_and_can_be_sent_again(kaggle, home, contest, pauses, capsys):
     kaggle.fail("CreateCodeSubmission", reset())
-    assert send(home) == 1
+    assert send(home) == 3
     assert "could not submit" in capsys.readouterr().err
     assert read_submissions(home)[0].status == SENDING
     assert contest.submissions == []
@@ -303,19 +312,67 @@ def test_a_lost_order_is_an_error_and_can_be_sent_again(kaggle, home, contest, p
     assert [one.status for one in read_submissions(home)] == [COMPLETE]
 
 
-def test_an_answer_that_comes_to_nobody_is_found_by_the_next_call(kaggle, home, contest, tmp_path):
-    kaggle.fail("CreateCodeSubmission", hang(30, done=True))
-    code = f"from build import submit; submit.main(['send', '--message', 'first try'], submit.Path({str(home)!r}))"
-    child = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while not contest.submissions and time.monotonic() < deadline:
-        time.sleep(0.02)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    assert read_submissions(home)[0].status == SENDING
+@pytest.mark.parametrize("rpc", ["ListSubmissions", "CreateCodeSubmission", "GetSubmissionLimits"])
+@pytest.mark.parametrize("step", ["come", "done"])
+def test_a_call_killed_anywhere_spends_one_submission(kaggle, home, contest, rpc, step):
+    assert killed_at(kaggle, rpc, step, lambda: send(home)) == -signal.SIGKILL
     assert send(home) == 0
+    assert len(contest.submissions) == 1
+    assert [(one.ref, one.status) for one in read_submissions(home)] == [(50001, COMPLETE)]
+
+
+def test_two_calls_at_once_spend_one_submission(kaggle, home, contest):
+    contest.statuses = ["PENDING"]
+    calls = [fork(lambda: send(home, "first try", "--no-wait")) for _ in range(2)]
+    assert sorted(map(join, calls)) in ([0, 0], [0, 2])
+    assert len(contest.submissions) == len(read_submissions(home)) == 1
+
+
+HIDDEN = changed(submissions=[])
+
+
+def test_a_list_that_is_late_spends_no_second_submission(kaggle, home, contest, capsys):
+    kaggle.fail("CreateCodeSubmission", reset(done=True))
+    kaggle.fail("ListSubmissions", *[HIDDEN] * 8)
+    assert send(home) == 3
+    for message in ("first try", "another message"):
+        assert send(home, message) == 3
+        assert "'first try' may have been submitted" in capsys.readouterr().err
     assert len(sent(kaggle)) == 1
-    assert (read_submissions(home)[0].ref, read_submissions(home)[0].status) == (50001, COMPLETE)
+    kaggle.faults["ListSubmissions"].clear()
+    assert send(home) == 0
+    assert len(contest.submissions) == len(read_submissions(home)) == 1
+
+
+def test_without_a_count_an_hour_passes_before_a_submission_is_repeated(kaggle, home, contest, monkeypatch):
+    kaggle.fail("CreateCodeSubmission", reset())
+    kaggle.fail("GetSubmissionLimits", *[refused(404, "no")] * 2)
+    assert send(home) == 3
+    assert send(home) == 3
+    assert len(sent(kaggle)) == 1
+    monkeypatch.setattr(submissions, "_LIST_IS_COMPLETE_AFTER", timedelta(0))
+    kaggle.fail("GetSubmissionLimits", refused(404, "no"))
+    assert send(home) == 0
+    assert len(contest.submissions) == 1
+
+
+def test_an_answer_for_another_submission_is_none(kaggle, home, contest, public, classes):
+    assert send(home) == 0
+    add_version(kaggle, home, public, classes)
+    kaggle.fail("CreateCodeSubmission", again())
+    assert send(home, "second try") == 0
+    assert [one.ref for one in read_submissions(home)] == [50001, 50002]
+    assert len(contest.submissions) == 2
+
+
+@pytest.mark.parametrize("score", ["n/a", "NaN", "inf", ""])
+def test_a_score_that_is_no_number_is_not_known_yet(home, contest, score, capsys):
+    contest.public_score = score
+    assert send(home) == 3
+    assert "without a public score" in capsys.readouterr().err
+    contest.public_score = "0.7"
+    assert send(home) == 0
+    assert read_submissions(home)[0].public_score == 0.7
 
 
 @pytest.mark.parametrize(
@@ -344,16 +401,16 @@ def test_too_many_requests_are_waited_out_since_nothing_was_done(kaggle, home, c
 @pytest.mark.parametrize("fault", [refused(500, "oops"), page(502)])
 def test_a_server_error_is_not_repeated_blindly(kaggle, home, contest, pauses, fault):
     kaggle.fail("CreateCodeSubmission", fault)
-    assert send(home) == 1
+    assert send(home) == 3
     assert len(sent(kaggle)) == 1
 
 
 def test_no_or_expired_credentials_are_errors(kaggle, home, monkeypatch, capsys):
     kaggle.state.token_active = False
-    assert send(home) == 1
+    assert send(home) == 2
     assert "does not accept" in capsys.readouterr().err
     monkeypatch.delenv("KAGGLE_API_TOKEN")
-    assert send(home) == 1
+    assert send(home) == 2
     assert "not logged in" in capsys.readouterr().err
 
 
@@ -369,10 +426,10 @@ def test_many_submissions_are_listed_page_by_page(kaggle, home, contest, public,
 def test_a_torn_or_foreign_line_in_the_ledger_is_named(kaggle, home, capsys):
     submissions.ledger(home).parent.mkdir(parents=True, exist_ok=True)
     submissions.ledger(home).write_text('{"date": "x"}\n')
-    assert submit.main(["list"], home) == 1
+    assert submit.main(["list"], home) == 2
     assert "line 1 is not a valid Submission" in capsys.readouterr().err
     submissions.ledger(home).write_text("{\n")
-    assert submit.main(["list"], home) == 1
+    assert submit.main(["list"], home) == 2
     assert "is torn" in capsys.readouterr().err
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from build import watch
 from build.kaggle_io.push_log import KERNELS
-from tests.support.kaggle.loopback import refused
+from tests.support.kaggle.loopback_faults import refused
 from tests.support.kaggle.loopback_services import Run
 
 PREP = KERNELS["prep"]

@@ -2,17 +2,21 @@
 
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import traceback
+from base64 import b64encode
 
 import pytest
 import requests
+import urllib3
 
 from build.kaggle_io import client
 from build.kaggle_io.client import KaggleError, ResponseLost, call_kaggle, connect, username
 from lib.core.errors import BadInput
-from tests.support.kaggle.loopback import LEGACY_KEY, TOKEN, hang, instead, page, refused, reset
+from tests.support.kaggle.loopback import LEGACY_KEY, TOKEN
+from tests.support.kaggle.loopback_faults import hang, instead, page, refused, reset
 from tests.support.kaggle.loopback_guard import LeftLoopback
 
 
@@ -31,17 +35,19 @@ def api(kaggle):
 
 
 def status_of(api, repeatable=True):
-    """Get the kernel's status, by the client's own object."""
+    """Get the kernel's status, by `call_kaggle`."""
+    return call_kaggle("get the status", lambda: raw_status(api), repeatable=repeatable)
+
+
+def raw_status(api):
+    """The kernel's status, by the client's own object."""
     from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelSessionStatusRequest
 
     request = ApiGetKernelSessionStatusRequest()
     request.user_name, request.kernel_slug = "alice", "a-kernel"
 
-    def call():
-        with api.build_kaggle_client() as kaggle:
-            return kaggle.kernels.kernels_api_client.get_kernel_session_status(request).status.name
-
-    return call_kaggle("get the status", call, repeatable=repeatable)
+    with api.build_kaggle_client() as kaggle:
+        return kaggle.kernels.kernels_api_client.get_kernel_session_status(request).status.name
 
 
 def test_the_token_logs_in_with_one_request_and_nothing_printed(kaggle, capsys):
@@ -57,6 +63,7 @@ def test_a_legacy_key_logs_in_too(kaggle, monkeypatch):
     monkeypatch.setenv("KAGGLE_KEY", LEGACY_KEY)
     assert status_of(connect()) == "QUEUED"
     assert client.redact(f"key {LEGACY_KEY}") == "key [secret]"
+    assert client.redact(f"sent {b64encode(f'alice:{LEGACY_KEY}'.encode()).decode()}") == "sent [secret]"
 
 
 def test_no_credentials_say_how_to_get_a_token(kaggle, monkeypatch, capsys):
@@ -161,10 +168,40 @@ def test_a_refused_connection_did_nothing_and_may_be_repeated(kaggle, api, pause
     assert pauses == [1, 2, 4, 8, 16]
 
 
-def test_429_is_repeated_for_calls_that_are_otherwise_not(kaggle, api, pauses):
-    kaggle.fail("GetKernelSessionStatus", refused(429, "slow"))
-    assert status_of(api, repeatable=False) == "QUEUED"
-    assert pauses == [1]
+def test_429_is_repeated_only_after_a_search_that_finds_nothing(kaggle, api, pauses):
+    slow = refused(429, "slow", headers={"Retry-After": "7"})
+    kaggle.fail("GetKernelSessionStatus", slow)
+    assert once(api, iter([None])) == "QUEUED"
+    assert pauses == [0, 7]
+    kaggle.fail("GetKernelSessionStatus", slow)
+    assert once(api, iter([None, "made"])) == "RUNNING"
+    kaggle.fail("GetKernelSessionStatus", slow, slow)
+    assert once(api, iter([None, "made"])) == "made"
+
+
+def once(api, found):
+    """Get the kernel's status as if that could not be repeated; `found` are the results of the searches."""
+    return client.call_once("get", lambda: raw_status(api), lambda: next(found))
+
+
+def test_a_call_whose_traces_cannot_be_searched_for_is_not_repeated(kaggle, api, pauses):
+    kaggle.fail("GetKernelSessionStatus", refused(429, "slow"), *[refused(403, "no")] * 9)
+    with pytest.raises(KaggleError, match="HTTP 429"):
+        client.call_once("get", lambda: raw_status(api), lambda: status_of(api))
+    assert len(kaggle.calls_to("GetKernelSessionStatus")) == 2
+
+
+def test_a_certificate_that_fails_is_no_lost_answer_but_a_broken_one_may_be(api, pauses):
+    def broken(reason):
+        def call():
+            raise requests.exceptions.SSLError(urllib3.exceptions.SSLError(reason))
+
+        with pytest.raises(KaggleError) as caught:
+            call_kaggle("push", call, repeatable=False)
+        return type(caught.value)
+
+    assert broken(ssl.SSLCertVerificationError("expired")) == KaggleError
+    assert broken(ssl.SSLEOFError("EOF in violation of protocol")) == ResponseLost
 
 
 def test_what_the_client_refuses_by_itself_is_no_lost_answer(kaggle, api, tmp_path):

@@ -16,69 +16,18 @@ import sys
 import threading
 from base64 import b64encode
 from collections import defaultdict, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.kaggle.loopback_faults import JSON, Fault
 from tests.support.kaggle.loopback_guard import isolate
 from tests.support.kaggle.loopback_services import Kaggle, Refusal, as_json
 
 USER, TOKEN, LEGACY_KEY = "alice", "KGAT_loopback0123456789", "0123456789abcdef0123456789abcdef"
-JSON, HTML = "application/json", "text/html; charset=utf-8"
 _FREE = ("localhost", "127.0.0.1")
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What goes wrong with one request, instead of its answer, or with `done` after it was carried out."""
-
-    status: int = 0
-    body: str = ""
-    kind: str = JSON
-    headers: dict[str, str] = field(default_factory=dict)
-    hang_s: float = 0.0
-    broken: bool = False
-    done: bool = False
-    kept_bytes: int | None = None  # of an upload, or of a download's body, before the connection breaks
-    also: dict | None = None  # merged into the true answer
-
-
-def refused(status: int, reason: str, nested: bool = False, **more) -> Fault:
-    """An HTTP error with its reason in a flat or a nested body."""
-    body = {"code": status, "message": reason}
-    return Fault(status, json.dumps({"error": body} if nested else body), **more)
-
-
-def instead(**answer) -> Fault:
-    """Another response, and nothing done: Kaggle's `error` with status 200."""
-    return Fault(200, json.dumps(answer))
-
-
-def page(status: int = 200, body: str = "<html><title>Sign in</title></html>", kind: str = HTML) -> Fault:
-    """A page where JSON or a file is expected."""
-    return Fault(status, body, kind)
-
-
-def reset(done: bool = False) -> Fault:
-    """The connection is reset; with `done`, after the request was carried out."""
-    return Fault(broken=True, done=done)
-
-
-def hang(seconds: float = 30.0, done: bool = False) -> Fault:
-    """No answer for so long; with `done`, the request was carried out."""
-    return Fault(hang_s=seconds, broken=True, done=done)
-
-
-def cut(kept_bytes: int) -> Fault:
-    """An upload or a download breaks off after so many bytes."""
-    return Fault(kept_bytes=kept_bytes, broken=True)
-
-
-def changed(**also) -> Fault:
-    """The true answer, with these keys changed."""
-    return Fault(also=also)
 
 
 @dataclass(frozen=True)
@@ -103,6 +52,9 @@ class KaggleServer(ThreadingHTTPServer):
         self.requests: list[Call] = []
         self.strays: list[str] = []
         self.faults: dict[str, deque[Fault]] = defaultdict(deque)
+        self.late: list[list] = []  # [requests to come, the call to carry out]
+        self.first: dict[str, tuple[int, bytes, dict]] = {}  # the first true answer of each name
+        self.watch = lambda rpc, step: None  # called when a request has "come" and when it is "done"
         self.stopping, self.lock = threading.Event(), threading.Lock()
 
     def fail(self, rpc: str, *faults: Fault) -> None:
@@ -153,12 +105,19 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(502, b"this proxy leads nowhere")
 
     def _handle(self, rpc: str, data: dict, answer) -> None:
-        with self.server.lock:
-            self.server.requests.append(Call(rpc, data, dict(self.headers), self.path))
-            faults = self.server.faults[rpc]
-            fault = faults.popleft() if faults else Fault()
+        server = self.server
+        with server.lock:
+            server.requests.append(Call(rpc, data, dict(self.headers), self.path))
+            fault = server.faults[rpc].popleft() if server.faults[rpc] else Fault()
+            for waiting in server.late:
+                waiting[0] -= 1
+                if waiting[0] == 0:
+                    waiting[1]()
+            if fault.after:
+                server.late.append([fault.after, lambda: answer(data)])
+        server.watch(rpc, "come")
         if urlsplit(self.path).hostname not in (*_FREE, None):
-            self.server.strays.append(self.path)
+            server.strays.append(self.path)
             self._send(502, b"this proxy leads nowhere")
             return
         if rpc == "PUT":
@@ -166,16 +125,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.body = self.rfile.read(length if fault.kept_bytes is None else min(fault.kept_bytes, length))
         true = None
         if fault == Fault() or fault.done or fault.also or fault.kept_bytes is not None:
-            with self.server.lock:
+            with server.lock:
                 true = answer(data)
+                server.first.setdefault(rpc, true)
+            server.watch(rpc, "done")
         if fault.hang_s:
-            self.server.stopping.wait(fault.hang_s)
+            server.stopping.wait(fault.hang_s)
         if fault.broken:
-            self._break(true, fault.kept_bytes)
+            self._break(true, fault)
         elif fault.status:
             self._send(fault.status, fault.body.encode(), {"Content-Type": fault.kind} | fault.headers)
         else:
-            status, body, headers = true
+            status, body, headers = server.first.get(rpc, true) if fault.earlier else true
             self._send(status, as_json(json.loads(body) | fault.also) if fault.also else body, headers)
 
     def _answer_of(self, rpc: str, data: dict) -> tuple[int, bytes, dict]:
@@ -229,15 +190,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def _break(self, true: tuple[int, bytes, dict] | None, kept_bytes: int | None) -> None:
-        """End the connection by a reset, after the beginning of a download if one is on its way."""
-        if true is not None and kept_bytes is not None and self.command == "GET":
+    def _break(self, true: tuple[int, bytes, dict] | None, fault: Fault) -> None:
+        """End the connection by a reset, or in good order after the beginning of an answer."""
+        if true is not None and fault.kept_bytes is not None and self.command != "PUT":
             status, body, headers = true
             self.send_response(status)
-            for name, value in (headers | {"Content-Length": str(len(body))}).items():
+            for name, value in (headers | ({} if fault.unsized else {"Content-Length": str(len(body))})).items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body[:kept_bytes])
+            self.wfile.write(body[: fault.kept_bytes])
         else:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True

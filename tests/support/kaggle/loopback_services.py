@@ -9,7 +9,7 @@ import tarfile
 import zipfile
 from urllib.parse import quote
 
-from tests.support.kaggle.loopback_state import Competition, Dataset, Refusal, Run
+from tests.support.kaggle.loopback_state import Competition, Dataset, Refusal, Run, whole_outputs
 
 SOURCE_LIMIT_BYTES = 1_000_000
 
@@ -41,7 +41,8 @@ class Kaggle:
             raise Refusal(403, "Permission 'kernels.update' was denied")
         versions = self.kernels.setdefault(slug, [])
         versions.append(request)
-        self.runs[slug, len(versions)] = self.next_runs.pop(0) if self.next_runs else Run()
+        run = self.runs[slug, len(versions)] = self.next_runs.pop(0) if self.next_runs else Run()
+        run.outputs = whole_outputs(slug, request["text"]) if run.outputs is None else run.outputs
         url = f"https://www.kaggle.com/code/{slug}"
         return {"ref": f"/code/{slug}", "url": url, "versionNumber": len(versions), "kernelId": 7}
 
@@ -109,7 +110,9 @@ class Kaggle:
     def GetDataset(self, request: dict) -> dict:
         ref, dataset = self._dataset(request)
         described = {"ref": ref, "title": dataset.title, "isPrivate": dataset.private}
-        return described | {"currentVersionNumber": len(dataset.versions)}
+        described |= {"description": dataset.description, "currentVersionNumber": len(dataset.versions)}
+        notes = [{"versionNumber": number, "versionNotes": text} for number, text in dataset.notes.items()]
+        return described | {"versions": notes}
 
     def ListDatasetFiles(self, request: dict) -> dict:
         files = self._dataset(request)[1].versions[int(request.get("datasetVersionNumber", 0)) - 1]
@@ -121,12 +124,14 @@ class Kaggle:
         if ref in self.datasets:
             return {"status": "error", "error": f'The requested title "{request["title"]}" is already in use'}
         files = self._uploaded(request.get("files", []))
-        self.datasets[ref] = Dataset(request["title"], request.get("isPrivate", False), [files])
+        private, described = request.get("isPrivate", False), request.get("description", "")
+        self.datasets[ref] = Dataset(request["title"], private, [files], description=described)
         return {"ref": ref, "url": f"https://www.kaggle.com/datasets/{ref}", "status": "ok", "error": ""}
 
     def CreateDatasetVersion(self, request: dict) -> dict:
         ref, dataset = self._dataset(request)
         dataset.versions.append(self._uploaded(request["body"].get("files", [])))
+        dataset.notes[len(dataset.versions)] = request["body"].get("versionNotes", "")
         return {"ref": ref, "url": f"https://www.kaggle.com/datasets/{ref}", "status": "ok", "error": ""}
 
     def DownloadDataset(self, request: dict) -> str:
