@@ -16,7 +16,7 @@ CODES = {
     2: "refused: nothing was begun; a name, a value, a path or a file is wrong",
     3: "not known yet: Kaggle has not ended, or a response was lost; the same command looks again",
     130: "interrupted by Ctrl-C; the same command resumes where a sweep, a training or a wait was cut off",
-    143: "ended by SIGTERM, and all that it had started with it; as after Ctrl-C",
+    143: "ended by SIGTERM or a closed terminal, and all that it had started with it; as after Ctrl-C",
 }
 DONE, FAILED, REFUSED, UNKNOWN, INTERRUPTED, TERMINATED = CODES
 _FREE = "free the disk or open the folder, then run the same command again"
@@ -66,7 +66,9 @@ def tool(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
 
 def end(main: Callable[[], int]) -> NoReturn:
     """Run the tool and end the process with its code; where that is not 0, its meaning is the last line."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # else no `finally` would end what it started
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # under nohup a closed terminal ends nothing
+            signal.signal(number, lambda *_: sys.exit(TERMINATED))  # else no `finally` would end what it started
     try:
         code = main()
     except Exception:

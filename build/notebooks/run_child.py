@@ -8,18 +8,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 import nbformat
-import psutil  # ipykernel brings it
 
 from build.notebooks.meter import Meter
 from build.notebooks.source import convert_parameters, read_notebook, title_and_summary
 from build.notebooks.verdict import RunEvents, correct_cell_states, judge_run
+from build.processes import end_tree
 from build.project import ROOT
 from lib.core.progress import WATCHED
 
@@ -153,14 +153,3 @@ def _watch(pipe: int, deadline: float | None, meter: Meter) -> RunEvents:
                 meter.update(event)
     events.timed_out = True
     return events
-
-
-def end_tree(pid: int) -> None:
-    """Kill the process and all it started; the kernel has a session of its own, so a group signal would miss it."""
-    with suppress(psutil.NoSuchProcess):
-        root = psutil.Process(pid)
-        family = [*root.children(recursive=True), root]
-        for member in family:
-            with suppress(psutil.NoSuchProcess):
-                member.kill()
-        psutil.wait_procs([member for member in family if member.pid != pid], timeout=10)

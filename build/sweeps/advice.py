@@ -66,7 +66,7 @@ def _lead_sentence(judged: JudgedSweep) -> str:
         over = f"folds{' and seeds' * judged.repeated}"
         return (
             f"Promote {best.setting.name}: it gains {_gain(best):+.4f} over {reference}, all judged at once "
-            f"{_adjusted(best.over_recordings)} over recordings and {_adjusted(best.over_folds)} over {over}."
+            f"{_adjusted(best.over_recordings)} over recordings, and {_over_folds(best)} over {over}."
             f"{others}{_helping_values_sentence(best, judged)}"
         )
     sure = [effect for effect in judged.effects if _sure(effect, judged)]
@@ -104,6 +104,11 @@ def _gain(each: Verdict) -> float:
     if each.over_recordings:
         return each.over_recordings.gain
     return each.over_folds.gain if each.over_folds else 0.0
+
+
+def _over_folds(each: Verdict) -> str:
+    """The setting's gain over folds and seeds, which is a mean of its own, with the interval that holds for all."""
+    return f"{each.over_folds.gain:+.4f} {_adjusted(each.over_folds)}" if each.over_folds else ""
 
 
 def _parameter_advice(name: str, found: list[Effect], judged: JudgedSweep) -> list[str]:

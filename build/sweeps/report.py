@@ -16,6 +16,7 @@ from build.sweeps.advice import advice_sentences, verdict_sentences
 from build.sweeps.record import RunRecord, effective_parameters, read_record
 from build.sweeps.table import runs_table, verdict_word
 from build.sweeps.verdicts import JudgedSweep, Verdict, format_interval, judge_sweep
+from lib.core.errors import shorten
 from lib.core.records import read_json
 from lib.judge.effects import UNSET, Effect
 from lib.show.dashboard import short_name
@@ -26,14 +27,16 @@ _BEST = 8  # settings in the figure of the best
 
 _HOW = """Runs that share all but the parameter, seed included, are paired, and compared fold by fold. Both folds and
 pairs are taken as drawn from many, so the 90 % interval holds the luck of recordings, of training and of what else was
-set; how much they vary is pooled over all values. "All at once" holds for every value on this page together. Where most
+set; how much they vary is pooled over all values. A gain is the mean of such differences, so it need not be the
+difference of two mean scores. "All at once" holds for every value on this page together. Where most
 runs of a value have no such partner, the means of all its runs are compared instead, and what else varied counts as
 luck; numbers tried at many values are seen in thirds."""
 
 _RULES = """A setting (runs that differ by their seed alone) is promoted when three things hold: its gain over the
 baseline, over redrawn recordings and with all settings judged at once, is above zero; so is its gain over folds and
 seeds; and the judge's rules object to nothing, such as a subgroup that loses or a cost beyond the clock. What is
-clearly below the baseline, or not above chance, is killed; all else is parked."""
+clearly below the baseline, or not above chance, is killed; all else is parked. Gains are of means over seeds;
+subgroups, rank correlation and cost are those of a setting's first run."""
 
 
 def write_sweep_page(folder: Path, judged: JudgedSweep) -> Path:
@@ -79,7 +82,7 @@ def page_parts(folder: Path, judged: JudgedSweep) -> list:
         best = judged.last or best
         parts += [
             "# Best settings",
-            f"By {stage}score, the best first, with the 90 % interval over recordings.",
+            _ladder_sentence(best, stage),
             _ladder(best),
             "# Go or no-go",
             _RULES,
@@ -142,15 +145,23 @@ def _parallel(judged: JudgedSweep) -> Figure:
     return parallel_coordinates(table, np.array([record.score for record in records]))
 
 
+def _ladder_sentence(verdicts: list[Verdict], stage: str) -> str:
+    """The sentence above the ladder: what is shown, and of which settings no interval is known."""
+    repeated = any(len(each.setting.records) > 1 for each in verdicts)
+    mean = ", each the mean over its seeds; the draws of its seeds are averaged" if repeated else ""
+    bare = [each.setting.name for each in verdicts if each.interval is None]
+    unknown = f" Scores by window are not stored of {shorten(bare)}: no interval." if bare else ""
+    return f"By {stage}score, the best first, with the 90 % interval over recordings{mean}.{unknown}"
+
+
 def _ladder(verdicts: list[Verdict]) -> Figure:
-    """The best settings with their intervals; where no scores are stored, with that of their first run."""
+    """The best settings, means over seeds, with the intervals of these means."""
     rungs = []
     for each in sorted(verdicts, key=lambda each: -each.setting.score)[:_BEST]:
-        score, stored = each.setting.score, each.setting.records[0].interval
-        low, high = (each.interval.low, each.interval.high) if each.interval else stored or (score, score)
-        rungs.append(
-            {"name": short_name(each.setting.name), "score": score, "low": min(low, score), "high": max(high, score)}
-        )
+        score, seeds = each.setting.score, len(each.setting.records)
+        low, high = (each.interval.low, each.interval.high) if each.interval else (score, score)
+        name = short_name(each.setting.name) + (f", {seeds} seeds" if seeds > 1 else "")
+        rungs.append({"name": name, "score": score, "low": min(low, score), "high": max(high, score)})
     return ladder(pd.DataFrame(rungs))
 
 

@@ -88,7 +88,7 @@ def _row(folder: Path, record: RunRecord, judged: JudgedSweep, staged: bool) -> 
         "90 % interval": f"[{record.interval[0]:.3f}, {record.interval[1]:.3f}]" if record.interval else "",
         "folds, std": f"{min(folds):.3f} … {max(folds):.3f}, {np.std(folds, ddof=1):.3f}" if len(folds) > 1 else "",
         "seconds": f"{record.seconds:.0f}",
-        "gain, all at once": f"{gain.gain:+.4f} {format_interval(gain.adjusted)}" if gain else "",
+        "gain of the setting, all at once": f"{gain.gain:+.4f} {format_interval(gain.adjusted)}" if gain else "",
         "verdict": verdict_word(record, found),
         "error": short_failure(record.error),
     }

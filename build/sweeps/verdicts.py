@@ -34,7 +34,7 @@ class Verdict:
     decision: Decision
     over_recordings: Difference | None = None
     over_folds: Gain | None = None
-    interval: Interval | None = None  # of the setting's score
+    interval: Interval | None = None  # of the setting's score, a mean over its seeds; over redrawn recordings
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,12 +82,14 @@ def judge_sweep(folder: Path, sweep: Mapping, records: Sequence[RunRecord]) -> J
     verdicts, trials, notes = {}, {}, []
     for stage, each in settings.items():
         kept, wrong = load_stored_scores(folder, sweep, [record for setting in each for record in setting.records])
+        drawn = _draws(each, kept) if kept else {}
         trials[stage] = {record.id: as_sweep_run(record, kept) for setting in each for record in setting.records}
         gained = _gains(each, trials[stage], tried)
         if stage == "replay":
-            verdicts[stage] = _replay_verdicts(sweep, each, settings.get("full", []), gained)
+            decided = _replay_verdicts(sweep, each, settings.get("full", []), gained)
         else:
-            verdicts[stage] = _stage_verdicts(each, kept, gained, baseline_ran)
+            decided = _stage_verdicts(each, kept, drawn, gained, baseline_ran)
+        verdicts[stage] = [replace(verdict, interval=_interval_of_mean(verdict.setting, drawn)) for verdict in decided]
         notes += wrong
     widest = list(max(trials.values(), key=len, default={}).values())
     found = effects(widest, widest[0].parameters) if widest else []
@@ -135,6 +137,23 @@ def _key_across_stages(setting: Setting, promotion: Mapping) -> str:
     )
 
 
+def _draws(settings: list[Setting], kept: StoredScores) -> dict[str, np.ndarray]:
+    """(draws,) scores over redrawn recordings, by the run's id; the same draws for every run."""
+    runs = [record.id for setting in settings for record in setting.records if record.id in kept.scores]
+    return bootstrap(kept.labels, {run: kept.scores[run] for run in runs}) if runs else {}
+
+
+def _interval_of_mean(setting: Setting, drawn: Mapping[str, np.ndarray]) -> Interval | None:
+    """The interval of the mean over the setting's seeds: their draws are averaged, recordings being the same for all.
+
+    Without scores of every run it is known of a single run alone, which has its own.
+    """
+    runs = [record.id for record in setting.records]
+    if set(runs) <= set(drawn):
+        return interval(setting.score, np.mean([drawn[run] for run in runs], axis=0))
+    return Interval(*setting.records[0].interval) if len(runs) == 1 and setting.records[0].interval else None
+
+
 def _gains(settings: list[Setting], trials: Mapping[str, SweepRun], tried: int) -> dict[str, Gain]:
     """Each further setting's gain over the first, run against run of one seed; none where no seed is shared."""
     tables = {}
@@ -147,12 +166,16 @@ def _gains(settings: list[Setting], trials: Mapping[str, SweepRun], tried: int) 
 
 
 def _stage_verdicts(
-    settings: list[Setting], kept: StoredScores | None, gained: dict[str, Gain], baseline_ran: bool
+    settings: list[Setting],
+    kept: StoredScores | None,
+    drawn: Mapping[str, np.ndarray],
+    gained: dict[str, Gain],
+    baseline_ran: bool,
 ) -> list[Verdict]:
     """The rules' decision on each setting of the stage that counts."""
     first = settings[0]
     known = [setting for setting in settings if kept and any(record.id in kept.scores for record in setting.records)]
-    evidence = _evidence(known, kept) if kept and first in known else {}
+    evidence = _evidence(known, kept, drawn) if kept and first in known else {}
     verdicts = []
     for setting in settings:
         gain, facts = gained.get(setting.name), evidence.get(setting.name)
@@ -162,16 +185,17 @@ def _stage_verdicts(
             decision = _decide_without_scores(setting, first, gain)
         else:
             decision = _park_within_luck(decide(facts), facts, gain)
-        difference, span = (facts.difference, facts.interval) if facts else (None, None)
-        verdicts.append(Verdict(setting, decision, difference, gain, span))
+        verdicts.append(Verdict(setting, decision, facts.difference if facts else None, gain))
     return verdicts
 
 
-def _evidence(settings: list[Setting], kept: StoredScores) -> dict[str, Evidence]:
-    """The evidence on each setting, the first being the reference; means over seeds."""
+def _evidence(settings: list[Setting], kept: StoredScores, drawn_run: Mapping[str, np.ndarray]) -> dict[str, Evidence]:
+    """The evidence on each setting, the first being the reference: means over seeds.
+
+    Subgroups, correlation and cost are those of its first run: a mean of scores would be an ensemble.
+    """
     runs = {setting.name: [record.id for record in setting.records if record.id in kept.scores] for setting in settings}
     of_run = {run: judge(kept.labels, kept.scores[run]).macro for each in runs.values() for run in each}
-    drawn_run = bootstrap(kept.labels, {run: kept.scores[run] for run in of_run})
     macro = {name: float(np.mean([of_run[run] for run in each])) for name, each in runs.items()}
     drawn = {name: np.mean([drawn_run[run] for run in each], axis=0) for name, each in runs.items()}
     reference = settings[0].name

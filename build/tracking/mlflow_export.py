@@ -3,12 +3,12 @@
 python -m build.tracking.mlflow_export            export what is new, then serve on this machine alone, until Ctrl-C
 python -m build.tracking.mlflow_export --dry      only export
 
-Nothing here reads MLflow: the ledger and the records stay what counts. An experiment is a question of the ledger, or a
-sweep. What was exported before stays; what has changed since, such as a failed run made again, is replaced.
+Nothing here reads MLflow: the ledger and the records stay what counts. An experiment is a notebook: its runs, and a run
+a sweep with those of the sweep below it. What was exported before stays; what has changed since, such as a failed run
+made again, is replaced.
 """
 
 import os
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -18,11 +18,12 @@ from pathlib import Path
 from build.cli.exit_codes import Parser, end, tool
 from build.project import ROOT
 from build.tracking.mlflow_runs import TrackedRun, iterate_runs
+from build.tracking.mlflow_server import QUIET, serve
 from lib.core.errors import BadInput
 
-_LOOPBACK = "127.0.0.1"
 _PAGE = 1000  # runs requested at once
-_ID, _CONTENT = "pantanal.id", "pantanal.content"
+_BATCH = 100  # parameters that MLflow takes at once
+_ID, _CONTENT, _PARENT = "pantanal.id", "pantanal.content", "mlflow.parentRunId"
 
 
 def export(runs: Path, store: str) -> Counter[str]:
@@ -44,35 +45,9 @@ def export(runs: Path, store: str) -> Counter[str]:
             continue
         if number:
             client.delete_run(number)
-        _log(client, experiment, run)
+        there[run.id] = _log(client, experiment, run, there.get(run.parent, ("", ""))[0]), run.content
         counted["changed" if number else "new"] += 1
     return counted
-
-
-def serve(store: str, port: int) -> int:
-    """Run MLflow's server on this machine alone until it is stopped, and return its exit status."""
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        store,
-        "--host",
-        _LOOPBACK,
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
-    print(f"MLflow: http://{_LOOPBACK}:{port} (Ctrl-C ends it)", flush=True)
-    try:
-        return subprocess.run(command, env=os.environ | _QUIET).returncode
-    except KeyboardInterrupt:
-        return 0
-
-
-_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}  # it would send its makers usage data
 
 
 def store_address(runs: Path) -> str:
@@ -82,7 +57,7 @@ def store_address(runs: Path) -> str:
 
 def _refuse_without_mlflow() -> None:
     """Refuse where MLflow cannot be imported; disable its telemetry where it can."""
-    os.environ.update(_QUIET)
+    os.environ.update(QUIET)
     if find_spec("mlflow") is None:
         raise BadInput(
             "MLflow is not installed here",
@@ -120,17 +95,22 @@ def _find_exported(client, experiment: str) -> Iterator[tuple[str, tuple[str, st
             return
 
 
-def _log(client, experiment: str, run: TrackedRun) -> None:
-    """Write one run; its content last, so that one torn by an interrupt is written anew."""
+def _log(client, experiment: str, run: TrackedRun, parent: str) -> str:
+    """Write one run and return its number; its content last, so that one torn by an interrupt is written anew."""
     from mlflow.entities import Metric, Param
 
-    made = client.create_run(
-        experiment, start_time=run.started_ms, tags={_ID: run.id, _CONTENT: "", **run.tags}, run_name=run.name
-    )
+    tags = {_ID: run.id, _CONTENT: "", **run.tags} | ({_PARENT: parent} if parent else {})
+    number = client.create_run(experiment, start_time=run.started_ms, tags=tags, run_name=run.name).info.run_id
     metrics = [Metric(name, value, run.ended_ms, 0) for name, value in run.metrics.items()]
-    client.log_batch(made.info.run_id, metrics, [Param(name, value) for name, value in run.parameters.items()])
-    client.set_terminated(made.info.run_id, run.status, end_time=run.ended_ms)
-    client.set_tag(made.info.run_id, _CONTENT, run.content)
+    metrics += [
+        Metric(name, value, run.ended_ms, epoch) for name, curve in run.curves.items() for epoch, value in curve
+    ]
+    parameters = [Param(name, value) for name, value in run.parameters.items()]
+    for first in range(0, max(len(metrics), len(parameters)), _BATCH):
+        client.log_batch(number, metrics[first : first + _BATCH], parameters[first : first + _BATCH])
+    client.set_terminated(number, run.status, end_time=run.ended_ms)
+    client.set_tag(number, _CONTENT, run.content)
+    return number
 
 
 @tool

@@ -288,13 +288,13 @@ def test_papermill_runs_have_cores_a_ledger_and_a_page_of_their_own_and_an_inter
     source = place.sources / "02_toy.py"
     source.write_text(source.read_text().replace("if fail:", "import time\ntime.sleep(600)\nif fail:"))
     command = [sys.executable, "-m", "build.sweep", *place.arguments()]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as driver:
-        logs = place.sweep / "runs"
-        while len(children := psutil.Process(driver.pid).children(recursive=True)) < 4 and driver.poll() is None:
-            time.sleep(0.1)
-        assert logs.is_dir()
-        driver.send_signal(signal.SIGINT)
-        printed = driver.communicate(timeout=60)[1]
-    assert driver.returncode == 130, printed
-    assert "resumes" in printed
-    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as driver:
+            while len(children := psutil.Process(driver.pid).children(recursive=True)) < 4 and driver.poll() is None:
+                time.sleep(0.1)
+            driver.send_signal(number)
+            printed = driver.communicate(timeout=60)[1]
+        assert driver.returncode == code, printed
+        assert f"exit {code}: " in printed
+        assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+        assert done["id"] in {run.parent.name for run in place.sweep.glob("runs/*/run.json")}  # what had ended is kept

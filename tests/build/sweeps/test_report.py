@@ -10,7 +10,9 @@ import pytest
 from build.sweeps import report
 from build.sweeps.advice import advice_sentences, verdict_sentences
 from build.sweeps.report import judge_folder, write_sweep_page
+from lib.competition.scores import load_scores
 from lib.core.records import read_json, write_json
+from lib.judge.bootstrap import bootstrap, interval
 from tests.support.tinysweep import make_finished_run, make_prepared, make_record, make_sweep
 from tests.support.toysweep import FAILURE
 
@@ -196,6 +198,34 @@ def test_a_setting_that_sets_more_than_the_baseline_is_not_taken_for_it(world):
     for a in (1, 2):
         make_finished_run(folder, prepared, a + 1, {"epochs": 2, "a": a}, 1.5, a)
     assert sentences_of(folder)[0].startswith("The baseline has no score in every stage; run 2 stands in for it.")
+
+
+@pytest.mark.parametrize("stage", ["only", "replay"])
+def test_the_interval_of_two_seeds_is_that_of_their_mean_and_no_runs_own(world, stage):
+    runs, prepared = world
+    promote = {"replay": {}, "keep": 1} if stage == "replay" else None
+    folder = make_sweep(runs, f"means_{stage}", points=[{"a": 0}], seeds=[1, 2], promote=promote)
+    made = [
+        make_finished_run(folder, prepared, seed, {"a": 0, "seed": seed}, lift, seed, stage=stage)
+        for seed, lift in ((1, 1.0), (2, 2.5))
+    ]
+    judged = judge_folder(folder)
+    (verdict,) = judged.verdicts[stage]
+    mean, span = np.mean([run.score for run in made]), verdict.interval
+    assert made[0].score + 0.04 < span.low < mean < span.high < made[1].score - 0.04  # far from either's interval
+    both = {run.id: load_scores(folder / run.member / "oof.parquet") for run in made}
+    drawn = np.mean(list(bootstrap(prepared.labels, both).values()), axis=0)
+    assert span == pytest.approx(interval(mean, drawn))
+    assert "each the mean over its seeds" in text_of(folder)
+
+
+def test_without_stored_scores_a_mean_has_no_interval_and_the_page_says_so(world):
+    runs, _prepared = world
+    folder = make_sweep(runs, "bare_means", points=[{"a": 0}, {"a": 1}], seeds=[1, 2])
+    for number, (a, seed) in enumerate(product((0, 1), (1, 2)), start=1):
+        make_record(folder, number, {"a": a, "seed": seed}, score=0.6 + 0.1 * seed, interval=[0.5, 0.9])
+    assert [each.interval for each in judge_folder(folder).last] == [None, None]
+    assert "Scores by window are not stored of the baseline, run 3 (a=1): no interval." in text_of(folder)
 
 
 def test_without_stored_scores_nobody_leads(world):
