@@ -16,10 +16,10 @@ from pathlib import Path
 
 import nbformat
 
+from build.cli.processes import end_tree
 from build.notebooks.meter import Meter
 from build.notebooks.source import convert_parameters, read_notebook, title_and_summary
 from build.notebooks.verdict import RunEvents, correct_cell_states, judge_run
-from build.processes import end_tree
 from build.project import ROOT
 from lib.core.progress import WATCHED
 

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from threading import Thread
 
+from build.cli.processes import end_tree
 from build.notebooks.pages import write_page
 from build.notebooks.run_child import run_notebook
-from build.processes import end_tree
 from build.sweeps.record import MEMBERS, RunRecord, counting_line, read_record, write_record
 from build.sweeps.runs import STOP, Request, output_of
 from lib.competition.prepared import load_prepared

@@ -17,11 +17,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from build.cli.processes import end_tree
 from build.kernels.closure import closure_of
 from build.notebooks.meter import Screen, read_posts
 from build.notebooks.source import display_path, parameters_of
 from build.notebooks.verdict import short_failure
-from build.processes import end_tree
 from build.project import ROOT
 from build.sweeps.config import Sweep, join_overrides
 from build.sweeps.record import LOG, RunRecord, record_path

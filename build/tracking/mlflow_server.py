@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from build.cli.exit_codes import DONE
-from build.processes import end_session
+from build.cli.processes import end_session
 from lib.core.errors import BadInput
 
 _LOOPBACK = "127.0.0.1"

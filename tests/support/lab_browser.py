@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from build.processes import end_tree
+from build.cli.processes import end_tree
 
 PATIENCE_S = 300.0  # for a loaded machine; nothing waits longer than it has to
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from build.processes import end_tree
+from build.cli.processes import end_tree
 from build.project import ROOT
 
 pytest.importorskip("dask.distributed", reason="Dask is optional: requirements-sweeps.txt")
