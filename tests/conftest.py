@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+from collections.abc import Callable
+from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in the Makefile, also where pytest is started by hand
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before onnxruntime is imported: it would report from native code
@@ -19,6 +21,7 @@ from lib.competition.miniature.spec import MiniatureSpec
 from lib.competition.prepared import data_version, load_prepared, save_prepared
 from lib.competition.qa import drop_excluded
 from lib.competition.tables import Findings, read_clips, read_windows
+from lib.core.folder_lock import exclusive_folder
 from lib.core.records import check_seal
 from lib.learn.baseline.crossfit import ClassicalSettings, fit_prior_member, fit_statistics_member
 from lib.learn.baseline.logistic import LogisticSettings
@@ -42,10 +45,22 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
+def _make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """The folder of that name, which `make` fills in the first worker that needs it; the others wait and share it."""
+    base = factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"shared_{name}"
+    place.mkdir(exist_ok=True)
+    with exclusive_folder(place):
+        if not (place / "whole").exists():
+            make(place / name)
+            (place / "whole").touch()
+    return place / name
+
+
 @pytest.fixture(scope="session")
 def mini(tmp_path_factory):
     """A tiny miniature competition, made once; read it, never write to it."""
-    return make_miniature(tmp_path_factory.mktemp("data") / "mini", MiniatureSpec.tiny())
+    return _make_once(tmp_path_factory, "mini", lambda folder: make_miniature(folder, MiniatureSpec.tiny()))
 
 
 @pytest.fixture(scope="session")
@@ -88,27 +103,30 @@ def tables(public, tmp_path):
 @pytest.fixture(scope="session")
 def prepared_folder(public, classes, tmp_path_factory):
     """The folder `prepared/` of the tiny miniature, made without the notebook."""
-    findings = Findings()
-    clips, windows = read_clips(public, classes, findings), read_windows(public, classes, findings)
-    sounds = take_inventory(public / "train_audio", clips.filename.tolist(), "train_audio")
-    qa = unusable_files("clip", sounds)
-    clips, windows = drop_excluded(clips, windows, qa, findings)
-    folds = make_folds(clips, windows, classes, n_folds=3, seed=0)
-    folder = tmp_path_factory.mktemp("runs") / "01_data_prep" / "prepared"
-    save_prepared(folder, classes, clips, windows, folds, qa=qa, data_version=data_version(public), seed=0)
-    return folder
+
+    def make(runs):
+        findings = Findings()
+        clips, windows = read_clips(public, classes, findings), read_windows(public, classes, findings)
+        sounds = take_inventory(public / "train_audio", clips.filename.tolist(), "train_audio")
+        qa = unusable_files("clip", sounds)
+        clips, windows = drop_excluded(clips, windows, qa, findings)
+        folds = make_folds(clips, windows, classes, n_folds=3, seed=0)
+        folder, version = runs / "01_data_prep" / "prepared", data_version(public)
+        save_prepared(folder, classes, clips, windows, folds, qa=qa, data_version=version, seed=0)
+
+    return _make_once(tmp_path_factory, "runs", make) / "01_data_prep" / "prepared"
 
 
 @pytest.fixture(scope="session")
 def members(prepared_folder, public, tmp_path_factory):
     """A folder with L0 and L1, fitted on the tiny miniature."""
-    prepared = load_prepared(prepared_folder)
-    folder = tmp_path_factory.mktemp("members")
-    fit_prior_member(prepared, folder / "l0_prior", PriorSettings())
-    fit_statistics_member(
-        prepared, public, folder / "l1_statistics", ClassicalSettings(), LogisticSettings(max_iterations=20)
-    )
-    return folder
+
+    def make(folder):
+        prepared, quick = load_prepared(prepared_folder), LogisticSettings(max_iterations=20)
+        fit_prior_member(prepared, folder / "l0_prior", PriorSettings())
+        fit_statistics_member(prepared, public, folder / "l1_statistics", ClassicalSettings(), quick)
+
+    return _make_once(tmp_path_factory, "members", make)
 
 
 @pytest.fixture(scope="session")
@@ -116,8 +134,9 @@ def network_member(prepared_folder, public, tmp_path_factory):
     """The folder of a network member, trained for some steps on the tiny miniature; its training lies beside."""
     from tests.support.tinyplan import TINY_PLAN, fit  # here, so that tests without networks do not wait for torch
 
-    folder = tmp_path_factory.mktemp("networks")
-    fit(TINY_PLAN, "l2_tiny", prepared_folder, public, folder)
+    folder = _make_once(
+        tmp_path_factory, "networks", lambda folder: fit(TINY_PLAN, "l2_tiny", prepared_folder, public, folder)
+    )
     return folder / "members" / "l2_tiny"
 
 
@@ -126,7 +145,7 @@ def standin_file(tmp_path_factory):
     """A small frozen network with Perch's interface, and its labels beside it."""
     from tests.support.tinystandin import tiny_standin
 
-    return tiny_standin(tmp_path_factory.mktemp("standin"))
+    return _make_once(tmp_path_factory, "standin", tiny_standin) / "standin.onnx"
 
 
 @pytest.fixture(scope="session")

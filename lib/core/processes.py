@@ -7,11 +7,22 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from threading import Thread
 from typing import Any
 
 from lib.core.errors import BadInput
+
+
+def process_server(work: Callable) -> ForkServerContext:
+    """The context of processes that begin with the module of `work` imported, and with nothing else of this process.
+
+    They are forked from a server that holds no session, no thread and no CUDA, for these do not survive a fork.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([getattr(work, "func", work).__module__])  # functools.partial has it inside
+    return context
 
 
 @contextmanager
@@ -25,7 +36,7 @@ def in_processes(work: Callable, parts: Sequence) -> Iterator[Iterator]:
         yield map(work, parts)  # less than it takes to start a process
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    context = multiprocessing.get_context("spawn")  # sessions and threads do not survive a fork
+    context = process_server(work)
     processes: list[BaseProcess] = []
     pipes: list[Connection] = []
     try:

@@ -1,7 +1,6 @@
 """Folds side by side: a process each, one on every GPU, or one on every CPU core where there is no GPU."""
 
 import io
-import multiprocessing
 import os
 import pickle
 import signal
@@ -12,6 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from lib.core.errors import BadInput
-from lib.core.processes import end_with_parent
+from lib.core.processes import end_with_parent, process_server
 
 Fold = TypeVar("Fold", int, int | None)
 Result = TypeVar("Result")
@@ -48,6 +48,7 @@ def train_folds(
     here, line by line, with the fold in front. The first error stops all of them and is raised here.
     """
     _require_importable(train_one)
+    context = process_server(train_one)
     waiting, free, results = list(folds), list(devices), {}
     running: list[_Child[Fold]] = []
     with tempfile.TemporaryDirectory(prefix="folds-") as logs:
@@ -57,7 +58,7 @@ def train_folds(
         try:
             while waiting or running:
                 while waiting and free:
-                    running.append(_start(waiting.pop(0), function, free.pop(0), Path(logs)))
+                    running.append(_start(context, waiting.pop(0), function, free.pop(0), Path(logs)))
                 wait([child.pipe for child in running], _POLL_S)
                 for child in list(running):
                     child.print_new_lines()
@@ -129,9 +130,8 @@ class _Child(Generic[Fold]):
         self.process.join()
 
 
-def _start(fold: Fold, function: Path, device: str, logs: Path) -> _Child[Fold]:
-    """Start the fold's process. Spawned: CUDA and threads do not survive a fork."""
-    context = multiprocessing.get_context("spawn")
+def _start(context: ForkServerContext, fold: Fold, function: Path, device: str, logs: Path) -> _Child[Fold]:
+    """Start the fold's process."""
     receiving, sending = context.Pipe(duplex=False)
     log = logs / fold_name(fold)
     log.touch()

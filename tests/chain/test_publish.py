@@ -10,8 +10,6 @@ import pytest
 
 from build import rehearse
 from build.project import ROOT
-from lib.competition.miniature.make import make_miniature
-from lib.competition.miniature.spec import MiniatureSpec
 from tests.support.kaggle.loopback_services import Competition, Run
 
 SLUG = "pantanal-06-submission"
@@ -20,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
+def home(mini, tmp_path_factory):
     """A copy of this checkout with a tiny competition, whose notebooks have run and whose kernel was rehearsed."""
     root = tmp_path_factory.mktemp("home") / "pantanal"
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -28,7 +26,7 @@ def home(tmp_path_factory):
         if (ROOT / name).is_file():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, root / name)
-    make_miniature(root / "data" / "mini", MiniatureSpec.tiny())
+    shutil.copytree(mini, root / "data" / "mini")
     barely_trained = "-p 02:epochs=1 -p 02:steps_per_epoch=2"
     for command in (f"-m build.run 01 02 03 04 05 {barely_trained}", "-m build.inline --owner alice"):
         subprocess.run([sys.executable, *command.split()], cwd=root, check=True)

@@ -1,5 +1,6 @@
 """Examples of augmentations, activity over time, and precisions measured on what the fold holds out."""
 
+import shutil
 from functools import partial
 
 import numpy as np
@@ -69,9 +70,16 @@ def test_the_loudest_crop_is_where_the_sound_is(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def fitted(network_member, prepared_folder, public):
+def folder(network_member, tmp_path_factory):
+    """A copy of the network member, with its training beside."""
+    copy = shutil.copytree(network_member.parents[1], tmp_path_factory.mktemp("gallery") / "networks")
+    return copy / "members" / network_member.name
+
+
+@pytest.fixture(scope="module")
+def fitted(folder, prepared_folder, public):
     """The training that left the network member; it is finished, so nothing is trained again."""
-    return fit(TINY_PLAN, "l2_tiny", prepared_folder, public, network_member.parent.parent)
+    return fit(TINY_PLAN, folder.name, prepared_folder, public, folder.parents[1])
 
 
 def test_activity_over_time_is_that_of_the_fold_that_holds_the_soundscape_out(fitted, prepared_folder):
@@ -87,13 +95,13 @@ def test_activity_over_time_is_that_of_the_fold_that_holds_the_soundscape_out(fi
     np.testing.assert_allclose(probabilities[:, : logits.shape[2]], expit(logits[0]), rtol=1e-6)
 
 
-def test_precisions_are_a_row_each_with_a_verdict_and_leave_the_member_alone(fitted, network_member, monkeypatch):
-    files = {path.name: path.read_bytes() for path in network_member.iterdir()}
+def test_precisions_are_a_row_each_with_a_verdict_and_leave_the_member_alone(fitted, folder, monkeypatch):
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
     table = compare_precisions(fitted.run)
     assert list(table.index) == ["float32", "float16", "int8"]
     assert table.loc["float32", ["rank_p5", "max_abs", "verdict"]].tolist() == [1.0, 0.0, "agrees"]
     assert table.megabytes["float16"] < table.megabytes["float32"]
-    assert {path.name: path.read_bytes() for path in network_member.iterdir()} == files
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
     monkeypatch.setattr(
         network_views, "require_rank_agreement", partial(require_rank_agreement, least_rank=1.1)
     )  # as if nothing were good enough
