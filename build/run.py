@@ -18,6 +18,7 @@ from build.notebooks.source import STANDARD_PARAMETERS, convert_parameters, help
 from build.project import ROOT
 from lib.core.errors import BadInput
 from lib.core.progress import format_duration
+from lib.core.staging import describe_output
 
 __all__ = ["RunResult", "main", "run_notebook"]
 
@@ -82,6 +83,7 @@ def _plan(options: argparse.Namespace) -> list[tuple[Path, dict]]:
 def _run_in_order(plan: list[tuple[Path, dict]], dist: Path, timeout_s: float | None) -> int:
     """Run the plan until one fails; each leaves notebook, page and record, a failed one beside the last good one."""
     for done, (source, values) in enumerate(plan):
+        print(f"{source.stem}: writes {describe_output(Path(str(values['output_dir'])))}", flush=True)
         result = run_notebook(source, values, begin_run(dist, source.stem), timeout_s=timeout_s)
         end_run(result, dist)
         if not result.ok:

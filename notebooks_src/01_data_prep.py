@@ -29,10 +29,12 @@ planted_copies: int = 8  # clips that are copied in several ways, to measure the
 
 # %%
 from lib.core.paths import find_competition, output_folder
+from lib.core.staging import describe_output, stage_outputs
 
 competition = find_competition(competition_dir)
 output = output_folder("01_data_prep", output_dir)
-print(f"competition: {competition}\noutput:      {output}")
+staged = stage_outputs(output)  # what is made below lies there until the last cell
+print(f"competition: {competition}\noutput:      {describe_output(output)}")
 
 # %% [markdown]
 # ## Tables
@@ -117,8 +119,8 @@ from lib.show.plots import fold_coverage
 by_author = make_folds(clips, windows, classes, n_folds=n_folds, seed=seed)
 folds = make_folds(clips, windows, classes, n_folds=n_folds, seed=seed, related=related_pairs(qa))
 version = data_version(competition)
-save_prepared(output / "prepared", classes, clips, windows, folds, qa=qa, data_version=version, seed=seed)
-prepared = load_prepared(output / "prepared")
+save_prepared(staged / "prepared", classes, clips, windows, folds, qa=qa, data_version=version, seed=seed)
+prepared = load_prepared(staged / "prepared")
 for name, made in (("authors and days alone", by_author), ("copies together too", prepared.folds)):
     split = pairs_across_folds(related_pairs(qa), {**made.of("clip"), **made.of("soundscape")})
     print(f"{name}: {len(split)} of {len(related_pairs(qa))} pairs of copies lie in two folds")
@@ -239,10 +241,19 @@ review_gallery(qa, sound)
 # All defects found in the data with the action taken, and the risks that this data shows with their mitigation.
 
 # %%
-findings.frame().to_csv(output / "findings.csv", index=False)
+findings.frame().to_csv(staged / "findings.csv", index=False)
 table(findings.frame())
 
 # %%
 from lib.competition.eda.risks import risks
 
 table(risks(prepared, clip_sounds, soundscape_sounds))
+
+# %% [markdown]
+# ## Output
+# The tables replace those of an earlier run now, all together; a run that fails above leaves these as they were.
+
+# %%
+from lib.core.staging import publish_outputs
+
+print(*publish_outputs(staged), sep="\n")

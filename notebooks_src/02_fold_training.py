@@ -47,12 +47,14 @@ print(ensure("onnxruntime", minimum="1.24"), ensure("onnx_ir"), ensure("onnxscri
 # %%
 from lib.competition.prepared import load_prepared
 from lib.core.paths import find_artifact, find_competition, output_folder
+from lib.core.staging import describe_output, stage_outputs
 from lib.learn.network.config import NetworkPlan, override, parse_settings
 from lib.learn.network.presets import find_preset
 from lib.learn.network.tta_member import find_tta
 
 competition = find_competition(competition_dir)
 output = output_folder("02_fold_training", output_dir)
+staged = stage_outputs(output)  # what is made below lies there until the last cell
 prepared_folder = find_artifact("prepared", inputs_dir)
 prepared = load_prepared(prepared_folder)
 plan = override(
@@ -62,7 +64,7 @@ plan = override(
     **parse_settings(overrides),
 )
 tta_of = {name: find_tta(name) for name in tta.replace(",", " ").split()}
-print(f"competition: {competition}\nfolds:       {prepared.folds.version}\noutput:      {output}")
+print(f"competition: {competition}\nfolds:       {prepared.folds.version}\noutput:      {describe_output(output)}")
 
 # %% [markdown]
 # ## L0: site and hour rates
@@ -76,7 +78,7 @@ from lib.models.member.prior import PriorSettings
 
 cards, seconds_of, start = [], {}, time.perf_counter()
 if baselines:
-    cards.append(fit_prior_member(prepared, output / "members" / "l0_prior", PriorSettings()))
+    cards.append(fit_prior_member(prepared, staged / "members" / "l0_prior", PriorSettings()))
     seconds_of["l0_prior"] = time.perf_counter() - start
 
 # %% [markdown]
@@ -91,7 +93,7 @@ from lib.learn.baseline.logistic import LogisticSettings
 start = time.perf_counter()
 if baselines:
     classical = ClassicalSettings(windows_per_clip=windows_per_clip, clip_weight=clip_weight)
-    l1 = output / "members" / "l1_statistics"
+    l1 = staged / "members" / "l1_statistics"
     cards.append(fit_statistics_member(prepared, competition, l1, classical, LogisticSettings(l2=l2)))
     seconds_of["l1_statistics"] = time.perf_counter() - start
 
@@ -149,7 +151,7 @@ if preset:
         plan,
         prepared_folder,
         competition,
-        output / "members" / (member or preset),
+        staged / "members" / (member or preset),
         cache_folder=cache_folder(output, cache_dir),
         seed=seed,
         folds=None if fold is None else [fold],
@@ -206,7 +208,7 @@ if fitted and fitted.card:
 from lib.learn.network.tta_member import write_tta_member
 
 for name, passes in tta_of.items() if fitted and fitted.card else ():
-    start, source = time.perf_counter(), output / "members" / fitted.card.name
+    start, source = time.perf_counter(), staged / "members" / fitted.card.name
     cards.append(write_tta_member(source, passes, prepared, competition, source.with_name(f"{source.name}_{name}")))
     seconds_of[cards[-1].name] = time.perf_counter() - start
 
@@ -220,7 +222,7 @@ from lib.judge.bootstrap import score_table, score_with_interval
 from lib.judge.leakage import load_oof_scores
 
 scores = {
-    card.name: load_oof_scores(output / "members" / card.name, prepared.folds, related=prepared.related)
+    card.name: load_oof_scores(staged / "members" / card.name, prepared.folds, related=prepared.related)
     for card in cards
 }
 of_card = {card.name: (card.config_fingerprint, card.seed) for card in cards}
@@ -258,3 +260,12 @@ print(f"ledger: {ledger_path(output)}")
 from lib.show.plots import auc_against_clips
 
 auc_against_clips({name: score.report for name, score in scored.items()}, prepared)
+
+# %% [markdown]
+# ## Output
+# The members replace those of the same name now, all together; a run that fails above leaves these as they were.
+
+# %%
+from lib.core.staging import publish_outputs
+
+print(*publish_outputs(staged), sep="\n")

@@ -51,17 +51,19 @@ from pathlib import Path
 from lib.competition.prepared import load_prepared
 from lib.competition.tables import Findings, read_taxonomy
 from lib.core.paths import cache_folder, find_artifact, find_competition, output_folder
+from lib.core.staging import describe_output, stage_outputs
 from lib.learn.cache.choose_embedder import choose_embedder
 
 competition = find_competition(competition_dir)
 output = output_folder("03_perch_probe", output_dir)
+staged = stage_outputs(output)  # what is made below lies there until the last cell
 cache = cache_folder(output, cache_dir) / "embeddings"
 prepared = load_prepared(find_artifact("prepared", inputs_dir))
 taxonomy = read_taxonomy(competition, prepared.classes, Findings())
 scratch = tempfile.TemporaryDirectory()  # for what no later notebook should find
 source = choose_embedder(embedder, cache.parent)
 name = source.stem
-print(f"competition: {competition}\nembedder:    {source}\noutput:      {output}")
+print(f"competition: {competition}\nembedder:    {source}\noutput:      {describe_output(output)}")
 
 # %% [markdown]
 # ## Label mapping
@@ -128,7 +130,7 @@ from lib.learn.head.data import load_head_data
 from lib.models.embedder.packed import open_embedder
 
 best = report.blocks[report.blocks.block.str.startswith("block:")].nlargest(blocks_used, "accuracy").block.tolist()
-packed = output / "embedders" / name
+packed = staged / "embedders" / name
 pack_embedder(source, None, mapped, prepared.classes, packed, blocks=[block.removeprefix("block:") for block in best])
 items = {clip: competition / "train_audio" / clip for clip in prepared.clips.filename}
 items |= {stem: competition / "train_soundscapes" / f"{stem}.ogg" for stem in sorted(set(prepared.windows.stem))}
@@ -162,7 +164,7 @@ from lib.learn.head.kinds import select_heads
 
 start = time.perf_counter()
 kinds = select_heads(heads, (*best, "embedding"))
-folders = {output / "members" / f"l3_{kind}": head for kind, head in kinds.items()}
+folders = {staged / "members" / f"l3_{kind}": head for kind, head in kinds.items()}
 cards = {card.name: card for card in fit_head_members(prepared, data, folders, packed, range(seeds))}
 seconds = embedding_s + time.perf_counter() - start
 list(cards)
@@ -175,7 +177,7 @@ from lib.judge.bootstrap import score_table, scores_with_intervals
 from lib.judge.leakage import load_oof_scores
 
 parts = {
-    member: load_oof_scores(output / "members" / member, prepared.folds, related=prepared.related) for member in cards
+    member: load_oof_scores(staged / "members" / member, prepared.folds, related=prepared.related) for member in cards
 }
 scored = scores_with_intervals(prepared.labels, parts)
 head_ms = {member: 1000 * card.measured.own_seconds for member, card in cards.items()}
@@ -243,3 +245,12 @@ for member, score in scored.items():
         verdict="merge" if score.low > 0.5 else "park",
     )
 display(f"ledger: {ledger_path(output)}")
+
+# %% [markdown]
+# ## Output
+# Embedder and heads replace those of the same name now, all together; a run that fails above leaves these as they were.
+
+# %%
+from lib.core.staging import publish_outputs
+
+print(*publish_outputs(staged), sep="\n")

@@ -58,12 +58,14 @@ import pandas as pd
 from lib.competition.prepared import load_prepared
 from lib.competition.tables import Findings, read_taxonomy
 from lib.core.paths import cache_folder, find_artifact, find_artifacts, find_competition, output_folder
+from lib.core.staging import describe_output, stage_outputs
 from lib.learn.network.config import NetworkPlan, differences, override, parse_settings
 from lib.learn.network.presets import find_preset
 from lib.show.html import table
 
 competition = find_competition(competition_dir)
 output = output_folder("04_pseudo_labels", output_dir)
+staged = stage_outputs(output)  # what is made below lies there until the last cell
 prepared_folder = find_artifact("prepared", inputs_dir)
 prepared = load_prepared(prepared_folder)
 folders = {folder.name: folder for folder in find_artifacts("member", inputs_dir) if output not in folder.parents}
@@ -78,7 +80,7 @@ plan = override(
     steps_per_epoch=steps_per_epoch,
     **parse_settings(overrides),
 )
-print(f"competition: {competition}\nfolds:       {prepared.folds.version}\noutput:      {output}")
+print(f"competition: {competition}\nfolds:       {prepared.folds.version}\noutput:      {describe_output(output)}")
 table(pd.DataFrame(differences(plan, NetworkPlan()).items(), columns=["setting", preset]))
 
 # %% [markdown]
@@ -132,7 +134,7 @@ table(pd.DataFrame(standing_teachers))
 from lib.pseudo.rounds import RoundContext
 
 context = RoundContext(
-    prepared_folder, competition, output, cache_folder(output, cache_dir), folders, tuple(soundscapes), seed
+    prepared_folder, competition, staged, cache_folder(output, cache_dir), folders, tuple(soundscapes), seed
 )
 name = member or preset
 labels = context.label(blend, f"{name}_r1", folders)
@@ -261,3 +263,14 @@ for each, seconds in zip(done, seconds_of, strict=True):
         verdict={"keep": "promote", "stop": "park", "discard": "kill"}[each.verdict.word],
     )
 table(standing.assign(milliseconds=1000 * standing.seconds).drop(columns="seconds"))
+
+# %% [markdown]
+# ## Output
+# Labels and students replace those of an earlier run now, all together; a run that fails above leaves these as they
+# were.
+
+# %%
+from lib.core.staging import publish_outputs
+from lib.pseudo.rounds import earlier_students
+
+print(*publish_outputs(staged, retired=earlier_students(name, output)), sep="\n")

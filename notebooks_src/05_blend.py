@@ -43,6 +43,7 @@ from lib.blend.templates.registry import find_template
 from lib.blend.templates.roles import parse_roles
 from lib.competition.prepared import load_prepared
 from lib.core.paths import find_artifact, find_artifacts, output_folder
+from lib.core.staging import describe_output, stage_outputs
 from lib.judge.bootstrap import score_table, scores_with_intervals
 from lib.judge.leakage import load_oof_scores
 from lib.models.member.card import read_card
@@ -52,6 +53,8 @@ start = time.perf_counter()
 chosen_template = find_template(template) if template else None
 chosen_roles = parse_roles(roles or "")
 output = output_folder("05_blend", output_dir)
+staged = stage_outputs(output)  # what is made below lies there until the last cell
+print(f"output: {describe_output(output)}")
 prepared = load_prepared(find_artifact("prepared", inputs_dir))
 labels = prepared.labels
 folders = {
@@ -241,8 +244,6 @@ ladder(score_table(scored))
 # members still fit the time, by their value per second. In some classes a member may have another weight.
 
 # %%
-import shutil
-
 from lib.blend.member_costs import class_weight_range
 from lib.blend.recipe import save_recipe
 from lib.core import fingerprint
@@ -251,7 +252,6 @@ from lib.core.records import seal, to_json
 from lib.judge.ledger import log_run
 
 lines = []
-shutil.rmtree(output / "recipes", ignore_errors=True)
 for name, recipe in stored.items():
     recipe = replace(
         recipe,
@@ -259,7 +259,7 @@ for name, recipe in stored.items():
         interval=[scored[name].low, scored[name].high],
         scored_classes=scored[name].classes,
     )
-    save_recipe(output / "recipes", recipe)
+    save_recipe(staged / "recipes", recipe)
     log_run(
         ledger_path(output),
         f"how good is the {name} blend of {len(recipe.members)} members",
@@ -284,5 +284,14 @@ for name, recipe in stored.items():
         }
         for member in recipe.members
     ]
-seal(output / "recipes", "recipes")
+seal(staged / "recipes", "recipes")
 table(pd.DataFrame(lines))
+
+# %% [markdown]
+# ## Output
+# The recipes replace those of an earlier run now, all together; a run that fails above leaves these as they were.
+
+# %%
+from lib.core.staging import publish_outputs
+
+print(*publish_outputs(staged), sep="\n")

@@ -62,6 +62,7 @@ from lib.blend.recipe import load_recipe
 from lib.competition.classes import read_class_list
 from lib.core.paths import find_artifact, find_competition, find_named, output_folder
 from lib.core.records import check_seal
+from lib.core.staging import describe_output
 from lib.submit.engine import open_members, open_prior, prior_scores
 from lib.submit.receipt import describe_inputs, versions
 from lib.submit.rows import required_rows
@@ -69,7 +70,7 @@ from lib.submit.writer import write_submission
 
 competition = find_competition(competition_dir)
 output = output_folder("06_submission", output_dir)
-print(f"competition: {competition}\noutput:      {output}\nversions:    {versions()}")
+print(f"competition: {competition}\noutput:      {describe_output(output)}\nversions:    {versions()}")
 with clock.stage("first submission"):
     classes = read_class_list(competition)
     required = required_rows(competition)

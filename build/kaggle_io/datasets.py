@@ -23,6 +23,7 @@ from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
 from lib.core.paths import find_artifact, folders_below, manifest_kind
 from lib.core.records import check_seal, identity_of, write_json
+from lib.core.staging import complete_publications
 
 READY, DEAD = "READY", ("FAILED", "DELETED")
 _ABSENT = (403, 404)  # Kaggle returns both for one's own names; should it exist, creating it is refused
@@ -209,6 +210,7 @@ def write_archive(sealed: Path, archive: Path) -> Path:
 
 def sealed_folders(runs: Path) -> dict[str, Path]:
     """Every sealed folder below `runs` by its name; two different ones of one name are an error."""
+    complete_publications(runs)
     sealed: dict[str, Path] = {}
     for made in (folder for folder in folders_below(runs, depth=6) if manifest_kind(folder) in KINDS):
         first = sealed.setdefault(made.name, made)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lib.core.errors import BadInput, shorten
 from lib.core.records import identity_of, read_manifest
+from lib.core.staging import complete_publications
 
 SLUG = "birdclef-2026"
 REAL, MINIATURE = f"data/real/public/{SLUG}", f"data/mini/public/{SLUG}"  # in a checkout
@@ -112,6 +113,8 @@ def inputs_root(explicit: str = "") -> Path:
 def find_artifacts(kind: str, explicit: str = "") -> list[Path]:
     """Every folder below the inputs whose manifest names this kind; none is an error that names the folder searched."""
     root = inputs_root(explicit)
+    if not on_kaggle():  # what is attached there was whole when it was kept, and is not ours to change
+        complete_publications(root)
     found = [folder for folder in folders_below(root, _DEPTH) if manifest_kind(folder) == kind]
     if not found:
         raise BadInput(

@@ -15,6 +15,7 @@ from lib.competition.prepared import Prepared, load_prepared
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput
 from lib.core.records import from_json, read_json, seal
+from lib.core.staging import final_place
 from lib.judge.leakage import Training, load_oof_scores
 from lib.learn.network.config import NetworkPlan, override
 from lib.learn.network.crossfit import TrainedNetworks, fit_network
@@ -85,7 +86,7 @@ class RoundContext:
 
     def label(self, blend: TeacherBlend, name: str, members: Mapping[str, Path]) -> SoftLabels:
         """Write soft labels of all soundscapes by these teachers into `labels/<name>`, and open them."""
-        folder, cache = self.output / "labels" / name, self.output / "teacher_predictions"
+        folder, cache = self.output / "labels" / name, final_place(self.output) / "teacher_predictions"
         return self.open_labels(label(blend, members, self.soundscapes, self.prepared, folder, cache))
 
     def open_labels(self, folder: Path) -> SoftLabels:
@@ -131,7 +132,8 @@ def run_rounds(
     plans = {f"{name}_r{number}": settings.plan_of(plan, number) for number in range(1, settings.rounds + 1)}
     settings.check_leaky_folds(context.prepared.folds.numbers)
     _check_names(list(plans), blend.members, control, context.members)
-    _remove_students(name, context.output)
+    for student in earlier_students(name, context.output):
+        shutil.rmtree(context.output / student)  # what was trained is found again
     reference = context.oof_scores(context.members[control], context.members)
     labels = context.label(blend, f"{name}_r1", context.members)
     lineage = _Lineage(context, settings, reference, labels)
@@ -255,11 +257,10 @@ def _check_names(students: list[str], teachers: list[str], control: str, members
         )
 
 
-def _remove_students(name: str, output: Path) -> None:
-    """Remove students of an earlier run, which may have had other labels; what was trained is found again."""
-    for folder in [*(output / "members").glob(f"{name}_r*"), *(output / "discarded").glob(f"{name}_r*")]:
-        if folder.name.removeprefix(f"{name}_r").isdigit():
-            shutil.rmtree(folder)
+def earlier_students(name: str, output: Path) -> list[str]:
+    """Paths, in the output, of students of an earlier run, which may have had other labels."""
+    folders = [folder for kind in ("members", "discarded") for folder in (output / kind).glob(f"{name}_r*")]
+    return [str(each.relative_to(output)) for each in folders if each.name.removeprefix(f"{name}_r").isdigit()]
 
 
 def _move_aside(folder: Path, to: Path) -> Path:

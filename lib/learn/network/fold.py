@@ -11,6 +11,7 @@ from lib.competition.prepared import Prepared
 from lib.competition.row_ids import WINDOW_S
 from lib.core import fingerprint
 from lib.core.errors import BadInput
+from lib.core.staging import final_place
 from lib.judge.metric import class_auc
 from lib.learn.cache.audio import AudioCache, as_float
 from lib.learn.network.config import NetworkPlan
@@ -57,8 +58,8 @@ class TrainingRun:
 
     @property
     def folder(self) -> Path:
-        """The folder of the training, beside `members/`: one for each configuration."""
-        return self.member.parent.parent / "training" / f"{self.member.name}-{self.fingerprint[:8]}"
+        """The folder of the training, beside the published `members/`: one for each configuration."""
+        return final_place(self.member).parent.parent / "training" / f"{self.member.name}-{self.fingerprint[:8]}"
 
     def weights_fingerprint(self) -> str:
         """Compute the fingerprint of all that the weights depend on, beside the fold."""
