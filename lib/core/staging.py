@@ -137,7 +137,7 @@ def _difference(old: Path, new: Path) -> str:
         return "as before" if old.is_file() and old.read_bytes() == new.read_bytes() else "replaced"
     try:
         same = identity_of(old) == identity_of(new)
-    except (BadInput, KeyError, TypeError):  # the old one is damaged
+    except BadInput:  # the old one is damaged
         same = False
     return "as before" if same else "another than before: what was made from that one has to be made again"
 
