@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 from pathlib import Path
 
 from markupsafe import Markup
@@ -22,6 +23,7 @@ from build.project import ROOT
 
 _SUMMARIES = {"parameters": "Parameters", "injected-parameters": "Parameters of this run"}
 _PROGRESS = re.compile(r".{1,100}: \d+/\d+, .*(left|in \d.*)$")  # as lib/core/progress.py prints them
+_UNDESCRIBED = re.compile(r"<img(?=\s)(?![^>]*\balt=)")
 
 
 @dataclass(frozen=True)
@@ -91,19 +93,23 @@ def _outputs(cell: NotebookNode, heading: str, drawn: Mapping[str, str]) -> tupl
             shown.append(Markup(f'<pre tabindex="0">{ansi2html("".join(texts))}</pre>'))
         texts.clear()
 
-    for output in cell.get("outputs", []):
-        if output.output_type == "stream":
-            for line in _lines(output.text):
-                (log if output.name == "stderr" or _PROGRESS.match(line.strip()) else texts).append(line)
+    for name, printed in groupby(cell.get("outputs", []), key=lambda output: output.get("name", "")):
+        if name in ("stdout", "stderr"):
+            for line in _lines("".join(output.text for output in printed)):
+                (log if name == "stderr" or _PROGRESS.match(line.strip()) else texts).append(line)
             continue
         close_text()
-        if output.output_type == "error":
-            trace = ansi2html("\n".join(output.traceback))
-            shown.append(Markup(f'<pre id="error" tabindex="0">{trace}</pre>'))
-        else:
-            shown.append(Markup(_data(output.data, descriptions)))
+        shown += [_rich(output, descriptions) for output in printed]
     close_text()
     return shown, Markup(ansi2html("".join(log))) if log else ""
+
+
+def _rich(output: NotebookNode, descriptions: Iterator[str]) -> Markup:
+    """The HTML of an output that was not printed."""
+    if output.output_type == "error":
+        trace = ansi2html("\n".join(output.traceback))
+        return Markup(f'<pre id="error" tabindex="0">{trace}</pre>')
+    return Markup(_data(output.data, descriptions))
 
 
 def _lines(text: str) -> list[str]:
@@ -115,7 +121,7 @@ def _lines(text: str) -> list[str]:
 def _data(data: Mapping, descriptions: Iterator[str]) -> str:
     """The richest form of an output as HTML."""
     if "text/html" in data:
-        return data["text/html"]
+        return _UNDESCRIBED.sub(lambda found: f'{found[0]} alt="{escape(next(descriptions))}"', data["text/html"])
     for kind in ("image/png", "image/jpeg", "image/svg+xml"):
         if kind in data:
             return _image(kind, data[kind], next(descriptions))

@@ -44,7 +44,7 @@ def families_table(judged: dict[str, dict[str, float]], true: dict[str, float]) 
     """One row a family, and one for the truth."""
     rows = [{"family": family, **separation(scores, true, FRAGILE)} for family, scores in judged.items()]
     truth = {"family": "the truth", "fragile place": mean_place(true, FRAGILE)}
-    return pd.DataFrame([*rows, truth]).astype(object).fillna("–")
+    return pd.DataFrame([*rows, truth])
 
 
 def board_entries(true: dict[str, Scores], labels: Labels, offline: dict[str, Scores]) -> tuple[dict, dict, dict]:
@@ -114,7 +114,7 @@ def report(trial: FoldStudy, page: Path) -> None:
     ]
     for part in parts:
         if isinstance(part, pd.DataFrame):
-            print(part.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+            print(part.to_string(index=False, float_format=lambda value: f"{value:.3f}", na_rep="–"))
         elif isinstance(part, str):
             print(part.replace("# ", "\n"))
     write_page(page, "Stability", parts)

@@ -25,6 +25,7 @@ from lib.show.error_analysis import (
     worst_windows,
 )
 from lib.sound.decode import ogg_bytes
+from tests.support.pagecheck import faults_of
 
 STEMS = [f"BC2026_Train_{n:04d}_S0{n % 2}_202501{n + 1:02d}_000000" for n in range(8)]
 ROWS = tuple(row for stem in STEMS for row in row_ids(stem))
@@ -172,6 +173,7 @@ def test_the_command_writes_both_pages(prepared_folder, members, public, tmp_pat
     assert coded
     assert all(base64.b64decode(sound)[:4] == b"OggS" for sound in coded)
     assert len(errors) < 4e6
+    assert faults_of(page) == faults_of(page.with_name("errors.html")) == []
     assert not re.search(r'(src|href)="https?:', board + errors)
 
 

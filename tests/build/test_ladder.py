@@ -26,6 +26,7 @@ from lib.models.embedder.pack import pack_embedder
 from lib.models.embedder.packed import open_embedder
 from lib.models.member.card import read_card
 from lib.sound.decode import decode, loudest_windows, soundscape_windows
+from tests.support.pagecheck import faults_of
 
 LINEAR = Head("linear", fit_linear_head, LinearHeadSettings(("logits",), logistic=LogisticSettings(max_iterations=5)))
 
@@ -125,3 +126,4 @@ def test_the_printed_table_and_the_page_show_the_stand_in_and_what_it_means(runs
     head = next(line for line in printed.splitlines() if "l3_linear" in line)
     assert head.endswith("yes")
     assert "l3_linear (stand-in)" in page
+    assert faults_of(tmp_path / "ladder.html") == []

@@ -67,10 +67,12 @@ def test_code_is_folded_but_for_parameters_and_nothing_is_left_unescaped():
 
 def test_an_image_is_described_by_its_heading_and_by_what_its_function_draws():
     cells = [new_markdown_cell("# T\n\n## Rungs"), new_code_cell(DRAWS, outputs=[shown("image/png", png())])]
-    body = body_of(*cells, new_code_cell("plot()", outputs=[shown("image/png", png())]))
+    foreign = shown("text/html", "<img src='data:,'><img alt='mine' src='data:,'>")
+    body = body_of(*cells, new_code_cell("plot()", outputs=[shown("image/png", png()), foreign]))
     first, second = re.findall(r'style="--width:300px"><img alt="(.*?)"', body)
     assert first == "Rungs: Scores with intervals, one line a row of the table: columns name, score, low, high"
     assert second == "Rungs: figure"
+    assert """<img alt="Rungs: figure" src='data:,'><img alt='mine' src""" in body
 
 
 def test_progress_and_warnings_are_folded_away_and_what_was_printed_stays():

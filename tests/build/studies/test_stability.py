@@ -29,6 +29,7 @@ from lib.learn.fold_study.baselines import (
 from lib.learn.fold_study.features import BaselineData, SoundscapeFeatures
 from lib.learn.fold_study.study import study_on_shadow_split
 from lib.show import fold_study as figures
+from tests.support.pagecheck import faults_of
 
 CLASSES = ClassList(("a", "b", "c", "d"))
 PLACES, FILES = 30, 3
@@ -176,6 +177,7 @@ def test_against_the_hidden_test_a_page_is_written_and_all_tables_are_printed(
     text = page.read_text()
     assert text.count("<svg") == 4
     assert text.count("<table") == 4
+    assert faults_of(page) == []
 
 
 def test_without_a_prepared_folder_the_error_names_what_to_do(tmp_path, capsys):
