@@ -10,6 +10,7 @@ import pandas as pd
 from lib.blend.evaluate import EvaluationFold, evaluation_folds
 from lib.blend.recipe import Mix, Recipe, Step
 from lib.competition.scores import Labels, Scores, concat_scores
+from lib.core.progress import progress
 from lib.judge.bootstrap import bootstrap
 from lib.judge.compare import paired_interval
 from lib.judge.metric import judge
@@ -51,7 +52,8 @@ def ablate(
     ]
     for recipes in (one for pair in ends for one in pair):
         distinct += [] if recipes in distinct else [recipes]
-    named = {str(n): _scores_by_fold(recipes, folds) for n, recipes in enumerate(distinct)}
+    scores = [_scores_by_fold(recipes, folds) for recipes in progress(distinct, "ablation, recipes", len(distinct))]
+    named = {str(n): each for n, each in enumerate(scores)}
     scored = {n: judge(labels, scores).macro for n, scores in named.items()}
     drawn, rows = bootstrap(labels, named, draws=draws), []
     for each, (without, whole) in zip(comparisons, ends, strict=True):

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 WATCHED = "PANTANAL_PROGRESS"
@@ -65,24 +66,28 @@ def progress(items: Iterable, what: str, total: int) -> Iterator:
         yield from items
         return
     start, live = time.monotonic(), LiveLine(what)
+    first = start  # when the first item was done: it may have waited for processes to start, or a file to be read
     live.post(f"0/{total}")
     try:
         for done, item in enumerate(items, start=1):
             yield item
+            first = time.monotonic() if done == 1 else first
             if done < total:
-                live.update(lambda done=done: _count(done, total, start))  # type: ignore[misc]  # bound now
+                live.update(partial(_count, done, total, start, first))
             else:
-                live.keep(_count(done, total, start))
+                live.keep(_count(done, total, start, start))
     finally:
         live.close()
 
 
-def _count(done: int, total: int, start: float) -> str:
-    """The count with its rate, and the time left or, at the end, taken."""
-    passed = max(time.monotonic() - start, 1e-9)
-    rate = done / passed
+def _count(done: int, total: int, start: float, first: float) -> str:
+    """The count with its rate since the first item, and the time left; at the end with the whole rate and time."""
+    now = time.monotonic()
+    if done == 1 < total:
+        return f"1/{total} after {format_duration(now - start)}"
+    rate = (done if done == total else done - 1) / max(now - first, 1e-9)
     speed = f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each"
-    left = f"{format_duration((total - done) / rate)} left" if done < total else f"in {format_duration(passed)}"
+    left = f"{format_duration((total - done) / rate)} left" if done < total else f"in {format_duration(now - start)}"
     return f"{done}/{total}, {speed}, {left}"
 
 

@@ -9,6 +9,7 @@ from lib.blend.recipe import Recipe
 from lib.blend.search.space import mix_of, with_mix
 from lib.competition.scores import Labels, Scores, concat_scores
 from lib.core.errors import BadInput
+from lib.core.progress import progress
 from lib.judge.bootstrap import Interval, bootstrap
 from lib.judge.compare import paired_interval
 from lib.judge.leakage import fit_record, refuse_self_judged
@@ -62,7 +63,7 @@ def stack(
             do="pass labels of more folds",
         )
     nested, recipes = [], {}
-    for n, fold in enumerate(folds):
+    for n, fold in progress(enumerate(folds), "class weights without each fold", len(folds)):
         others = folds[:n] + folds[n + 1 :]
         seen = [row for other in others for row in other.labels.row_ids]
         refuse_self_judged(fit_record("class weights", seen), fold.labels.row_ids)

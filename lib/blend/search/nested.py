@@ -13,6 +13,7 @@ from lib.blend.search.space import Candidate, SearchSpace
 from lib.competition.prepared import Prepared
 from lib.competition.scores import Labels, Scores, concat_scores
 from lib.core.errors import BadInput
+from lib.core.progress import progress
 from lib.judge.bootstrap import scores_with_intervals
 from lib.judge.leakage import fit_record, refuse_self_judged
 from lib.judge.metric import judge
@@ -71,13 +72,16 @@ def search(
             got=len(everywhere),
             do="pass labels of more folds",
         )
-    candidate = METHODS[method](objective, space.start, everywhere, seed)
+    seen_by = [everywhere, *(_without(everywhere, n) for n in everywhere)]
+    what = f"{method} search, on all folds and without each"
+    candidate, *without = [
+        METHODS[method](objective, space.start, chosen, seed) for chosen in progress(seen_by, what, len(seen_by))
+    ]
     by_fold, recipes, nested = {}, {}, []
     for n, fold in enumerate(objective.folds):
-        others = _without(everywhere, n)
-        seen = [row for other in others for row in objective.folds[other].labels.row_ids]
+        seen = [row for other in seen_by[n + 1] for row in objective.folds[other].labels.row_ids]
         refuse_self_judged(fit_record("a searched blend", seen), fold.labels.row_ids)
-        by_fold[fold.number] = METHODS[method](objective, space.start, others, seed)
+        by_fold[fold.number] = without[n]
         recipes[fold.number] = space.recipe_with(by_fold[fold.number])
         nested.append(execute_by_fold(recipes[fold.number], [fold]))
     recipe, held_out = space.recipe_with(candidate), concat_scores(nested)

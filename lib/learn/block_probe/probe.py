@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lib.core.errors import BadInput, shorten
+from lib.core.progress import progress
 from lib.judge.bootstrap import few_groups, interval
 from lib.judge.compare import compare_all, paired_interval
 
@@ -69,7 +70,7 @@ def block_probe(
         )
     random = np.random.default_rng(seed)
     hits, counts = np.zeros((len(vectors) + 1, len(names))), np.zeros((draws, len(names)), dtype=np.int64)
-    for draw in range(draws):
+    for draw in progress(range(draws), "probing blocks, draws", draws):
         chosen = random.permutation(eligible)[:n_species]
         rows = np.concatenate([_clips_of(code, codes, groups, n_clips, random) for code in chosen])
         counts[draw] = np.bincount(codes[rows], minlength=len(names))

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from lib.core.progress import LiveLine
 from lib.learn.network.optim import Average, learning_rate_share
 
 
@@ -55,7 +57,9 @@ def fit_with_early_stopping(
     optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     average, first_averaged = Average(network), round(settings.average_from * settings.epochs)
     best, best_epoch, weights = _validation_loss(network, validate), -1, deepcopy(network.state_dict())
+    live = LiveLine(type(network).__name__, every_s=30.0)
     for epoch in range(settings.epochs):
+        live.update(partial("epoch {}/{}, validation loss {:.4f}".format, epoch, settings.epochs, best))
         network.train()
         for step, loss in enumerate(losses(), start=epoch * steps):
             optimiser.param_groups[0]["lr"] = _learning_rate(step, steps, epoch >= first_averaged, settings)
@@ -70,6 +74,7 @@ def fit_with_early_stopping(
             best, best_epoch, weights = validation_loss, epoch, deepcopy(network.state_dict())
         if validate and epoch - best_epoch >= settings.patience:
             break
+    live.close()
     if average.count:
         network.load_state_dict(average.state)
         if validate and _validation_loss(network, validate) >= best:

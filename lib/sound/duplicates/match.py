@@ -99,7 +99,7 @@ def _hits(prints: Sequence[Echoprint]) -> pd.DataFrame:
 
 def _agreements(owner: np.ndarray, frame: np.ndarray, numbers: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
     """Yield the owners of landmarks that share a number, each pair once, and by how many bins the second is later."""
-    for number in numbers.T:
+    for number in progress(numbers.T, "searching for near-duplicates, tables", numbers.shape[1]):
         order = np.argsort(number, kind="stable")  # landmarks of one number stay in the order of their owners
         of, at, number = owner[order], frame[order], number[order]
         start, stop = np.searchsorted(number, number), np.searchsorted(number, number, side="right")

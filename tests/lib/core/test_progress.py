@@ -1,5 +1,7 @@
 """Progress passes the items through, prints count, rate and time left, and posts the same for whoever watches."""
 
+import re
+
 import pytest
 
 from lib.core import progress as module
@@ -26,8 +28,10 @@ def test_what_is_under_way_is_posted_and_withdrawn_at_the_end_or_an_error(tmp_pa
     monkeypatch.setenv(WATCHED, str(tmp_path))
     monkeypatch.setattr(module, "_POST_S", 0.0)
     posts = lambda: [path.read_text() for path in tmp_path.iterdir()]  # noqa: E731
-    seen = [posts()[0].split(",")[0] for _ in progress(range(3), "counting", 3)]
-    assert seen == ["counting: 0/3", "counting: 1/3", "counting: 2/3"]
+    seen = [posts()[0] for _ in progress(range(4), "counting", 4)]
+    assert seen[0] == "counting: 0/4"
+    assert re.fullmatch(r"counting: 1/4 after \d\.\d s", seen[1])  # one item gives no rate: it waited for the start
+    assert re.fullmatch(r"counting: 3/4, [\d.]+/s, \d\.\d s left", seen[3])
     assert posts() == []
     with pytest.raises(ZeroDivisionError):
         [1 / 0 for _ in progress(range(3), "counting", 3)]
