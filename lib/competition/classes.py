@@ -1,14 +1,17 @@
 """The class list: the columns of the sample submission, in their order, and the hash that every artifact stores."""
 
-import csv
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from lib.competition.text_table import read_header
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
+
+_LABEL = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,13 @@ class ClassList:
 
 def read_class_list(competition: Path) -> ClassList:
     """The class list of a competition folder, read from its sample submission."""
-    with (competition / "sample_submission.csv").open(newline="", encoding="utf-8") as file:
-        columns = next(csv.reader(file), [])  # not pandas, which renames duplicate columns
-    if columns[:1] != ["row_id"]:
+    columns = read_header(competition / "sample_submission.csv")
+    odd = [label for label in columns[1:] if not _LABEL.fullmatch(label)]
+    if columns[:1] != ["row_id"] or odd:
         raise BadInput(
             "sample_submission.csv is not usable",
-            expected="row_id as first column",
-            got=columns[:1],
+            expected="row_id as first column, then labels of letters and digits",
+            got=shorten(odd or columns[:1]),
             do="use the file as the competition provides it",
         )
     return ClassList(tuple(columns[1:]))

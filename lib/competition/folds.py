@@ -4,6 +4,7 @@ Items that belong together are given as pairs: pairs become clusters, and cluste
 whole.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lib.competition.text_table import read_text_table
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
+
+_COLUMNS = ["item", "kind", "group", "fold"]
 
 
 def clusters(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -88,6 +92,18 @@ class Folds:
         rows = self.table[self.table.kind == kind]
         return dict(zip(rows["item"], rows.fold.tolist(), strict=True))
 
+    def check_items(self, kind: str, items: Iterable[str]) -> None:
+        """Refuse folds that do not hold each of the items once, or that hold others."""
+        have, need = Counter(self.table["item"][self.table.kind == kind]), Counter(items)
+        if have != need:
+            odd = sorted(str(item) for item in {*have, *need} if have[item] != need[item])
+            raise BadInput(
+                f"the folds do not fit the {kind}s",
+                expected=f"each of {len(need)} {kind}s in one row",
+                got=f"{len(odd)} that are absent, repeated or unknown: {shorten(odd, 3)}",
+                do="run 01_data_prep again, and everything after it",
+            )
+
     def save(self, path: Path) -> None:
         """Write the table as csv, the same bytes each time."""
         self.table.to_csv(path, index=False, lineterminator="\n")
@@ -95,7 +111,15 @@ class Folds:
 
 def read_folds(path: Path, version: str) -> Folds:
     """The frozen folds; a version other than the one recorded is an error."""
-    folds = Folds(pd.read_csv(path, dtype={"item": str, "kind": str, "group": str}))
+    table = read_text_table(path)
+    if list(table.columns) != _COLUMNS or not table.fold.str.fullmatch(r"\d{1,3}").all():
+        raise BadInput(
+            f"{path} is no table of folds",
+            expected=f"the columns {', '.join(_COLUMNS)}, the last a number",
+            got=shorten(table.columns),
+            do="run 01_data_prep again, and everything after it",
+        )
+    folds = Folds(table.astype({"fold": int}))
     if folds.version != version:
         raise BadInput(
             "the folds were changed after they were frozen",

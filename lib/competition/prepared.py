@@ -13,9 +13,11 @@ from lib.competition.scores import Labels
 from lib.competition.sound_files import clip_files, soundscape_files
 from lib.competition.tables import window_labels
 from lib.core import fingerprint
+from lib.core.errors import BadInput
 from lib.core.records import check_seal, from_json, read_json, seal, to_json, write_json
 
 _TUPLES = {"clips": ("secondary", "kinds"), "windows": ("labels",)}
+_TEXTS = {"clips": ("filename", "primary_label", "author"), "windows": ("row_id", "stem", "site", "date", "group")}
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,36 @@ def load_prepared(folder: Path) -> Prepared:
     classes.check_hash(facts.class_hash, f"{folder}/prepared.json")
     tables = {}
     for name, columns in _TUPLES.items():
-        table = pd.read_parquet(folder / f"{name}.parquet")
+        table = _read_parquet(folder / f"{name}.parquet", _TEXTS[name], columns)
         tables[name] = table.assign(**{column: table[column].map(tuple) for column in columns})
     folds = read_folds(folder / "folds.csv", facts.fold_version)
+    folds.check_items("clip", tables["clips"].filename)
+    folds.check_items("soundscape", tables["windows"].stem.unique())
     return Prepared(classes, tables["clips"], tables["windows"], folds, read_qa(folder), facts)
+
+
+def _read_parquet(path: Path, texts: tuple[str, ...], lists: tuple[str, ...]) -> pd.DataFrame:
+    """The table, its columns of texts and of lists checked."""
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are among them
+        raise _not_prepared(path, "a parquet table", " ".join(f"{error}".split())[:200]) from error
+    if absent := [column for column in (*texts, *lists) if column not in table.columns]:
+        raise _not_prepared(path, f"the columns {', '.join((*texts, *lists))}", f"no {', '.join(absent)}")
+    if odd := [column for column in texts if not table[column].map(lambda cell: isinstance(cell, str)).all()]:
+        raise _not_prepared(path, f"text in {', '.join(texts)}", f"other values in {', '.join(odd)}")
+    if odd := [column for column in lists if not table[column].map(pd.api.types.is_list_like).all()]:
+        raise _not_prepared(path, f"lists in {', '.join(lists)}", f"other values in {', '.join(odd)}")
+    return table
+
+
+def _not_prepared(path: Path, expected: str, got: str) -> BadInput:
+    return BadInput(
+        f"{path} is not what 01 writes",
+        expected=expected,
+        got=got,
+        do="run 01_data_prep again, and everything after it",
+    )
 
 
 def data_version(competition: Path) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from lib.competition.folds import clusters
 from lib.competition.tables import Findings
+from lib.competition.text_table import read_header, read_text_table
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
 
@@ -123,4 +124,13 @@ def save_qa(folder: Path, qa: pd.DataFrame) -> None:
 
 def read_qa(prepared_folder: Path) -> pd.DataFrame:
     """The QA table of `prepared/`, whose seal the caller has checked."""
-    return pd.read_csv(prepared_folder / _FILE, dtype=str, keep_default_na=False)
+    path = prepared_folder / _FILE
+    header = read_header(path)
+    if header != QA_COLUMNS:
+        raise BadInput(
+            f"{path} is no QA table",
+            expected=f"the columns {', '.join(QA_COLUMNS)}",
+            got=", ".join(header),
+            do="run 01_data_prep again, and everything after it",
+        )
+    return read_text_table(path, may_be_empty=True)

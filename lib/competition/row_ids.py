@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from lib.core.errors import BadInput
 
@@ -12,7 +13,7 @@ WINDOW_SAMPLES = SAMPLE_RATE * WINDOW_S
 SOUNDSCAPE_S = WINDOW_S * WINDOWS_PER_SOUNDSCAPE
 SOUNDSCAPE_SAMPLES = WINDOW_SAMPLES * WINDOWS_PER_SOUNDSCAPE
 
-_NAME = re.compile(r"BC2026_(Train|Test)_(\d+)_S(\d+)_(\d{8})_(\d{6})(?:\.ogg)?")
+_NAME = re.compile(r"BC2026_(Train|Test)_(\d+)_S(\d+)_(\d{8})_(\d{6})(?:\.ogg)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,14 @@ def soundscape_named(name: str) -> Soundscape | None:
         return None
 
 
+def is_date(digits: str) -> bool:
+    """True for YYYYMMDD that a calendar has."""
+    try:
+        return bool(datetime.strptime(digits, "%Y%m%d"))
+    except ValueError:
+        return False
+
+
 def window_ends() -> list[int]:
     """The end seconds of a soundscape's twelve windows: 5, 10, … 60."""
     return list(range(WINDOW_S, SOUNDSCAPE_S + 1, WINDOW_S))
@@ -85,7 +94,7 @@ def split_row_id(row: str) -> tuple[Soundscape, int]:
     """The soundscape and end second that a row id names."""
     stem, _, end = row.rpartition("_")
     soundscape = parse_soundscape(stem)
-    if not end.isdigit() or row_id(stem, int(end)) != row:
+    if end not in map(str, window_ends()):
         raise BadInput(
             f"row id {row!r} cannot be read",
             expected="<file stem>_<end second>, the second one of 5, 10, … 60",
