@@ -15,7 +15,7 @@ from build.pages.page import PagePart, write_page
 from build.project import ROOT
 from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE, split_row_id
 from lib.competition.tables import Findings, read_taxonomy
-from lib.core.paths import ledger_path
+from lib.core.paths import find_competition, ledger_path
 from lib.core.progress import progress
 from lib.judge import ledger
 from lib.judge.bootstrap import score_table
@@ -157,12 +157,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--page", type=Path, default=ROOT / "dist/dashboard.html", help="errors.html lies beside it")
     options = parser.parse_args(arguments)
-    board = assess(options.runs)
-    taxonomy = read_taxonomy(options.data, board.prepared.classes, Findings())
+    competition, board = find_competition(str(options.data)), assess(options.runs)
+    taxonomy = read_taxonomy(competition, board.prepared.classes, Findings())
     lines = ledger.read_ledger(ledger_path(options.runs))
     errors = options.page.with_name("errors.html")
     write_page(options.page, "Dashboard", dashboard_parts(board, taxonomy, lines))
-    write_page(errors, "Error analysis", error_parts(board, options.data, taxonomy))
+    write_page(errors, "Error analysis", error_parts(board, competition, taxonomy))
     for page in (options.page, errors):
         print(f"page: {page} ({page.stat().st_size / 1e6:.1f} MB)")
     return 0

@@ -19,12 +19,12 @@ FULL = {
     "01:n_folds": "3",
     "02:epochs": "2",
     "02:steps_per_epoch": "50",
-    "03:heads": "zero_shot linear proto_ssm",
+    "03:heads": "zero_shot,linear,proto_ssm",
     "04:leaky_folds": "",
     "04:overrides": "epochs=1,serve=folds",
     "04:steps_per_epoch": "15",
 }
-QUICK = {"01:n_folds": "3", "02:preset": ""}
+QUICK = {"01:n_folds": "3", "02:preset": "None"}
 
 
 def stages(quick: bool) -> dict[str, list[list[str]]]:

@@ -12,7 +12,8 @@ import subprocess
 import sys
 
 from build.cli.exit_codes import Parser, end, tool
-from build.notebooks.source import parameters_of, read_notebook, title_and_summary
+from build.notebooks.parameters import parameters_of
+from build.notebooks.source import read_notebook, title_and_summary
 from build.project import ROOT
 from lib.core.errors import BadInput
 from lib.core.fingerprint import of_json

@@ -14,15 +14,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import jupytext
-import nbformat
-
 from build.cli.exit_codes import Parser, end, tool
 from build.kernels import metadata, variants
 from build.kernels.cells import lib_cells, lib_digest, stamp_text
 from build.kernels.closure import Closure, closure_of
 from build.kernels.screening import refuse_secrets_and_local_paths
-from build.notebooks.source import convert_parameters
+from build.notebooks.assignments import assign
+from build.notebooks.values import convert_parameters
 from build.project import ROOT
 from lib.core.errors import BadInput
 
@@ -51,14 +49,14 @@ def build(
     root: Path,
     owner: str = metadata.DEFAULT_OWNER,
     names: list[str] | None = None,
-    values: dict[str, str] | None = None,
+    given: str = "",
     source: str = "kernels",
     gpu: bool = False,
 ) -> list[Kernel]:
     """Build the named kernels, or all, into dist/kernels/; after any error that folder is as it was before.
 
-    With `values` the one kernel named becomes a variant beside it; `source` is where 05 and 06 find their inputs;
-    with `gpu` they request GPUs.
+    Parameters `given`, such as "fold=0", make a variant of each kernel that has them: beside the six, or in the place
+    of those named. `source` is where 05 and 06 find their inputs; with `gpu` they request GPUs.
     """
     root = root.resolve()
     known = metadata.load_metadata(root)
@@ -69,22 +67,20 @@ def build(
             got=", ".join(unknown),
             do=f"name one of the folders of {metadata.FOLDER}/",
         )
-    if values and len(names or []) != 1:
-        raise BadInput(
-            "parameters are for one kernel",
-            expected="one kernel named",
-            got=", ".join(names or []) or "all kernels",
-            do="name one kernel, and build each variant by itself",
-        )
+    sources = {name: root / metadata.source_of(name) for name in names or known}
+    values = assign(list(sources.values()), given)
     for_kaggle = {name: metadata.for_owner(metadata.with_chain(known[name], source), owner) for name in names or known}
     if gpu:
         for_kaggle = {name: metadata.with_gpu(one) for name, one in for_kaggle.items()}
-    built = [build_kernel(root, name, one, values or {}) for name, one in for_kaggle.items()]
+    built = [] if given and names else [build_kernel(root, name, one, {}) for name, one in for_kaggle.items()]
+    for name, one in for_kaggle.items():
+        if variant := values[sources[name]]:
+            built.append(build_kernel(root, name, one, variant))
     _write(root / "dist" / "kernels", built, replace_all=not names)
     return built
 
 
-def build_kernel(root: Path, name: str, for_kaggle: dict, values: dict[str, str]) -> Kernel:
+def build_kernel(root: Path, name: str, for_kaggle: dict, values: dict[str, object]) -> Kernel:
     """Build one kernel in memory, or with values its variant; every check has passed."""
     source = metadata.source_of(name)
     if not (root / source).is_file():
@@ -108,6 +104,8 @@ def build_kernel(root: Path, name: str, for_kaggle: dict, values: dict[str, str]
     sent = len(json.dumps(notebook))  # ASCII, so characters are bytes
     if sent >= SIZE_LIMIT_BYTES:
         raise _too_large(name, sent, files)
+    import nbformat  # late, like jupytext: they take seconds, which a check of parameters need not wait for
+
     nbformat.validate(nbformat.from_dict(notebook))
     slug = for_kaggle["id"].partition("/")[2]
     return Kernel(slug, _on_disk(notebook), written, len(notebook["cells"]), closure, digest, sent)
@@ -115,6 +113,8 @@ def build_kernel(root: Path, name: str, for_kaggle: dict, values: dict[str, str]
 
 def _notebook(source: str, text: str, files: dict[str, bytes], digest: str, converted: dict[str, object]) -> dict:
     """The notebook: the script's cells, values set in one, the stamp, lib cells before the first that needs them."""
+    import jupytext
+
     cells = [
         (cell.cell_type, cell.source, {key: cell.metadata[key] for key in KEPT_METADATA if key in cell.metadata})
         for cell in jupytext.reads(text, fmt="py:percent").cells
@@ -216,11 +216,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--from", dest="chain", choices=metadata.CHAINS, default="kernels", help="where 05 and 06 find their inputs"
     )
-    parser.add_argument("--set", default="", metavar="'NAME=VALUE …'", help="parameters of the one kernel named")
+    parser.add_argument("--set", default="", metavar="'[NN:]NAME=VALUE …'", help="parameters: variants of kernels")
     parser.add_argument("kernels", nargs="*", metavar="kernel", help="folders of kernel-metadata/ (default: all)")
     given = parser.parse_args(arguments)
-    values = variants.parse_assignments(given.set)
-    print(table(build(ROOT, given.owner or metadata.DEFAULT_OWNER, given.kernels, values, given.chain)))
+    print(table(build(ROOT, given.owner or metadata.DEFAULT_OWNER, given.kernels, given.set, given.chain)))
     return 0
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from build.cli.exit_codes import Parser, end, tool
-from build.notebooks.source import display_path
 from build.pages.page import write_page
-from build.project import ROOT
+from build.project import ROOT, display_path
 from lib.blend.costs import seconds_together
 from lib.blend.member_costs import mean_weights, recipe_member, used_members
 from lib.blend.recipe import Recipe, RecipeMember, load_recipes
@@ -19,7 +18,7 @@ from lib.blend.search.nested import variant_scores
 from lib.competition.classes import ClassList, read_class_list
 from lib.competition.prepared import load_prepared
 from lib.competition.tables import read_solution
-from lib.core.paths import find_artifact, find_artifacts
+from lib.core.paths import find_artifact, find_artifacts, find_competition
 from lib.judge.bootstrap import ScoreWithInterval, score_table, scores_with_intervals
 from lib.judge.compare import paired_interval
 from lib.judge.leakage import load_oof_scores
@@ -140,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where the notebooks' outputs are")
     parser.add_argument("--page", type=Path, default=ROOT / "dist/ladder.html", help="where the page goes")
     options = parser.parse_args(arguments)
-    rows, gains = climb(options.competition, options.solution, options.runs)
+    rows, gains = climb(find_competition(str(options.competition)), options.solution, options.runs)
     table = pd.DataFrame(
         {
             "rung": rows.name,

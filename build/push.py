@@ -26,7 +26,7 @@ from build.kaggle_io.push import close_push, complete_push, push_once, resume_pu
 from build.kaggle_io.push_log import KERNELS, PushRecord, kernel_folder, last_push, now
 from build.kaggle_io.request import build_request, request_json, summarise
 from build.kaggle_io.versions import Status, wait_for_end
-from build.kernels import metadata, variants
+from build.kernels import metadata
 from build.project import ROOT
 from build.sandbox.inputs import REHEARSAL_RECEIPT, compare_inputs
 from lib.core.errors import BadInput, shorten
@@ -37,7 +37,7 @@ _TAIL_LINES = 15
 def build_kernels(api, root: Path, given: argparse.Namespace, owner: str) -> list[tuple[Path, dict]]:
     """Build the kernels to push: each folder with its request; the submission kernel is rehearsed, unless on Kaggle."""
     names = list(KERNELS.values()) if given.kernel == "all" else [KERNELS[given.kernel]]
-    built = inline.build(root, owner, names, variants.parse_assignments(given.set), given.source, given.gpu)
+    built = inline.build(root, owner, names, given.set, given.source, given.gpu)
     folders = [root / "dist" / "kernels" / kernel.name for kernel in built]
     requests = [(folder, build_request(folder)) for folder in folders]
     for folder, request in requests:

@@ -186,7 +186,7 @@ def _check_run(
     return "\n  ".join(lines)
 
 
-def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """The command line's options."""
     parser = Parser(__doc__)
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "mini", help="holds <mode>/birdclef-2026")

@@ -1,9 +1,9 @@
 """Run notebook sources in order, with parameters, and write readable pages of them.
 
-python -m build.run                        all notebooks on the miniature competition
-python -m build.run 02 03 -p seed=7        two of them, with a parameter that both have
-python -m build.run all -p 02:epochs=1     a parameter for one of them
-python -m build.run --help-notebook 02     the parameters of one
+python -m build.run                            all notebooks on the miniature competition
+python -m build.run 02 04 -p seed=7            two of them, with a parameter that both have
+python -m build.run -p "02:epochs=1 seed=3"    one for 02, and one for each that has it
+python -m build.run --help-notebook 02         the parameters of one
 """
 
 import argparse
@@ -11,16 +11,14 @@ import sys
 from pathlib import Path
 
 from build.cli.exit_codes import Parser, end, tool
-from build.notebooks.last_runs import begin_run, end_run
-from build.notebooks.pages import write_index
-from build.notebooks.run_child import RunResult, run_notebook
-from build.notebooks.source import STANDARD_PARAMETERS, convert_parameters, help_text
+from build.notebooks.assignments import assign
+from build.notebooks.inputs import check_inputs, resolve_paths
+from build.notebooks.parameters import is_called
+from build.notebooks.values import convert_parameters
 from build.project import ROOT
 from lib.core.errors import BadInput
 from lib.core.progress import format_duration
 from lib.core.staging import describe_output
-
-__all__ = ["RunResult", "main", "run_notebook"]
 
 
 @tool
@@ -28,12 +26,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the notebooks of the command line."""
     options = _options(arguments)
     if options.help_notebook:
+        from build.notebooks.source import help_text
+
         print(help_text(_chosen(options.sources, [options.help_notebook])[0]))
         return 0
     plan = _plan(options)
     try:
         return _run_in_order(plan, options.dist.resolve(), options.timeout_s)
     finally:
+        from build.notebooks.pages import write_index
+
         index = write_index(options.dist.resolve(), _all_sources(options.sources))
         print(f"index: {index}")
 
@@ -42,9 +44,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     """The parsed command line."""
     parser = Parser(__doc__)
     parser.add_argument("notebooks", nargs="*", default=["all"], help="numbers or names, in the order to run, or all")
-    parser.add_argument(
-        "-p", dest="set", action="append", default=[], metavar="[NN:]name=value", help="set a parameter"
-    )
+    parser.add_argument("-p", "--set", action="append", default=[], metavar="'[NN:]NAME=VALUE …'", help="parameters")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs/mini", help="where each notebook gets its folder")
     parser.add_argument("--data", type=Path, default=ROOT / "data/mini/public/birdclef-2026", help="competition files")
     parser.add_argument("--dist", type=Path, default=ROOT / "dist/notebooks", help="where the pages go")
@@ -57,31 +57,25 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 def _plan(options: argparse.Namespace) -> list[tuple[Path, dict]]:
     """The notebooks to run, each with its parameters, all checked before the first one starts."""
     chosen = _chosen(options.sources, options.notebooks)
-    settings = [_setting(text) for text in options.set]
-    for number, name, _value in settings:
-        if number and not any(_is_called(source, number) for source in chosen):
-            raise BadInput(
-                f"-p {number}:{name}=… is for a notebook that is not run",
-                expected=f"one of {', '.join(source.stem for source in chosen)}",
-                got=number,
-                do="add that notebook, or remove the parameter",
-            )
+    given = assign(chosen, " ".join(options.set))
     plan = []
     for source in chosen:
-        values: dict[str, object] = {
-            "competition_dir": str(options.data.resolve()),
-            "inputs_dir": str(options.runs.resolve()),
-            "output_dir": str(options.runs.resolve() / source.stem),
+        folders: dict[str, object] = {
+            "competition_dir": str(options.data),
+            "inputs_dir": str(options.runs),
+            "output_dir": str(options.runs / source.stem),
         }
-        values |= {name: value for number, name, value in settings if not number or _is_called(source, number)}
-        # the kernel works in another folder than the person who typed the path
-        values |= {name: str(Path(str(values[name])).resolve()) for name in STANDARD_PARAMETERS if values[name]}
-        plan.append((source, convert_parameters(source, values)))
+        values = convert_parameters(source, resolve_paths(folders | given[source]))
+        check_inputs(source, values, first=source == chosen[0])
+        plan.append((source, values))
     return plan
 
 
 def _run_in_order(plan: list[tuple[Path, dict]], dist: Path, timeout_s: float | None) -> int:
     """Run the plan until one fails; each leaves notebook, page and record, a failed one beside the last good one."""
+    from build.notebooks.last_runs import begin_run, end_run  # late, like papermill: checks need not wait for them
+    from build.notebooks.run_child import run_notebook
+
     for done, (source, values) in enumerate(plan):
         print(f"{source.stem}: writes {describe_output(Path(str(values['output_dir'])))}", flush=True)
         result = run_notebook(source, values, begin_run(dist, source.stem), timeout_s=timeout_s)
@@ -101,7 +95,7 @@ def _chosen(folder: Path, names: list[str]) -> list[Path]:
     sources = _all_sources(folder)
     chosen = []
     for name in names:
-        found = sources if name == "all" else [source for source in sources if _is_called(source, name)]
+        found = sources if name == "all" else [source for source in sources if is_called(source, name)]
         if not found:
             raise BadInput(
                 f"there is no notebook {name} in {folder}",
@@ -116,20 +110,6 @@ def _chosen(folder: Path, names: list[str]) -> list[Path]:
 def _all_sources(folder: Path) -> list[Path]:
     """The percent scripts of the folder in order."""
     return sorted(folder.resolve().glob("[0-9]*.py"))
-
-
-def _is_called(source: Path, name: str) -> bool:
-    """True when the number, the stem or the file name is this source's."""
-    return name in (source.stem, source.name, source.stem.split("_")[0])
-
-
-def _setting(text: str) -> tuple[str, str, str]:
-    """The notebook (or nothing), the name and the value of one -p."""
-    target, equals, value = text.partition("=")
-    number, _colon, name = target.rpartition(":")
-    if not equals or not name.isidentifier():
-        raise BadInput(f"-p {text} is not a parameter", expected="name=value or NN:name=value", got=text, do="fix it")
-    return number, name, value
 
 
 if __name__ == "__main__":

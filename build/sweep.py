@@ -10,16 +10,15 @@ recognised by the fingerprint of notebook, lib, inputs and parameters. Failed on
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from build.cli.exit_codes import DONE, FAILED, Parser, end, tool
+from build.notebooks.inputs import check_inputs
 from build.project import ROOT
 from build.sweeps.config import Sweep, read_sweep
-from build.sweeps.record import read_record
-from build.sweeps.report import judge_folder, write_sweep_page
-from build.sweeps.runs import Place, format_parameters, place_of
-from build.sweeps.stages import first_runs, run_sweep
-from build.sweeps.table import append_lines, write_table
-from lib.core.paths import ledger_path
+
+if TYPE_CHECKING:
+    from build.sweeps.runs import Place
 
 
 @tool
@@ -27,6 +26,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the sweep."""
     options = _options(arguments)
     sweep = read_sweep(options.file, options.sources)
+    check_inputs(sweep.notebook, {"competition_dir": options.data, "inputs_dir": options.runs}, first=True)
+    from build.sweeps.report import judge_folder, write_sweep_page  # late, like scipy: checks need not wait for them
+    from build.sweeps.runs import place_of
+    from build.sweeps.stages import run_sweep
+    from build.sweeps.table import append_lines, write_table
+    from lib.core.paths import ledger_path
+
     place = place_of(sweep, options.runs.resolve(), options.data.resolve())
     if options.dry:
         print(_describe_plan(sweep, place))
@@ -55,8 +61,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _describe_plan(sweep: Sweep, place: Place) -> str:
+def _describe_plan(sweep: Sweep, place: "Place") -> str:
     """The runs that would be executed, and which of them have ended before."""
+    from build.sweeps.record import read_record
+    from build.sweeps.runs import format_parameters
+    from build.sweeps.stages import first_runs
+
     lines = [f"{sweep.question}?" if not sweep.question.endswith("?") else sweep.question]
     for run in first_runs(sweep, place):
         record = read_record(place.folder, run.id)

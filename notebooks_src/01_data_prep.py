@@ -19,9 +19,9 @@
 competition_dir: str = ""  # the competition folder; empty: search the known paths
 inputs_dir: str = ""  # unused: this is the first notebook
 output_dir: str = ""  # where to write; empty: Kaggle's working folder, or runs/mini/01_data_prep
-n_folds: int = 5  # folds of the primary split
+n_folds: int = 5  # folds of the primary split, at least 2
 seed: int = 2026  # breaks ties in the assignment of groups to folds
-planted_copies: int = 8  # clips that are copied in several ways, to measure the recall of the near-duplicate search
+planted_copies: int = 8  # clips that are copied in several ways, at least 0, to measure how many the search finds
 
 # %% [markdown]
 # ## Inputs

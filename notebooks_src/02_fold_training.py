@@ -22,16 +22,19 @@ inputs_dir: str = ""  # where 01's output lies; empty: Kaggle's inputs, or runs/
 output_dir: str = ""  # where to write; empty: Kaggle's working folder, or runs/mini/02_fold_training
 cache_dir: str = ""  # where decoded audio is kept; empty: Kaggle's temporary folder, or runs/audio
 baselines: bool = True  # fit L0 and L1 too; runs that compare networks need not
-windows_per_clip: int = 3  # L1: loudest five-second windows taken from each clip
-clip_weight: float = 0.3  # L1: weight of a clip's window against a labelled soundscape window
-l2: float = 1.0  # L1: strength of the linear models' regularisation
-preset = "small_sed"  # type: str|None  # the network, by its name in lib/learn/network/presets.py; None trains none
+windows_per_clip: int = 3  # L1: loudest five-second windows taken from each clip, at least 1
+clip_weight: float = 0.3  # L1: weight of a clip's window against a soundscape's, at least 0
+l2: float = 1.0  # L1: strength of the linear models' regularisation, at least 0
+preset = "small_sed"  # type: str|None  # the network, of lib/learn/network/presets.py; None trains none
+# one of: small_sed, small_student, s0_b3, s0_b3_refined, s0_student, s0_convnext_small, s3, s4_pcen_convnext,
+#   public_sed, public_sed_distilled, second_v2s, ninth_v2s
 member = None  # type: str|None  # name of the network member; None: as the preset
-fold = None  # type: int|None  # the one fold to train; None: all of them, which alone make a member
+fold = None  # type: int|None  # the one fold to train, at least 0; None: all, which alone make a member
 seed: int = 1  # of the network
-tta: str = ""  # TTA of the whole member, comma separated: shifts, half, s3, long (lib/learn/network/tta_member.py)
-epochs = None  # type: int|None  # passes, each scored by the judge; None: as in the preset
-steps_per_epoch = None  # type: int|None  # batches a pass; 0: as many as show each clip once; None: as in the preset
+tta: str = ""  # TTA of the whole member, comma separated (lib/learn/network/tta_member.py)
+# any of: shifts, half, s3, long
+epochs = None  # type: int|None  # passes, each scored by the judge, at least 1; None: as in the preset
+steps_per_epoch = None  # type: int|None  # batches a pass, at least 0: as many as show each clip; None: as in the preset
 overrides: str = ""  # further settings of lib/learn/network/config.py, comma separated: name, equals sign, value
 
 # %% [markdown]
@@ -48,8 +51,7 @@ print(ensure("onnxruntime", minimum="1.24"), ensure("onnx_ir"), ensure("onnxscri
 from lib.competition.prepared import load_prepared
 from lib.core.paths import find_artifact, find_competition, output_folder
 from lib.core.staging import describe_output, stage_outputs
-from lib.learn.network.config import NetworkPlan, override, parse_settings
-from lib.learn.network.presets import find_preset
+from lib.learn.network.presets import plan_network
 from lib.learn.network.tta_member import find_tta
 
 competition = find_competition(competition_dir)
@@ -57,12 +59,7 @@ output = output_folder("02_fold_training", output_dir)
 staged = stage_outputs(output)  # what is made below lies there until the last cell
 prepared_folder = find_artifact("prepared", inputs_dir)
 prepared = load_prepared(prepared_folder)
-plan = override(
-    find_preset(preset) if preset else NetworkPlan(),
-    epochs=epochs,
-    steps_per_epoch=steps_per_epoch,
-    **parse_settings(overrides),
-)
+plan = plan_network(preset, overrides, epochs=epochs, steps_per_epoch=steps_per_epoch)
 tta_of = {name: find_tta(name) for name in tta.replace(",", " ").split()}
 print(f"competition: {competition}\nfolds:       {prepared.folds.version}\noutput:      {describe_output(output)}")
 
@@ -104,7 +101,7 @@ if baselines:
 # %%
 import pandas as pd
 
-from lib.learn.network.config import differences
+from lib.learn.network.config import NetworkPlan, differences
 from lib.show.html import table
 
 table(pd.DataFrame(differences(plan, NetworkPlan()).items(), columns=["setting", preset or "no network"]))

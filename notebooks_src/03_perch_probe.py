@@ -24,15 +24,16 @@ inputs_dir: str = ""  # where 01's output lies; empty: Kaggle's inputs, or runs/
 output_dir: str = ""  # where to write; empty: Kaggle's working folder, or runs/mini/03_perch_probe
 cache_dir: str = ""  # where embeddings are cached; empty: Kaggle's temporary folder, or runs/audio
 embedder = None  # type: str|None  # a file, or the name of one attached or fetched; None: Perch, or off Kaggle a stand-in
-neighbours: int = 5  # block probe: clips that vote
-probe_species: int = 30  # block probe: species in a draw
-probe_clips: int = 20  # block probe: clips of each
-draws: int = 20  # block probe: draws of species and clips
+neighbours: int = 5  # block probe: clips that vote, at least 1
+probe_species: int = 30  # block probe: species in a draw, at least 2
+probe_clips: int = 20  # block probe: clips of each, at least 2
+draws: int = 20  # block probe: draws of species and clips, at least 1
 projection = "PCA"  # type: Literal["PCA","UMAP"]  # of the blocks onto two dimensions; UMAP needs umap-learn
-blocks_used: int = 3  # how many of the best blocks the heads may use
-clip_windows: int = 2  # loudest five-second windows of each clip that are embedded
-heads: str = "zero_shot linear mlps sequence proto_ssm residual_ssm"  # which heads are fitted
-seeds: int = 1  # heads of each fold, averaged
+blocks_used: int = 3  # how many of the best blocks the heads may use, at least 1
+clip_windows: int = 2  # loudest five-second windows of each clip that are embedded, at least 1
+heads: str = "zero_shot,linear,mlps,sequence,proto_ssm,residual_ssm"  # which heads are fitted, comma separated
+# any of: zero_shot, linear, mlps, sequence, proto_ssm, residual_ssm
+seeds: int = 1  # heads of each fold, averaged, at least 1
 scheduler = None  # type: str|None  # address of a Dask scheduler whose workers embed; None: this machine's cores
 
 # %% [markdown]

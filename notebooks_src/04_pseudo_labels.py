@@ -25,17 +25,19 @@ cache_dir: str = ""  # where decoded audio is kept; empty: Kaggle's temporary fo
 teachers: str = "small_sed"  # members, comma separated, each with a weight if wanted (a:2,b:1); or recipe:safe
 control = None  # type: str|None  # the member that students are compared with; None: the first teacher
 external_dir = None  # type: str|None  # a folder of further unlabelled recordings
-preset: str = "small_student"  # the student, by its name in lib/learn/network/presets.py
+preset: str = "small_student"  # the student, of lib/learn/network/presets.py
+# one of: small_sed, small_student, s0_b3, s0_b3_refined, s0_student, s0_convnext_small, s3, s4_pcen_convnext,
+#   public_sed, public_sed_distilled, second_v2s, ninth_v2s
 member = None  # type: str|None  # the students' name, before the round's number; None: as the preset
 seed: int = 1  # of the student
-rounds: int = 1  # at most; a round that is not surely better is the last
+rounds: int = 1  # at most so many, at least 1; a round that is not surely better is the last
 to_the_end: bool = False  # run all rounds, whatever they bring
 gate = None  # type: Literal["none","absolute","percentile","top_k"]|None  # None (and below): as in the preset
 gate_threshold = None  # type: float|None  # absolute gate: a class is present where its probability is at least this
 by_taxon = None  # type: str|None  # taxa with gates of their own: name, equals sign, number or off; comma separated
 pseudo_mode = None  # type: Literal["rows","mixup","substitute"]|None  # how pseudo-labelled crops enter a batch
 pseudo_ratio = None  # type: float|None  # pseudo-labelled crops for each labelled soundscape's crop
-steps_per_epoch = None  # type: int|None  # batches a pass
+steps_per_epoch = None  # type: int|None  # batches a pass, at least 0: as many as show each clip
 soft_powers: str = "1.0,1.54,1.82,1.67"  # of the teachers' probabilities, a number a round
 pseudo_weights: str = "1.0"  # of pseudo-labels in the loss, a number a round
 student_shares: str = "0.5"  # from round 2 on: the last student's share in the labels, a number a round
@@ -59,8 +61,8 @@ from lib.competition.prepared import load_prepared
 from lib.competition.tables import Findings, read_taxonomy
 from lib.core.paths import cache_folder, find_artifact, find_artifacts, find_competition, output_folder
 from lib.core.staging import describe_output, stage_outputs
-from lib.learn.network.config import NetworkPlan, differences, override, parse_settings
-from lib.learn.network.presets import find_preset
+from lib.learn.network.config import NetworkPlan, differences
+from lib.learn.network.presets import plan_network
 from lib.show.html import table
 
 competition = find_competition(competition_dir)
@@ -70,15 +72,15 @@ prepared_folder = find_artifact("prepared", inputs_dir)
 prepared = load_prepared(prepared_folder)
 folders = {folder.name: folder for folder in find_artifacts("member", inputs_dir) if output not in folder.parents}
 taxa = tuple(read_taxonomy(competition, prepared.classes, Findings()).class_name)
-plan = override(
-    find_preset(preset),
+plan = plan_network(
+    preset,
+    overrides,
     gate=gate,
     gate_threshold=gate_threshold,
     by_taxon=by_taxon,
     pseudo_mode=pseudo_mode,
     pseudo_ratio=pseudo_ratio,
     steps_per_epoch=steps_per_epoch,
-    **parse_settings(overrides),
 )
 print(f"competition: {competition}\nfolds:       {prepared.folds.version}\noutput:      {describe_output(output)}")
 table(pd.DataFrame(differences(plan, NetworkPlan()).items(), columns=["setting", preset]))

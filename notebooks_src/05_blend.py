@@ -24,12 +24,13 @@ competition_dir: str = ""  # the competition folder, for its taxonomy; empty: se
 inputs_dir: str = ""  # where earlier outputs lie; empty: Kaggle's inputs, or runs/mini
 output_dir: str = ""  # where to write; empty: Kaggle's working folder, or runs/mini/05_blend
 prior: str = "l0_prior"  # the member that scores soundscapes which cannot be decoded
-sigma: float = 0.5  # smoothing over windows, in windows; bold searches it
-file_power: float = 0.0  # power of a class's confidence in its file by which its windows are scaled; 0: none
+sigma: float = 0.5  # smoothing over windows, in windows, at least 0; bold searches it
+file_power: float = 0.0  # power of a class's confidence in its file that scales its windows, at least 0: none
 method = "greedy"  # type: Literal["greedy","ascent","tpe"]  # the search method of bold
 seed: int = 0  # of the search
 sidecar = None  # type: str|None  # the member that may correct bold; None: the one least correlated with the best
-template = None  # type: str|None  # a published blend, by its name in lib/blend/templates/registry.py; None: no third
+template = None  # type: str|None  # a published blend, of lib/blend/templates/registry.py; None: no third
+# one of: s0, s2, s3, s4, chain_a, chain_b, chain_c, chain_d, chain_e, second, vlom
 roles = None  # type: str|None  # members for the template's roles, as proto:l3_mlps,sed:small_sed; None: the best fit
 
 # %% [markdown]

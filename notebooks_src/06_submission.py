@@ -39,7 +39,7 @@ inputs_dir: str = ""  # where earlier outputs lie; empty: Kaggle's inputs, or ru
 output_dir: str = ""  # where to write; empty: Kaggle's working folder, or runs/mini/06_submission
 recipe_name: str = "safe"  # which recipe to execute: safe, bold, or the name of a template that 05 was given
 runtime = "onnxruntime"  # type: Literal["onnxruntime","openvino"]  # openvino: networks in bfloat16 if it ranks alike
-rehearsal_soundscapes: int = 8  # training soundscapes to score where the test folder is empty
+rehearsal_soundscapes: int = 8  # training soundscapes to score where the test folder is empty, at least 1
 
 # %% [markdown]
 # ## Scoring

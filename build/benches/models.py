@@ -28,7 +28,8 @@ from lib.models.member.golden_output import golden_sound, write_golden_output
 from lib.models.member.head import HEAD_OUTPUTS, HeadSessions, golden_soundscape, golden_tokens
 from lib.models.member.prior import Prior
 from lib.models.member.windows import WindowSpec, mean_probabilities
-from lib.models.network.network import NetworkSettings, build_network
+from lib.models.network.network import build_network
+from lib.models.network.settings import NetworkSettings
 from lib.models.runtime.onnx import OnnxSession
 from lib.models.standin.make import make_standin
 from lib.sound.decode import soundscape_windows

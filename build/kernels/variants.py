@@ -3,26 +3,11 @@
 import ast
 import math
 import re
-import shlex
 
-from lib.core.errors import BadInput
 from lib.core.fingerprint import of_json
 
 LONGEST = 50  # letters that Kaggle allows a title, and so a slug
 _DIGEST = 6
-
-
-def parse_assignments(text: str) -> dict[str, str]:
-    """`fold=0 backbone=x` as {name: text}; quotes hold a value with spaces together."""
-    values: dict[str, str] = {}
-    for part in shlex.split(text):
-        name, equals, value = part.partition("=")
-        if not equals or not name.isidentifier() or name in values:
-            raise BadInput(
-                "not a list of parameters", expected="name=value …, each name once", got=text, do="fix the list"
-            )
-        values[name] = value
-    return values
 
 
 def variant_metadata(metadata: dict, converted: dict[str, object]) -> dict:

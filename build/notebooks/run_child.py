@@ -18,7 +18,8 @@ import nbformat
 
 from build.cli.processes import end_tree
 from build.notebooks.meter import Meter
-from build.notebooks.source import convert_parameters, read_notebook, title_and_summary
+from build.notebooks.source import read_notebook, title_and_summary
+from build.notebooks.values import convert_parameters
 from build.notebooks.verdict import RunEvents, correct_cell_states, judge_run
 from build.project import ROOT
 from lib.core.progress import WATCHED

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import nbformat
 
-from build.notebooks.source import display_path, first_line, line_of_code_cell
+from build.notebooks.source import first_line, line_of_code_cell
+from build.project import display_path
 
 _MARKER, _INJECTED, _TAIL_LINES = "papermill-error-cell-tag", "injected-parameters", 15
 _OUTPUT = "  the end of its output:"

@@ -21,9 +21,8 @@ import pandas as pd
 from scipy import stats
 
 from build.cli.exit_codes import Parser, end, tool
-from build.notebooks.source import display_path
 from build.pages.page import PagePart, write_page
-from build.project import ROOT
+from build.project import ROOT, display_path
 from lib.competition.classes import read_class_list
 from lib.competition.prepared import load_prepared
 from lib.competition.row_ids import Soundscape, parse_soundscape, row_ids

@@ -23,15 +23,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from build.notebooks.source import STANDARD_PARAMETERS, convert_parameters, parameters_of
+from build.notebooks.parameters import STANDARD_PARAMETERS, parameters_of
+from build.notebooks.values import OVERRIDES, convert_parameters
 from build.project import ROOT
 from build.sweeps.space import Range, Space, combinations, draw_points
-from build.sweeps.yaml_lines import _TYPE_NAMES, NUMBER, Lines, Types
+from build.sweeps.yaml_lines import NUMBER, Lines, Types
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
-from lib.judge.studies.replay import ReplaySettings
-
-OVERRIDES = "overrides"  # the parameter of a notebook that takes any setting of a network's plan
 
 MODES = ("grid", "list", "random", "search")
 
@@ -73,13 +71,20 @@ class Search:
     storage: str = ""  # a database's URL, where machines without a common folder search together
 
 
+def _replay_gain() -> float:
+    """The gain by which a replay promotes."""
+    from lib.judge.studies.replay import ReplaySettings  # brings scipy, which a check of the file need not wait for
+
+    return ReplaySettings.promote
+
+
 @dataclass(frozen=True)
 class Promotion:
     """Parameters that a replay changes, and the rule for full runs: the best few, or all that gain so much."""
 
     replay: dict
     keep: int | None = None
-    gain: float = ReplaySettings.promote
+    gain: float = field(default_factory=_replay_gain)
 
 
 @dataclass(frozen=True)
@@ -176,9 +181,23 @@ class _Reader:
             cores=int(self._positive(values.get("cores", 1), "cores")),
             resources={name: self._positive(n, "resources", name) for name, n in values.get("resources", {}).items()},
         )
+        self._check_together(sweep, mode)
         varies = set(search.space) if search else {name for point in own for name in point}
         self._refuse_contradictions(varies, mode, sweep)
         return sweep
+
+    def _check_together(self, sweep: Sweep, mode: str) -> None:
+        """Refuse a run whose parameters do not go together; of a search, one for each choice and end of a range."""
+        points = list(sweep.points)
+        if sweep.search:
+            ends = {name: (e.low, e.high) if isinstance(e, Range) else e for name, e in sweep.search.space.items()}
+            first = {name: values[0] for name, values in ends.items()}
+            points = [sweep.fixed | first | {name: value} for name, values in ends.items() for value in values]
+        if sweep.promote:
+            points += [point | sweep.promote.replay for point in points]
+        for point in points:
+            with self.lines.within(mode):
+                convert_parameters(self.notebook, join_overrides(point, list(self.known)))
 
     def _settings(self, values: object, *place: object) -> dict:
         """Parameters in their types, settings of `overrides` by their own names; folders cannot be set."""
@@ -202,7 +221,7 @@ class _Reader:
         setting = self._setting_of(name)
         if OVERRIDES not in self.known or (setting == name and name != OVERRIDES):
             return {}
-        from lib.learn.network.config import parse_settings  # brings torch, which the process of a run does not need
+        from lib.learn.network.config import parse_settings  # brings numpy, which other notebooks need not wait for
 
         if isinstance(value, dict | list) or value is None:
             raise BadInput("no value of a setting", expected="a number, text, true or false", got=value, do="fix it")
@@ -211,19 +230,13 @@ class _Reader:
 
     def _setting_value(self, name: str, value: object) -> object:
         """The value in the setting's type; what the notebook could not read again from text is an error."""
-        from lib.learn.network.config import setting_default
+        from lib.learn.network.config import setting_value
 
         if name in self.known:
             raise BadInput(
                 f"{name} is a parameter of the notebook", expected="settings without one", got=name, do=f"set {name}: …"
             )
-        default = setting_default(name)
-        if isinstance(default, float) and type(value) is int:
-            value = float(value)
-        if default is not None and type(value) is not type(default):
-            kind = _TYPE_NAMES.get(NUMBER if isinstance(default, float) else type(default), "set by the preset alone")
-            raise BadInput(f"{name} cannot take this value", expected=kind, got=repr(value), do="fix the value")
-        return value
+        return setting_value(name, value)
 
     def _setting_of(self, name: str) -> str:
         """The name that a key goes by from here on: the setting's own where it is `overrides.<setting>`."""

@@ -89,7 +89,7 @@ class Cluster:
                 "a cluster needs a package that is not here",
                 expected="dask[distributed]",
                 got="none",
-                do="pip install -r requirements-sweeps.txt",
+                do="pip install -r requirements-dev.txt",
             )
         from dask.distributed import Client
 

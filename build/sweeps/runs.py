@@ -8,7 +8,6 @@ A ledger lies in the nearest folder named `runs`, so each run has one of its own
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,10 +18,11 @@ from pathlib import Path
 
 from build.cli.processes import end_tree
 from build.kernels.closure import closure_of
+from build.notebooks.inputs import artifact_kinds
 from build.notebooks.meter import Screen, read_posts
-from build.notebooks.source import display_path, parameters_of
+from build.notebooks.parameters import parameters_of
 from build.notebooks.verdict import short_failure
-from build.project import ROOT
+from build.project import ROOT, display_path
 from build.sweeps.config import Sweep, join_overrides
 from build.sweeps.record import LOG, RunRecord, record_path
 from lib.competition.prepared import data_version
@@ -33,7 +33,6 @@ from lib.core.progress import WATCHED, format_duration
 from lib.core.records import identity_of, write_json
 
 _ID_DIGITS = 12
-_READS = re.compile(r"(lambda\b.*)?find_artifacts?\(\s*[\"'](\w+)[\"']")
 STOP = "stop"  # a file of this name in a run's folder ends the run, on whatever machine it is
 
 
@@ -110,12 +109,12 @@ def place_of(sweep: Sweep, runs: Path, data: Path) -> Place:
 
 def _inputs(notebook: str, runs: Path) -> dict[str, list[str]]:
     """The manifests of what a notebook reads, by kind; what it reads lazily, in a lambda, may be absent."""
-    found, needed = {}, {kind for lazily, kind in _READS.findall(notebook) if not lazily}
-    for kind in sorted({kind for _, kind in _READS.findall(notebook)}):
+    found = {}
+    for kind, needed in sorted(artifact_kinds(notebook).items()):
         try:
             folders = find_artifacts(kind, str(runs))
         except BadInput:
-            if kind in needed:
+            if needed:
                 raise
             folders = []
         found[kind] = sorted(identity_of(folder) for folder in folders)

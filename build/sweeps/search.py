@@ -134,7 +134,7 @@ def _open_study(sweep: Sweep, search: Search, place: Place) -> "Study":
             "a search needs a package that is not here",
             expected="optuna",
             got="none",
-            do="pip install -r requirements-sweeps.txt",
+            do="pip install -r requirements-dev.txt",
         )
     import optuna
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock

@@ -61,9 +61,9 @@ def _refuse_without_mlflow() -> None:
     if find_spec("mlflow") is None:
         raise BadInput(
             "MLflow is not installed here",
-            expected="the packages of requirements-sweeps.txt",
+            expected="the packages of requirements-mlflow.txt",
             got=sys.executable,
-            do="run make mlflow, or pip install -r requirements-sweeps.txt",
+            do="run make mlflow, or pip install -r requirements-mlflow.txt",
         )
 
 

@@ -1,5 +1,8 @@
 """The one exception for input that the project cannot accept: its parts are what, expected, got, and what to do."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class BadInput(ValueError):
     """Raised before anything is written; its text is written for the person who can fix the input."""
@@ -16,6 +19,12 @@ class BadInput(ValueError):
 def _rebuild(what: str, expected: object, got: object, do: str) -> BadInput:
     """A BadInput rebuilt from its four parts."""
     return BadInput(what, expected=expected, got=got, do=do)
+
+
+def did_you_mean(name: object, known: Iterable[str], otherwise: str = "choose one of these") -> str:
+    """What to do about an unknown name: write the known one that is nearest, where one is near."""
+    near = get_close_matches(str(name), list(known), 1)
+    return f"write {near[0]}, if you mean that" if near else otherwise
 
 
 def shorten(items, limit: int = 5) -> str:

@@ -168,7 +168,7 @@ def project_blocks(vectors: Mapping[str, np.ndarray], how: str, *, seed: int) ->
             "the projection of blocks is unknown or not installed",
             expected="PCA, or UMAP where umap-learn is installed",
             got=how,
-            do="set it to PCA, or install requirements-sweeps.txt",
+            do="set it to PCA, or install requirements-umap.txt",
         )
     maps: dict[str, np.ndarray] = {}
     before = None

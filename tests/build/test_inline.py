@@ -12,7 +12,6 @@ import pytest
 from build import inline
 from build.kernels.cells import lib_cells
 from build.kernels.metadata import for_owner, kernel_names, load_metadata, slugify
-from build.kernels.variants import parse_assignments
 from build.project import ROOT
 from lib.core.errors import BadInput
 from lib.core.fingerprint import of_bytes, of_json
@@ -192,7 +191,7 @@ print(fold, backbone, rate, quick)
 
 def variant(root: Path, text: str) -> tuple[dict, str]:
     """Metadata and parameters cell of the variant with these values, built beside the plain kernel."""
-    (made,) = inline.build(root, "alice", [SUBMISSION], parse_assignments(text))
+    (made,) = inline.build(root, "alice", [SUBMISSION], text)
     folder = root / "dist" / "kernels" / made.name
     described = json.loads((folder / "kernel-metadata.json").read_text())
     cells = nbformat.read(folder / described["code_file"], as_version=4).cells
@@ -273,11 +272,13 @@ def test_values_that_do_not_fit_are_refused_and_nothing_is_built(tmp_path, text,
     assert not (root / "dist").exists()
 
 
-def test_only_one_kernel_at_a_time_carries_values(tmp_path):
-    root = write(project(tmp_path, PARAMETERS), kernel("pantanal-05-blend") | {"notebooks_src/05_blend.py": ""})
-    for names in (None, [], [SUBMISSION, "pantanal-05-blend"]):
-        with pytest.raises(BadInput, match="parameters are for one kernel"):
-            inline.build(root, "alice", names, {"fold": "0"})
+def test_among_all_kernels_values_make_variants_of_those_that_have_them_beside_the_plain_ones(tmp_path):
+    blend = '# %% tags=["parameters"]\nsigma: float = 0.5\nfold: int = 0\n'
+    root = write(project(tmp_path, PARAMETERS), kernel("pantanal-05-blend") | {"notebooks_src/05_blend.py": blend})
+    built = inline.build(root, "alice", given="sigma=1 06:fold=3")
+    names = ["pantanal-05-blend", SUBMISSION]
+    assert [one.name for one in built] == [*names, "pantanal-05-blend-sigma1-0", f"{SUBMISSION}-fold3"]
+    assert sorted(path.name for path in (root / "dist/kernels").iterdir()) == sorted(one.name for one in built)
 
 
 def test_what_a_kernel_reads_comes_from_kernels_or_from_the_dataset_of_home_made_weights(tmp_path):

@@ -16,7 +16,9 @@ import pytest
 from build import run
 from build.notebooks.last_runs import begin_run, end_run
 from build.notebooks.pages import write_index, write_record
-from build.notebooks.source import convert_parameters, parameters_of
+from build.notebooks.parameters import parameters_of
+from build.notebooks.run_child import RunResult, run_notebook
+from build.notebooks.values import convert_parameters
 from build.project import ROOT
 from lib.core.errors import BadInput
 
@@ -129,14 +131,6 @@ def test_a_value_that_is_no_choice_is_refused(sources: Path, name: str, value: o
         convert_parameters(toy, {name: value})
 
 
-@pytest.mark.parametrize("line", ['head: Literal["sed", "gem"] = "sed"', "epochs: int | None = None"])
-def test_an_annotation_that_papermill_would_overlook_is_refused_with_the_form_it_reads(sources: Path, line: str):
-    toy = sources / "01_one.py"
-    toy.write_text(f'# %% tags=["parameters"]\n{line}  # help\n')
-    with pytest.raises(BadInput, match=r"name = value  # type: Literal"):
-        parameters_of(toy)
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -154,13 +148,6 @@ def test_an_annotation_that_papermill_would_overlook_is_refused_with_the_form_it
 def test_a_value_that_does_not_fit_is_refused(sources: Path, name: str, value: object):
     with pytest.raises(BadInput, match=f"the parameter {name}"):
         convert_parameters(_toy(sources, "01_one"), {name: value})
-
-
-def test_a_parameter_that_papermill_would_overlook_is_named(sources: Path):
-    toy = sources / "01_one.py"
-    toy.write_text('# %% tags=["parameters"]\nquery: str = "a=b"  # a filter\n')
-    with pytest.raises(BadInput, match="cannot see the parameter query"):
-        parameters_of(toy)
 
 
 def test_help_lists_parameters_with_types_defaults_and_descriptions(sources: Path, capsys):
@@ -230,11 +217,11 @@ def test_a_failing_cell_is_located_and_later_notebooks_are_not_started(sources: 
     assert not (dist / "01_one.html").exists()
 
 
-def _record(name: str, executed: Path, **facts: object) -> run.RunResult:
+def _record(name: str, executed: Path, **facts: object) -> RunResult:
     """The record of a run that was done."""
     texts = dict.fromkeys(("title", "summary", "failure"), "") | {"name": name, "status": "done", "source_hash": "old"}
     numbers = {"duration_s": 3.0, "code_cells": 1, "completed_cells": 1, "started": "2026-06-01T10:00:00+00:00"}
-    return run.RunResult(**(texts | numbers | {"parameters": {}, "source": name, "executed": str(executed)} | facts))
+    return RunResult(**(texts | numbers | {"parameters": {}, "source": name, "executed": str(executed)} | facts))
 
 
 def test_a_failed_run_stands_beside_the_last_good_one_until_the_next_good_one(sources: Path, tmp_path: Path):
@@ -305,7 +292,7 @@ def _states(executed: Path) -> list[str]:
 
 def test_a_killed_kernel_is_a_failure_and_the_saved_notebook_says_so(sources: Path):
     toy = _toy(sources, "01_one", "import os", "print('before', flush=True)\nos._exit(9)", "print('never')")
-    result = run.run_notebook(toy, {"epochs": 2}, sources / "out/one.ipynb")
+    result = run_notebook(toy, {"epochs": 2}, sources / "out/one.ipynb")
     assert not result.ok
     assert result.status.startswith("lost its kernel")
     assert "in code cell 3 of 4" in result.failure
@@ -316,7 +303,7 @@ def test_a_killed_kernel_is_a_failure_and_the_saved_notebook_says_so(sources: Pa
 
 def test_sys_exit_zero_is_a_failure(sources: Path):
     toy = _toy(sources, "01_one", "import sys\nsys.exit(0)", "print('never')")
-    result = run.run_notebook(toy, {}, sources / "out/one.ipynb")
+    result = run_notebook(toy, {}, sources / "out/one.ipynb")
     assert result.status == "stopped itself by sys.exit"
     assert "in code cell 2 of 3" in result.failure
     assert _states(Path(result.executed)) == ["completed", "failed", "pending"]
@@ -325,7 +312,7 @@ def test_sys_exit_zero_is_a_failure(sources: Path):
 def test_a_timeout_ends_the_kernel_and_is_a_failure(sources: Path):
     toy = _toy(sources, "01_one", "import os, time\nprint('pid', os.getpid(), flush=True)\ntime.sleep(600)", "1")
     start = time.monotonic()
-    result = run.run_notebook(toy, {}, sources / "out/one.ipynb", timeout_s=6)
+    result = run_notebook(toy, {}, sources / "out/one.ipynb", timeout_s=6)
     assert time.monotonic() - start < 20
     assert result.status == "timed out"
     assert "timed out after 6 s in code cell 2 of 3" in result.failure
@@ -338,7 +325,7 @@ def test_a_timeout_ends_the_kernel_and_is_a_failure(sources: Path):
 def test_a_runner_that_cannot_start_is_a_failure_with_its_reason(sources: Path, monkeypatch):
     toy = _toy(sources, "01_one", "1")
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    result = run.run_notebook(toy, {}, sources / "out/one.ipynb")
+    result = run_notebook(toy, {}, sources / "out/one.ipynb")
     assert result.status == "could not be run: its process ended with code 1"
     assert "before its first cell" in result.failure
 

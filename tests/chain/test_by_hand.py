@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 from papermill.cli import papermill
 
-from build.notebooks.source import STANDARD_PARAMETERS, help_text, parameters_of
+from build.notebooks.parameters import STANDARD_PARAMETERS, parameters_of
+from build.notebooks.source import help_text
 from build.project import ROOT
 
 _SOURCES = sorted((ROOT / "notebooks_src").glob("*.py"))

@@ -26,7 +26,7 @@ BARELY_TRAINED = [  # whether networks and heads learn is shown by `make demo`
     "-p",
     "02:windows_per_clip=1",
     "-p",
-    "03:heads=zero_shot linear",
+    "03:heads=zero_shot,linear",
     "-p",
     "03:clip_windows=1",
     "-p",

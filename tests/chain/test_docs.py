@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import tomllib
 
@@ -58,8 +59,7 @@ def test_the_readme_names_every_kernel_and_every_kernel_has_a_source():
 
 def test_help_lists_every_target():
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    phony = re.search(r"^\.PHONY: (.*)$", text("Makefile"), re.MULTILINE)[1].split()
-    assert set(phony) == make_targets() == set(re.findall(r"^  ([a-z-]+)", shown, re.MULTILINE))
+    assert make_targets() == set(re.findall(r"^  ([a-z-]+)", shown, re.MULTILINE))
 
 
 def test_every_recipe_that_calls_code_calls_code_that_is_there():
@@ -134,11 +134,11 @@ def test_the_papers_have_a_place_for_every_measurement():
         (["notebooks", "DATA=/x", "RUNS=runs/y"], "all --data /x --runs runs/y"),
         (
             ["push-train", "P=fold=0", "WAIT=0"],
-            '--no-wait --from kernels --data data/mini --runs runs/mini --set "fold=0" train',
+            "--no-wait --from kernels --data data/mini --runs runs/mini --set fold=0 train",
         ),
         (["push-train", "GPU=1"], "-m build.push --gpu --from kernels --data data/mini --runs runs/mini train"),
     ],
 )
 def test_options_reach_the_code(words, called):
     shown = subprocess.run(["make", "-n", "-o", "setup", *words], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert called in " ".join(shown.stdout.split())
+    assert called in " ".join(shlex.split(shown.stdout))

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lib.learn.network.losses import LossSettings, make_loss, output_loss
+from lib.learn.network.losses import make_loss, output_loss
+from lib.learn.network.settings import LossSettings
 from lib.models.export.network import export_network
-from lib.models.network.network import Network, NetworkSettings, build_network
+from lib.models.network.network import Network, build_network
+from lib.models.network.settings import NetworkSettings
 
 CLASSES = 4
 

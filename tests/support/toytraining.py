@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from lib.learn.network.dataset import Batch
-from lib.learn.network.loop import Trained, TrainingSettings, train
+from lib.learn.network.loop import Trained, train
+from lib.learn.network.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(epochs=3, steps_per_epoch=4, learning_rate=0.01, average="ema", ema_decay=0.9, swa_from=0.3)
 

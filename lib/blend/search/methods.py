@@ -70,7 +70,7 @@ def tpe(objective: Objective, start: Candidate, fold_indices: FoldIndices, seed:
             "method tpe needs a package that is not installed",
             expected="optuna",
             got="none",
-            do="run pip install -r requirements-sweeps.txt, or set method=greedy",
+            do="run pip install -r requirements-dev.txt, or set method=greedy",
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     tried: list[Candidate] = []

@@ -24,13 +24,14 @@ def head_kinds(inputs: Sequence[str]) -> dict[str, Head]:
 
 
 def select_heads(names: str, inputs: Sequence[str]) -> dict[str, Head]:
-    """The kinds of heads named, separated by spaces; an unknown name is an error that lists the known ones."""
+    """The kinds of heads named, separated by commas; an unknown name is an error that lists the known ones."""
     kinds = head_kinds(inputs)
-    if unknown := [name for name in names.split() if name not in kinds]:
+    listed = names.replace(",", " ").split()
+    if unknown := [name for name in listed if name not in kinds]:
         raise BadInput(
             "unknown heads",
             expected=f"some of {', '.join(kinds)}",
             got=" ".join(unknown),
-            do='set heads="linear proto_ssm", or other names from the list',
+            do="set heads=linear,proto_ssm, or other names from the list",
         )
-    return {name: kinds[name] for name in names.split()}
+    return {name: kinds[name] for name in listed}

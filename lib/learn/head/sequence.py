@@ -12,7 +12,8 @@ from torch import Tensor
 from lib.learn.head.base import FittedNetwork
 from lib.learn.head.data import VALIDATION_FOLDS, HeadData, validation_mask
 from lib.learn.head.loop import HeadLoopSettings, fit_with_early_stopping, reproducible
-from lib.learn.network.losses import LossSettings, make_loss
+from lib.learn.network.losses import make_loss
+from lib.learn.network.settings import LossSettings
 from lib.models.head.sequence import S2_BLOCKS, ScalarMix, SequenceHead, SequenceNetwork
 
 _Network = TypeVar("_Network", SequenceHead, ScalarMix)

@@ -2,20 +2,18 @@
 
 from ast import literal_eval
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lib.core.errors import BadInput
-from lib.learn.network.dataset import TargetSettings
-from lib.learn.network.loop import TrainingSettings
-from lib.learn.network.losses import LossSettings
-from lib.learn.network.samplers import SamplerSettings
-from lib.learn.soft_labels.gate import LabelGateSettings
-from lib.learn.soft_labels.settings import PseudoSettings
-from lib.models.member.windows import WindowSpec
-from lib.models.network.network import NetworkSettings
-from lib.sound.augment.waveform import AugmentSettings
+from lib.core.errors import BadInput, did_you_mean
+from lib.learn.network.settings import LossSettings, SamplerSettings, TargetSettings, TrainingSettings
+from lib.learn.soft_labels.settings import LabelGateSettings, PseudoSettings
+from lib.models.network.settings import NetworkSettings
+from lib.sound.augment.settings import AugmentSettings
 from lib.sound.crops import CropSettings
 from lib.sound.mel.config import PERCH_FRONT_END, FrontEnd
+
+if TYPE_CHECKING:
+    from lib.models.member.windows import WindowSpec
 
 FRONT_ENDS = {
     # few, wide bands, each normalised against steady hum: made for nets that begin at random
@@ -28,6 +26,7 @@ FRONT_ENDS = {
 }
 
 # Short names of settings whose own name would be ambiguous between parts.
+_WORDS = {str: "text", bool: "True or False", int: "a whole number", float: "a number"}
 _SHORT_NAMES = {"loss": ("loss", "kind"), "crop": ("crop", "kind"), "sampler": ("sampler", "clips")}
 
 
@@ -62,8 +61,10 @@ class NetworkPlan:
             )
 
     @property
-    def window_spec(self) -> WindowSpec:
+    def window_spec(self) -> "WindowSpec":
         """The windows of inference: as long as the crops of training."""
+        from lib.models.member.windows import WindowSpec  # brings scipy, which a check of settings need not wait for
+
         return WindowSpec(self.crop.seconds)
 
 
@@ -72,6 +73,7 @@ def override(plan: NetworkPlan, **settings: Any) -> NetworkPlan:
     for name, value in settings.items():
         if value is None:
             continue
+        value = setting_value(name, value)
         if name == "front_end" and isinstance(value, str):
             value = find_front_end(value)
         if name == "front_end" or _parts().get(name) is str:
@@ -83,7 +85,27 @@ def override(plan: NetworkPlan, **settings: Any) -> NetworkPlan:
     return plan
 
 
-def setting_default(name: str) -> object:
+def setting_value(name: str, value: object) -> object:
+    """The value in the setting's type: a whole number may stand for a decimal one, all else must fit."""
+    default = _setting_default(name)
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if default is not None and type(value) is not type(default) and not isinstance(value, FrontEnd):
+        raise BadInput(
+            f"the setting {name} cannot take this value",
+            expected=_WORDS[type(default)],
+            got=repr(value),
+            do=f"set {name}={default or 'small'}, for instance",
+        )
+    return value
+
+
+def is_setting(name: str) -> bool:
+    """True where `override` takes a setting of this name."""
+    return name in _SHORT_NAMES or name == "front_end" or _parts().get(name) is str or len(_holders(name)) == 1
+
+
+def _setting_default(name: str) -> object:
     """The default of a setting, by the name that `override` takes; an unknown one is an error.
 
     A front end is set by its name, and the plainest has none: "".
@@ -107,6 +129,9 @@ def parse_settings(text: str) -> dict[str, object]:
             got=", ".join(wrong),
             do="give each a value, as in mixup_p=0.5",
         )
+    names = [name.strip() for name, _, _ in pairs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise BadInput("a setting stands twice", expected="each once", got=", ".join(twice), do="drop one of the two")
     return {name.strip(): _value(value.strip()) for name, _, value in pairs}
 
 
@@ -126,7 +151,9 @@ def differences(plan: NetworkPlan, base: NetworkPlan) -> dict[str, object]:
 def find_front_end(name: str) -> FrontEnd:
     """The front end of that name."""
     if name not in FRONT_ENDS:
-        raise BadInput("no such front end", expected=f"one of {', '.join(FRONT_ENDS)}", got=name, do="fix the name")
+        raise BadInput(
+            "no such front end", expected=f"one of {', '.join(FRONT_ENDS)}", got=name, do=did_you_mean(name, FRONT_ENDS)
+        )
     return FRONT_ENDS[name]
 
 
@@ -140,16 +167,21 @@ def _value(text: str) -> object:
 
 def _part_of(name: str) -> str:
     """The plan's part that has a setting of this name."""
-    holders = [part for part, kind in _parts().items() if kind is not str and name in {f.name for f in fields(kind)}]
+    holders = _holders(name)
     if len(holders) != 1:
         known = sorted({f.name for kind in _parts().values() if kind is not str for f in fields(kind)} - {"kind"})
         raise BadInput(
             f"a network has no setting {name!r}",
             expected=f"one of {', '.join([*_SHORT_NAMES, *known])}",
             got=name,
-            do="fix the name",
+            do=did_you_mean(name, [*_SHORT_NAMES, *known]),
         )
     return holders[0]
+
+
+def _holders(name: str) -> list[str]:
+    """The plan's parts that have a setting of this name."""
+    return [part for part, kind in _parts().items() if kind is not str and name in {f.name for f in fields(kind)}]
 
 
 def _parts() -> dict[str, Any]:

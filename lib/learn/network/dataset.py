@@ -14,15 +14,7 @@ from lib.competition.qa import excluded_items
 from lib.competition.row_ids import SOUNDSCAPE_S, WINDOW_S, WINDOWS_PER_SOUNDSCAPE, parse_soundscape
 from lib.competition.sound_files import soundscape_files
 from lib.core.errors import BadInput
-
-
-@dataclass(frozen=True)
-class TargetSettings:
-    """Targets and weights of a clip's classes in a crop of it."""
-
-    secondary_target: float = 1.0
-    secondary_weight: float = 0.0  # 0: a class named as secondary may be silent in this crop, so it does not count
-    absent_weight: float = 1.0  # of a class that is not named: clips are not labelled completely
+from lib.learn.network.settings import TargetSettings
 
 
 @dataclass(frozen=True, eq=False)

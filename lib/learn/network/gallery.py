@@ -14,8 +14,9 @@ from lib.core.errors import BadInput
 from lib.learn.network.fold import TrainingRun
 from lib.models.export.parity import torch_runner
 from lib.models.export.quantize import compare_variants, convert_to_float16, quantize_to_int8, require_rank_agreement
+from lib.sound.augment.settings import AugmentSettings
 from lib.sound.augment.spectrogram import SPECTROGRAM_AUGMENTATIONS
-from lib.sound.augment.waveform import AUGMENTATIONS, PAIR_AUGMENTATIONS, AugmentSettings
+from lib.sound.augment.waveform import AUGMENTATIONS, PAIR_AUGMENTATIONS
 from lib.sound.crops import CropSettings, crop_start, cut, energy_by_tenth
 from lib.sound.decode import decode
 from lib.sound.mel.config import FrontEnd

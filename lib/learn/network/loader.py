@@ -12,7 +12,8 @@ import torch
 from lib.competition.row_ids import SAMPLE_RATE, SOUNDSCAPE_SAMPLES
 from lib.learn.cache.audio import AudioCache, as_float
 from lib.learn.network.dataset import Batch, CropTable, Examples
-from lib.learn.network.samplers import Sampler, SamplerSettings
+from lib.learn.network.samplers import Sampler
+from lib.learn.network.settings import SamplerSettings
 from lib.learn.soft_labels.settings import PseudoSettings
 from lib.sound.crops import CropSettings, crop_start, cut, cut_with_reflection
 from lib.sound.decode import fit_length

@@ -17,54 +17,14 @@ from lib.core.errors import BadInput
 from lib.core.records import write_text
 from lib.learn.network.checkpoint import PREVIOUS, load_checkpoint, save_checkpoint
 from lib.learn.network.dataset import Batch
-from lib.learn.network.optim import SCHEDULES, Average, learning_rate_share, parameter_groups
+from lib.learn.network.optim import Average, learning_rate_share, parameter_groups
 from lib.learn.network.pace import Pace, named_scores
-from lib.learn.network.train_step import PRECISIONS, GuardedOptimizer, StepLoss
+from lib.learn.network.settings import TrainingSettings
+from lib.learn.network.train_step import GuardedOptimizer, StepLoss
 
-AVERAGES = ("none", "ema", "swa")
 _KEPT = ("step", "finished", "losses", "history", "pace", "best")
 
 ScoreCallback = Callable[[Any], dict[str, float]]  # of a network, of whatever class
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """Length, learning rate, schedule, precision, averaging and early stopping of a training run."""
-
-    epochs: int = 10
-    steps_per_epoch: int = 100
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
-    layer_decay: float = 1.0  # each layer's rate is this share of the next deeper one's; 1: all the same
-    schedule: str = "cosine"
-    warmup_share: float = 0.1
-    clip_norm: float = 1.0  # 0: gradients are not clipped
-    precision: str = "float32"
-    average: str = "none"
-    ema_decay: float = 0.999
-    swa_from: float = 0.65  # share of the epochs after which each epoch's end is averaged
-    patience: int = 0  # epochs without a better score before it stops and takes the best; 0: all epochs, the last
-
-    def __post_init__(self):
-        allowed = {"schedule": SCHEDULES, "precision": PRECISIONS, "average": AVERAGES}
-        for name, choices in allowed.items():
-            if getattr(self, name) not in choices:
-                raise BadInput(
-                    f"unknown {name}",
-                    expected=f"one of {', '.join(choices)}",
-                    got=getattr(self, name),
-                    do=f"set {name}={next(iter(choices))}",
-                )
-        for name in ("warmup_share", "swa_from", "ema_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise BadInput(
-                    f"{name} is a share", expected="0 or more, less than 1", got=getattr(self, name), do=f"fix {name}"
-                )
-
-    @property
-    def steps(self) -> int:
-        """All steps of the run."""
-        return self.epochs * self.steps_per_epoch
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,8 @@ import torch
 
 from lib.core.errors import BadInput
 from lib.learn.network.dataset import Batch
-from lib.sound.augment.waveform import (
-    AUGMENTATIONS,
-    AugmentSettings,
-    add_background,
-    apply_to_some,
-    draw_rows,
-    mixup,
-    mixup_targets,
-)
+from lib.sound.augment.settings import AugmentSettings
+from lib.sound.augment.waveform import AUGMENTATIONS, add_background, apply_to_some, draw_rows, mixup, mixup_targets
 
 
 def augment_batch(batch: Batch, generator: torch.Generator, settings: AugmentSettings) -> Batch:

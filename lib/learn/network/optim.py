@@ -116,8 +116,6 @@ def _columns(pairs: list[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], list[Ten
     return [first for first, _second in pairs], [second for _first, second in pairs]
 
 
-SCHEDULES = ("cosine", "one-cycle")
-
 _FIRST, _LAST = 1 / 25, 1 / 25 / 1e4  # where one-cycle starts and ends: torch's defaults
 
 

@@ -4,8 +4,10 @@ Where a source gives none, the setting is the one that most of the others use. W
 contest's own data (other recordings, earlier rounds' pseudo-labels) is not part of a preset.
 """
 
-from lib.core.errors import BadInput
-from lib.learn.network.config import FRONT_ENDS, NetworkPlan, override
+from typing import Any
+
+from lib.core.errors import BadInput, did_you_mean
+from lib.learn.network.config import FRONT_ENDS, NetworkPlan, override, parse_settings
 
 _SMALL = override(
     NetworkPlan(front_end=FRONT_ENDS["small"]),
@@ -133,5 +135,20 @@ PRESETS = {
 def find_preset(name: str) -> NetworkPlan:
     """The plan of that name."""
     if name not in PRESETS:
-        raise BadInput("no such preset", expected=f"one of {', '.join(PRESETS)}", got=name, do="fix the name")
+        raise BadInput(
+            "no such preset", expected=f"one of {', '.join(PRESETS)}", got=name, do=did_you_mean(name, PRESETS)
+        )
     return PRESETS[name]
+
+
+def plan_network(preset: str | None, overrides: str = "", **settings: Any) -> NetworkPlan:
+    """The plan of a preset (None: the plainest) with these settings, and those that the text `overrides` lists."""
+    further = parse_settings(overrides)
+    if double := sorted(settings.keys() & further.keys()):
+        raise BadInput(
+            f"overrides set {double[0]}, which is a parameter of its own",
+            expected="other settings",
+            got=overrides,
+            do=f"set {double[0]}={further[double[0]]} by itself",
+        )
+    return override(find_preset(preset) if preset else NetworkPlan(), **settings, **further)

@@ -1,42 +1,13 @@
 """Samplers: the rows of any batch of a run, without drawing those before it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from lib.core.errors import BadInput
+from lib.learn.network.settings import SAMPLERS, SamplerSettings
 from lib.learn.soft_labels.settings import PseudoSettings
-
-
-@dataclass(frozen=True)
-class SamplerSettings:
-    """The composition of batches. The caps hold for a pass over the clips; then `clips` orders the pass."""
-
-    batch_size: int = 64
-    soundscape_share: float = 0.1  # of a batch, to the nearest whole row
-    clips: str = "uniform"  # each once a pass; "weighted": by rarity; "class-aware": each class equally often
-    power: float = 0.5  # weighted: a class of n clips is drawn n ** -power as often, clip by clip
-    most_per_class: int = 0  # clips of a class in a pass, the others in the next; 0: no cap
-    least_per_class: int = 0  # rarer classes are repeated up to it
-
-    def __post_init__(self):
-        """Refuse settings that compose no batch."""
-        capped = not self.most_per_class or self.least_per_class <= self.most_per_class
-        if self.clips not in _ORDERS or not 0 <= self.soundscape_share <= 1 or self.batch_size < 1 or not capped:
-            raise BadInput(
-                "sampler settings",
-                expected=f"one of {tuple(_ORDERS)}, a share from 0 to 1, a batch size,"
-                " least_per_class <= most_per_class",
-                got=self,
-                do="fix the setting that is out of range",
-            )
-
-    @property
-    def soundscapes(self) -> int:
-        """The number of a batch's rows that are cut from soundscapes."""
-        return round(self.soundscape_share * self.batch_size)
 
 
 class Sampler:
@@ -168,4 +139,4 @@ def _by_class(pool: np.ndarray, primary: np.ndarray, settings: SamplerSettings, 
     return rows
 
 
-_ORDERS = {"uniform": _uniform, "weighted": _weighted, "class-aware": _by_class}
+_ORDERS = dict(zip(SAMPLERS, (_uniform, _weighted, _by_class), strict=True))

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from lib.core.errors import BadInput
 from lib.learn.network.dataset import Batch, batch_generator
+from lib.learn.network.settings import PRECISIONS
 
-PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_TYPES = dict(zip(PRECISIONS, (None, torch.bfloat16, torch.float16), strict=True))
 
 _MAX_SKIPPED_IN_A_ROW = 25  # float16 begins by halving its scale of 2^16, a skipped step each
 
@@ -35,7 +36,7 @@ class GuardedOptimizer:
         clip_norm: float,
     ):
         self._network, self._step_loss, self._seed, self._device = network, step_loss, seed, device
-        self._type, self._clip_norm = PRECISIONS[precision], clip_norm or float("inf")
+        self._type, self._clip_norm = _TYPES[precision], clip_norm or float("inf")
         self._optimizer = torch.optim.AdamW(groups)
         self._scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
         self._parameters = [parameter for group in groups for parameter in group["params"]]

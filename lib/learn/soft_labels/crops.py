@@ -14,8 +14,8 @@ from lib.core.errors import BadInput, shorten
 from lib.core.records import check_seal, identity_of
 from lib.judge.leakage import load_oof_scores
 from lib.learn.network.dataset import CropTable, ineligible_soundscapes
-from lib.learn.soft_labels.gate import LabelGateSettings, apply_gate
-from lib.learn.soft_labels.settings import PseudoSettings
+from lib.learn.soft_labels.gate import apply_gate
+from lib.learn.soft_labels.settings import LabelGateSettings, PseudoSettings
 from lib.learn.soft_labels.store import SoftLabels, open_soft_labels
 
 

@@ -8,36 +8,9 @@ import numpy as np
 import pandas as pd
 
 from lib.core.errors import BadInput
+from lib.learn.soft_labels.settings import GATES, LabelGateSettings
 
 _OFF = "off"
-_TARGETS = ("soft", "hard", "argmax")
-
-
-@dataclass(frozen=True)
-class LabelGateSettings:
-    """Rule by which a class passes the gate in a crop, and the crop's targets. Other gates' numbers are ignored."""
-
-    gate: str = "absolute"  # none: every class in every crop; absolute, percentile, top_k: as below
-    gate_threshold: float = 0.5  # absolute: a class passes if its probability is at least this
-    percentile: float = 95.0  # percentile: it passes in the (100 - percentile) % of crops where it is likeliest
-    top_k: int = 20  # top_k: it passes in so many crops, where it is likeliest
-    by_taxon: str = ""  # "Amphibia=0.3,Insecta=off": the gate's number for a taxon, or off: not trained on
-    targets: str = "soft"  # soft: the probabilities; hard: passed or not; argmax: the likeliest class alone
-    soft_power: float = 1.0  # of soft targets (2nd place: 1.0, 1.54, 1.82, 1.67 by round)
-
-    def __post_init__(self):
-        """Refuse settings without a meaning."""
-        kind = _KINDS.get(self.gate)
-        targets = self.targets in _TARGETS and (self.gate, self.targets) != ("none", "hard")
-        in_range = kind is not None and (not kind.setting or kind.accepts(getattr(self, kind.setting)))
-        if not (targets and in_range) or self.soft_power <= 0:
-            raise BadInput(
-                "gate settings",
-                expected=f"a gate of {tuple(_KINDS)}, targets of {_TARGETS} (not none and"
-                " hard), gate_threshold from 0 to 1, percentile from 0 to 100, top_k from 0, soft_power above 0",
-                got=self,
-                do="set gate, targets and the gate's number to values in these ranges",
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +98,8 @@ class _GateKind:
     """A kind of gate: its rule on a class's probabilities and a number, the setting that holds it, and its range."""
 
     passes: Callable[[np.ndarray, float], np.ndarray]
-    setting: str = ""
-    most: float = 0.0
+    setting: str
+    most: float
     stricter: str = ""
     looser: str = ""
 
@@ -136,10 +109,10 @@ class _GateKind:
 
 
 _KINDS = {
-    "none": _GateKind(_all),
-    "absolute": _GateKind(_at_least, "gate_threshold", 1, "raise", "lower"),
-    "percentile": _GateKind(_top_share, "percentile", 100, "raise", "lower"),
-    "top_k": _GateKind(_top_k, "top_k", float("inf"), "lower", "raise"),
+    "none": _GateKind(_all, *GATES["none"]),
+    "absolute": _GateKind(_at_least, *GATES["absolute"], "raise", "lower"),
+    "percentile": _GateKind(_top_share, *GATES["percentile"], "raise", "lower"),
+    "top_k": _GateKind(_top_k, *GATES["top_k"], "lower", "raise"),
 }
 
 

@@ -1,6 +1,5 @@
 """The network: backbone, head, and the parts that only training uses. Its settings are kept on the member's card."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -8,24 +7,7 @@ from torch import Tensor, nn
 from lib.core.errors import BadInput
 from lib.models.network.backbones import build_backbone
 from lib.models.network.heads import ClassInteraction, GeM, Mean, PooledHead, SedHead
-
-HEADS = ("sed", "mean", "gem")
-
-
-@dataclass(frozen=True)
-class NetworkSettings:
-    """The public SED's head by default (Tucker Arrants, 2026); 0 switches a part off."""
-
-    backbone: str = "plain"
-    width: int = 32  # channels of "plain"; timm's networks have their own
-    drop_path: float = 0.0  # stochastic depth of timm's networks
-    head: str = "sed"  # or "mean", "gem": pooled over frequency and time, then linear
-    hidden: int = 512  # units of the SED head
-    dropout_features: float = 0.25
-    dropout_hidden: float = 0.5  # SED head only
-    interaction: int = 0  # hidden units between the classes' logits (9th place: 128)
-    distil_size: int = 0  # width of a teacher's embedding to be predicted (Perch: 1536)
-    stop_gradient: bool = False  # the head learns from the backbone, the backbone from the teacher alone
+from lib.models.network.settings import NetworkSettings
 
 
 class NetworkOutput(NamedTuple):
@@ -85,7 +67,5 @@ def _head(settings: NetworkSettings, features: int, n_classes: int) -> nn.Module
     """The head of that name."""
     if settings.head == "sed":
         return SedHead(features, n_classes, settings.hidden, settings.dropout_features, settings.dropout_hidden)
-    if settings.head in HEADS:
-        pool = Mean() if settings.head == "mean" else GeM((2, 3))
-        return PooledHead(features, n_classes, pool, settings.dropout_features)
-    raise BadInput("unknown head", expected=", ".join(HEADS), got=settings.head, do="set head to one of these")
+    pool = Mean() if settings.head == "mean" else GeM((2, 3))
+    return PooledHead(features, n_classes, pool, settings.dropout_features)

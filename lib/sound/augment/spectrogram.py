@@ -2,7 +2,8 @@
 
 import torch
 
-from lib.sound.augment.waveform import Augmentation, AugmentSettings, apply_to_some
+from lib.sound.augment.settings import AugmentSettings
+from lib.sound.augment.waveform import Augmentation, apply_to_some
 
 
 def mask_frequencies(spectrograms: torch.Tensor, generator: torch.Generator, settings: AugmentSettings) -> torch.Tensor:

@@ -14,7 +14,7 @@ from build.sweeps.runs import place_of, write_request
 from lib.core.errors import BadInput
 from tests.build.test_sweep import GRID, Place
 
-distributed = pytest.importorskip("dask.distributed", reason="Dask is optional: requirements-sweeps.txt")
+distributed = pytest.importorskip("dask.distributed", reason="Dask is optional: requirements-dev.txt")
 
 
 @pytest.fixture(scope="module")

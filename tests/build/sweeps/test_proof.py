@@ -15,7 +15,7 @@ import pytest
 from build.cli.processes import end_tree
 from build.project import ROOT
 
-pytest.importorskip("dask.distributed", reason="Dask is optional: requirements-sweeps.txt")
+pytest.importorskip("dask.distributed", reason="Dask is optional: requirements-dev.txt")
 pytestmark = pytest.mark.slow
 
 SWEEP = """

@@ -13,7 +13,7 @@ from lib.core.errors import BadInput
 from tests.build.test_sweep import Place
 from tests.support.toysweep import ToyEngine
 
-pytest.importorskip("optuna", reason="Optuna is optional: requirements-sweeps.txt")
+pytest.importorskip("optuna", reason="Optuna is optional: requirements-dev.txt")
 SEARCH = """question: how much gain
 notebook: "02"
 fixed: {word: a}

@@ -93,7 +93,7 @@ def test_a_line_whose_member_has_been_made_anew_has_another_ones_plan_never(runs
 def test_without_mlflow_the_error_names_how_to_install_it(runs, monkeypatch, capsys):
     monkeypatch.setattr(command, "find_spec", lambda name: None)
     assert command.main(["--runs", str(runs), "--dry"]) == 2
-    assert "requirements-sweeps.txt" in capsys.readouterr().err
+    assert "requirements-mlflow.txt" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -13,8 +13,8 @@ from lib.learn.cache.embeddings import fill_embeddings
 from tests.lib.learn.cache.test_embeddings import CLIPS, contents, files, write
 from tests.support.tinyembedder import CLASSES, pack_tiny
 
-dask = pytest.importorskip("dask", reason="Dask is optional: requirements-sweeps.txt")
-distributed = pytest.importorskip("dask.distributed", reason="Dask is optional: requirements-sweeps.txt")
+dask = pytest.importorskip("dask", reason="Dask is optional: requirements-dev.txt")
+distributed = pytest.importorskip("dask.distributed", reason="Dask is optional: requirements-dev.txt")
 ALONE = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
 
 

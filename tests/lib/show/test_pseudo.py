@@ -10,7 +10,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from lib.competition.row_ids import SOUNDSCAPE_SAMPLES, WINDOW_SAMPLES
-from lib.learn.soft_labels.gate import LabelGateSettings, apply_gate
+from lib.learn.soft_labels.gate import apply_gate
+from lib.learn.soft_labels.settings import LabelGateSettings
 from lib.show import pseudo as figures
 from lib.show.plots import TAXON_COLOURS
 from tests.support.tinyexamples import LABELLED, STEMS, tiny_prepared

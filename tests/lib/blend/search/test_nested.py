@@ -188,7 +188,7 @@ def test_too_few_folds_and_unknown_methods_are_refused():
 def test_without_optuna_the_error_names_the_fix(monkeypatch):
     labels = labels_of()
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(BadInput, match="requirements-sweeps"):
+    with pytest.raises(BadInput, match="requirements-dev"):
         search(SearchSpace(recipe_of("pq"), "all"), members(labels, 1.0, 1.0), labels, method="tpe")
 
 

@@ -1,12 +1,16 @@
 """Plans: each setting has one name, changes reach it, and a difference is listed by part and name."""
 
+import subprocess
+import sys
 from dataclasses import asdict, fields, replace
 
 import pytest
 
+from build.project import ROOT
 from lib.core.errors import BadInput
 from lib.core.records import from_json
 from lib.learn.network.config import FRONT_ENDS, NetworkPlan, differences, override, parse_settings
+from lib.learn.network.presets import plan_network
 from lib.models.member.windows import WindowSpec
 from lib.sound.mel.config import FrontEnd
 
@@ -27,7 +31,7 @@ OWN_NAMES = [(part, f.name) for part, kind in PARTS.items() for f in fields(kind
 @pytest.mark.parametrize(("part", "name"), OWN_NAMES)
 def test_a_number_of_any_part_is_changed_by_its_own_name_alone(part, name):
     now = getattr(getattr(PLAN, part), name)
-    other = (2 * now or 1) if isinstance(now, int) else (now / 2 or 0.5)
+    other = (2 * now or 1) if isinstance(now, int) else (now / 2 or (1.0 if "gamma" in name else 0.5))
     assert differences(override(PLAN, **{name: other}), PLAN) == {f"{part}.{name}": other}
 
 
@@ -89,3 +93,35 @@ def test_a_plan_comes_back_from_the_card():
     card = asdict(plan)
     parts = {f.name: from_json(f.type, card[f.name], f.name) for f in fields(NetworkPlan) if f.type is not str}
     assert replace(PLAN, **parts) == plan
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"loss": "focl"}, "unknown kind of a loss"),
+        ({"mixup_p": "high"}, "mixup_p cannot take this value"),
+        ({"mixup_p": 2}, "augmentation settings"),
+        ({"epochs": -1}, "epochs is too small"),
+        ({"epochs": 1.5}, "epochs cannot take this value"),
+        ({"head": "gam"}, "unknown head"),
+        ({"dropout_hidden": 1.0}, "dropout_hidden of a network is out of range"),
+        ({"mixup_q": 1}, "write mixup_p"),
+    ],
+)
+def test_a_value_that_a_setting_cannot_take_is_refused(setting, message):
+    with pytest.raises(BadInput, match=message):
+        override(PLAN, **setting)
+
+
+def test_settings_are_checked_without_torch():
+    """A sweep of hundreds of runs is refused at once, and nobody waits for torch, pandas or scipy."""
+    code = "import sys, lib.learn.network.presets; print({'torch', 'pandas', 'scipy'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_make_plan_refuses_a_setting_given_twice():
+    assert plan_network(None, "loss=focal", epochs=None) == override(PLAN, loss="focal")
+    with pytest.raises(BadInput, match="a parameter of its own"):
+        plan_network("small_sed", "epochs=2", epochs=None)
+    with pytest.raises(BadInput, match="stands twice"):
+        plan_network("small_sed", "loss=bce,loss=focal")

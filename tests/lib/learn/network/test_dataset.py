@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lib.core.errors import BadInput
-from lib.learn.network.dataset import TargetSettings, clip_table, fold_examples, soundscape_stems, soundscape_table
+from lib.learn.network.dataset import clip_table, fold_examples, soundscape_stems, soundscape_table
+from lib.learn.network.settings import TargetSettings
 from tests.support.tinyexamples import (
     CLASSES,
     CLIPS,

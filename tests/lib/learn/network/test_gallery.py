@@ -19,7 +19,8 @@ from lib.learn.network.gallery import (
 )
 from lib.models.export.parity import torch_runner
 from lib.models.export.quantize import require_rank_agreement
-from lib.sound.augment.waveform import AUGMENTATIONS, PAIR_AUGMENTATIONS, AugmentSettings
+from lib.sound.augment.settings import AugmentSettings
+from lib.sound.augment.waveform import AUGMENTATIONS, PAIR_AUGMENTATIONS
 from lib.sound.crops import CropSettings
 from lib.sound.decode import ogg_bytes
 from lib.sound.mel.config import FrontEnd

@@ -10,9 +10,9 @@ import torch
 from lib.competition.row_ids import SAMPLE_RATE
 from lib.core.errors import BadInput
 from lib.learn.cache.audio import CacheSettings, fill_cache
-from lib.learn.network.dataset import CropTable, TargetSettings, fold_examples
+from lib.learn.network.dataset import CropTable, fold_examples
 from lib.learn.network.loader import BatchLoader, Prefetcher
-from lib.learn.network.samplers import SamplerSettings
+from lib.learn.network.settings import SamplerSettings, TargetSettings
 from lib.learn.soft_labels.settings import PseudoSettings
 from lib.sound.crops import CropSettings
 from tests.support.tinyexamples import FREE, LABELLED, STEMS, tiny_prepared, write_sounds

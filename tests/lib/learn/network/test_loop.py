@@ -12,7 +12,7 @@ import torch
 
 from build.project import ROOT
 from lib.core.errors import BadInput
-from lib.learn.network.loop import TrainingSettings
+from lib.learn.network.settings import TrainingSettings
 from tests.support.toytraining import SETTINGS, toy_batch, toy_batches, toy_loss, toy_network, toy_train
 
 

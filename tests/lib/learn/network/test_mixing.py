@@ -8,7 +8,7 @@ import torch
 from lib.core.errors import BadInput
 from lib.learn.network.dataset import Batch, batch_generator
 from lib.learn.network.mixing import augment_batch, mix_pseudo_with_clips
-from lib.sound.augment.waveform import AugmentSettings
+from lib.sound.augment.settings import AugmentSettings
 
 OFF = AugmentSettings(roll_p=0, background_p=0, noise_p=0, gain_p=0)
 

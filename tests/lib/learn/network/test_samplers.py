@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from lib.core.errors import BadInput
-from lib.learn.network.samplers import Sampler, SamplerSettings
+from lib.learn.network.samplers import Sampler
+from lib.learn.network.settings import SamplerSettings
 from lib.learn.soft_labels.settings import PseudoSettings
 
 PRIMARY = np.repeat([0, 1, 3], [12, 4, 2])  # no clip of class 2

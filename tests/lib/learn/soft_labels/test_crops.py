@@ -7,8 +7,7 @@ from lib.core.errors import BadInput
 from lib.core.records import identity_of
 from lib.learn.network.config import NetworkPlan, override
 from lib.learn.soft_labels.crops import PseudoLabelSource, crops_that_pass
-from lib.learn.soft_labels.gate import LabelGateSettings
-from lib.learn.soft_labels.settings import PseudoSettings
+from lib.learn.soft_labels.settings import LabelGateSettings, PseudoSettings
 from tests.support.tinyexamples import CLASSES, EXCLUDED, FREE, LABELLED, RELATED, SAME_DAY, STEMS, tiny_prepared
 from tests.support.tinylabels import write_labels
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lib.core.errors import BadInput
-from lib.learn.soft_labels.gate import LabelGateSettings, apply_gate, gate_table
+from lib.learn.soft_labels.gate import apply_gate, gate_table
+from lib.learn.soft_labels.settings import LabelGateSettings
 
 TAXA = ("Aves", "Amphibia", "Insecta")
 PROBABILITIES = np.array(

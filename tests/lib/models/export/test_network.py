@@ -9,7 +9,8 @@ from lib.core.errors import BadInput
 from lib.models.export.checks import check_graph
 from lib.models.export.network import NETWORK_INPUTS, NETWORK_OPSET, NETWORK_OUTPUTS, export_network
 from lib.models.export.parity import onnx_runner
-from lib.models.network.network import NetworkSettings, build_network
+from lib.models.network.network import build_network
+from lib.models.network.settings import NetworkSettings
 
 EVERYTHING = NetworkSettings(width=8, hidden=16, interaction=4, distil_size=6, stop_gradient=True)
 

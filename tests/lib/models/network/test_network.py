@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from lib.core.errors import BadInput
-from lib.learn.network.losses import LossSettings, distillation_loss, make_loss, output_loss
+from lib.learn.network.losses import distillation_loss, make_loss, output_loss
+from lib.learn.network.settings import LossSettings
 from lib.models.network.heads import ClassInteraction, GeM, SedHead
-from lib.models.network.network import HEADS, NetworkSettings, build_network
+from lib.models.network.network import build_network
+from lib.models.network.settings import HEADS, NetworkSettings
 
 TINY = {"width": 8, "hidden": 16}
 

@@ -6,8 +6,9 @@ from safetensors.torch import save_file
 
 from lib.core.errors import BadInput
 from lib.models.network.backbones import build_backbone
-from lib.models.network.network import NetworkSettings, build_network
+from lib.models.network.network import build_network
 from lib.models.network.pretrained import load_timm
+from lib.models.network.settings import NetworkSettings
 
 NAME = "mobilenetv4_conv_small"
 

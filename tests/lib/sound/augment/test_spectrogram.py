@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lib.sound.augment.settings import AugmentSettings
 from lib.sound.augment.spectrogram import (
     SPECTROGRAM_AUGMENTATIONS,
     augment_spectrograms,
     mask_frames,
     mask_frequencies,
 )
-from lib.sound.augment.waveform import AugmentSettings
 
 SETTINGS = AugmentSettings(frequency_mask_p=1.0, time_mask_p=1.0)
 

@@ -7,10 +7,10 @@ import torch
 
 from lib.competition.row_ids import SAMPLE_RATE
 from lib.core.errors import BadInput
+from lib.sound.augment.settings import AugmentSettings
 from lib.sound.augment.waveform import (
     AUGMENTATIONS,
     PAIR_AUGMENTATIONS,
-    AugmentSettings,
     add_background,
     add_noise,
     apply_gain,
