@@ -23,9 +23,9 @@ def begin_run(dist: Path, name: str) -> Path:
 
 def end_run(result: RunResult, dist: Path) -> None:
     """Write page and record of a run; those of a good one take the place of the last good one's."""
-    write_page(result)
-    good = replace(result, executed=str(dist / f"{result.name}.ipynb"))
-    write_record(good if result.ok else result, dist)
     if result.ok:
-        for suffix in _SUFFIXES[:-1]:
+        for suffix in _SUFFIXES[:2]:
             os.replace(dist / f"{result.name}{FAILED}{suffix}", dist / f"{result.name}{suffix}")
+        result = replace(result, executed=str(dist / f"{result.name}.ipynb"))
+    write_page(result)  # in its final place, under which the other pages link it
+    write_record(result, dist)

@@ -23,6 +23,7 @@ from build.project import ROOT
 
 _SUMMARIES = {"parameters": "Parameters", "injected-parameters": "Parameters of this run"}
 _PROGRESS = re.compile(r".{1,100}: \d+/\d+, .*(left|in \d.*)$")  # as lib/core/progress.py prints them
+_PAPERMILLS = {"papermill-error-cell-tag"}
 _UNDESCRIBED = re.compile(r"<img(?=\s)(?![^>]*\balt=)")
 
 
@@ -42,6 +43,8 @@ def notebook_body(notebook: NotebookNode, status: str = "", failure: str = "") -
     """The body of the page of a notebook; a failure stands at its top."""
     heading, drawn, cells, first = "", _docstrings(notebook), [], True
     for cell in notebook.cells:
+        if _PAPERMILLS.intersection(cell.metadata.get("tags", [])):
+            continue  # the failure stands at the top
         if cell.cell_type == "markdown":
             text = _markdown(cell.source)
             if first:

@@ -93,6 +93,7 @@ def test_rich_outputs_are_shown_in_order_and_colours_of_a_terminal_become_html()
 def test_the_title_stands_once_and_a_failure_before_all_else(tmp_path):
     error = new_output("error", ename="ValueError", evalue="no", traceback=["\x1b[31mValueError\x1b[0m: no"])
     cells = [new_markdown_cell("# A title\n\nText.\n\n## Part"), new_code_cell("1 / 0", outputs=[error])]
+    cells.insert(0, new_markdown_cell("An Exception was encountered", metadata={"tags": ["papermill-error-cell-tag"]}))
     nbformat.write(new_notebook(cells=cells), tmp_path / "01_one.ipynb")
     texts = dict.fromkeys(("summary", "started", "source", "source_hash"), "")
     numbers = {"duration_s": 1.0, "code_cells": 1, "completed_cells": 0, "parameters": {}}
@@ -109,5 +110,6 @@ def test_the_title_stands_once_and_a_failure_before_all_else(tmp_path):
     text = unescape(page.read_text())
     assert faults_of(page) == []
     assert re.findall(r"<h1>(.*?)</h1>", text) == ["A title (failed with ValueError)"]
+    assert "An Exception" not in text
     order = ["01_one: failed <here>", 'href="#error"', "Text.", 'id="error"', "ValueError</span>: no"]
     assert sorted(order, key=text.index) == order
