@@ -25,9 +25,10 @@
 # | a member absent, damaged or not the recipe's own | required: an error; optional: left out, with an alarm |
 # | foreign folders, manifests and wheels among the inputs | nobody's: neither read on nor installed |
 # | a member that raises, or gives NaN or a wrong shape | tried again; then optional: dropped for all rows, alarm |
-# | the same of a required member | those rows take the prior's ranks, alarm; over 5 % of the files: an error |
+# | a member that hangs: a minute and twenty times as long as usual | the same; another thread takes its place |
+# | a required member, or all, fail on a file | its rows take the prior's ranks, alarm; over 5 % of files: an error |
 # | too little time | optional members dropped for all rows; what the guard cuts off takes the prior's ranks |
-# | too little memory | half as many files at once; a file that meets it twice takes the prior's ranks, alarm |
+# | too little memory | half as many files at once for a while; a file that meets it twice: the prior's ranks, alarm |
 # | a folder that cannot be written to | an error before the first file is scored |
 # | a class with the same score everywhere | written, with an alarm that names it |
 # | a sidecar that breaks its guard | the anchor stays, alarm |

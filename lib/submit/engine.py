@@ -11,11 +11,14 @@ from lib.blend.recipe import BlendResult, Recipe, RecipeMember
 from lib.competition.classes import ClassList
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Scores, concat_scores
+from lib.core.daemon_threads import in_daemon_thread
 from lib.core.errors import BadInput, shorten
 from lib.core.records import check_seal, identity_of
 from lib.models.member.open import Member, open_member
 from lib.submit.soundscape import prior_table
 from lib.submit.stream import StreamResult
+
+_OPEN_S = 300.0  # the largest embedder opens in seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +54,25 @@ def open_members(recipe: Recipe, folders: Sequence[Path], classes: ClassList) ->
     members, paths, unavailable = {}, {}, {}
     for member in recipe.members:
         try:
-            paths[member.name], members[member.name] = _open(member, folders, classes)
+            paths[member.name], members[member.name] = _open_in_time(member, folders, classes)
         except BadInput as error:
             if member.required:
                 raise
             unavailable[member.name] = " ".join(f"{error}".split())
     return OpenedRecipe(recipe, recipe.without(unavailable) if unavailable else recipe, members, unavailable, paths)
+
+
+def _open_in_time(member: RecipeMember, folders: Sequence[Path], classes: ClassList) -> tuple[Path, Member]:
+    """As `_open`; one that hangs is an error."""
+    try:
+        return in_daemon_thread(_open, member, folders, classes).result(_OPEN_S)
+    except TimeoutError as error:
+        raise BadInput(
+            f"member {member.name} hangs while it is opened",
+            expected=f"its golden output within {_OPEN_S:.0f} s",
+            got="no answer",
+            do="export it again, or make the recipe without it",
+        ) from error
 
 
 def _open(member: RecipeMember, folders: Sequence[Path], classes: ClassList) -> tuple[Path, Member]:

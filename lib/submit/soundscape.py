@@ -33,14 +33,29 @@ class SoundscapeResult:
     timed_out: bool = False
 
 
+@dataclass(eq=False)
+class Watch:
+    """The step that a thread is at, a member's name or "" while it reads, and since when; others may give it up."""
+
+    since: float
+    member: str = ""
+    given_up: bool = False
+
+
 def score_soundscape(
-    file: Path, members: Mapping[str, Member], width: int, clock: Clock, final_attempt: bool = False
+    file: Path,
+    members: Mapping[str, Member],
+    width: int,
+    clock: Clock,
+    final_attempt: bool = False,
+    watch: Watch | None = None,
 ) -> SoundscapeResult:
     """Run all members on the soundscape; their tables are `width` classes wide.
 
     Before each member the clock is checked, and that the member was not dropped meanwhile. Too little memory is a
     MemoryError, since soundscapes in other threads may be the cause; in the final attempt it is a failure.
     """
+    watch = watch or Watch(clock.now())
     start, before_s = clock.now(), session_seconds()
     try:
         recording = read_soundscape(file)
@@ -52,9 +67,10 @@ def score_soundscape(
     inputs = TimedInputs(soundscape_named(file.name), recording.audio, now=clock.now, seconds=seconds)
     result = SoundscapeResult(file, seconds=seconds, damage=recording.damage)
     for name, member in list(members.items()):
-        if not clock.minutes_left:
+        if watch.given_up or not clock.minutes_left:
             return SoundscapeResult(file, timed_out=True)
         if name in members:  # it may have been dropped since this soundscape was begun
+            watch.member, watch.since = name, clock.now()
             _predict(result, inputs, name, member, width, final_attempt)
     seconds.sessions = session_seconds() - before_s
     return result
@@ -69,14 +85,14 @@ def _predict(
             table = np.asarray(inputs.time_member(name, member.score), dtype=np.float32)
         except Exception as error:  # a member is any trained model, so its failure can be anything
             _raise_memory(error, final_attempt)
-            result.failures[name] = f"{type(error).__name__}: {' '.join(f'{error}'.split())}"
+            result.failures[name] = f"{type(error).__name__}: {' '.join(f'{error}'.split())}, twice"
             continue
         failure = _table_error(table, width)
         if not failure:
             result.tables[name] = table
             result.failures.pop(name, None)
             return
-        result.failures[name] = failure
+        result.failures[name] = f"{failure}, twice"
 
 
 def _raise_memory(error: Exception, final_attempt: bool) -> None:

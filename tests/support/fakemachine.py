@@ -30,9 +30,6 @@ class Machine:
         if self.at[self.worker] >= self.stall_at:
             self.at, self.stall_at = [at + self.stall_s for at in self.at], np.inf
 
-    def pool(self, threads):
-        return self
-
     def submit(self, work, *arguments):
         self.worker, future = int(np.argmin(self.at)), Future()
         try:
@@ -41,9 +38,6 @@ class Machine:
             future.set_exception(error)
         self.worker = None
         return future
-
-    def shutdown(self, **how):
-        pass
 
     def member(self, name, seconds, share=None):
         """A member that takes its time, and with `share` (a name and seconds) something it shares with others."""
@@ -59,7 +53,7 @@ class Machine:
 
     def installed(self, monkeypatch):
         """The same machine, where the stream looks for threads and sound."""
-        monkeypatch.setattr(stream, "ThreadPoolExecutor", self.pool)
+        monkeypatch.setattr(stream, "in_daemon_thread", self.submit)
         monkeypatch.setattr(stream, "cpu_count", lambda: len(self.at))
         sound = DecodedFile(np.zeros(8, dtype=np.float32), 60.0, SAMPLE_RATE, 1)
         monkeypatch.setattr(soundscape, "read_soundscape", lambda file: sound)

@@ -1,6 +1,7 @@
 """The engine opens what the recipe names, and ranks every row, the unscored ones by the prior."""
 
 import shutil
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from lib.competition.tables import read_solution
 from lib.core.errors import BadInput
 from lib.core.records import check_seal, seal
 from lib.judge.metric import judge
-from lib.submit import stream
+from lib.submit import engine, stream
 from lib.submit.budget import Clock
 from lib.submit.engine import execute, flat_classes, open_members, open_prior, prior_scores
 from lib.submit.rows import required_rows
@@ -183,6 +184,24 @@ def test_an_optional_member_that_cannot_be_opened_is_left_out_with_the_reason(
     assert "\n" not in opened.alarms[0]
     assert opened.usable_recipe.mixes[0].parts == [Part("l0_prior", 1.0)]
     assert opened.recipe.members[1] == side
+
+
+def test_a_member_that_hangs_while_it_opens_is_left_out_or_refused(recipe, members, classes, monkeypatch):
+    opening, end = engine.open_member, threading.Event()
+
+    def hang(folder, classes):
+        return end.wait(30) if folder.name == "l1_statistics" else opening(folder, classes)
+
+    monkeypatch.setattr(engine, "open_member", hang)
+    monkeypatch.setattr(engine, "_OPEN_S", 0.3)
+    folders = sorted(members.iterdir())
+    try:
+        with pytest.raises(BadInput, match="l1_statistics hangs while it is opened"):
+            open_members(recipe, folders, classes)
+        side = replace(recipe, members=[recipe.members[0], replace(recipe.members[1], required=False)])
+        assert list(open_members(side, folders, classes).unavailable) == ["l1_statistics"]
+    finally:
+        end.set()
 
 
 FILES = soundscapes(4)
