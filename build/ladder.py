@@ -35,9 +35,9 @@ STANDIN_NOTE = (
 )
 
 GAINS_NOTE = (
-    "Out of fold one model scores each row, that of the fold which holds it out, and a blend gains by averaging "
-    "several models. On the test each member is the mean of all its folds' models, and has part of that gain by "
-    "itself: a blend gains less over it there, or nothing."
+    "The two do not measure the same. Out of fold, one model scores each row, that of the fold which holds it out. On "
+    "the test a member is the mean of all its folds' models: a single member gains by that average too, some more "
+    "than others, so that a blend's gain over it may shrink, vanish or grow."
 )
 
 

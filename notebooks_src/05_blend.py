@@ -219,9 +219,10 @@ table(template_table()[lambda rows: rows.template == template] if template else 
 # With the question that decides whether blending was worth it: is a recipe surely better than the best single member?
 # Each recipe is scored as it is stored, every fold by the variant without its labels.
 #
-# These gains are more than a hidden test will show. Here one model scores each row, that of the fold which holds it
-# out, and a blend gains by averaging several; there each single member is the mean of all its folds' models, and has
-# part of that gain by itself. Where the hidden labels are known, the page of `make ladder` has both side by side.
+# A hidden test may show other gains. Here one model scores each row, that of the fold which holds it out; there a
+# member is the mean of all its folds' models. A single member gains by that average too, some more than others, so that
+# a blend's gain over it may shrink, vanish or grow. The page of `make ladder` has both side by side, where the hidden
+# labels are known.
 
 # %%
 from lib.blend.ablation import member_values

@@ -78,6 +78,8 @@ def auc_against_clips(reports: dict[str, AucReport], prepared: Prepared) -> Figu
         )
     axis.axhline(0.5, color="#888", linewidth=1)
     axis.set_xscale("symlog", linthresh=1)
+    axis.set_xlim(left=-0.2)  # classes without clips, and no decade below them
+    axis.xaxis.set_major_formatter("{x:g}")
     axis.set_xlabel("focal clips of the class")
     axis.set_ylabel("out-of-fold AUC")
     axis.legend(fontsize=8, frameon=False)

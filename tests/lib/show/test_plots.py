@@ -43,4 +43,10 @@ def test_site_hours_counts_each_soundscape_once():
 def test_auc_against_clips_has_a_point_a_scored_class(prepared, members):
     report = judge_member(members / "l1_statistics", prepared.labels, prepared.folds)
     figure = figures.auc_against_clips({"l1": report}, prepared)
-    assert len(figure.axes[0].collections[0].get_offsets()) == len(report.scored)
+    axis = figure.axes[0]
+    assert len(axis.collections[0].get_offsets()) == len(report.scored)
+    figure.canvas.draw()
+    low, high = axis.get_xlim()
+    ticks = [text.get_text() for at, text in zip(axis.get_xticks(), axis.get_xticklabels(), strict=True) if low <= at]
+    assert ticks[:2] == ["0", "1"]
+    assert -1 < low < 0 < high
