@@ -185,20 +185,25 @@ spectrogram()
 
 # %% [markdown]
 # ## Receipt
-# Each member's weight, planned and measured seconds a soundscape, and the reason if it was left out.
+# Each member's weight and seconds a soundscape, planned and measured. An embedder's stand apart, in the line of each
+# member that shares them: they are spent once.
 
 # %%
 import pandas as pd
 
+from lib.core.cells import text_table
+from lib.submit.receipt import member_table
+
 
 @never_fails
-def member_table():
+def members_and_alarms():
     print(f"{receipt.scored} of {receipt.soundscapes} soundscapes scored, {receipt.workers} at once")
     print(f"threads busy {receipt.thread_utilization:.0%} of the time; at most {receipt.peak_memory_mib:.0f} MiB")
-    return pd.DataFrame([to_json(line) for line in receipt.members]).round(4)
+    print(*(receipt.alarms or ["no alarms"]), sep="\n")
+    return member_table(receipt)
 
 
-member_table()
+members_and_alarms()
 
 
 # %%
@@ -228,7 +233,7 @@ def plan_on_paper():
     costs = planned_costs(members)
     plan = make_plan(members, costs, soundscapes=CONTEST_SOUNDSCAPES, workers=workers, minutes=before_s / 60)
     print(f"{CONTEST_SOUNDSCAPES} soundscapes, {workers} at once: scoring would end at minute {plan.end_minutes:.1f}")
-    return plan_table(members, costs, plan, workers).round(4)
+    return text_table(plan_table(members, costs, plan, workers))
 
 
 plan_on_paper()
@@ -245,7 +250,7 @@ def plan_as_measured():
     contest = contest_plan(opened, result, clock)
     kept = [member for member in opened.usable_recipe.members if member.name in result.member_scores]
     print(f"{CONTEST_SOUNDSCAPES} soundscapes, {result.workers} at once: the end at minute {contest.end_minutes:.1f}")
-    return plan_table(kept, result.meter.costs(), contest, result.workers).round(4)
+    return text_table(plan_table(kept, result.meter.costs(), contest, result.workers))
 
 
 plan_as_measured()

@@ -20,6 +20,17 @@ class Costs:
         shared = sum(each for key, each in self.shared.items() if not self.needed_by[key].isdisjoint(members))
         return self.decoding + sum(self.own.get(name, 0.0) for name in sorted(members)) + shared
 
+    def apart(self, member: str) -> tuple[float, float, list[str]]:
+        """A member's own seconds, those it shares, and whom with; what no other member needs is its own."""
+        own, shared, others = self.own.get(member, 0.0), 0.0, set[str]()
+        for key, seconds in self.shared.items():
+            users = self.needed_by[key]
+            if users == {member}:
+                own += seconds
+            elif member in users:
+                shared, others = shared + seconds, others | users - {member}
+        return own, shared, sorted(others)
+
 
 def planned_costs(members: Iterable[RecipeMember]) -> Costs:
     """The costs in the recipe, as measured where the members were made."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from lib.core.cells import cell_texts
+
 _CELL = "text-align:{side};vertical-align:top;padding:2px 10px 2px 0;white-space:{wrap}"
 _SHORT = 30  # characters: a column of longer texts may break its lines
 _MOST_ROWS = 30  # a longer table scrolls in a box
@@ -24,7 +26,10 @@ def table(frame: pd.DataFrame) -> Html:
     """The frame without its index, all text in full, numbers to the right; more than 30 rows scroll in a box."""
     styles = {name: _style(frame[name]) for name in frame.columns}
     head = "".join(f"<th style='{styles[name]}'>{html.escape(str(name))}</th>" for name in frame.columns)
-    cells = [[f"<td style='{styles[name]}'>{text}</td>" for text in _texts(frame[name])] for name in frame.columns]
+    cells = [
+        [f"<td style='{styles[name]}'>{html.escape(text)}</td>" for text in cell_texts(frame[name])]
+        for name in frame.columns
+    ]
     rows = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*cells, strict=True))
     box = "max-height:26rem;overflow:auto" if len(frame) > _MOST_ROWS else "overflow-x:auto"
     body = f"<table style='border-collapse:collapse'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
@@ -35,19 +40,6 @@ def _style(column: pd.Series) -> str:
     """The style of a column's cells."""
     if pd.api.types.is_numeric_dtype(column):
         return _CELL.format(side="right", wrap="nowrap")
-    return _CELL.format(side="left", wrap="nowrap" if max(map(len, _texts(column)), default=0) <= _SHORT else "normal")
-
-
-def _texts(column: pd.Series) -> list[str]:
-    """The texts of a column's cells, empty where a value is missing; fractions have as many decimals each."""
-    fractions = pd.api.types.is_float_dtype(column) and not (column.dropna() % 1 == 0).all()
-    return ["" if value is None or value != value else html.escape(_text(value, fractions)) for value in column]
-
-
-def _text(value: object, fraction: bool) -> str:
-    return decimals(float(value)) if fraction else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def decimals(value: float) -> str:
-    """The number to three decimals; in scientific form where these would be zeros alone."""
-    return f"{value:.1e}" if 0 < abs(value) < 0.0005 else f"{value:.3f}"
+    return _CELL.format(
+        side="left", wrap="nowrap" if max(map(len, cell_texts(column)), default=0) <= _SHORT else "normal"
+    )

@@ -123,7 +123,7 @@ def plan_table(
         users = costs.needed_by[key]
         name = f"{shared_name(key)}, for {_count(users)}"
         rows.append((name, "shared", seconds, None, None, not users.isdisjoint(plan.kept)))
-    rows.append(("decoding", "shared", costs.decoding, None, None, True))
+    rows.append(("decoding", "shared", costs.decoding or None, None, None, True))  # the recipe plans none
     table = pd.DataFrame(rows, columns=["item", "role", "s per soundscape", "value", "value per s", "plan"])
     table["plan"] = np.where(table.plan, "kept", "dropped")
     table.insert(3, f"minutes for {soundscapes}", table["s per soundscape"] * soundscapes / workers / 60.0)

@@ -10,9 +10,11 @@ import pandas as pd
 import scipy
 import soundfile
 
+from lib.blend.costs import Costs, planned_costs, shared_name
 from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE
 from lib.competition.scores import Scores
 from lib.core import fingerprint
+from lib.core.cells import text_table
 from lib.models.runtime.onnx import ORT_VERSION
 from lib.submit.budget import BUDGET_MINUTES, CONTEST_SOUNDSCAPES, Clock, Plan, make_plan
 from lib.submit.engine import OpenedRecipe, flat_classes
@@ -22,14 +24,20 @@ from lib.submit.stream import StreamResult
 
 @dataclass(frozen=True)
 class MemberLine:
-    """One member: its weight, its planned and measured seconds a soundscape, and the reason if it was left out."""
+    """One member: its weight, its seconds a soundscape as planned and measured, and the reason if it was left out.
+
+    Shared seconds are spent once for it and the members it shares them with; what it alone needs counts as its own.
+    """
 
     name: str
     weight: float
     required: bool
     value: float
     planned_s: float
+    planned_shared_s: float
     measured_s: float | None
+    measured_shared_s: float | None
+    shared_with: list[str]
     left_out: str
     left_out_minutes: float | None
 
@@ -110,7 +118,6 @@ def make_receipt(
     recipe, scoring_s = opened.recipe, clock.stages["scoring"]
     soundscapes = len(result.prior.row_ids) // WINDOWS_PER_SOUNDSCAPE
     per_soundscape = scoring_s / max(soundscapes, 1)
-    lines, means = member_lines(opened, result), result.meter.means()
     contest, costs = contest_plan(opened, result, clock), result.meter.costs()
     kept_share = 1.0
     if result.meter.soundscapes:
@@ -120,8 +127,8 @@ def make_receipt(
         recipe=recipe.name,
         recipe_score=recipe.score,
         recipe_interval=recipe.interval,
-        members=lines,
-        shared_s={name: seconds for name, seconds in means.items() if name not in {line.name for line in lines}},
+        members=member_lines(opened, result),
+        shared_s=_shared_by_name(result.meter.mean_costs()),
         inputs=inputs,
         class_hash=recipe.class_hash,
         lib_fingerprint=fingerprint.of_lib(),
@@ -172,20 +179,54 @@ def contest_plan(opened: OpenedRecipe, result: StreamResult, clock: Clock) -> Pl
 
 def member_lines(opened: OpenedRecipe, result: StreamResult) -> list[MemberLine]:
     """A line for each member of the recipe, including those that were left out."""
-    recipe, means, lines = opened.recipe, result.meter.means(), []
+    recipe, lines = opened.recipe, []
+    planned, measured = planned_costs(recipe.members), result.meter.mean_costs()
     for member in recipe.members:
-        dropped = result.dropped.get(member.name)
-        left_out = dropped.reason if dropped else opened.unavailable.get(member.name, "")
+        dropped, ran = result.dropped.get(member.name), member.name in measured.own
+        own, shared, with_planned = planned.apart(member.name)
+        measured_own, measured_shared, with_measured = measured.apart(member.name)
         lines.append(
             MemberLine(
                 name=member.name,
                 weight=recipe.weights[member.name],
                 required=member.required,
                 value=member.value,
-                planned_s=member.seconds_per_soundscape,
-                measured_s=means.get(member.name),
-                left_out=left_out,
+                planned_s=own,
+                planned_shared_s=shared,
+                measured_s=measured_own if ran else None,
+                measured_shared_s=measured_shared if ran else None,
+                shared_with=with_measured if ran else with_planned,
+                left_out=dropped.reason if dropped else opened.unavailable.get(member.name, ""),
                 left_out_minutes=dropped.minutes if dropped else None,
             )
         )
     return lines
+
+
+def _shared_by_name(costs: Costs) -> dict[str, float]:
+    """The seconds of decoding and of the shared computations by their names, of which several may share one."""
+    named = {"decoding": costs.decoding}
+    for key, seconds in costs.shared.items():
+        named[shared_name(key)] = named.get(shared_name(key), 0.0) + seconds
+    return named
+
+
+def member_table(receipt: Receipt) -> pd.DataFrame:
+    """The members' lines as a table to read: seconds of their own, and those that several share and are spent once."""
+    rows = [
+        {
+            "member": line.name,
+            "weight": line.weight,
+            "role": "required" if line.required else "optional",
+            "value": line.value,
+            "own s, planned": line.planned_s,
+            "own s, measured": line.measured_s,
+            "shared s, planned": line.planned_shared_s or None,
+            "shared s, measured": line.measured_shared_s or None,
+            "shared with": ", ".join(line.shared_with),
+            "left out": line.left_out,
+            "at minute": line.left_out_minutes,
+        }
+        for line in receipt.members
+    ]
+    return text_table(pd.DataFrame(rows))

@@ -7,7 +7,7 @@ from statistics import median
 
 import numpy as np
 
-from lib.blend.costs import Costs, shared_name
+from lib.blend.costs import Costs
 from lib.models.member.inputs import SoundscapeInputs, Value
 
 _LAST = 32  # soundscapes whose median is today's pace: a stall is forgotten, a slower machine is noticed after sixteen
@@ -62,17 +62,17 @@ class Meter:
         self.soundscapes = 0
         self.sessions_s = 0.0
         self._last: deque[SoundscapeSeconds] = deque(maxlen=_LAST)
-        self._sums: dict[str, tuple[float, int]] = {}
+        self._sums: dict[Hashable, tuple[float, int]] = {}
+        self._users: dict[Hashable, set[str]] = {}  # of each shared computation
 
     def add(self, spent: SoundscapeSeconds) -> None:
         """Add one soundscape."""
         self.soundscapes += 1
         self.sessions_s += spent.sessions
         self._last.append(spent)
-        named: dict[str, float] = {"decoding": spent.decoding, **spent.own}
-        for key, seconds in spent.shared.items():
-            named[shared_name(key)] = named.get(shared_name(key), 0.0) + seconds
-        for name, seconds in named.items():
+        for key in spent.shared:
+            self._users.setdefault(key, set()).update(spent.requested_by.get(key, ()))
+        for name, seconds in {"decoding": spent.decoding, **spent.own, **spent.shared}.items():
             total, times = self._sums.get(name, (0.0, 0))
             self._sums[name] = total + seconds, times + 1
 
@@ -88,9 +88,15 @@ class Meter:
             decoding=median(spent.decoding for spent in self._last) if self._last else 0.0,
         )
 
-    def means(self) -> dict[str, float]:
-        """Mean seconds a soundscape over the run, of each member and shared computation over those that used it."""
-        return {name: total / times for name, (total, times) in self._sums.items()}
+    def mean_costs(self) -> Costs:
+        """The means over the run, of each member and shared computation over the soundscapes that used it."""
+        means = {key: total / times for key, (total, times) in self._sums.items()}
+        return Costs(
+            own={str(key): mean for key, mean in means.items() if key not in self._users and key != "decoding"},
+            shared={key: means[key] for key in self._users},
+            needed_by={key: frozenset(users) for key, users in self._users.items()},
+            decoding=means.get("decoding", 0.0),
+        )
 
     def busy_s(self) -> float:
         """Seconds that all threads together spent on scored soundscapes."""

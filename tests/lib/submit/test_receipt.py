@@ -10,7 +10,7 @@ from lib.blend.recipe import RecipeMember
 from lib.core.records import check_seal, to_json
 from lib.submit.budget import Clock
 from lib.submit.engine import OpenedRecipe
-from lib.submit.receipt import contest_plan, describe_inputs, make_receipt, peak_memory_mib, summarise
+from lib.submit.receipt import contest_plan, describe_inputs, make_receipt, member_table, peak_memory_mib, summarise
 from lib.submit.rows import RequiredRows
 from lib.submit.stream import DroppedMember, StreamResult
 from lib.submit.timing import Meter, SoundscapeSeconds
@@ -62,6 +62,20 @@ def test_each_member_has_its_cost_and_the_reason_if_it_was_left_out(run):
     assert (lines["lost"].left_out, lines["lost"].left_out_minutes) == ("no such folder", None)
     assert lines["lost"].measured_s is None
     assert [lines[name].weight for name in lines] == [0.0, 0.4, 0.3, 0.2, 0.1]
+    assert (lines["dear"].measured_s, lines["dear"].measured_shared_s) == (0.25, 0.0)  # the tokens that it alone needs
+
+
+def test_heads_on_one_embedder_show_its_seconds_apart_from_their_own(run):
+    for _ in FILES:
+        run[3].meter.add(SoundscapeSeconds(0.25, {"dear": 0.125}, {("tokens", 1): 0.125}, {("tokens", 1): {"anchor"}}))
+    receipt = receipt_of(run)
+    dear = next(line for line in receipt.members if line.name == "dear")
+    assert (dear.measured_s, dear.measured_shared_s, dear.shared_with) == (0.125, 0.125, ["anchor"])
+    shown = member_table(receipt).set_index("member")
+    assert shown.loc["dear", "shared s, measured"] == "0.125"
+    assert shown.loc["dear", "shared with"] == "anchor"
+    assert "shared s, planned" not in shown  # nothing stands there
+    assert not shown.isin(["nan", "None", "NaN"]).any().any()
 
 
 def test_time_is_given_by_stage_by_soundscape_and_for_the_contest(run):

@@ -70,8 +70,8 @@ def test_one_stall_moves_the_mean_but_not_the_pace():
         meter.add(spent(seconds))
     assert meter.costs().own == {"a": 2.0}
     assert meter.costs().decoding == 0.25
-    assert meter.means()["a"] == 608 / 5
-    assert meter.means()["mels"] == 3.0
+    assert meter.mean_costs().own["a"] == 608 / 5
+    assert meter.mean_costs().shared == {("mels", 1): 1.0, ("mels", 2): 2.0}
     assert meter.busy_s() == 608 + 5 * 3.25
 
 
