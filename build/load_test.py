@@ -13,7 +13,9 @@ from pathlib import Path
 import pandas as pd
 
 from build.cli.exit_codes import Parser, end, tool
+from build.notebooks.inputs import check_inputs
 from build.notebooks.run_child import run_notebook
+from build.notebooks.values import convert_parameters
 from build.project import ROOT
 from lib.competition.row_ids import row_ids
 from lib.competition.sound_files import soundscape_files
@@ -60,17 +62,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--recipe", default="safe", help="by its name")
     parser.add_argument("--runtime", default="onnxruntime", help="onnxruntime or openvino")
     options = parser.parse_args(arguments)
+    source, runs = ROOT / "notebooks_src/06_submission.py", str(options.runs.resolve())
+    chosen = convert_parameters(source, {"recipe_name": options.recipe, "runtime": options.runtime})
     with tempfile.TemporaryDirectory() as aside:
         folder = repeat_soundscapes(options.competition, Path(aside) / "competition", options.soundscapes)
         output = Path(aside) / "output"
         parameters = {
             "competition_dir": str(folder),
-            "inputs_dir": str(options.runs.resolve()),
+            "inputs_dir": runs,
             "output_dir": str(output),
-            "recipe_name": options.recipe,
-            "runtime": options.runtime,
+            **chosen,
         }
-        result = run_notebook(ROOT / "notebooks_src/06_submission.py", parameters, Path(aside) / "06.ipynb")
+        check_inputs(source, parameters, first=True)
+        result = run_notebook(source, parameters, Path(aside) / "06.ipynb")
         if not result.ok:
             print(result.failure, file=sys.stderr)
             return 1

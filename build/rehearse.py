@@ -16,7 +16,7 @@ from typing import IO
 import psutil
 
 from build import inline
-from build.cli.exit_codes import Parser, end, tool
+from build.cli.exit_codes import Parser, end, exit_code_of, failing_after_start, tool
 from build.kaggle_io import wheels
 from build.kaggle_io.datasets import sealed_folders
 from build.kernels import metadata
@@ -45,7 +45,7 @@ def rehearse(root: Path, given: argparse.Namespace, mode: str, python: Path) -> 
         shutil.rmtree(kept)  # nothing of an earlier run may pass for this one's
     kept.mkdir(parents=True)
     hidden = tuple(dict.fromkeys((root.resolve(), ROOT)))
-    with make_room(Room(python, inputs, variables, hidden)) as room:
+    with failing_after_start(), make_room(Room(python, inputs, variables, hidden)) as room:
         isolation = choose_isolation(room, given.open)
         print(f"== {mode}, image {given.image}, {isolation}", flush=True)
         executed = room.working / NOTEBOOK
@@ -213,7 +213,7 @@ def _modes(given: argparse.Namespace) -> tuple[str, ...]:
 
 @tool
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
-    """The command line; 0 when every run was valid, 1 after one that was not."""
+    """The command line."""
     given = parse_arguments(arguments)
     summaries: list[str] = []
     mode = given.mode
@@ -223,7 +223,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
             summaries.append(rehearse(root, given, mode, python))
     except BadInput as error:
         print("\n".join([*summaries, f"REHEARSAL FAILED, mode {mode}, image {given.image}: {error}"]), file=sys.stderr)
-        return 1
+        return exit_code_of(error)
     print("\n" + "\n".join(summaries))
     return 0
 

@@ -4,7 +4,8 @@ import argparse
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import NoReturn, ParamSpec
 
@@ -29,6 +30,22 @@ class Failed(BadInput):
     exit_code = FAILED
 
 
+def exit_code_of(error: BadInput) -> int:
+    """The code that an error ends a tool with."""
+    return getattr(error, "exit_code", REFUSED)
+
+
+@contextmanager
+def failing_after_start() -> Iterator[None]:
+    """Where the work has begun: whatever is wrong from here on is a failure, and no refusal."""
+    try:
+        yield
+    except BadInput as error:
+        if exit_code_of(error) != REFUSED:
+            raise
+        raise Failed(error.what, expected=error.expected, got=error.got, do=error.do) from error
+
+
 class Parser(argparse.ArgumentParser):
     """The parser of a tool's command line; what it cannot read is a BadInput like any other."""
 
@@ -50,7 +67,7 @@ def tool(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
             return main(*args, **kwargs)
         except BadInput as error:
             print(error, file=sys.stderr)
-            return getattr(error, "exit_code", REFUSED)
+            return exit_code_of(error)
         except OSError as error:  # a full disk, a folder that may not be written
             got = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
             print(Failed("the system refused", expected="room and rights", got=got, do=_FREE), file=sys.stderr)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from build.project import display_path
-from lib.core.errors import BadInput
+from lib.core.errors import BadInput, did_you_mean
 from lib.core.paths import find_artifacts, find_competition
 
 _READS = re.compile(r"(lambda\b.*)?find_artifacts?\(\s*[\"'](\w+)[\"']")
@@ -39,6 +39,21 @@ def check_inputs(source: Path, values: Mapping[str, object], *, first: bool) -> 
     if first:
         for kind in [kind for kind, needed in artifact_kinds(text).items() if needed]:
             find_artifacts(kind, str(values.get("inputs_dir") or ""))
+        _check_recipe(values)
+
+
+def _check_recipe(values: Mapping[str, object]) -> None:
+    """Refuse a recipe that the inputs do not hold."""
+    if name := values.get("recipe_name"):
+        folders = find_artifacts("recipes", str(values.get("inputs_dir") or ""))
+        known = sorted({path.stem for folder in folders for path in folder.glob("*.json")} - {"manifest"})
+        if name not in known:
+            raise BadInput(
+                f"there is no recipe {name}",
+                expected=f"one of {', '.join(known)}",
+                got=name,
+                do=did_you_mean(name, known, f"run 05 with template={name}, if that is a template"),
+            )
 
 
 def resolve_paths(values: Mapping[str, object]) -> dict[str, object]:

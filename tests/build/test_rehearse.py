@@ -306,10 +306,10 @@ def test_a_variant_and_one_that_reads_the_dataset_are_rehearsed_as_they_were_bui
         root,
         {"notebooks_src/06_submission.py": tagged.replace("scores(sample, weight)", "scores(sample, weight * times)")},
     )
-    (variant,) = inline.build(root, "alice", [SUBMISSION], {"times": "0"}, source="dataset")
+    (variant,) = inline.build(root, "alice", [SUBMISSION], "times=0", source="dataset")
     _, described = rehearse.load_built_kernel(root, variant.name)
     assert described["dataset_sources"] == ["alice/pantanal-weights"]
-    (variant,) = inline.build(root, "alice", [SUBMISSION], {"times": "0"})
+    (variant,) = inline.build(root, "alice", [SUBMISSION], "times=0")
     assert rehearse.main(options(root, "--mode", "rerun", "--kernel", variant.name), root) == 0
     assert "official score 0.5000" in capsys.readouterr().out  # all scores are nought
 

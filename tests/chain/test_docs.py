@@ -136,6 +136,7 @@ def test_the_papers_have_a_place_for_every_measurement():
             ["push-train", "P=fold=0", "WAIT=0"],
             "--no-wait --from kernels --data data/mini --runs runs/mini --set fold=0 train",
         ),
+        (["lab", "LAB=--allow-root"], "-m build.lab --allow-root"),
         (["push-train", "GPU=1"], "-m build.push --gpu --from kernels --data data/mini --runs runs/mini train"),
     ],
 )

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from build import inline, judge, lab, ladder, push, rehearse, run, sweep
+from build import fetch, inline, judge, lab, ladder, load_test, push, rehearse, run, submit, sweep
 from build.cli import make_check
 from build.cli.exit_codes import REFUSED
 from build.project import ROOT
@@ -70,6 +70,10 @@ TOOLS = [
     (sweep, ["{file}", "--dry"], "write focal"),
     (sweep, [str(ROOT / "sweeps/losses.yaml"), "--dry", "--data", "/no/such"], "competition's files were not found"),
     (push, ["train", "--set", "preset=zzz", "--dry"], "one of small_sed"),
+    (push, ["trian"], "the command line cannot be read"),
+    (submit, ["send"], "--message"),
+    (fetch, ["outputs"], "kernel"),
+    (load_test, ["--runtime", "tflite"], "one of onnxruntime, openvino"),
     (inline, ["--set", "fold"], "name=value"),
     (rehearse, ["--mode", "publik"], "the command line cannot be read"),
     (judge, ["--runs", "/no/such"], "nothing of kind"),
