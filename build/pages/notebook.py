@@ -22,7 +22,7 @@ from build.pages.page import TEMPLATES, plot
 from build.project import ROOT
 
 _SUMMARIES = {"parameters": "Parameters", "injected-parameters": "Parameters of this run"}
-_PROGRESS = re.compile(r".{1,100}: \d+/\d+, .*(left|in \d.*)$")  # as lib/core/progress.py prints them
+_PROGRESS = re.compile(r".{1,100}: (step )?\d+/\d+, .*\b(left\b|in \d)")  # as lib/core/progress.py prints them
 _PAPERMILLS = {"papermill-error-cell-tag"}
 _UNDESCRIBED = re.compile(r"<img(?=\s)(?![^>]*\balt=)")
 

@@ -14,6 +14,7 @@ from lib.competition.miniature.make import make_miniature
 from lib.competition.miniature.spec import MiniatureSpec
 from lib.judge.ledger import read_ledger
 from lib.models.member.open import MEMBER_FAMILIES
+from tests.support.pagecheck import faults_of
 
 NOTEBOOKS = ["01", "02", "03", "04", "05"]
 BARELY_TRAINED = [  # whether networks and heads learn is shown by `make demo`
@@ -91,6 +92,7 @@ def test_every_notebook_has_a_page_and_the_index_names_it(ran):
     for source in (ROOT / "notebooks_src").glob("*.py"):
         assert (dist / f"{source.stem}.html").stat().st_size > 10_000
         assert f"{source.stem}.html" in index
+        assert faults_of(dist / f"{source.stem}.html") == []
 
 
 def test_the_ladder_scores_members_and_recipes_on_the_hidden_test(ran, data, tmp_path, capsys):
