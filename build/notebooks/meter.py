@@ -10,6 +10,7 @@ from pathlib import Path
 from lib.core.progress import format_duration
 
 _EVERY_S = 30.0
+_HEAD = "head"  # the notebook's own post
 _UP_AND_CLEAR = "\x1b[{}F\x1b[J"  # to the beginning of so many lines above, and nothing below it
 
 
@@ -37,11 +38,12 @@ class Meter:
 
     def tick(self) -> None:
         """Show what is under way; call it often."""
+        passed = format_duration(time.monotonic() - self._start)
+        at = f", at “{self._heading}”" if self._heading and self._done < self._total else ""
+        head = f"{self._name}: {self._done}/{self._total} code cells, {passed}{at}"
+        (self._posts / _HEAD).write_text(head, encoding="utf-8")  # for a sweep, which watches many notebooks
         if self._screen.due():
-            passed = format_duration(time.monotonic() - self._start)
-            at = f", at “{self._heading}”" if self._heading and self._done < self._total else ""
-            head = f"{self._name}: {self._done}/{self._total} code cells, {passed}{at}"
-            self._screen.show([head, *read_posts(self._posts)])
+            self._screen.show([head, *read_posts(self._posts)[1:]])
 
 
 class Screen:
@@ -82,9 +84,9 @@ class Screen:
 
 
 def read_posts(folder: Path) -> list[str]:
-    """The latest lines that are posted in the folder (lib/core/progress.py), by their names."""
+    """The latest lines that are posted in the folder (lib/core/progress.py): the notebook's, then others by name."""
     lines = []
     for path in folder.glob("*"):
         with suppress(OSError, UnicodeDecodeError):
-            lines.append(path.read_text(encoding="utf-8"))
-    return sorted(line for line in lines if line)  # an empty one is just being written
+            lines.append((path.name != _HEAD, path.read_text(encoding="utf-8")))
+    return [line for _, line in sorted(lines) if line]  # an empty one is just being written

@@ -23,7 +23,8 @@ def write_in_site(page: Path, text: str) -> None:
     page.parent.mkdir(parents=True, exist_ok=True)
     top, pattern = _place_of(page)
     shared = top / "dist" if (top / "dist").is_dir() else page.parent
-    with exclusive_folder(shared):  # else two that write side by side renew each other's pages with old text
+    # else two that write side by side renew each other's pages with old text; a run of a sweep holds its folder's lock
+    with exclusive_folder(shared, "pages.lock"):
         write_text(page, text)
         listed = {place: _title(place) for place in _listed(top, pattern)}
         others = [] if pattern == _RUN_OF_SWEEP else [*listed, *top.glob(_RUN_OF_SWEEP)]

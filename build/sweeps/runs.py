@@ -219,7 +219,9 @@ class Progress:
         left = f", {format_duration(left_s)} left" if self._made else ""
         head = f"{self._folder.name}: {', '.join(counts)}, {len(running)} running of {total}{left}"
         posts = {run.number: read_posts(_posts(record_path(self._folder, run.id).parent)) for run in running}
-        self._screen.show([head, *(f"run {number}: {'; '.join(lines)}" for number, lines in posts.items() if lines)])
+        self._screen.show(
+            [head, *(f"run {number}: {'; '.join(lines[1:] or lines)}" for number, lines in posts.items())]
+        )
 
     def close(self) -> None:
         """Take the moving lines away."""

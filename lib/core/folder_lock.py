@@ -7,8 +7,11 @@ from pathlib import Path
 
 
 @contextmanager
-def exclusive_folder(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, waiting until no other process holds it; the lock is released when its process ends."""
-    with (folder / "lock").open("w") as file:
+def exclusive_folder(folder: Path, name: str = "lock") -> Iterator[None]:
+    """Hold the folder's lock, waiting until nobody else holds it; the lock is released when its process ends.
+
+    Within the block the same lock would be waited for without an end: a lock of another purpose has another name.
+    """
+    with (folder / name).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -52,7 +52,7 @@ class Pace:
         left_s = (self._clock() - self._begun) / (self._step - self._first) * (self._steps - self._step)
         parts = [
             f"step {self._step}/{self._steps}",
-            f"{format_duration(left_s)} left",
+            f"{format_duration(left_s)} left" if self._step < self._steps else "judging",
             "loss not finite" if loss is None else f"loss {loss:.4f}",
             *named_scores(self.scores),
             f"{lap['clips_per_s']:.1f} clips/s",
