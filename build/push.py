@@ -16,7 +16,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from build import inline, rehearse
+from build import inline
 from build.cli.exit_codes import DONE, FAILED, INTERRUPTED, Failed, Parser, end, tool
 from build.kaggle_io import client
 from build.kaggle_io.client import OutcomeUnknown, connect, username
@@ -27,6 +27,7 @@ from build.kaggle_io.push_log import KERNELS, PushRecord, kernel_folder, last_pu
 from build.kaggle_io.request import build_request, request_json, summarise
 from build.kaggle_io.versions import Status, wait_for_end
 from build.kernels import metadata
+from build.notebooks.assignments import assign
 from build.project import ROOT
 from build.sandbox.inputs import REHEARSAL_RECEIPT, compare_inputs
 from lib.core.errors import BadInput, shorten
@@ -41,7 +42,7 @@ def build_kernels(api, root: Path, given: argparse.Namespace, owner: str) -> lis
     folders = [root / "dist" / "kernels" / kernel.name for kernel in built]
     requests = [(folder, build_request(folder)) for folder in folders]
     for folder, request in requests:
-        rehearsable = folder.name.startswith(rehearse.KERNEL) and not given.dry
+        rehearsable = folder.name.startswith(KERNELS["infer"]) and not given.dry
         if rehearsable and not resume_push(api, root, folder.name, request):
             _rehearse(root, folder.name, given)
     return requests
@@ -49,6 +50,8 @@ def build_kernels(api, root: Path, given: argparse.Namespace, owner: str) -> lis
 
 def _rehearse(root: Path, slug: str, given: argparse.Namespace) -> None:
     """Run the built submission kernel in both modes; anything wrong with it raises."""
+    from build import rehearse  # late: it brings pandas, which a check of parameters need not wait for
+
     arguments = ["--kernel", slug, "--data", str(root / given.data), "--outputs", str(root / given.runs)]
     if rehearse.main(arguments, root):
         raise BadInput(
@@ -122,7 +125,7 @@ def _failed(api, root: Path, sent: PushRecord, status: Status, kept: Path) -> in
 
 def _inputs_as_rehearsed(root: Path, slug: str, kept: Path, source: str) -> bool:
     """False when the submission read other weights than the rehearsal although both are the same dataset's."""
-    if not slug.startswith(rehearse.KERNEL):
+    if not slug.startswith(KERNELS["infer"]):
         return True
     missing = [path for path in (kept / "receipt.json", root / REHEARSAL_RECEIPT) if not path.is_file()]
     if missing:
@@ -149,6 +152,8 @@ def run(root: Path, given: argparse.Namespace) -> int:
             got="all with one of them",
             do="push that kernel by itself",
         )
+    if given.set:  # checked before a login and a build
+        assign([root / metadata.source_of(KERNELS[given.kernel])], given.set)
     if given.dry:
         requests = build_kernels(None, root, given, given.owner or metadata.DEFAULT_OWNER)
         print("\n".join(request_json(request) for _folder, request in requests))

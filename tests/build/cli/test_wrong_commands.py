@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import time
 
 import pytest
@@ -70,6 +71,7 @@ TOOLS = [
     (sweep, ["{file}", "--dry"], "write focal"),
     (sweep, [str(ROOT / "sweeps/losses.yaml"), "--dry", "--data", "/no/such"], "competition's files were not found"),
     (push, ["train", "--set", "preset=zzz", "--dry"], "one of small_sed"),
+    (push, ["train", "--set", "preset=zzz"], "one of small_sed"),  # also before a login
     (push, ["trian"], "the command line cannot be read"),
     (submit, ["send"], "--message"),
     (fetch, ["outputs"], "kernel"),
@@ -93,6 +95,14 @@ def test_a_tool_refuses_it_before_it_begins(command, arguments, message, tmp_pat
     before = sorted(path.name for path in ROOT.iterdir())
     refused(command.main([each.format(**places) for each in arguments]), capsys, message)
     assert sorted(path.name for path in ROOT.iterdir()) == before
+
+
+def test_a_check_waits_for_no_heavy_package():
+    """As measured, papermill, pandas, scipy and torch take two to ten seconds to load on a busy machine."""
+    heavy = "{'torch', 'pandas', 'scipy', 'papermill', 'nbformat', 'jupytext', 'kaggle'}"
+    loaded = "build.run, build.sweep, build.push, build.inline, build.cli.make_check, lib.learn.network.presets, sys"
+    code = f"import {loaded}; print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout == "[]\n"
 
 
 def make(*arguments, folder=ROOT):
