@@ -54,6 +54,8 @@ class Clock:
 # The remaining work may take this much longer than estimated and still end before the guard: at the start this means
 # to end at the target, and every minute that went as estimated makes it easier to keep.
 _SLACK = GUARD_MINUTES / TARGET_MINUTES
+_PRIOR_LOSS = 0.3  # of the score where all soundscapes were left to the prior, about: members' 0.9 against 0.6
+_FEW = 0.05  # of the soundscapes, which may be left to the prior instead of a member's scores of all
 
 
 @dataclass(frozen=True)
@@ -66,27 +68,45 @@ class Plan:
 
 
 def make_plan(
-    members: Sequence[RecipeMember], costs: Costs, *, soundscapes: int, workers: int, minutes: float = 0.0
+    members: Sequence[RecipeMember],
+    costs: Costs,
+    *,
+    soundscapes: int,
+    workers: int,
+    minutes: float = 0.0,
+    of: int | None = None,
 ) -> Plan:
-    """The plan for this many remaining soundscapes when `minutes` of the run are gone.
+    """The plan for this many remaining soundscapes, `of` all, when `minutes` of the run are gone.
 
-    Optional members with the least value per second saved are dropped until the rest fits.
+    Optional members with the least value per second saved are dropped until the rest fits, unless that costs more
+    than the few soundscapes that would be left to the prior: a member is dropped for all rows.
     """
     optional = {member.name: member.value for member in members if not member.required}
-    kept = {member.name for member in members}
     dropped: list[str] = []
+    all_soundscapes = of or soundscapes
 
     def remaining(names: Iterable[str]) -> float:
         return soundscapes * costs.total(set(names)) / workers / 60.0
 
-    def fits(names: Iterable[str]) -> bool:
-        return minutes + _SLACK * remaining(names) <= GUARD_MINUTES
+    def late_share(names: Iterable[str]) -> float:
+        """The share of all soundscapes that would not be scored in time."""
+        work = _SLACK * remaining(names)
+        late = 1 - max(0.0, GUARD_MINUTES - minutes) / work if work else 0.0
+        return max(0.0, late) * soundscapes / all_soundscapes
 
-    while not fits(kept) and (candidates := _droppable(kept, optional, costs)):
+    def lost(names: set[str]) -> float:
+        return sum(optional[name] for name in dropped if name not in names) + _PRIOR_LOSS * late_share(names)
+
+    choices = [{member.name for member in members}]
+    while late_share(choices[-1]) and (candidates := _droppable(choices[-1], optional, costs)):
+        kept = choices[-1]
         cheapest = min(candidates, key=lambda names: (_value_per_s(names, kept, optional, costs), sorted(names)))
-        kept, dropped = kept - cheapest, [*dropped, *sorted(cheapest)]
+        choices.append(kept - cheapest)
+        dropped += sorted(cheapest)
+    few = [names for names in choices if late_share(names) <= _FEW]
+    kept = min(few, key=lost) if few else choices[-1]
     for name in reversed(dropped):  # the last one dropped is worth most; an earlier one may fit after all
-        kept |= {name} if fits(kept | {name}) else set()
+        kept |= {name} if not late_share(kept | {name}) else set()
     return Plan(
         tuple(member.name for member in members if member.name in kept),
         tuple(name for name in dropped if name not in kept),

@@ -1,5 +1,6 @@
 """The rows a submission must have: from the test files, cross-checked against the sample submission."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ class RequiredRows:
 def required_rows(competition: Path) -> RequiredRows:
     """The required rows in public mode (no test soundscapes: the sample's) or rerun mode (twelve a test soundscape)."""
     files = soundscape_files(competition, "test")
-    sample = pd.read_csv(competition / "sample_submission.csv", usecols=["row_id"], dtype=str).row_id.tolist()
+    sample = _sample_rows(competition / "sample_submission.csv")
     if not files:
         if in_rerun():
             raise BadInput(
@@ -33,6 +34,8 @@ def required_rows(competition: Path) -> RequiredRows:
                 got="none",
                 do="check that the competition is attached",
             )
+        if not sample:
+            raise _unusable("a row_id for each row to submit", "a header alone")
         return RequiredRows("public", (), tuple(sample), ())
     for file in files:
         parse_soundscape(file.name)
@@ -52,4 +55,24 @@ def required_rows(competition: Path) -> RequiredRows:
         got=f"not in the sample: {shorten(without_sample, 1) or 'none'}; "
         f"not from a file: {shorten(without_file, 1) or 'none'}",
         do="check that both come from the same mount",
+    )
+
+
+def _sample_rows(path: Path) -> list[str]:
+    """The sample's row ids, each there once."""
+    try:
+        rows = pd.read_csv(path, usecols=["row_id"], dtype=str, keep_default_na=False).row_id.tolist()
+    except (OSError, ValueError) as error:
+        raise _unusable("a table with the column row_id", error) from error
+    if repeated := [row for row, times in Counter(rows).items() if times > 1]:
+        raise _unusable("each row once", f"twice or more: {shorten(repeated, 3)}")
+    return rows
+
+
+def _unusable(expected: str, got: object) -> BadInput:
+    return BadInput(
+        "sample_submission.csv is not usable",
+        expected=expected,
+        got=got,
+        do="attach the competition as Kaggle provides it",
     )

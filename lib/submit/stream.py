@@ -229,7 +229,9 @@ class _Stream:
         """Drop the members that the time no longer allows."""
         active = [member for member in self.recipe_members if member.name in self.members]
         costs, to_come = self.meter.costs(), len(self.files) - self.done
-        plan = make_plan(active, costs, soundscapes=to_come, workers=self.workers.now, minutes=self.clock.minutes)
+        plan = make_plan(
+            active, costs, soundscapes=to_come, workers=self.workers.now, minutes=self.clock.minutes, of=len(self.files)
+        )
         all_s, minutes = costs.total(self.members), self.clock.minutes
         for name in plan.dropped:
             self._drop(name, f"at {all_s:.2f} s a soundscape, {to_come} more do not fit")

@@ -1,6 +1,7 @@
 """Write a submission: check it, write a temporary file, read it back, compare, and only then move it into place."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def write_frame(path: Path, frame: pd.DataFrame, required: tuple[str, ...], clas
     """Write a table of row_id and classes; a reader of `path` sees the old file or the new one, each complete."""
     check_submission(frame, required, classes)
     frame = frame.set_index("row_id").loc[list(required)].reset_index()
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside = path.with_name(f".{path.name}.new")  # one name, so that the next run replaces what a killed one left
     try:
         _save(frame, aside)
         written = read_submission(aside)
@@ -38,7 +39,8 @@ def write_frame(path: Path, frame: pd.DataFrame, required: tuple[str, ...], clas
             )
         os.replace(aside, path)
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that cannot be written to has its own error
+            aside.unlink(missing_ok=True)
     return fingerprint.of_file(path)
 
 

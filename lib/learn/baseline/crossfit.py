@@ -17,6 +17,7 @@ from lib.learn.member_writer import empty_folder, median_seconds, score_held_out
 from lib.models.export.linear import export_linear
 from lib.models.member.averaging import average_folds, served_models
 from lib.models.member.card import MemberCard
+from lib.models.member.golden_output import golden_sound
 from lib.models.member.prior import Prior, PriorSettings, fit_prior
 from lib.models.runtime.onnx import OnnxSession
 from lib.sound.decode import decode, loudest_windows, soundscape_windows
@@ -82,6 +83,7 @@ def fit_statistics_member(
     for name, averaged in graphs.items():
         export_linear(folder / f"{name}.onnx", averaged)
     served = OnnxSession(folder / "model.onnx", inputs=_INPUTS, outputs=_OUTPUTS)
+    golden = sound_statistics(soundscape_windows(golden_sound()))
     return write_member(
         folder,
         prepared,
@@ -94,6 +96,7 @@ def fit_statistics_member(
         outputs=_OUTPUTS,
         seconds=median_seconds(lambda stem: served.run(features=_soundscape_statistics(competition, stem)), stems),
         parity=max(_parity(folder / f"{name}.onnx", averaged, rows.features) for name, averaged in graphs.items()),
+        golden_output=average_folds("statistics", [model.logits(golden) for model in graphs["model"]])[None],
     )
 
 

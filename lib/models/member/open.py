@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from lib.competition.classes import ClassList
 from lib.core.errors import BadInput
+from lib.core.records import from_json
 from lib.models.member.card import MemberCard, find_fold, fold_files, read_card
+from lib.models.member.golden_output import check_golden_output, golden_sound
 from lib.models.member.head import HeadMember
 from lib.models.member.inputs import SoundscapeInputs
 from lib.models.member.network import NetworkMember
 from lib.models.member.prior import load_prior
 from lib.models.runtime.onnx import OnnxSession
+from lib.sound.decode import soundscape_windows
 from lib.sound.descriptors import sound_statistics
 from lib.sound.mel.config import FrontEnd
 
@@ -66,12 +70,14 @@ def _open_prior(folder: Path, card: MemberCard, classes: ClassList) -> Member:
 
 
 def _open_statistics(folder: Path, card: MemberCard, classes: ClassList) -> Member:
-    """L1: classical descriptors through a linear model in ONNX."""
-    front_end, files = FrontEnd(**card.config["front_end"]), fold_files(folder, ".onnx")
+    """L1: classical descriptors through a linear model in ONNX, once it reproduces the golden output."""
+    front_end = from_json(FrontEnd, card.config["front_end"], f"{card.name}: front_end")
+    files = fold_files(folder, ".onnx")
 
-    def open_file(path: Path) -> ScoreFunction:
-        session = OnnxSession(path, inputs=card.inputs, outputs=card.outputs)
+    def open_session(path: Path) -> OnnxSession:
+        return OnnxSession(path, inputs=card.inputs, outputs=card.outputs)
 
+    def with_session(session: OnnxSession) -> ScoreFunction:
         def score(inputs: SoundscapeInputs) -> np.ndarray:
             features = inputs.get_or_compute(
                 ("statistics", front_end), lambda: sound_statistics(inputs.windows(), front_end)
@@ -80,12 +86,20 @@ def _open_statistics(folder: Path, card: MemberCard, classes: ClassList) -> Memb
 
         return score
 
+    served = open_session(folder / "model.onnx")
+    check_golden_output(folder, lambda _: np.array(served.run(features=_golden_statistics(front_end))[:1]))
     return Member(
         card,
         needs_audio=True,
-        score=open_file(folder / "model.onnx"),
-        for_fold=lambda fold: open_file(find_fold(files, fold, card.name)),
+        score=with_session(served),
+        for_fold=lambda fold: with_session(open_session(find_fold(files, fold, card.name))),
     )
+
+
+@lru_cache(maxsize=1)
+def _golden_statistics(front_end: FrontEnd) -> np.ndarray:
+    """(12, features) descriptors of the golden sound."""
+    return sound_statistics(soundscape_windows(golden_sound()), front_end)
 
 
 def _open_network(folder: Path, card: MemberCard, classes: ClassList) -> Member:

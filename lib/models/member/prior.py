@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.competition.row_ids import WINDOWS_PER_SOUNDSCAPE, Soundscape
+from lib.core.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,17 @@ class Prior:
 
 
 def load_prior(path: Path) -> Prior:
-    """The tables that `Prior.save` wrote."""
+    """The tables that `Prior.save` wrote; rates that are no probabilities are an error."""
     with np.load(path) as tables:
-        return Prior(tuple(tables["sites"].tolist()), tables["rates"])
+        prior = Prior(tuple(tables["sites"].tolist()), tables["rates"])
+    if prior.rates.shape[:2] != (len(prior.sites) + 1, 24) or not ((prior.rates >= 0) & (prior.rates <= 1)).all():
+        raise BadInput(
+            f"{path} holds no site and hour rates",
+            expected=f"({len(prior.sites) + 1}, 24, classes) probabilities",
+            got=f"{prior.rates.shape}, {prior.rates.min():g} to {prior.rates.max():g}",
+            do="run 02 again",
+        )
+    return prior
 
 
 def fit_prior(sites: list[str], hours: list[int], truth: np.ndarray, settings: PriorSettings) -> Prior:

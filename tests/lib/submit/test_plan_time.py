@@ -20,7 +20,7 @@ ANCHOR = RecipeMember("anchor", "m", 3.0)
 def test_what_fits_the_target_to_the_second_is_kept_and_a_second_more_is_not():
     assert plan([ANCHOR, optional("a", 4.5, 0.1)]).dropped == ()
     assert plan([ANCHOR, optional("a", 4.5, 0.1)]).end_minutes == 75.0
-    assert plan([ANCHOR, optional("a", 4.51, 0.1)]).dropped == ("a",)
+    assert plan([ANCHOR, optional("a", 4.51, 0.0001)]).dropped == ("a",)
 
 
 def test_workers_share_the_soundscapes():
@@ -67,11 +67,28 @@ def test_a_member_that_costs_nothing_is_not_dropped():
 
 
 def test_a_lost_hour_counts_and_slack_shrinks_with_what_is_left():
-    members = [ANCHOR, optional("a", 4.5, 0.1)]
+    members = [ANCHOR, optional("a", 4.5, 0.0001)]
     assert plan(members, soundscapes=300, minutes=37.5).dropped == ()
     assert plan(members, soundscapes=300, minutes=42.5).dropped == ()
     assert plan(members, soundscapes=300, minutes=43.0).dropped == ("a",)
     assert plan(members, soundscapes=8, minutes=83.8).dropped == ()  # one minute to come, and 1.13 fit
+
+
+def test_a_few_soundscapes_are_left_to_the_prior_rather_than_a_members_scores_of_all():
+    members = [ANCHOR, optional("a", 4.5, 0.02), optional("b", 0.5, 0.0005)]
+    costs = planned_costs(members)
+
+    def dropped_with_late(late, of=600):
+        """What is dropped where so many of 100 soundscapes do not fit."""
+        fit_minutes = (100 - late) * 8.0 / 60 * 85 / 75
+        return make_plan(members, costs, soundscapes=100, workers=1, minutes=85 - fit_minutes, of=of).dropped
+
+    assert dropped_with_late(0) == ()
+    assert dropped_with_late(0.5) == ()  # of the 600 would lose 0.3 * 0.5 / 600 < 0.0005
+    assert dropped_with_late(4) == ("b",)
+    assert dropped_with_late(20) == ("b",)  # some still late, but fewer than what "a" is worth
+    assert dropped_with_late(50) == ("a",)  # over 5 %
+    assert dropped_with_late(20, of=100) == ("a",)
 
 
 def test_the_table_has_seconds_minutes_value_and_plan():

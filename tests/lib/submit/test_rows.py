@@ -69,3 +69,37 @@ def test_a_test_file_with_an_unreadable_name_is_an_error(folder):
     (folder / "test_soundscapes" / "recording.ogg").touch()
     with pytest.raises(BadInput, match=r"recording\.ogg"):
         required_rows(folder)
+
+
+@pytest.mark.parametrize("mode", ["public", "rerun"])
+def test_a_row_twice_in_the_sample_is_an_error_that_names_it_and_the_sample(folder, mode):
+    if mode == "public":
+        shutil.rmtree(folder / "test_soundscapes")
+    first = pd.read_csv(folder / "sample_submission.csv").row_id[0]
+    resample(folder, lambda frame: pd.concat([frame, frame.iloc[:1]]))
+    with pytest.raises(BadInput, match=rf"sample_submission\.csv is not usable(.|\n)*twice or more: {first}"):
+        required_rows(folder)
+
+
+def test_a_sample_without_rows_is_refused_and_where_there_are_files_these_give_the_rows(folder):
+    resample(folder, lambda frame: frame.iloc[:0])
+    required = required_rows(folder)
+    assert len(required.row_ids) == 12 * len(required.soundscapes)
+    assert "names none of the test soundscapes (0 rows)" in required.alarms[0]
+    shutil.rmtree(folder / "test_soundscapes")
+    with pytest.raises(BadInput, match=r"sample_submission\.csv is not usable(.|\n)*a header alone"):
+        required_rows(folder)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n\0", b"a,b\n1,2\n", b"row_id\n\xff\xfe\n"])
+def test_a_sample_that_is_no_table_of_rows_is_an_error(folder, data):
+    (folder / "sample_submission.csv").write_bytes(data)
+    with pytest.raises(BadInput, match=r"sample_submission\.csv is not usable"):
+        required_rows(folder)
+
+
+def test_hidden_files_among_the_test_soundscapes_are_ignored(folder):
+    before = required_rows(folder)
+    for name in ("._BC2026_Test_0001_S01_20250101_000000.ogg", ".nfs0001.ogg"):
+        (folder / "test_soundscapes" / name).write_bytes(b"x")
+    assert required_rows(folder) == before

@@ -120,6 +120,19 @@ def test_an_unwritable_folder_is_an_error_and_not_silence(tmp_path):
         write_frame(tmp_path / "absent" / "submission.csv", frame(), REQUIRED, CLASSES)
 
 
+def test_a_folder_that_is_none_keeps_its_own_error(tmp_path):
+    """Tidying up must not hide it: on a read-only disk, too, it fails as writing did."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match=r"cannot be written(.|\n)*non-existent directory"):
+        write_frame(tmp_path / "file" / "submission.csv", frame(), REQUIRED, CLASSES)
+
+
+def test_what_a_killed_run_left_is_replaced_by_the_next(tmp_path):
+    (tmp_path / ".submission.csv.new").write_text("row_id,116")
+    write_frame(tmp_path / "submission.csv", frame(), REQUIRED, CLASSES)
+    assert [path.name for path in tmp_path.iterdir()] == ["submission.csv"]
+
+
 def test_logits_are_refused(tmp_path):
     with pytest.raises(BadInput, match="logits"):
         write_submission(tmp_path / "s.csv", Scores(VALUES * 9, REQUIRED, CLASSES.labels, "logit"), REQUIRED, CLASSES)

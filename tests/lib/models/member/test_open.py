@@ -162,15 +162,19 @@ def test_another_class_list_unknown_families_and_unknown_keys_are_refused(member
         open_member(alter_card(members / "l1_statistics", tmp_path, wings=2), classes)
 
 
-def test_another_front_end_than_trained_cannot_slip_through(members, classes, public, tmp_path):
-    """The front end lives in the card alone; a changed card changes the features' number, and the graph refuses."""
-    front_end = read_json(members / "l1_statistics" / "member.json")["config"] | {
-        "front_end": {"n_mels": 32, "n_fft": 1024}
-    }
-    member = open_member(alter_card(members / "l1_statistics", tmp_path, config=front_end), classes)
-    path = next((public / "train_soundscapes").glob("*.ogg"))
-    with pytest.raises(Exception, match="Got invalid dimensions"):
-        member.score(SoundscapeInputs(parse_soundscape(path.name), decode(path)))
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"n_mels": 32, "n_fft": 1024}, "Got invalid dimensions"),
+        ({"fmin_hz": 500.0}, "does not reproduce its golden output"),
+    ],
+)
+def test_another_front_end_than_trained_cannot_slip_through(members, classes, tmp_path, changes, text):
+    """The front end lives in the card alone: the graph refuses other numbers of features, the golden output others."""
+    config = read_json(members / "l1_statistics" / "member.json")["config"]
+    other = config | {"front_end": config["front_end"] | changes}
+    with pytest.raises(BadInput, match=text):
+        open_member(alter_card(members / "l1_statistics", tmp_path, config=other), classes)
 
 
 def test_the_same_data_and_settings_give_the_same_member(members, prepared, tmp_path):

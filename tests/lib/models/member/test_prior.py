@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lib.competition.row_ids import parse_soundscape
-from lib.models.member.prior import PriorSettings, fit_prior, load_prior
+from lib.core.errors import BadInput
+from lib.models.member.prior import Prior, PriorSettings, fit_prior, load_prior
 
 
 def soundscape(site, hour):
@@ -51,3 +52,13 @@ def test_all_twelve_windows_are_alike_and_the_tables_survive_a_file(prior, tmp_p
     np.testing.assert_array_equal(
         load_prior(tmp_path / "prior.npz").windows(soundscape(2, 21)), prior.windows(soundscape(2, 21))
     )
+
+
+@pytest.mark.parametrize("spoil", [lambda r: r * np.nan, lambda r: r - 2, lambda r: r[1:], lambda r: r[:, :3]])
+def test_rates_that_are_no_probabilities_of_sites_and_hours_are_refused(tmp_path, spoil):
+    rates = np.full((3, 24, 4), 0.5, dtype=np.float32)
+    Prior(("S01", "S02"), rates).save(tmp_path / "prior.npz")
+    assert load_prior(tmp_path / "prior.npz").sites == ("S01", "S02")
+    Prior(("S01", "S02"), spoil(rates)).save(tmp_path / "prior.npz")
+    with pytest.raises(BadInput, match=r"prior\.npz holds no site and hour rates"):
+        load_prior(tmp_path / "prior.npz")
