@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from build.cli.exit_codes import Parser, end, tool
-from build.pages.page import write_page
+from build.pages.page import PagePart, write_page
 from build.project import ROOT, display_path
 from lib.blend.costs import seconds_together
 from lib.blend.member_costs import mean_weights, recipe_member, used_members
@@ -156,8 +156,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(*notes, "", gains.to_string(index=False), GAINS_NOTE, sep="\n")
     prose = "Macro ROC-AUC on the hidden test soundscapes, with 90 % intervals over redrawn recordings."
     figure = ladder(rows.assign(name=rows.name.where(rows["stand-in"] == "", rows.name + " (stand-in)")))
-    parts = [prose, *notes, figure, table, "# What the recipes gain over the best members", GAINS_NOTE, gains]
-    write_page(options.page, "The ladder", parts)
+    compared: list[PagePart] = ["# What the recipes gain over the best members", GAINS_NOTE, gains]
+    write_page(options.page, "The ladder", [prose, *notes, figure, table, *compared])
     print(f"page: {display_path(options.page)}")
     return 0
 
