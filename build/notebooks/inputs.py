@@ -1,5 +1,6 @@
 """What a notebook reads, found in its text, and whether it is there: checked before a kernel starts."""
 
+import csv
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,6 +41,25 @@ def check_inputs(source: Path, values: Mapping[str, object], *, first: bool) -> 
         for kind in [kind for kind, needed in artifact_kinds(text).items() if needed]:
             find_artifacts(kind, str(values.get("inputs_dir") or ""))
         _check_recipe(values)
+        _check_folds(values)
+
+
+def _check_folds(values: Mapping[str, object]) -> None:
+    """Refuse folds that 01 did not make."""
+    wanted = {
+        name: str(values[name]).split(",") for name in ("fold", "leaky_folds") if values.get(name) not in (None, "")
+    }
+    for name, listed in wanted.items():
+        folder = find_artifacts("prepared", str(values.get("inputs_dir") or ""))[0]
+        with (folder / "folds.csv").open(newline="", encoding="utf-8") as file:
+            known = sorted({row["fold"] for row in csv.DictReader(file)})
+        if unknown := [fold for fold in listed if fold.strip() not in known]:
+            raise BadInput(
+                f"{name} names a fold that there is not",
+                expected=f"of {', '.join(known)}, as in {folder}",
+                got=unknown[0],
+                do="name one of these, or make others with 01:n_folds",
+            )
 
 
 def _check_recipe(values: Mapping[str, object]) -> None:

@@ -13,9 +13,12 @@ import pytest
 from build import fetch, inline, judge, lab, ladder, load_test, push, rehearse, run, submit, sweep
 from build.cli import make_check
 from build.cli.exit_codes import REFUSED
+from build.notebooks.inputs import check_inputs
 from build.project import ROOT
 from build.tracking import mlflow_export
+from lib.core.errors import BadInput
 from lib.core.paths import MARKERS
+from lib.core.records import seal, write_text
 
 MAKE = {
     "make swep": "write sweep",
@@ -95,6 +98,20 @@ def test_a_tool_refuses_it_before_it_begins(command, arguments, message, tmp_pat
     before = sorted(path.name for path in ROOT.iterdir())
     refused(command.main([each.format(**places) for each in arguments]), capsys, message)
     assert sorted(path.name for path in ROOT.iterdir()) == before
+
+
+def test_a_fold_and_a_recipe_that_are_not_there_are_refused(tmp_path):
+    for kind, file, text in (("prepared", "folds.csv", "item,fold\na,0\nb,1\n"), ("recipes", "safe.json", "{}")):
+        write_text(tmp_path / kind / file, text)
+        seal(tmp_path / kind, kind)
+    toy = tmp_path / "02_toy.py"
+    toy.write_text('find_artifact("prepared", inputs_dir)')
+    for good, bad in (({"fold": 1}, {"fold": 2}), ({"leaky_folds": "0,1"}, {"leaky_folds": "0,9"})):
+        check_inputs(toy, {"inputs_dir": tmp_path, **good}, first=True)
+        with pytest.raises(BadInput, match="a fold that there is not"):
+            check_inputs(toy, {"inputs_dir": tmp_path, **bad}, first=True)
+    with pytest.raises(BadInput, match="write safe"):
+        check_inputs(toy, {"inputs_dir": tmp_path, "recipe_name": "saef"}, first=True)
 
 
 def test_a_check_waits_for_no_heavy_package():
