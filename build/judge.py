@@ -18,7 +18,7 @@ import pandas as pd
 from build.cli.exit_codes import Parser, end, tool
 from build.project import ROOT
 from build.studies.candidates import Candidate, gather_candidates
-from lib.blend.recipe import RECIPES
+from lib.blend.recipe_file import RECIPES
 from lib.competition.prepared import Prepared
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput

@@ -13,7 +13,8 @@ from build.pages.page import PagePart, write_page
 from build.project import ROOT, display_path
 from lib.blend.costs import seconds_together
 from lib.blend.member_costs import mean_weights, recipe_member, used_members
-from lib.blend.recipe import Recipe, RecipeMember, load_recipes
+from lib.blend.recipe import Recipe, RecipeMember
+from lib.blend.recipe_file import load_recipes
 from lib.blend.search.nested import variant_scores
 from lib.competition.classes import ClassList, read_class_list
 from lib.competition.prepared import load_prepared

@@ -113,7 +113,7 @@ site_hours([s.site for s in unlabelled], [s.hour for s in unlabelled], "unlabell
 # fold's labels.
 
 # %%
-from lib.blend.recipe import load_recipe
+from lib.blend.recipe_file import load_recipe
 from lib.judge.leakage import load_oof_scores
 from lib.judge.metric import judge
 from lib.pseudo.teachers import parse_teachers

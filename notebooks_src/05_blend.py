@@ -247,7 +247,7 @@ ladder(score_table(scored))
 
 # %%
 from lib.blend.member_costs import class_weight_range
-from lib.blend.recipe import save_recipe
+from lib.blend.recipe_file import save_recipe
 from lib.core import fingerprint
 from lib.core.paths import ledger_path
 from lib.core.records import seal, to_json

@@ -59,7 +59,7 @@ with clock.stage("wheels"):
         print(ensure("openvino"))
 
 # %%
-from lib.blend.recipe import load_recipe
+from lib.blend.recipe_file import load_recipe
 from lib.competition.classes import read_class_list
 from lib.core.paths import find_artifact, find_competition, find_named, output_folder
 from lib.core.records import check_seal

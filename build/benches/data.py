@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from build.benches.models import SITE, make_embedder, make_heads, make_networks, make_prior
-from lib.blend.recipe import Mix, Part, Recipe, RecipeMember, Step, save_recipe
+from lib.blend.recipe import Mix, Part, Recipe, RecipeMember, Step
+from lib.blend.recipe_file import save_recipe
 from lib.competition.classes import ClassList
 from lib.competition.miniature.ogg import encode_ogg
 from lib.competition.row_ids import SAMPLE_RATE, WINDOW_SAMPLES, WINDOWS_PER_SOUNDSCAPE

@@ -46,7 +46,7 @@ import sys
 from pathlib import Path
 
 import lib.submit.receipt, lib.submit.writer
-from lib.blend.recipe import load_recipe
+from lib.blend.recipe_file import load_recipe
 from lib.competition.classes import read_class_list
 from lib.submit.engine import open_members
 

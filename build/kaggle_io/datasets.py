@@ -18,7 +18,7 @@ from build.cli.exit_codes import Failed
 from build.kaggle_io import client
 from build.kaggle_io.client import KaggleError, OutcomeUnknown, call_kaggle, call_once, error_reason, redact
 from build.kernels import metadata
-from lib.blend.recipe import load_recipes
+from lib.blend.recipe_file import load_recipes
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
 from lib.core.paths import find_artifact, folders_below, manifest_kind

@@ -7,7 +7,8 @@ from pathlib import Path
 from lib.blend.costs import seconds_together
 from lib.blend.member_costs import mean_weights, recipe_member
 from lib.blend.mix import mix
-from lib.blend.recipe import Recipe, RecipeMember, load_recipes
+from lib.blend.recipe import Recipe, RecipeMember
+from lib.blend.recipe_file import load_recipes
 from lib.blend.search.nested import variant_scores
 from lib.competition.prepared import Prepared, load_prepared
 from lib.competition.scores import Scores

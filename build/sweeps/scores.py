@@ -13,7 +13,8 @@ import numpy as np
 from build.sweeps.record import MEMBERS, RunRecord
 from build.sweeps.runs import output_of
 from lib.blend.costs import seconds_together
-from lib.blend.recipe import RecipeMember, load_recipe
+from lib.blend.recipe import RecipeMember
+from lib.blend.recipe_file import load_recipe
 from lib.blend.search.nested import variant_scores
 from lib.competition.prepared import Prepared, load_prepared
 from lib.competition.scores import Labels, Scores

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from build.sweeps.record import MEMBERS
-from lib.blend.recipe import load_recipe
+from lib.blend.recipe_file import load_recipe
 from lib.core import fingerprint
 from lib.core.errors import BadInput
-from lib.core.records import read_json, to_json
+from lib.core.records import MEASURED, read_json, to_json
 
 Curves = dict[str, list[tuple[int, float]]]  # name -> (epoch, value)
 
@@ -33,7 +33,7 @@ def find_artifacts_of(output: Path) -> Iterator[Artifact]:
         except (BadInput, KeyError):
             continue
     for file in sorted(output.glob("recipes/*.json")):
-        if file.name != "manifest.json":
+        if file.name not in ("manifest.json", MEASURED):
             try:
                 recipe = load_recipe(file)
             except BadInput:

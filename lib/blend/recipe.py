@@ -9,16 +9,12 @@ fold's soundscapes can be made without leakage.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from lib.blend.mix import SPACES, check_weights, mix, percentile_ranks
 from lib.blend.sidecar.apply import AnchorKept
 from lib.blend.steps.registry import STEPS, apply_step
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput
-from lib.core.records import from_json, read_json, to_json, write_json
-
-RECIPES = ("safe", "bold")  # always both: one without a search, and one with the best of a search
 
 
 @dataclass(frozen=True)
@@ -248,20 +244,3 @@ def _shares(weights: list[float]) -> list[float]:
     """The weights rescaled to sum one; an empty list if all are zero."""
     total = sum(weights)
     return [weight / total for weight in weights] if total > 0 else []
-
-
-def save_recipe(folder: Path, recipe: Recipe) -> None:
-    """Write `<name>.json` into the folder."""
-    write_json(folder / f"{recipe.name}.json", to_json(recipe))
-
-
-def load_recipe(path: Path) -> Recipe:
-    """The recipe in a file, checked."""
-    return from_json(Recipe, read_json(path), path.name)
-
-
-def load_recipes(folder: Path) -> list[Recipe]:
-    """All recipes of a folder: safe and bold, then those made from templates."""
-    paths = [path for path in folder.glob("*.json") if path.name != "manifest.json"]
-    order = {name: n for n, name in enumerate(RECIPES)}
-    return [load_recipe(path) for path in sorted(paths, key=lambda path: (order.get(path.stem, len(order)), path.stem))]

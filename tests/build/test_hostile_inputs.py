@@ -13,7 +13,8 @@ import pytest
 
 from build import inline, rehearse
 from build.project import ROOT
-from lib.blend.recipe import Mix, Part, RecipeMember, save_recipe
+from lib.blend.recipe import Mix, Part, RecipeMember
+from lib.blend.recipe_file import save_recipe
 from lib.core.records import check_seal, seal
 from tests.support.toytree import SUBMISSION, toy_wheel, write
 

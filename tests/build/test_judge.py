@@ -7,7 +7,7 @@ import pytest
 
 from build.judge import assess, main
 from lib.blend.evaluate import evaluate
-from lib.blend.recipe import save_recipe
+from lib.blend.recipe_file import save_recipe
 from lib.competition.prepared import load_prepared
 from lib.competition.qa import qa_rows, qa_table, read_qa, save_qa
 from lib.core.errors import BadInput

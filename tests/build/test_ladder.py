@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from build import ladder
-from lib.blend.recipe import Part, RecipeMember, save_recipe
+from lib.blend.recipe import Part, RecipeMember
+from lib.blend.recipe_file import save_recipe
 from lib.competition.prepared import load_prepared
 from lib.competition.tables import Findings, read_taxonomy
 from lib.core.records import check_seal, seal

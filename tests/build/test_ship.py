@@ -11,7 +11,7 @@ import pytest
 from build import ship
 from build.kaggle_io import client, datasets
 from build.kaggle_io.lock import kaggle_lock
-from lib.blend.recipe import save_recipe
+from lib.blend.recipe_file import save_recipe
 from lib.core.errors import BadInput
 from lib.core.paths import KAGGLE_VARIABLE, find_artifact, find_artifacts
 from lib.core.records import check_seal, seal, write_json

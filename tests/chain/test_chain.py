@@ -81,7 +81,7 @@ def test_the_rungs_and_both_recipes_are_there_and_noted_in_the_ledger(ran):
     assert members - students == {"l0_prior", "l1_statistics", "small_sed", "l3_zero_shot", "l3_linear"}
     cards = [json.loads(path.read_text()) for path in ran.glob("*/members/*/member.json")]
     assert {card["family"] for card in cards} == set(MEMBER_FAMILIES)
-    assert {path.stem for path in (ran / "05_blend/recipes").glob("*.json")} == {"safe", "bold", "manifest"}
+    assert {path.stem for path in (ran / "05_blend/recipes").glob("*.json")} == {"safe", "bold", "manifest", "measured"}
     questions = [line.question for line in read_ledger(ran.parent / "ledger.jsonl")]
     assert len(questions) == 8
 

@@ -8,7 +8,8 @@ from build.sweeps.one import _member
 from build.sweeps.report import judge_folder
 from build.sweeps.runs import Request, Run
 from build.sweeps.scores import load_stored_scores
-from lib.blend.recipe import Mix, Part, Recipe, RecipeMember, save_recipe
+from lib.blend.recipe import Mix, Part, Recipe, RecipeMember
+from lib.blend.recipe_file import save_recipe
 from lib.core.records import from_json, identity_of, read_json, write_json
 from lib.judge.ledger import LedgerLine
 from lib.judge.metric import judge

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from lib.blend.mix import mix, percentile_ranks
-from lib.blend.recipe import Mix, Part, Recipe, RecipeMember, Step, load_recipe, load_recipes, save_recipe
+from lib.blend.recipe import Mix, Part, Recipe, RecipeMember, Step
+from lib.blend.recipe_file import load_recipe, load_recipes, save_recipe
 from lib.blend.sidecar.apply import SidecarSettings, correct
 from lib.blend.steps.registry import apply_step
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput
-from lib.core.records import to_json
+from lib.core.records import MEASURED, check_seal, seal, to_json
 
 ROWS = [row for n in range(4) for row in row_ids(f"BC2026_Test_{n:04d}_S{n:02d}_20250101_000000")]
 FREE = SidecarSettings(cap=0.5, budget=0.1, max_active_share=1.0, min_top3=0.0, min_top10=0.0)
@@ -66,6 +67,20 @@ def test_a_recipe_survives_its_file(made, with_variants, tmp_path):
     for recipe in (made, with_variants):
         save_recipe(tmp_path, recipe)
         assert load_recipe(tmp_path / "safe.json") == recipe
+
+
+def test_the_seconds_of_members_are_no_part_of_a_recipes_identity(with_variants, tmp_path):
+    slower = replace(with_variants, members=[replace(m, seconds_per_soundscape=9.0) for m in with_variants.members])
+    identities = set()
+    for recipe in (with_variants, slower):
+        save_recipe(tmp_path, recipe)
+        seal(tmp_path, "recipes")
+        identities.add(check_seal(tmp_path))
+        assert load_recipe(tmp_path / "safe.json") == recipe
+    assert len(identities) == 1
+    (tmp_path / MEASURED).write_text("{}")
+    with pytest.raises(BadInput, match=r"missing .*seconds_per_soundscape"):
+        load_recipe(tmp_path / "safe.json")
 
 
 def test_a_folds_variant_is_the_recipe_made_without_that_folds_labels(with_variants, made, parts):

@@ -10,7 +10,8 @@ from scipy.special import expit, logit
 from scipy.stats import rankdata
 
 from lib.blend.evaluate import evaluate
-from lib.blend.recipe import Recipe, RecipeMember, load_recipe, save_recipe
+from lib.blend.recipe import Recipe, RecipeMember
+from lib.blend.recipe_file import load_recipe, save_recipe
 from lib.blend.search.nested import nested_scores, refit_without_each_fold
 from lib.blend.sidecar.apply import SidecarSettings
 from lib.blend.sidecar.gate import fit_gate
