@@ -174,7 +174,7 @@ def test_a_soundscape_that_cannot_be_decoded_is_left_out_and_named(
 
 def test_a_recipe_labels_each_fold_without_that_folds_labels(labelled, recipe, prepared, classes, monkeypatch):
     with pytest.raises(BadInput, match=r"safe is fitted on the labels of fold 0(.|\n)*run 05 again"):
-        labelled(teaching=TeacherBlend.of_recipe(recipe))
+        labelled(teaching=TeacherBlend.of_recipe(replace(recipe, by_fold={})))
     turned = {str(fold): recipe.mixes for fold in prepared.folds.numbers}
     one, other = recipe.mixes[0].parts
     parts = [replace(one, weight=0.9), replace(other, weight=0.1)]
