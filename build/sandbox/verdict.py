@@ -1,6 +1,5 @@
 """Check the files of a rehearsal: executed notebook, submission against its rows, receipt; and score it."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pandas as pd
 
 from lib.competition.classes import read_class_list
 from lib.core.errors import BadInput, shorten
+from lib.core.records import read_json
 from lib.judge.metric import official_score
 from lib.submit.writer import check_submission, read_submission
 
@@ -68,7 +68,7 @@ def load_receipt(path: Path, mode: str, limit_minutes: float) -> dict:
     """Read the receipt; one of another mode, or projecting more than the limit for 600 soundscapes, is an error."""
     if not path.is_file():
         raise BadInput("no receipt", expected="receipt.json in the working folder", got="none", do="write one")
-    receipt = json.loads(path.read_text(encoding="utf-8"))
+    receipt = read_json(path)
     wrong = [key for key, kind in RECEIPT_KEYS.items() if not isinstance(receipt.get(key), kind)]
     if wrong or receipt["mode"] != mode:
         raise BadInput(

@@ -3,17 +3,24 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_LONGEST = 2000  # characters of a part: what is wrong with a file may be its length
+
 
 class BadInput(ValueError):
     """Raised before anything is written; its text is written for the person who can fix the input."""
 
     def __init__(self, what: str, *, expected: object, got: object, do: str):
         self.what, self.expected, self.got, self.do = what, expected, got, do
-        super().__init__(f"{what}\n  expected: {expected}\n  got:      {got}\n  do this:  {do}")
+        parts = [_cut(f"{part}") for part in (what, expected, got, do)]
+        super().__init__("{}\n  expected: {}\n  got:      {}\n  do this:  {}".format(*parts))
 
     def __reduce__(self):
         """Survive the trip from a worker process: the default would call the class without its keywords."""
         return _rebuild, (self.what, self.expected, self.got, self.do)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
 def _rebuild(what: str, expected: object, got: object, do: str) -> BadInput:

@@ -73,10 +73,10 @@ def log_run(
 
 def read_ledger(path: Path) -> list[LedgerLine]:
     """All lines of the ledger; a torn or foreign line is an error with its number."""
-    lines = path.read_text().splitlines() if path.is_file() else []
     try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         return [from_json(LedgerLine, json.loads(text), f"{path} line {n}") for n, text in enumerate(lines, start=1)]
-    except json.JSONDecodeError as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise BadInput(
             f"{path} is torn", expected="one JSON object a line", got=error, do="fix or delete it"
         ) from error

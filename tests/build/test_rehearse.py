@@ -218,7 +218,7 @@ def test_each_fault_of_a_submission_is_named(tmp_path, text, expected):
         ({"mode": "public"}, "mode='public'"),
         ({"alarms": None}, "alarms=None"),
         ({"projected_minutes_600": 90.5}, "90.5 minutes"),
-        ({"projected_minutes_600": float("nan")}, "run out of time"),
+        ({"projected_minutes_600": float("nan")}, "NaN is no JSON number"),
     ],
 )
 def test_a_receipt_of_another_mode_or_over_the_clock_is_refused(tmp_path, changes, expected):
@@ -228,6 +228,9 @@ def test_a_receipt_of_another_mode_or_over_the_clock_is_refused(tmp_path, change
     assert verdict.load_receipt(path, "rerun", 90) == good
     path.write_text(json.dumps(good | changes))
     with pytest.raises(BadInput, match=expected):
+        verdict.load_receipt(path, "rerun", 90)
+    path.write_text("[]")
+    with pytest.raises(BadInput, match="a file with a JSON object"):
         verdict.load_receipt(path, "rerun", 90)
 
 

@@ -25,6 +25,9 @@ def test_a_torn_line_and_an_unknown_verdict_are_errors(tmp_path):
     path.write_text(path.read_text() + '{"question": "why')
     with pytest.raises(BadInput, match="torn"):
         read_ledger(path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(BadInput, match="torn"):
+        read_ledger(path)
     with pytest.raises(BadInput, match="unknown verdict"):
         LedgerLine("why?", "c", "f", "d", 1, 0.7, (0.6, 0.8), 30, 2.0, (), "maybe")
 
