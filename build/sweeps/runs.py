@@ -220,7 +220,7 @@ class Progress:
         head = f"{self._folder.name}: {', '.join(counts)}, {len(running)} running of {total}{left}"
         posts = {run.number: read_posts(_posts(record_path(self._folder, run.id).parent)) for run in running}
         self._screen.show(
-            [head, *(f"run {number}: {'; '.join(lines[1:] or lines)}" for number, lines in posts.items())]
+            [head, *(f"run {number}: {'; '.join(lines[1:] or lines) or 'starting'}" for number, lines in posts.items())]
         )
 
     def close(self) -> None:
