@@ -21,11 +21,18 @@ def save_recipe(folder: Path, recipe: Recipe) -> None:
 
 def load_recipe(path: Path) -> Recipe:
     """The recipe in a file, with its members' seconds from beside it, checked."""
-    data, costs = read_json(path), read_json(path.parent / MEASURED).get(path.stem, {})
-    for member in [*data.get("members", ()), *data.get("fold_only_members", ())]:
-        if isinstance(member, dict):  # anything else is refused below
-            member |= costs.get(member.get("name"), {})
+    data, costs = read_json(path), _object(read_json(path.parent / MEASURED).get(path.stem))
+    for key in ("members", "fold_only_members"):
+        members = data.get(key)
+        for member in members if isinstance(members, list) else []:
+            if isinstance(member, dict):
+                member |= _object(costs.get(f"{member.get('name')}"))
     return from_json(Recipe, data, path.name)
+
+
+def _object(value: object) -> dict:
+    """The value if it is an object; what is none has no seconds, and `from_json` refuses it by name."""
+    return value if isinstance(value, dict) else {}
 
 
 def load_recipes(folder: Path) -> list[Recipe]:

@@ -13,7 +13,7 @@ from lib.blend.steps.registry import apply_step
 from lib.competition.row_ids import row_ids
 from lib.competition.scores import Scores
 from lib.core.errors import BadInput
-from lib.core.records import MEASURED, check_seal, seal, to_json
+from lib.core.records import MEASURED, check_seal, read_json, seal, to_json, write_json
 
 ROWS = [row for n in range(4) for row in row_ids(f"BC2026_Test_{n:04d}_S{n:02d}_20250101_000000")]
 FREE = SidecarSettings(cap=0.5, budget=0.1, max_active_share=1.0, min_top3=0.0, min_top10=0.0)
@@ -80,6 +80,30 @@ def test_the_seconds_of_members_are_no_part_of_a_recipes_identity(with_variants,
     assert len(identities) == 1
     (tmp_path / MEASURED).write_text("{}")
     with pytest.raises(BadInput, match=r"missing .*seconds_per_soundscape"):
+        load_recipe(tmp_path / "safe.json")
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "text"),
+    [
+        ("safe", {"members": 3}, "members is of another type"),
+        ("safe", {"members": ["p"]}, r"members\[0\] is of another type"),
+        ("safe", {"members": [{"name": ["p"]}]}, r"missing \["),
+        ("safe", {"fold_only_members": {"t": 1}}, "fold_only_members is of another type"),
+        ("safe", {"interval": [0.6]}, "an interval of 1 numbers"),
+        ("safe", {"interval": "0.6 to 0.8"}, "interval is of another type"),
+        ("safe", {"by_fold": [1]}, "by_fold is of another type"),
+        ("safe", {"mixes": [{"name": "all", "space": 1, "parts": []}]}, r"mixes\[0\], space"),
+        ("measured", {"safe": 3}, "seconds_per_soundscape"),
+        ("measured", {"safe": {"p": [1]}}, "seconds_per_soundscape"),
+        ("measured", {"safe": {"p": {"seconds_per_soundscape": "1"}}}, r"members\[0\], seconds_per_soundscape"),
+    ],
+)
+def test_a_hand_edited_recipe_is_refused_by_the_place_of_the_fault(made, tmp_path, file, changes, text):
+    save_recipe(tmp_path, made)
+    path = tmp_path / f"{file}.json"
+    write_json(path, read_json(path) | changes)
+    with pytest.raises(BadInput, match=text):
         load_recipe(tmp_path / "safe.json")
 
 
