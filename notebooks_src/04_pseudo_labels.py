@@ -11,7 +11,8 @@
 #
 # Members (teachers) label the unlabelled soundscapes, and students are trained on what passes a gate. Each fold's
 # student gets labels by its teachers' models of the same fold alone, so its out-of-fold score is as clean as any
-# member's. Beside it stands a leaky control: the same student, trained on labels by all folds' models together.
+# member's. On `leaky_folds`, if any are named, a leaky control is trained too: the same student, on labels by all
+# folds' models together.
 #
 # **Reads** the competition folder, `prepared/` and `members/*` (or `recipes/`). **Writes** the teachers' predictions in
 # `teacher_predictions/`, their blend in `labels/`, and a folder a round in `members/`; a student that is surely worse
@@ -148,13 +149,13 @@ labels = context.label(blend, f"{name}_r1", folders)
 
 # %%
 from lib.learn.soft_labels.gate import apply_gate, gate_table
-from lib.show.pseudo import label_gate_figure
+from lib.show.pseudo import show_label_gate
 
 rows = [n for n, stem in enumerate(labels.card.stems) if stem not in labelled]
 probabilities, stems = labels.of_fold(None)[rows], [labels.card.stems[n] for n in rows]
 cells = probabilities.reshape(-1, probabilities.shape[2])
 gated = apply_gate(cells, plan.gate, taxa)
-label_gate_figure(gate_table(gated, cells, prepared.classes.labels, taxa))
+show_label_gate(gate_table(gated, cells, prepared.classes.labels, taxa))
 
 # %%
 from lib.show.pseudo import review_label_gate
@@ -190,13 +191,14 @@ for each in run_rounds(plan, blend, control, name, settings, context):
         print(f"R{each.number}, folds {leaky_folds} alone: leaky control {each.leaky_control.leaky}")
 
 # %% [markdown]
-# ## Leaky control
-# The student's gain, and what a leak would have gained: a student trained on labels by all folds' teachers, on the
-# soundscapes that it is judged on too. Both on the leaky folds.
+# ## Gains
+# Over the control, a bar a round. Where leaky folds are named, both gains there: the student's, and what a leak would
+# have gained, by a student trained on labels by all folds' teachers, on the soundscapes that it is judged on too.
 
 # %%
 from lib.show.pseudo import gains_by_round
 
+print(f"leaky control on folds {leaky_folds}" if settings.leaky_folds else "no leaky control: leaky_folds names none")
 gains_by_round(gains_table(done))
 
 # %% [markdown]
@@ -210,11 +212,12 @@ learning_curves(done[-1].trained.history, measures)
 
 # %% [markdown]
 # ## Share of the teachers' gain
-# The share of the teachers' gain over L1 that the student keeps, by subgroup; and what each costs.
+# The share of the teachers' gain over the plainest member that the student keeps, by subgroup, where the teachers
+# surely gain; and what each costs.
 
 # %%
 from lib.judge.subgroups import list_subgroups
-from lib.pseudo.student_gain import kept_table, teachers_scores
+from lib.pseudo.student_gain import gain_over, kept_in_words, kept_table, teachers_scores
 from lib.show.pseudo import kept_by_subgroup
 
 last = done[-1]
@@ -224,6 +227,7 @@ scores_of = {name: context.oof_scores(folder, all_folders) for name, folder in a
 scores_of["teachers"] = teachers_scores(blend, {name: scores_of[name] for name in blend.members}, prepared.folds)
 parts = list_subgroups(prepared, dict(zip(prepared.classes.labels, taxa, strict=True)))
 kept = kept_table(prepared.labels, scores_of[last.folder.name], scores_of["teachers"], scores_of[floor], parts)
+print(f"teachers against {floor}: {gain_over(prepared.labels, scores_of[floor], scores_of['teachers'])}")
 kept_by_subgroup(kept)
 
 # %%
@@ -241,7 +245,7 @@ standing = score_table(scored, {"seconds": costs})
 cost_and_score(standing[standing.seconds > 0.001])
 
 # %%
-table(kept)
+table(kept.assign(kept=kept.kept.map(kept_in_words)))
 
 # %% [markdown]
 # ## Ledger

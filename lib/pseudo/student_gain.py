@@ -10,7 +10,7 @@ from lib.competition.folds import Folds
 from lib.competition.row_ids import split_row_id
 from lib.competition.scores import Labels, Scores, concat_scores
 from lib.judge.bootstrap import Interval, bootstrap
-from lib.judge.compare import paired_interval
+from lib.judge.compare import gains_by_subgroup, paired_interval
 from lib.judge.metric import judge
 from lib.judge.subgroups import Subgroup, subgroup_table
 from lib.pseudo.teachers import TeacherBlend
@@ -60,18 +60,25 @@ def verdict_on(gain: StudentGain) -> RoundVerdict:
     return RoundVerdict("stop", f"no sure difference: {gain}; another round would build on luck")
 
 
-LEAST_GAIN = 0.01  # a share of a smaller gain is a share of noise
-
-
 def kept_table(labels: Labels, student: Scores, teacher: Scores, floor: Scores, parts: list[Subgroup]) -> pd.DataFrame:
     """A row a subgroup: grouping, subgroup, windows, classes, the three scores, and `kept`, the share of the gain.
 
-    `kept` is NaN where the teacher gains less than `LEAST_GAIN` over the floor.
+    `kept` is NaN where the interval of the teacher's gain over the floor is not above zero: no share of noise.
     """
-    rows = subgroup_table(labels, {"floor": floor, "teacher": teacher, "student": student}, parts)
-    gained = rows.teacher - rows.floor
-    kept = (rows.student - rows.floor) / gained.where(gained >= LEAST_GAIN, np.nan)
+    named = {"floor": floor, "teacher": teacher, "student": student}
+    rows = subgroup_table(labels, named, parts)
+    gains = gains_by_subgroup(labels, {"floor": floor, "teacher": teacher}, "floor", parts, seed=0)["teacher"]
+    sure = {(each.grouping, each.subgroup) for each in gains if each.interval.low > 0}
+    known = np.array([key in sure for key in zip(rows.grouping, rows.subgroup, strict=True)])
+    kept = (rows.student - rows.floor) / (rows.teacher - rows.floor).where(known)
     return rows.drop(columns="unscored").assign(kept=kept)
+
+
+def kept_in_words(kept: float) -> str:
+    """The share that a student keeps of its teachers' gain, in words where it is none."""
+    if np.isnan(kept):
+        return "no sure gain to keep"
+    return f"keeps {kept:.0%}" if kept > 0 else "keeps nothing"
 
 
 def teachers_scores(blend: TeacherBlend, members: Mapping[str, Scores], folds: Folds) -> Scores:

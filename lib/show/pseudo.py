@@ -13,6 +13,7 @@ from matplotlib.transforms import Bbox
 from lib.competition.prepared import Prepared
 from lib.competition.row_ids import WINDOW_S, WINDOWS_PER_SOUNDSCAPE
 from lib.learn.soft_labels.gate import GatedLabels
+from lib.pseudo.student_gain import kept_in_words
 from lib.show.audio import ReviewCard, gallery
 from lib.show.html import Html
 from lib.show.plots import TAXON_COLOURS, close_figure
@@ -40,6 +41,8 @@ def gains_by_round(rows: pd.DataFrame) -> Figure:
     figure, axis = plt.subplots(figsize=(max(6.0, 1.9 * len(numbers) + 1.5), 3.6))
     for kind, (colour, shift, label) in _KINDS.items():
         of_kind = rows[rows.kind == kind]
+        if of_kind.empty:
+            continue
         places = of_kind["round"].map(numbers.index) + shift
         axis.bar(places, of_kind.gain, width=0.36, color=colour, label=label)
         reach = [of_kind.gain - of_kind.low, of_kind.high - of_kind.gain]
@@ -67,6 +70,14 @@ def gains_by_round(rows: pd.DataFrame) -> Figure:
     axis.set_ylabel("gain in macro ROC-AUC", fontsize=9)
     axis.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
     return close_figure(figure, tight=True)
+
+
+def show_label_gate(table: pd.DataFrame) -> Figure | Html:
+    """The figure of each class's crops that passed, or a sentence where all classes have as many."""
+    first = table.iloc[0]
+    if len(table[["gate", "passed"]].drop_duplicates()) > 1:
+        return label_gate_figure(table)
+    return Html(f"<p>All {len(table)} classes alike: {first.gate}, {first.passed} crops of each passed.</p>")
 
 
 def label_gate_figure(table: pd.DataFrame) -> Figure:
@@ -176,7 +187,7 @@ def kept_by_subgroup(table: pd.DataFrame) -> Figure:
     axis.plot(rows.student, places, "o", color=_BLUE, markersize=5, label="student")
     for place, kept in zip(places, rows.kept, strict=True):
         axis.annotate(
-            "no gain to keep" if np.isnan(kept) else f"keeps {kept:.0%}",
+            kept_in_words(kept),
             (1.01, place),
             xycoords=("axes fraction", "data"),
             va="center",

@@ -72,7 +72,8 @@ class Meter:
         self._last.append(spent)
         for key in spent.shared:
             self._users.setdefault(key, set()).update(spent.requested_by.get(key, ()))
-        for name, seconds in {"decoding": spent.decoding, **spent.own, **spent.shared}.items():
+        each: list[tuple[Hashable, float]] = [("decoding", spent.decoding), *spent.own.items(), *spent.shared.items()]
+        for name, seconds in each:
             total, times = self._sums.get(name, (0.0, 0))
             self._sums[name] = total + seconds, times + 1
 

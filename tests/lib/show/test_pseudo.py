@@ -28,7 +28,7 @@ KEPT = pd.DataFrame(
     [
         ("overall", "all", 60, 9, 0.5, 0.7, 0.68, 0.9),
         ("site", "S01", 30, 4, 0.6, 0.605, 0.6, np.nan),
-        ("site", "S02", 30, 5, 0.4, 0.8, 0.9, 1.25),
+        ("site", "S02", 30, 5, 0.4, 0.8, 0.3, -0.25),
         ("site", "S03", 2, 0, np.nan, np.nan, np.nan, np.nan),
     ],
     columns=["grouping", "subgroup", "windows", "classes", "floor", "teacher", "student", "kept"],
@@ -61,6 +61,11 @@ def test_each_round_has_its_leaky_gain_left_of_the_students_and_the_verdict_belo
     assert [text.xy[1] for text in axis.texts] == [0.15, 0.04, -0.05]
 
 
+def test_a_figure_without_a_leaky_control_does_not_speak_of_one():
+    legend = figures.gains_by_round(GAINS[GAINS.kind == "student"]).axes[0].get_legend()
+    assert [text.get_text().partition(":")[0] for text in legend.get_texts()] == ["student"]
+
+
 def table_of(states):
     """A gate's table: class n has passed n crops where its gate is open."""
     rows = [
@@ -79,6 +84,12 @@ def test_the_gate_shows_most_crops_first_and_then_what_stayed_empty_or_is_off():
     assert to_hex(axis.patches[0].get_facecolor()) == TAXON_COLOURS["Insecta"]
     assert texts(axis) == ["4", "1", "empty", "off"]
     assert figure.get_suptitle() == "4 classes: 2 open, 1 empty, 1 off"
+
+
+def test_bars_that_would_all_be_equal_are_a_sentence_instead():
+    alike = table_of(["open"] * 36).assign(passed=306)
+    assert figures.show_label_gate(alike).html == "<p>All 36 classes alike: open, 306 crops of each passed.</p>"
+    assert figures.show_label_gate(table_of(["open", "open"])).axes
 
 
 def test_as_many_classes_as_the_contest_has_all_stand_there_and_none_on_another():
@@ -178,9 +189,9 @@ def test_a_line_leads_from_each_teacher_to_its_student_and_shows_the_share_that_
     floor, teacher, student = axis.lines[:3]
     assert floor.get_xdata().tolist() == [0.5, 0.6, 0.4]
     assert teacher.get_xdata().tolist() == [0.7, 0.605, 0.8]
-    assert student.get_xdata().tolist() == [0.68, 0.6, 0.9]
+    assert student.get_xdata().tolist() == [0.68, 0.6, 0.3]
     assert len({tuple(line.get_ydata()) for line in (floor, teacher, student)}) == 1
-    assert texts(axis) == ["keeps 90%", "no gain to keep", "keeps 125%"]
+    assert texts(axis) == ["keeps 90%", "no sure gain to keep", "keeps nothing"]
     names = dict(zip(axis.get_yticks().tolist(), [name for name, _ in ticks(axis)], strict=True))
     assert [names[place] for place in teacher.get_ydata()] == [
         "overall, all (60 windows, 9 classes)",
@@ -189,7 +200,7 @@ def test_a_line_leads_from_each_teacher_to_its_student_and_shows_the_share_that_
     ]
     assert "site" in names.values()
     (lines,) = axis.collections
-    assert [sorted(line[:, 0]) for line in lines.get_segments()] == [[0.68, 0.7], [0.6, 0.605], [0.8, 0.9]]
+    assert [sorted(line[:, 0]) for line in lines.get_segments()] == [[0.68, 0.7], [0.6, 0.605], [0.3, 0.8]]
 
 
 def test_cost_and_score_names_every_point_and_no_name_hides_another():
