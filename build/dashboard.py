@@ -83,7 +83,8 @@ def dashboard_parts(board: Board, taxonomy: pd.DataFrame, lines: list[ledger.Led
         ladder(score_table({name: board.scored[name] for name in names})),
         numbers,
         f"Minutes are for {CONTEST_SOUNDSCAPES} soundscapes on one thread, as measured where members were made, an "
-        "embedder that several share counted once; model MB is what the model files weigh. Diversity is 1 minus the rank correlation with the reference, "
+        "embedder that several share counted once; model MB is what the model files weigh. "
+        "Diversity is 1 minus the rank correlation with the reference, "
         f"{board.reference}. Rare AP is the mean average precision of the {len(rare)} classes present in few windows; "
         f"constant scores would have {chance:.3f}.",
         *[f"Left out: {text}" for text in board.left_out],
