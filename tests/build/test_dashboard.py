@@ -177,6 +177,6 @@ def test_the_command_writes_both_pages(prepared_folder, members, public, tmp_pat
     assert not re.search(r'(src|href)="https?:', board + errors)
 
 
-def test_runs_that_are_not_there_are_refused(tmp_path, capsys):
-    assert command.main(["--runs", str(tmp_path / "nowhere")]) == 2
+def test_runs_that_are_not_there_are_refused(public, tmp_path, capsys):
+    assert command.main(["--runs", str(tmp_path / "nowhere"), "--data", str(public)]) == 2
     assert "was found" in capsys.readouterr().err

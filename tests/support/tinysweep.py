@@ -1,6 +1,7 @@
 """Sweeps without notebooks: records, and members whose scores have just the quality that was planted."""
 
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def make_prepared(runs: Path) -> Prepared:
     present = [tuple(name for name in CLASSES if rng.random() < 0.12) for _ in rows]
     windows = pd.DataFrame(rows, columns=["stem", "end_s", "row_id"]).assign(labels=present)
     scenes = windows.stem.map(parse_soundscape)
-    windows = windows.assign(site=scenes.map(lambda each: each.site), group=scenes.map(lambda each: each.group))
+    windows = windows.assign(**{name: scenes.map(attrgetter(name)) for name in ("site", "date", "group")})
     clips = pd.DataFrame(
         {"filename": f"{name}/XC{n}.ogg", "primary_label": name, "secondary": (), "kinds": (), "author": f"a{n}"}
         for name in CLASSES
