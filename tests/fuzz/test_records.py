@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from build.sandbox.verdict import RECEIPT_KEYS, load_receipt
-from lib.blend.recipe import load_recipe, save_recipe
+from lib.blend.recipe_file import load_recipe, save_recipe
 from lib.competition.prepared import load_prepared
 from lib.core.errors import BadInput
 from lib.core.records import identity_of, read_json, read_manifest, seal, to_json
