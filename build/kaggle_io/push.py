@@ -15,7 +15,7 @@ from pathlib import Path
 from build.cli.exit_codes import Failed
 from build.kaggle_io import client
 from build.kaggle_io.client import OutcomeUnknown, call_once, redact, search
-from build.kaggle_io.push_log import KaggleRun, PushRecord, append_run, last_push, now, save_push
+from build.kaggle_io.push_log import KaggleRun, PushRecord, append_run, last_push, newest_run, now, save_push
 from build.kaggle_io.request import build_request, request_fingerprint
 from build.kaggle_io.versions import Latest, dropped_sources, find_version, latest
 from lib.core.errors import BadInput
@@ -71,7 +71,11 @@ def push_once(api, root: Path, folder: Path, request: dict, deadline_s: float) -
     if build_request(folder) != request:
         raise BadInput(f"{slug} was built anew", expected="what was shown", got="another request", do="run this again")
     there, earlier = latest(api, kernel), last_push(root, slug)
-    before = there.version if there else 0
+    before = max(
+        there.version if there else 0,
+        earlier.version if earlier and earlier.kernel == kernel else 0,
+        newest_run(root, kernel),
+    )
     intent = PushRecord(kernel, request_fingerprint(request), before, 0, "", now(), status="")
     save_push(root, slug, intent)
     try:
@@ -141,7 +145,8 @@ def _send(api, folder: Path, request: dict, before: int, deadline_s: float) -> t
                 f"it is not known whether {kernel} was pushed",
                 expected=f"version {before + 1}",
                 got=f"version {number or 'unknown'}, error {error or 'none'}; and no such version is there",
-                do="run the same command again: it searches once more before it pushes",
+                do="run the same command again: it searches once more before it pushes; if the kernel was deleted on "
+                f"Kaggle and numbers begin anew, remove runs/kaggle/{folder.name} and its lines in pushes.jsonl",
             )
         if not _SESSION_LIMIT.search(error):
             raise Failed(f"{kernel} was not pushed", expected="a version", got=error, do="fix that, and push again")

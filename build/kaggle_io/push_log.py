@@ -80,6 +80,11 @@ def append_run(root: Path, line: KaggleRun) -> None:
         write_text(root / "runs" / "kaggle" / "pushes.jsonl", "".join(f"{text}\n" for text in lines))
 
 
+def newest_run(root: Path, kernel: str) -> int:
+    """The newest version of owner/slug whose run is in the list; 0 for none."""
+    return max((line.version for line in read_runs(root) if line.kernel == kernel), default=0)
+
+
 def read_runs(root: Path) -> list[KaggleRun]:
     """All lines so far; a torn or foreign line is an error that gives its number."""
     path = root / "runs" / "kaggle" / "pushes.jsonl"

@@ -16,6 +16,8 @@ DEFAULT_OWNER = "pantanal"
 PREFIX = "pantanal-"
 WHEELS, WEIGHTS = "pantanal-wheels", "pantanal-weights"  # the bundle's own datasets
 CHAINS = ("kernels", "dataset")  # members and recipes of the kernels before, or home-made ones in WEIGHTS
+# The CPU image of 2026-08 that requirements-image.txt lists; a kernel's own `docker_image` goes before it.
+IMAGE = "gcr.io/kaggle-images/python@sha256:dafd4ce5668bbf1ad422e4c109e0f18c9623c3a7c7f48b0235f13142755c40b9"
 # Two T4. With any GPU allowed, Kaggle gave a P100, and its own torch has no code for that (kaggle-cli#490, #1151).
 ON_GPU = {"enable_gpu": True, "machine_shape": "NvidiaTeslaT4"}
 CHAIN_READERS = ("pantanal-05-blend", "pantanal-06-submission")  # the kernels that read them
@@ -89,7 +91,7 @@ def load_metadata(root: Path) -> dict[str, dict]:
 
 
 def for_owner(metadata: dict, owner: str) -> dict:
-    """The metadata with the placeholder replaced by a Kaggle user name, in the id and in the sources of the bundle."""
+    """The metadata for a Kaggle user, whose name replaces the placeholder in id and sources; with the image pinned."""
     if owner == PLACEHOLDER or not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", owner):
         raise BadInput(
             "the owner is no Kaggle user name",
@@ -107,7 +109,7 @@ def for_owner(metadata: dict, owner: str) -> dict:
         for key in ("dataset_sources", "kernel_sources")
         if key in metadata
     }
-    return {**metadata, "id": owned(metadata["id"]), **sources}
+    return {"docker_image": IMAGE, **metadata, "id": owned(metadata["id"]), **sources}
 
 
 def with_chain(metadata: dict, chain: str) -> dict:
@@ -119,8 +121,10 @@ def with_chain(metadata: dict, chain: str) -> dict:
 
 
 def with_gpu(metadata: dict) -> dict:
-    """The metadata with GPUs requested; for the submission kernel that is an error."""
+    """The metadata with GPUs requested, and without the CPU image; for the submission kernel that is an error."""
     requesting, slug = metadata | ON_GPU, metadata["id"].partition("/")[2]
+    if requesting.get("docker_image") == IMAGE:
+        del requesting["docker_image"]
     if problems := _submission_problems(requesting) if slug.endswith("-submission") else []:
         raise BadInput(
             f"{slug} cannot have a GPU",

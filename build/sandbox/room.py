@@ -13,12 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 from build.project import ROOT
 from lib.core.errors import BadInput
 from lib.core.paths import KAGGLE_VARIABLE
 
 _HERE = Path(__file__).resolve().parent
 _ENVIRONMENT = "/rehearsal-environment"
+_PREFIX = "rehearsal-"  # then the number of the process
 _PASSED_ON = ("LANG", "LC_ALL", "TZ", "OMP_NUM_THREADS")
 
 
@@ -31,7 +34,7 @@ class Room:
     variables: dict[str, str]
     hidden: tuple[Path, ...] = (ROOT,)
     base: Path = field(
-        default_factory=lambda: Path(tempfile.mkdtemp(prefix="rehearsal-", dir="/tmp"))
+        default_factory=lambda: Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir="/tmp"))
     )  # covered inside
 
     @property
@@ -60,7 +63,11 @@ class Isolation:
 
 @contextmanager
 def make_room(room: Room) -> Iterator[Room]:
-    """Create the room with its empty working folder, and remove all of it at the end."""
+    """Create the room with its empty working folder, and remove all of it at the end, and what a killed one left."""
+    for left in Path("/tmp").glob(f"{_PREFIX}*-*"):
+        owner = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
     try:
         room.working.mkdir(parents=True)
         yield room

@@ -70,6 +70,7 @@ def test_gpus_are_requested_by_name_and_only_when_wanted(root, kaggle, capsys):
     assert push.main(["train"], root) == 0  # another request, so another version
     with_gpu, without = kaggle.calls_to("SaveKernel")
     assert (with_gpu["enableGpu"], with_gpu["machineShape"]) == (True, "NvidiaTeslaT4")
+    assert (with_gpu.get("dockerImage"), without["dockerImage"]) == (None, metadata.IMAGE)
     assert not without.get("enableGpu")
     assert not without.get("machineShape")
 

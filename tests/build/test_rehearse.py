@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ from lib.core.errors import BadInput
 from lib.core.pinned_wheels import PINNED_WHEELS
 from lib.core.records import seal
 from lib.core.wheels import sha256_of
+from tests.support.kaggle.project import fork, join
 from tests.support.toytree import SUBMISSION, allowed, kernel, project, toy_wheel, write
 
 NOTEBOOK = """
@@ -85,6 +87,17 @@ def test_both_modes_run_in_the_way_this_system_allows_and_leave_nothing_behind(t
         "submission.csv",
     }
     assert set(Path("/").iterdir()) <= before
+
+
+def test_what_a_killed_rehearsal_left_is_removed_and_nothing_else(tmp_path):
+    ended, running = fork(lambda: 0), os.getpid()
+    join(ended)
+    left, other = (Path(tempfile.mkdtemp(prefix=f"rehearsal-{pid}-", dir="/tmp")) for pid in (ended, running))
+    with make_room(Room(Path(sys.executable), {}, {})) as room:
+        assert room.working.is_dir()
+    assert not left.exists()
+    assert other.is_dir()
+    other.rmdir()
 
 
 def test_the_open_way_runs_where_there_are_no_namespaces(tmp_path, capsys):
