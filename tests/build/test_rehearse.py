@@ -11,6 +11,7 @@ import pytest
 
 from build import inline, rehearse
 from build.kaggle_io import wheels
+from build.kernels.closure import closure_of
 from build.project import ROOT
 from build.sandbox import image, verdict
 from build.sandbox.room import Isolation, Room, choose_isolation, make_room, start_process
@@ -291,13 +292,11 @@ def test_kaggle_s_image_gets_its_wheels_collected(tmp_path, monkeypatch):
     assert found == {"datasets/me/pantanal-wheels": root / "collected"}
 
 
-WHEELS = ("errors", "paths", "fingerprint", "records", "wheels")
-
-
 def needing(root: Path, package: str, pins: dict[str, str]) -> Path:
     """The toy project whose kernel installs a package from the wheel dataset before it works."""
     notebook = NOTEBOOK.replace("# %%", f"# %%\nfrom lib.core.wheels import ensure\nprint(ensure({package!r}))\n", 1)
-    lib = {f"core/{name}.py": (ROOT / f"lib/core/{name}.py").read_text() for name in WHEELS}
+    needed = ["lib/core/wheels.py", *closure_of(ROOT, "lib/core/wheels.py").files]
+    lib = {label.removeprefix("lib/"): (ROOT / label).read_text() for label in needed}
     lib["core/pinned_wheels.py"] = f"PINNED_WHEELS = {pins}\n"
     toy(root)
     sources = {"kernel_sources": ["OWNER/pantanal-05-blend"], "dataset_sources": ["OWNER/pantanal-wheels"]}
