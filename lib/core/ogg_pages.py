@@ -3,8 +3,8 @@
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from mmap import mmap
+from typing import NamedTuple
 
 FIRST_PAGE, LAST_PAGE = 2, 4  # flags of a stream's first and last page
 NO_POSITION = -1  # of a page on which no packet ends
@@ -14,8 +14,7 @@ _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _MOST_DAMAGED = 10_000  # a file of nothing but page beginnings would take minutes
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):  # made for each page of each soundscape: a frozen dataclass takes four times as long
     """The bytes `start` to `end`, with what they hold from `body` on; its last packet ends at sample `position`."""
 
     start: int

@@ -27,7 +27,7 @@ MOST_S = 3600  # of a recording
 RATES_HZ = 4_000, 400_000
 _MOST_FRAMES = MOST_S * SAMPLE_RATE  # at any rate: ten minutes at 192 kHz
 _MOST_FRAMES_PER_BYTE = 4096  # no codec packs more: a file that states more holds a false length
-_BLOCK = 1 << 23  # samples of all channels that are read at once
+_READ_AT_ONCE = 1 << 23  # samples of all channels
 _LOUDEST = 1e4  # full scale is 1
 _FINEST_RATIO = 1000  # of an odd rate to ours, which is then met to within a ten-thousandth
 _OFF_A_MINUTE_S = 0.125  # recorders stop a little early or late
@@ -115,7 +115,7 @@ def _read_mono(file: soundfile.SoundFile, most: int) -> np.ndarray:
     """(samples,) the mean of the channels at the file's own rate, `most` of them unless it has less."""
     mono, done = np.empty(most, dtype=np.float32), 0
     while done < most:
-        count = min(most - done, max(1, _BLOCK // file.channels))
+        count = min(most - done, max(1, _READ_AT_ONCE // file.channels))
         if file.channels == 1:
             read = len(file.read(out=mono[done : done + count]))
         else:
