@@ -180,7 +180,7 @@ def _provisional(template: Template, assignment: Assignment, inputs: TemplateInp
 def _recipe(template: Template, names: Iterable[str], mixes: list[Mix]) -> Recipe:
     """A recipe without a score, for use in this module; its prior is the first name, which must not be dropped."""
     members = [RecipeMember(name, "", 0.0) for name in dict.fromkeys(names)]
-    return Recipe(template.name, "", "", members, mixes, members[0].name, 0.0, [], 0)
+    return Recipe(template.name, "", "", members, mixes, members[0].name, 0.0, [0.0, 0.0], 0)
 
 
 def _sidecar_weights(
