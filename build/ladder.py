@@ -19,7 +19,7 @@ from lib.blend.search.nested import variant_scores
 from lib.competition.classes import ClassList, read_class_list
 from lib.competition.prepared import load_prepared
 from lib.competition.tables import read_solution
-from lib.core.paths import find_artifact, find_artifacts, find_competition
+from lib.core.paths import by_name, find_artifact, find_artifacts, find_competition
 from lib.judge.bootstrap import ScoreWithInterval, score_table, scores_with_intervals
 from lib.judge.compare import paired_interval
 from lib.judge.leakage import load_oof_scores
@@ -51,7 +51,7 @@ def climb(competition: Path, solution: Path, runs: Path) -> tuple[pd.DataFrame, 
     classes = read_class_list(competition)
     labels = read_solution(solution, classes)
     prepared = load_prepared(find_artifact("prepared", str(runs)))
-    folders = {folder.name: folder for folder in find_artifacts("member", str(runs))}
+    folders = by_name(find_artifacts("member", str(runs)))
     recipes = load_recipes(find_artifact("recipes", str(runs)))
     members, recipe_members = _open_all(recipes, folders, classes)
     required = required_rows(competition)

@@ -60,7 +60,7 @@ import pandas as pd
 
 from lib.competition.prepared import load_prepared
 from lib.competition.tables import Findings, read_taxonomy
-from lib.core.paths import cache_folder, find_artifact, find_artifacts, find_competition, output_folder
+from lib.core.paths import by_name, cache_folder, find_artifact, find_artifacts, find_competition, output_folder
 from lib.core.staging import describe_output, stage_outputs
 from lib.learn.network.config import NetworkPlan, differences
 from lib.learn.network.presets import plan_network
@@ -71,7 +71,7 @@ output = output_folder("04_pseudo_labels", output_dir)
 staged = stage_outputs(output)  # what is made below lies there until the last cell
 prepared_folder = find_artifact("prepared", inputs_dir)
 prepared = load_prepared(prepared_folder)
-folders = {folder.name: folder for folder in find_artifacts("member", inputs_dir) if output not in folder.parents}
+folders = by_name(folder for folder in find_artifacts("member", inputs_dir) if output not in folder.parents)
 taxa = tuple(read_taxonomy(competition, prepared.classes, Findings()).class_name)
 plan = plan_network(
     preset,

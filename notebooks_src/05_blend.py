@@ -43,7 +43,7 @@ import time
 from lib.blend.templates.registry import find_template
 from lib.blend.templates.roles import parse_roles
 from lib.competition.prepared import load_prepared
-from lib.core.paths import find_artifact, find_artifacts, output_folder
+from lib.core.paths import by_name, find_artifact, find_artifacts, output_folder
 from lib.core.staging import describe_output, stage_outputs
 from lib.judge.bootstrap import score_table, scores_with_intervals
 from lib.judge.leakage import load_oof_scores
@@ -58,9 +58,7 @@ staged = stage_outputs(output)  # what is made below lies there until the last c
 print(f"output: {describe_output(output)}")
 prepared = load_prepared(find_artifact("prepared", inputs_dir))
 labels = prepared.labels
-folders = {
-    folder.name: folder for folder in sorted(find_artifacts("member", inputs_dir), key=lambda folder: folder.name)
-}
+folders = by_name(find_artifacts("member", inputs_dir))
 cards = {name: read_card(folder, prepared.classes) for name, folder in folders.items()}
 parts = {
     name: load_oof_scores(folder, prepared.folds, related=prepared.related, others=folders)

@@ -14,7 +14,7 @@ from lib.competition.prepared import Prepared, load_prepared
 from lib.competition.scores import Scores
 from lib.core import fingerprint
 from lib.core.errors import BadInput, shorten
-from lib.core.paths import find_artifact, find_artifacts, manifest_kind
+from lib.core.paths import by_name, find_artifact, find_artifacts, manifest_kind
 from lib.core.records import to_json
 from lib.judge.leakage import load_oof_scores
 from lib.models.member.card import MemberCard, read_card
@@ -45,7 +45,7 @@ def gather_candidates(
 ) -> tuple[Prepared, dict[str, Candidate], list[str]]:
     """The data, the candidates (members, comma separated or all; blends; recipes), and those left out with reasons."""
     prepared = load_prepared(find_artifact("prepared", str(runs)))
-    folders = {folder.name: folder for folder in find_artifacts("member", str(runs))}
+    folders = by_name(find_artifacts("member", str(runs)))
     known: dict[str, Candidate] = {}
     for name, folder in folders.items():
         card = read_card(folder, prepared.classes)

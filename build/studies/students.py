@@ -29,7 +29,7 @@ from lib.competition.row_ids import Soundscape, parse_soundscape, row_ids
 from lib.competition.scores import Labels, Scores
 from lib.competition.tables import read_solution
 from lib.core.errors import BadInput
-from lib.core.paths import cache_folder, find_artifact, find_artifacts
+from lib.core.paths import by_name, cache_folder, find_artifact, find_artifacts
 from lib.judge.bootstrap import LEVEL, scores_with_intervals
 from lib.judge.compare import paired_interval
 from lib.judge.metric import judge
@@ -96,7 +96,7 @@ def compare(options: argparse.Namespace) -> StudentComparison:
     classes, prepared_folder = read_class_list(public), find_artifact("prepared", str(options.runs))
     prepared = load_prepared(prepared_folder)
     truth, files = read_solution(options.data / "hidden/solution.csv", classes), required_rows(rerun).soundscapes
-    folders = {folder.name: folder for folder in find_artifacts("member", str(options.runs))}
+    folders = by_name(find_artifacts("member", str(options.runs)))
     if FLOOR not in folders:
         raise BadInput(
             f"the floor {FLOOR} is missing, over which gains are measured",

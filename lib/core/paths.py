@@ -3,7 +3,7 @@
 import os
 import re
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from lib.core.errors import BadInput, shorten
@@ -137,6 +137,20 @@ def find_artifact(kind: str, explicit: str = "") -> Path:
             do="detach all but one, or set inputs_dir",
         )
     return found[0]
+
+
+def by_name(folders: Iterable[Path]) -> dict[str, Path]:
+    """Name -> sealed folder, in the order of names; two different ones of one name are an error that names both."""
+    found: dict[str, Path] = {}
+    for folder in sorted(folders, key=lambda folder: folder.name):
+        if identity_of(found.setdefault(folder.name, folder)) != identity_of(folder):
+            raise BadInput(
+                f"two different folders are called {folder.name}",
+                expected="one, or copies of one",
+                got=f"{found[folder.name]}, {folder}",
+                do="detach or remove one of them, or give one another name",
+            )
+    return found
 
 
 def find_named(names: Collection[str], explicit: str = "") -> list[Path]:

@@ -4,8 +4,10 @@ Only networks are offered OpenVINO: an embedder computes its own spectrogram ins
 spoils it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from lib.core.errors import BadInput
 from lib.models.member.open import Member
@@ -30,4 +32,12 @@ def choose_runtime(runtime: str, members: Mapping[str, Member], soundscapes: Seq
             sounds.append(read_soundscape(soundscape).audio)
         except UnreadableAudio:  # reported when all soundscapes are scored
             continue
-    return {name: switch(sounds) for name, switch in switches.items()}
+    return {name: _switched(switch, sounds) for name, switch in switches.items()}
+
+
+def _switched(switch: Callable[[Sequence[np.ndarray]], str], sounds: Sequence[np.ndarray]) -> str:
+    """The runtime of a member; where OpenVINO fails, ONNX Runtime stays."""
+    try:
+        return switch(sounds)
+    except Exception as error:  # it is optional, and each version raises something else
+        return f"onnxruntime: OpenVINO failed, {type(error).__name__}: {' '.join(f'{error}'.split())[:200]}"

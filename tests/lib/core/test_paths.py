@@ -10,6 +10,7 @@ from lib.core.paths import (
     DATA_VARIABLE,
     KAGGLE_VARIABLE,
     MARKERS,
+    by_name,
     cache_folder,
     find_artifact,
     find_artifacts,
@@ -182,3 +183,15 @@ def test_a_folder_that_cannot_be_listed_is_passed_over(kaggle, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refuse)  # root may list everything
     assert find_artifacts("member") == [ours]
+
+
+def test_of_one_name_copies_are_one_and_different_folders_an_error_that_names_both(kaggle):
+    for place, files in (("a", "1"), ("b", "1"), ("c", "2")):
+        folder = kaggle / "input" / place / "net"
+        folder.mkdir(parents=True)
+        (folder / "x.txt").write_text(files)
+        seal(folder, "member")
+    a, b, c = sorted(find_artifacts("member"))
+    assert by_name([b, a]) == {"net": b}
+    with pytest.raises(BadInput, match=rf"two different folders are called net(.|\n)*{a}, {c}"):
+        by_name([a, b, c])

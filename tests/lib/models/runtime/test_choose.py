@@ -145,3 +145,13 @@ def test_by_default_nothing_is_tried():
 def test_an_unknown_runtime_is_refused():
     with pytest.raises(BadInput, match="onnxruntime or openvino"):
         choose_runtime("tensorrt", {}, [])
+
+
+def test_where_openvino_fails_onnx_runtime_stays():
+    def fail(sounds):
+        raise RuntimeError("no such\nop")
+
+    failing = SimpleNamespace(use_bf16_if_equivalent=fail)
+    assert choose_runtime("openvino", {"net": failing}, []) == {
+        "net": "onnxruntime: OpenVINO failed, RuntimeError: no such op"
+    }
