@@ -14,7 +14,8 @@ from kagglesdk.competitions.types.competition_api_service import ApiSubmission
 
 from build.cli.exit_codes import DONE, Failed, Parser, end, tool
 from build.kaggle_io import client
-from build.kaggle_io.client import KaggleError, OutcomeUnknown, call_once, connect, redact, search, username
+from build.kaggle_io.client import KaggleError, OutcomeUnknown, call_once, connect, search, username
+from build.kaggle_io.failures import redact
 from build.kaggle_io.lock import kaggle_lock
 from build.kaggle_io.push_log import KERNELS, now
 from build.kaggle_io.submissions import (
@@ -35,13 +36,13 @@ from build.kaggle_io.submissions import (
     surely_not_made,
     table,
 )
+from build.kaggle_io.versions import REFUSALS_BORNE
 from build.project import ROOT
 from lib.core.errors import BadInput
 from lib.core.paths import SLUG
 
 LIMIT_S = 3 * 3600.0  # ninety minutes on the hidden test, and the queue
 PAGE = f"https://www.kaggle.com/competitions/{SLUG}/submissions"
-_REFUSED = (400, 401, 403, 404)  # errors that waiting does not end
 _POLL_EVERY_S, _PRINT_EVERY_S = 30.0, 300.0
 
 
@@ -136,6 +137,8 @@ def send(api, root: Path, planned: Submission) -> Submission:
     except OutcomeUnknown:
         raise
     except KaggleError:
+        if planned.counted_before >= 0:
+            _settle(api, root, planned, list_submissions(api))
         remove_submission(root, planned)
         raise
     if not isinstance(response, ApiSubmission) and response.ref in known:
@@ -153,13 +156,16 @@ def send(api, root: Path, planned: Submission) -> Submission:
 def wait(api, root: Path, submission: Submission, limit_s: float) -> Submission:
     """Wait for the submission's score and return it with that; an error in scoring, or the time limit, is an error."""
     start = printed_at = client.clock()
+    refusals = 0
     while submission.status == PENDING:
         try:
             with kaggle_lock(root, waits=True):
                 refresh(api, root)
+            refusals = 0
         except KaggleError as error:
-            if error.status in _REFUSED:
-                raise
+            refusals = refusals + 1 if 400 <= (error.status or 0) < 500 else 0
+            if refusals > REFUSALS_BORNE:
+                raise OutcomeUnknown(error.what, expected="the list", got=error.got, do=error.do) from None
             print(f"{error.what}: {error.got}; the scoring goes on, so does the waiting", flush=True)
         submission = next(one for one in read_submissions(root) if one.message == submission.message)
         waited_s = client.clock() - start

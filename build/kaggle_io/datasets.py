@@ -16,7 +16,8 @@ from kagglesdk.datasets.types import dataset_api_service as calls
 
 from build.cli.exit_codes import Failed
 from build.kaggle_io import client
-from build.kaggle_io.client import KaggleError, OutcomeUnknown, call_kaggle, call_once, error_reason, redact
+from build.kaggle_io.client import KaggleError, OutcomeUnknown, call_kaggle, call_once
+from build.kaggle_io.failures import error_reason, redact
 from build.kernels import metadata
 from lib.blend.recipe_file import load_recipes
 from lib.core import fingerprint

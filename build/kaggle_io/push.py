@@ -14,7 +14,8 @@ from pathlib import Path
 
 from build.cli.exit_codes import Failed
 from build.kaggle_io import client
-from build.kaggle_io.client import OutcomeUnknown, call_once, redact, search
+from build.kaggle_io.client import OutcomeUnknown, call_once, search
+from build.kaggle_io.failures import redact
 from build.kaggle_io.push_log import KaggleRun, PushRecord, append_run, last_push, newest_run, now, save_push
 from build.kaggle_io.request import build_request, request_fingerprint
 from build.kaggle_io.versions import Latest, dropped_sources, find_version, latest

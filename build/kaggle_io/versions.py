@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from build.kaggle_io import client
-from build.kaggle_io.client import KaggleError, OutcomeUnknown, call_kaggle, redact
+from build.kaggle_io.client import KaggleError, OutcomeUnknown, call_kaggle
+from build.kaggle_io.failures import redact
 from build.kaggle_io.push_log import PushRecord
 
 SOURCES = {  # kind -> its key in the request of a push, its field in a kernel's metadata
@@ -139,7 +140,7 @@ def _plain(log: str) -> str:
 
 
 POLL_EVERY_S, PRINT_EVERY_S = 15.0, 60.0
-_REFUSALS_BORNE = 8  # in a row: for a fresh version Kaggle may return 404 for a while
+REFUSALS_BORNE = 8  # in a row: for a fresh version Kaggle may return 404 for a while
 
 
 def wait_for_end(api, record: PushRecord, deadline_s: float) -> Status:
@@ -152,7 +153,7 @@ def wait_for_end(api, record: PushRecord, deadline_s: float) -> Status:
             status, refusals = status_of(api, name, version), 0
         except KaggleError as trouble:
             refusals = refusals + 1 if 400 <= (trouble.status or 0) < 500 else 0
-            if refusals > _REFUSALS_BORNE:
+            if refusals > REFUSALS_BORNE:
                 raise OutcomeUnknown(
                     f"{name} version {version} is on Kaggle, and its status cannot be read",
                     expected="a status",

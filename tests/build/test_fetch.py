@@ -12,6 +12,7 @@ import pytest
 from build import fetch
 from build.cli.exit_codes import Failed
 from build.kaggle_io import client, downloads
+from build.kaggle_io.failures import TIMEOUT_VARIABLE
 from lib.core.errors import BadInput
 from lib.core.paths import MARKERS
 from tests.support.kaggle import loopback
@@ -319,7 +320,7 @@ def test_trouble_that_passes_is_waited_out(contest, tmp_path, pauses):
 
 
 def test_a_server_that_hangs_is_given_up(contest, tmp_path, pauses, monkeypatch, capsys):
-    monkeypatch.setenv(client.TIMEOUT_VARIABLE, "0.1")
+    monkeypatch.setenv(TIMEOUT_VARIABLE, "0.1")
     contest.fail("DownloadDataFiles", *[hang(5)] * 9)
     assert fetch.main(["data"], tmp_path) == 1
     assert "no response within 0.1 s" in capsys.readouterr().err

@@ -217,6 +217,7 @@ def test_a_push_is_repeated_when_kaggle_asks_to_wait(root, kaggle, faketime):
 
 def test_waiting_survives_whatever_passes(root, kaggle, monkeypatch):
     monkeypatch.setenv("PANTANAL_HTTP_TIMEOUT_S", "0.3")
+    kaggle.fail("GetKernelSessionStatus", refused(404, "not yet"), refused(403, "not yet"))
     kaggle.fail("GetKernelSessionStatus", refused(503, ""), refused(429, ""), reset(), hang(), page(502))
     kaggle.fail("GetKernelSessionStatus", *[refused(500, "", nested=True)] * 20)
     assert push.main(["train"], root) == 0

@@ -10,6 +10,7 @@ import pytest
 
 from build import ship
 from build.kaggle_io import client, datasets
+from build.kaggle_io.failures import TIMEOUT_VARIABLE
 from build.kaggle_io.lock import kaggle_lock
 from lib.blend.recipe_file import save_recipe
 from lib.core.errors import BadInput
@@ -184,7 +185,7 @@ def test_a_refusal_in_a_successful_answer_is_an_error(kaggle, wheels, tmp_path, 
 
 @pytest.mark.parametrize("fault", [reset(done=True), hang(3, done=True), refused(429, "slow", done=True), late(2)])
 def test_a_lost_answer_is_looked_for_and_not_repeated(kaggle, wheels, tmp_path, pauses, monkeypatch, fault, capsys):
-    monkeypatch.setenv(client.TIMEOUT_VARIABLE, "0.3")
+    monkeypatch.setenv(TIMEOUT_VARIABLE, "0.3")
     assert send(tmp_path) == 0
     (wheels / "b.whl").write_bytes(b"B" * 301)
     kaggle.fail("CreateDatasetVersion", fault)

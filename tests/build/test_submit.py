@@ -356,6 +356,24 @@ def test_without_a_count_an_hour_passes_before_a_submission_is_repeated(kaggle, 
     assert len(contest.submissions) == 1
 
 
+def test_a_refusal_for_what_was_made_is_found_out_by_the_count(kaggle, home, contest):
+    kaggle.fail("CreateCodeSubmission", refused(403, "no", done=True))
+    kaggle.fail("ListSubmissions", *[HIDDEN] * 5)
+    assert send(home) == 3
+    kaggle.faults["ListSubmissions"].clear()
+    assert send(home) == 0
+    assert len(contest.submissions) == 1
+
+
+def test_a_list_that_may_not_be_read_is_borne_for_a_while(kaggle, home, contest):
+    contest.statuses = ["PENDING", "PENDING", "COMPLETE"]
+    assert send(home, "first try", "--no-wait") == 0
+    kaggle.fail("ListSubmissions", changed(plain=1), *[refused(404, "no")] * 9)
+    assert send(home) == 3
+    kaggle.fail("ListSubmissions", changed(plain=1), refused(404, "no"))
+    assert send(home) == 0
+
+
 def test_an_answer_for_another_submission_is_none(kaggle, home, contest, public, classes):
     assert send(home) == 0
     add_version(kaggle, home, public, classes)

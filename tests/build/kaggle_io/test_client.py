@@ -14,6 +14,7 @@ import urllib3
 
 from build.kaggle_io import client
 from build.kaggle_io.client import KaggleError, ResponseLost, call_kaggle, connect, username
+from build.kaggle_io.failures import redact
 from lib.core.errors import BadInput
 from tests.support.kaggle.loopback import LEGACY_KEY, TOKEN
 from tests.support.kaggle.loopback_faults import hang, instead, page, refused, reset
@@ -62,8 +63,8 @@ def test_a_legacy_key_logs_in_too(kaggle, monkeypatch):
     monkeypatch.setenv("KAGGLE_USERNAME", "alice")
     monkeypatch.setenv("KAGGLE_KEY", LEGACY_KEY)
     assert status_of(connect()) == "QUEUED"
-    assert client.redact(f"key {LEGACY_KEY}") == "key [secret]"
-    assert client.redact(f"sent {b64encode(f'alice:{LEGACY_KEY}'.encode()).decode()}") == "sent [secret]"
+    assert redact(f"key {LEGACY_KEY}") == "key [secret]"
+    assert redact(f"sent {b64encode(f'alice:{LEGACY_KEY}'.encode()).decode()}") == "sent [secret]"
 
 
 def test_no_credentials_say_how_to_get_a_token(kaggle, monkeypatch, capsys):
