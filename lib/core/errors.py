@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_LONGEST = 2000  # characters of a part: what is wrong with a file may be its length
+_LONGEST = 2000  # characters of what comes from outside: what is wrong with a file may be its length
 
 
 class BadInput(ValueError):
@@ -11,15 +11,15 @@ class BadInput(ValueError):
 
     def __init__(self, what: str, *, expected: object, got: object, do: str):
         self.what, self.expected, self.got, self.do = what, expected, got, do
-        parts = [_cut(f"{part}") for part in (what, expected, got, do)]
-        super().__init__("{}\n  expected: {}\n  got:      {}\n  do this:  {}".format(*parts))
+        super().__init__(f"{_cut(what)}\n  expected: {expected}\n  got:      {_cut(got)}\n  do this:  {do}")
 
     def __reduce__(self):
         """Survive the trip from a worker process: the default would call the class without its keywords."""
         return _rebuild, (self.what, self.expected, self.got, self.do)
 
 
-def _cut(text: str) -> str:
+def _cut(part: object) -> str:
+    text = f"{part}"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
