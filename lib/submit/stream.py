@@ -106,12 +106,13 @@ class _Stream:
         while waiting or self.running:
             while waiting and len(self.running) < self.workers.now and self._may_start():
                 self._start(waiting.popleft())
-            if not self.running or not self.clock.minutes_left:
-                return  # a thread that hangs is not waited for
             look_s = min(_LOOK_S, 60 * self.clock.minutes_left)
             finished, _ = wait(self.running, timeout=look_s, return_when=FIRST_COMPLETED)
-            results = [self._result_or_retry(future) for future in sorted(finished, key=self._place_of)]
-            results += [self._give_up(future) for future in [*self.running] if self._hangs(future)]
+            if not self.running or not (finished or self.clock.minutes_left):
+                return  # a thread that hangs is not waited for
+            in_order = sorted(finished, key=lambda future: self.place[self.running[future][0]])
+            results = [self._result_or_retry(future) for future in in_order]
+            results += [self._give_up(future) for future, (_, watch) in [*self.running.items()] if self._hangs(watch)]
             for file, result in results:
                 if result is None:
                     waiting.appendleft(file)
@@ -122,9 +123,6 @@ class _Stream:
         watch = Watch(self.clock.now())
         arguments = file, self.members, len(self.prior.classes), self.clock, self.workers.is_final(file), watch
         self.running[in_daemon_thread(score_soundscape, *arguments)] = file, watch
-
-    def _place_of(self, future: Future[SoundscapeResult]) -> int:
-        return self.place[self.running[future][0]]
 
     def _may_start(self) -> bool:
         """True if another soundscape would end before the guard."""
@@ -142,9 +140,8 @@ class _Stream:
         self.workers.done(file)
         return file, result
 
-    def _hangs(self, future: Future[SoundscapeResult]) -> bool:
+    def _hangs(self, watch: Watch) -> bool:
         """True if the step that the thread is at takes far longer than it usually does."""
-        _, watch = self.running[future]
         return self.clock.now() - watch.since > self._patience_s(watch.member)
 
     def _patience_s(self, member: str) -> float:
@@ -191,8 +188,8 @@ class _Stream:
         self.saved_minutes = self.clock.minutes
         try:
             save_partial(self._result_so_far())
-        except BadInput as error:
-            self._alarm(f"nothing was saved at minute {self.clock.minutes:.1f}: {error.what}, {error.got}")
+        except Exception as error:  # the last one written is still there
+            self._alarm(f"nothing was saved at minute {self.clock.minutes:.1f}: {' '.join(f'{error}'.split())}")
 
     def _store(self, result: SoundscapeResult) -> None:
         first = self.place[result.file] * WINDOWS_PER_SOUNDSCAPE
