@@ -28,7 +28,7 @@ from lib.core.folder_lock import exclusive_folder
 from lib.core.progress import progress
 from lib.core.records import from_json, read_json, to_json, write_json
 from lib.learn.cache.audio import PIECES_SUFFIX, as_int16
-from lib.sound.decode import UnreadableAudio, mono_32k, read_recording, read_soundscape
+from lib.sound.decode import UnreadableAudio, check_rate, mono_32k, read_recording, read_soundscape
 
 _PROBE_STEP = 500  # of the samples of the first second that are compared before all of a recording is
 _TOLERANCE = 2  # 16-bit steps by which a sample may differ after it was written and read again
@@ -204,10 +204,11 @@ def _minutes(path: Path) -> Iterator[np.ndarray]:
     """(samples,) 16-bit mono at 32 kHz, minute after minute: a recording of a day needs no more memory."""
     try:
         with soundfile.SoundFile(path) as file:
+            check_rate(file.samplerate)
             for block in file.blocks(blocksize=SOUNDSCAPE_S * file.samplerate, dtype="float32", always_2d=True):
                 yield as_int16(mono_32k(block, file.samplerate))
-    except soundfile.LibsndfileError as error:
-        raise UnreadableAudio(error.error_string) from error
+    except (soundfile.SoundFileError, ValueError, OSError) as error:
+        raise UnreadableAudio(f"{getattr(error, 'error_string', error)}") from error
 
 
 def _write(path: Path, samples: np.ndarray) -> None:

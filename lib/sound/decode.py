@@ -106,9 +106,14 @@ def _join_runs(damage: Damage, most_s: int) -> DecodedFile:
 
 def _most_frames(most_s: int, rate: int) -> int:
     """The samples that are read at most."""
+    check_rate(rate)
+    return min(most_s * rate, _MOST_FRAMES)
+
+
+def check_rate(rate: int) -> None:
+    """Refuse a rate that no recorder has: its seconds would take any memory."""
     if not RATES_HZ[0] <= rate <= RATES_HZ[1]:
         raise UnreadableAudio(f"a rate of {rate} Hz, outside {RATES_HZ[0]} to {RATES_HZ[1]}")
-    return min(most_s * rate, _MOST_FRAMES)
 
 
 def _read_mono(file: soundfile.SoundFile, most: int) -> np.ndarray:

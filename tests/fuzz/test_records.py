@@ -101,7 +101,7 @@ RECEIPT = {"mode": "rerun", "alarms": []}
 
 
 @pytest.mark.slow
-def test_mutated_records(chain, recipe, classes):
+def test_mutated_records(chain, recipe, classes, capsys):
     def members_case(rng, folder):
         name = recipe.members[rng.integers(len(recipe.members))].name
         member = folder / "members" / name
@@ -153,6 +153,6 @@ def test_mutated_records(chain, recipe, classes):
     def case(seed):
         return kinds[seed % len(kinds)](np.random.default_rng(seed), chain())
 
-    run_cases("records", case)
+    run_cases("records", case, capsys)
     with pytest.raises(BadInput):
         read_json(chain() / "absent.json")

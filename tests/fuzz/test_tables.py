@@ -57,7 +57,7 @@ def prepare(competition, folder):
 
 
 @pytest.mark.slow
-def test_mutated_tables(public, tmp_path):
+def test_mutated_tables(public, tmp_path, capsys):
     global OPENED
     sys.addaudithook(note_open)
     competition = tmp_path / "birdclef-2026"
@@ -92,4 +92,4 @@ def test_mutated_tables(public, tmp_path):
         assert mutation is cells or found[1:] == truth[1:], f"{mutation.__name__} of {name} changed labels, silently"
         return "another table"
 
-    run_cases("tables", case)
+    run_cases("tables", case, capsys)

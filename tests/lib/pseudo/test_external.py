@@ -124,15 +124,18 @@ def test_a_piece_is_taken_for_no_contest_recording_and_has_row_ids(cut, folder):
 def test_what_cannot_be_read_is_named_and_the_others_are_cut(cut, folder, capsys):
     write(folder / "good.wav", noise(6))
     write(folder / "nan.wav", np.full(6 * RATE, np.nan), RATE, "FLOAT")
+    write(folder / "fast.wav", noise(1), 16_777_213)
+    write(folder / "._good.wav", noise(6, seed=3))
     (folder / "bad.mp3").write_bytes(b"no sound at all")
     (folder / "empty.ogg").write_bytes(b"")
     (folder / "a folder.wav").mkdir()
     (folder / "notes.txt").write_text("no recording")
     assert len(cut()) == 1
     printed = capsys.readouterr().out
-    assert all(f"{name} is left out: " in printed for name in ("bad.mp3", "empty.ogg", "nan.wav"))
+    assert all(f"{name} is left out: " in printed for name in ("bad.mp3", "empty.ogg", "fast.wav", "nan.wav"))
     assert "not finite" in printed
     assert "notes.txt" not in printed
+    assert "._good.wav" not in printed
 
 
 def test_a_folder_without_recordings_is_an_error(cut, folder):

@@ -2,16 +2,20 @@
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from lib.core.errors import BadInput
 
 CASES = 500
 
 
-def run_cases(what: str, case: Callable[[int], str], cases: int = CASES) -> None:
-    """Run `case(seed)` for each seed: it returns its outcome, or raises BadInput; anything else is a failure."""
+def run_cases(what: str, case: Callable[[int], str], capsys=None) -> None:
+    """Run `case(seed)` for each seed: it returns its outcome, or raises BadInput; anything else is a failure.
+
+    A line of counts is printed, with pytest's `capsys` where pytest would keep it for itself.
+    """
     outcomes, failures = Counter(), []
-    for seed in range(cases):
+    for seed in range(CASES):
         try:
             outcomes[case(seed)] += 1
         except BadInput as error:
@@ -22,5 +26,6 @@ def run_cases(what: str, case: Callable[[int], str], cases: int = CASES) -> None
             outcomes["failed"] += 1
             failures.append(f"seed {seed}: {type(error).__name__}: {error!s:.300}")
     counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
-    print(f"{what}: {cases} cases, {counts}")
-    assert not failures, f"{what}: {len(failures)} of {cases} cases failed\n" + "\n".join(failures[:40])
+    with capsys.disabled() if capsys else nullcontext():
+        print(f"\n{what}: {CASES} cases, {counts}")
+    assert not failures, f"{what}: {len(failures)} of {CASES} cases failed\n" + "\n".join(failures[:40])
