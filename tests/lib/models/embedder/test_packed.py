@@ -58,8 +58,9 @@ def test_it_is_opened_once_whatever_its_folder_and_for_its_classes_only(packed, 
 
 
 def test_its_file_or_its_card_changed_or_no_embedder_at_all_is_refused(packed, tmp_path):
+    (packed / "another").write_text("of a folder that is not opened yet")
+    seal(packed, "embedder")
     (packed / "model.onnx").write_bytes((packed / "model.onnx").read_bytes() + b"\0")
-    write_json(packed / "manifest.json", read_json(packed / "manifest.json") | {"again": 1})  # not yet opened by anyone
     with pytest.raises(BadInput, match=r"different: model\.onnx"):
         open_embedder(packed, CLASSES)
     write_json(packed / "embedder.json", read_json(packed / "embedder.json") | {"more": 1})
