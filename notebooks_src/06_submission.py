@@ -176,9 +176,7 @@ from lib.submit.preview import preview_window
 
 @never_fails
 def spectrogram():
-    preview = preview_window(result, recipe, {file.stem: file for file in soundscapes}, competition)
-    print(preview.text)
-    return preview
+    return preview_window(result, recipe, {file.stem: file for file in soundscapes}, competition)
 
 
 spectrogram()

@@ -121,12 +121,12 @@ def _move(path: Path, to: Path) -> None:
 
 
 def _units(folder: Path) -> list[Path]:
-    """What is swapped as one: sealed folders, up to two levels down, and the files at the top."""
+    """What is swapped as one: sealed folders, up to two levels down, and the files at the top, but for Kaggle's own."""
     if not folder.is_dir():
         return []
     sealed = [path.parent for pattern in ("*", "*/*") for path in folder.glob(f"{pattern}/manifest.json")]
     files = [path for path in folder.iterdir() if path.is_file()]
-    return [unit for unit in sorted([*sealed, *files]) if not unit.relative_to(folder).parts[0].startswith(".")]
+    return [unit for unit in sorted([*sealed, *files]) if not unit.relative_to(folder).parts[0].startswith((".", "__"))]
 
 
 def _difference(old: Path, new: Path) -> str:

@@ -5,7 +5,7 @@ import html
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,15 @@ FIRST_CLASSES = 5
 _COLOURS = np.array([[0, 0, 4], [81, 18, 124], [183, 55, 121], [252, 137, 97], [252, 253, 191]])  # dark to bright
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WindowPreview:
     """The preview as a notebook displays it; `text` names the window and its first class, or why there is no figure."""
 
     text: str
-    html: str = field(default="", repr=False)
+    html: str = ""
+
+    def __repr__(self) -> str:
+        return self.text
 
     def _repr_html_(self) -> str:
         return self.html or f"<p>{html.escape(self.text)}</p>"
