@@ -5,6 +5,7 @@ python -m build.ladder --competition DIR --solution CSV  any other with the same
 """
 
 from pathlib import Path
+from textwrap import fill
 
 import pandas as pd
 
@@ -127,6 +128,11 @@ def _rung(recipe: Recipe) -> str:
     return f"{recipe.name} blend"
 
 
+def _filled(note: str) -> str:
+    """The note in lines of a terminal's width."""
+    return fill(note, 100)
+
+
 @tool
 def main(arguments: list[str] | None = None) -> int:
     """Print the ladder and write its page; 0 when it could be climbed."""
@@ -154,7 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     notes = [STANDIN_NOTE] if (rows["stand-in"] != "").any() else []
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
-    print(*notes, "", gains.to_string(index=False), GAINS_NOTE, sep="\n")
+    print(*map(_filled, notes), "", gains.to_string(index=False), _filled(GAINS_NOTE), sep="\n")
     prose = "Macro ROC-AUC on the hidden test soundscapes, with 90 % intervals over redrawn recordings."
     figure = ladder(rows.assign(name=rows.name.where(rows["stand-in"] == "", rows.name + " (stand-in)")))
     compared: list[PagePart] = ["# What the recipes gain over the best members", GAINS_NOTE, gains]

@@ -21,10 +21,10 @@ pytestmark = pytest.mark.slow
 SWEEP = """
 question: which loss and which sampler suit a small network
 notebook: "02"
-fixed: {baselines: false, epochs: 1, steps_per_epoch: 4, batch_size: 8}
+fixed: {baselines: false, epochs: 1, steps_per_epoch: 4, overrides.batch_size: 8}
 grid:
-  loss: [bce, focal, asymmetric]
-  sampler: [uniform, weighted]
+  overrides.loss: [bce, focal, asymmetric]
+  overrides.sampler: [uniform, weighted]
 seeds: [1, 2]
 """
 PATIENCE_S = 1200
