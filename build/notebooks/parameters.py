@@ -98,15 +98,21 @@ def _names_below(lines: Sequence[str]) -> tuple[tuple[str, ...], bool]:
     return (tuple(re.split(r",\s*", found[2])), found[1] == "any") if found else ((), False)
 
 
-def _parameters_cell(source: Path) -> str:
-    """The source of the first cell tagged `parameters`, or nothing; papermill uses only the first."""
+def source_text(source: Path) -> str:
+    """The text of the percent script."""
     try:
-        text = source.read_text(encoding="utf-8")
+        return source.read_text(encoding="utf-8")
     except OSError as error:
         raise BadInput(
             f"{source} cannot be read", expected="a percent script", got=error, do="check the name"
         ) from error
-    found = re.search(r"^# %%[^\n]*\btags=\[[^\]\n]*\"parameters\"[^\n]*\n(.*?)(?=^# %%|\Z)", text, re.M | re.S)
+
+
+def _parameters_cell(source: Path) -> str:
+    """The source of the first cell tagged `parameters`, or nothing; papermill uses only the first."""
+    found = re.search(
+        r"^# %%[^\n]*\btags=\[[^\]\n]*\"parameters\"[^\n]*\n(.*?)(?=^# %%|\Z)", source_text(source), re.M | re.S
+    )
     return found[1] if found else ""
 
 

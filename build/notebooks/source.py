@@ -6,8 +6,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 
-from build.notebooks.parameters import parameters_of
-from lib.core.errors import BadInput
+from build.notebooks.parameters import parameters_of, source_text
 
 # As ipykernel names it: JupyterLab writes this into a source's header on saving, so the sources carry it already.
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -15,13 +14,7 @@ KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "nam
 
 def read_notebook(source: Path) -> nbformat.NotebookNode:
     """The percent script as a notebook for the python3 kernel; papermill itself cannot read scripts."""
-    try:
-        text = source.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadInput(
-            f"{source} cannot be read", expected="a percent script", got=error, do="check the name"
-        ) from error
-    notebook = jupytext.reads(text, fmt="py:percent")
+    notebook = jupytext.reads(source_text(source), fmt="py:percent")
     notebook.metadata["kernelspec"] = dict(KERNELSPEC)
     notebook.metadata["language_info"] = {"name": "python"}
     return notebook
